@@ -1,0 +1,1 @@
+"""Folder to table of clips: scan, groups, honest splits, the synthetic set."""

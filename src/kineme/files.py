@@ -1,0 +1,60 @@
+"""Writing files so that a crash, a full disk or Ctrl-C never leaves half of one under its real name."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kineme.errors import KinemeError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it takes ``path``'s place, on error it is removed.
+
+    The temporary name keeps the suffix of ``path``, since encoders choose the container by it.
+
+    Raises:
+        KinemeError: the disk is full, or the folder cannot be written.
+    """
+    target = Path(path)
+    temporary = target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        if temporary is not target:
+            temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> KinemeError:
+    """The one line for an ``OSError`` met while writing ``path``."""
+    if error.errno == errno.ENOSPC:
+        return KinemeError(f"{path}: the disk is full; free some space or choose another folder")
+    return KinemeError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text through :func:`replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], document: Any) -> None:
+    """Write ``document`` as indented JSON through :func:`replacing`."""
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")

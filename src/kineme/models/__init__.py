@@ -1,0 +1,1 @@
+"""Clip to scores: one file for each approach, backbones, the model file."""

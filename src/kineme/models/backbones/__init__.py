@@ -1,0 +1,1 @@
+"""The networks under an approach: from scratch, or with weights that install as packages."""

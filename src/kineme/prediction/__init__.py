@@ -1,0 +1,1 @@
+"""Model and source to prediction."""

@@ -1,0 +1,90 @@
+"""Progress of long work: a bar with the time left on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Advance(Protocol):
+    """Called after each finished item; ``note`` is shown beside the bar."""
+
+    def __call__(self, steps: int = 1, note: str = "") -> None:
+        """Count ``steps`` more items as done."""
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Advance]:
+    """Show the progress of ``total`` steps on standard error.
+
+    Args:
+        label: what is being done, such as ``"decoding"``.
+        total: number of steps, or None where unknown.
+    """
+    if sys.stderr.isatty():
+        with _bar(label, total) as advance:
+            yield advance
+    else:
+        yield _lines(label, total)
+
+
+def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+    """Yield ``items`` while showing progress; ``total`` defaults to ``len(items)`` where there is one."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress(label, total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+@contextmanager
+def _bar(label: str, total: int | None) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task(label, total=total, note="")
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            if note:
+                bar.update(task, advance=steps, note=note)
+            else:
+                bar.update(task, advance=steps)
+
+        yield advance
+
+
+def _lines(label: str, total: int | None) -> Advance:
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(steps: int = 1, note: str = "") -> None:
+        nonlocal done, last
+        done += steps
+        now = time.monotonic()
+        finished = total is not None and done >= total
+        if now - last < _SECONDS_BETWEEN_LINES and not finished:
+            return
+        last = now
+        of = f"/{total}" if total is not None else ""
+        left = ""
+        if total and not finished:
+            left = f", about {(now - started) / done * (total - done):.0f} s left"
+        print(f"{label}: {done}{of}{left}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
+
+    return advance

@@ -1,0 +1,1 @@
+"""Table and approach to model: cache, feed, fit, evaluate."""

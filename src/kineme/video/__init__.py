@@ -1,0 +1,1 @@
+"""Source to frames to clip: open, probe, decode, sample, write. Knows nothing of learning."""

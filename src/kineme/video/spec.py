@@ -1,0 +1,114 @@
+"""The temporal contract: which instants of a video a model sees, and at what size.
+
+Training, evaluation, prediction and streaming all take their frames through the arithmetic in this file, so a
+model meets at prediction exactly what it learned from.
+
+Time is laid out as *ticks*: tick ``k`` of a video (or of a labelled part of it) is the instant
+``start + k * step``, and its frame is the one a player would be showing then: the last frame whose time stamp
+is not after it. A clip is T ticks in a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from kineme.errors import UsageError
+
+Fit = Literal["stretch", "crop", "letterbox"]
+Short = Literal["hold", "loop", "refuse"]
+
+_EPSILON_S = 1e-6  # time stamps are rounded to their time base; a frame this little late is still in time
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSpec:
+    """What a clip is: T frames, the time between them, their size, and how a video is fitted to both.
+
+    Args:
+        frames: T, the number of frames of a clip.
+        fps: frames per second of the clip, whatever the rate of the video; None spreads the T frames evenly
+            over the whole video (the textbook's way: the time between frames then differs from video to video).
+        height: pixels.
+        width: pixels.
+        fit: how a frame is brought to the size. ``"stretch"`` ignores its aspect, ``"crop"`` scales it to cover
+            and keeps the centre, ``"letterbox"`` scales it to fit inside and adds black bars.
+        short: what to do when a video has fewer than T ticks. ``"hold"`` repeats its last frame, ``"loop"``
+            starts it again, ``"refuse"`` reports it as too short.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    frames: int = 20
+    fps: float | None = 8.0
+    height: int = 64
+    width: int = 64
+    fit: Fit = "stretch"
+    short: Short = "hold"
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "height", "width"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
+                raise UsageError(f"clip spec: {name} must be a whole number from 1 to 4096, not {value!r}")
+        if self.fps is not None and not 0.01 <= float(self.fps) <= 1000:
+            raise UsageError(f"clip spec: fps must be between 0.01 and 1000, or none to spread, not {self.fps!r}")
+        if self.fit not in get_args(Fit):
+            raise UsageError(f"clip spec: fit must be one of {', '.join(get_args(Fit))}, not {self.fit!r}")
+        if self.short not in get_args(Short):
+            raise UsageError(f"clip spec: short must be one of {', '.join(get_args(Short))}, not {self.short!r}")
+
+    def step_s(self, duration_s: float, per_frame: int = 1) -> float:
+        """Seconds between ticks in a video of ``duration_s``, with ``per_frame`` ticks for each clip frame."""
+        if self.fps is not None:
+            return 1.0 / (self.fps * per_frame)
+        return max(duration_s, _EPSILON_S) / (self.frames * per_frame)
+
+    def tick_count(self, duration_s: float, per_frame: int = 1) -> int:
+        """How many ticks lie in ``duration_s`` seconds: those before its end, and always at least one."""
+        if self.fps is None:
+            return self.frames * per_frame
+        ticks = duration_s * self.fps * per_frame
+        return max(1, int(ticks - _EPSILON_S) + 1) if ticks > 0 else 1
+
+    def window_starts(self, ticks: int, stride: int | None = None) -> list[int]:
+        """First ticks of the clips that cover ``ticks`` ticks: one every ``stride``, and one flush with the end.
+
+        Args:
+            ticks: number of ticks, one for each clip frame.
+            stride: ticks from one clip to the next; half a clip by default.
+        """
+        last = max(0, ticks - self.frames)
+        starts = list(range(0, last + 1, stride or max(1, self.frames // 2)))
+        return starts if starts[-1] == last else [*starts, last]
+
+    def window(self, start: int, ticks: int, per_frame: int = 1) -> list[int]:
+        """The T tick indices of the clip that begins at ``start``, within ``ticks`` ticks.
+
+        Ticks past the end follow the ``short`` policy (``"refuse"`` is the reader's to report; here it holds).
+        """
+        wanted = range(start, start + self.frames * per_frame, per_frame)
+        if self.short == "loop":
+            return [tick % ticks for tick in wanted]
+        return [min(tick, ticks - 1) for tick in wanted]
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of a clip in seconds, or None where it is spread over the video."""
+        return None if self.fps is None else self.frames / self.fps
+
+    def to_json(self) -> dict[str, Any]:
+        """A document from which :meth:`from_json` makes an equal spec."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> ClipSpec:
+        """Read :meth:`to_json`'s document.
+
+        Raises:
+            UsageError: a field is missing, unknown or out of range.
+        """
+        if not isinstance(document, dict) or set(document) != set(cls.__dataclass_fields__):
+            raise UsageError("clip spec: the document does not have the fields of a clip spec")
+        return cls(**document)

@@ -34,7 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:

@@ -1,0 +1,45 @@
+"""The small per-frame CNN of the textbook LRCN, trained from scratch.
+
+Four 3x3 convolutions (16, 32, 64, 64 filters) with max pooling by 4, 4, 2 and 2, and dropout after the first
+three. A 64 x 64 frame becomes 64 numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kineme.errors import UsageError
+from kineme.models.backend import keras
+from kineme.models.layers import FoldTime, UnfoldTime
+from kineme.video.spec import ClipSpec
+
+FILTERS = (16, 32, 64, 64)
+POOLING = (4, 4, 2, 2)
+SMALLEST = 64  # pixels: the pooling divides by 64
+
+
+def build(spec: ClipSpec, dropout: float = 0.25) -> Any:
+    """uint8 clips_BTHWC to features_BTD; D is 64 for each 64 x 64 pixels of a frame.
+
+    Raises:
+        UsageError: the frames are smaller than 64 x 64.
+    """
+    if min(spec.height, spec.width) < SMALLEST:
+        raise UsageError(f"small-cnn needs frames of at least 64 x 64, not {spec.width} x {spec.height}")
+    clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
+    frame_network = build_frame_network(spec.height, spec.width, dropout)
+    features_ND = frame_network(FoldTime(name="fold_time")(clips))
+    return keras.Model(clips, UnfoldTime(spec.frames, name="unfold_time")(features_ND), name="backbone")
+
+
+def build_frame_network(height: int, width: int, dropout: float) -> Any:
+    """uint8 frames_NHWC to features_ND."""
+    layers = keras.layers
+    frames = keras.Input((height, width, 3), dtype="uint8", name="frames")
+    x = layers.Rescaling(1 / 255, name="scale")(frames)
+    for number, (filters, pool) in enumerate(zip(FILTERS, POOLING, strict=True), 1):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{number}")(x)
+        x = layers.MaxPooling2D(pool, name=f"pool{number}")(x)
+        if number < len(FILTERS):
+            x = layers.Dropout(dropout, name=f"dropout{number}")(x)
+    return keras.Model(frames, layers.Flatten(name="flatten")(x), name="frame_network")

@@ -1,0 +1,57 @@
+"""Small layers and limits that several approaches share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kineme.errors import UsageError
+from kineme.models.backend import keras
+
+_MOST_WEIGHTS = 2**28  # 1 GiB of float32 in one matrix: past that a size was mistyped, or a file is hostile
+
+
+class FoldTime(keras.layers.Layer):
+    """(B, T, ...) to (B*T, ...): the frames of all clips become one batch.
+
+    A per-frame network then runs once on that batch. ``TimeDistributed`` calls it T times instead, which trains
+    about four times slower.
+    """
+
+    def call(self, clips_BT: Any) -> Any:
+        """Merge batch and time."""
+        return keras.ops.reshape(clips_BT, (-1, *clips_BT.shape[2:]))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The same frames in one batch."""
+        return (None, *input_shape[2:])
+
+
+class UnfoldTime(keras.layers.Layer):
+    """(B*T, ...) back to (B, T, ...)."""
+
+    def __init__(self, frames: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.frames = frames
+
+    def call(self, frames_N: Any) -> Any:
+        """Split batch and time."""
+        return keras.ops.reshape(frames_N, (-1, self.frames, *frames_N.shape[1:]))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The same frames, T to a clip."""
+        return (None, self.frames, *input_shape[1:])
+
+
+def logits(classes: int) -> Any:
+    """The last layer of every approach: one score for each class, float32 even in mixed precision."""
+    return keras.layers.Dense(classes, dtype="float32", name="logits")
+
+
+def check_matrix(inputs: int, outputs: int, what: str) -> None:
+    """Refuse a weight matrix of an absurd size before it is allocated.
+
+    Raises:
+        UsageError: ``inputs * outputs`` is over 2**28.
+    """
+    if inputs * outputs > _MOST_WEIGHTS:
+        raise UsageError(f"{what} would need {inputs} x {outputs} weights; choose a smaller size or fewer frames")

@@ -1,0 +1,55 @@
+"""LRCN: a CNN looks at every frame, an LSTM reads what it saw in order.
+
+The CNN (the backbone) is shared by all frames; its features, one vector a frame, are a sentence that the LSTM
+reads. What the LSTM holds after the last frame decides. Fusion in time happens nowhere else, so order counts.
+
+Source: Donahue et al., "Long-term Recurrent Convolutional Networks for Visual Recognition and Description",
+CVPR 2015. With the defaults, 64 x 64 pixels and four classes, this is the textbook network of 73,060 parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kineme.errors import UsageError
+from kineme.models.backend import keras
+from kineme.models.layers import check_matrix, logits
+
+
+@dataclass(frozen=True)
+class LRCN:
+    """Options of the approach.
+
+    Args:
+        backbone: the per-frame network.
+        units: size of the LSTM's state, 1 to 4096.
+        bidirectional: a second LSTM reads the clip backwards; such a model cannot run on a stream frame by frame.
+        pooling: classify from the ``"last"`` state, or from the ``"mean"`` of the states at all frames.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    backbone: str = "small-cnn"
+    units: int = 32
+    bidirectional: bool = False
+    pooling: Literal["last", "mean"] = "last"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.units <= 4096:
+            raise UsageError(f"lrcn: option units must be from 1 to 4096, not {self.units}")
+
+    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+        """features_BTD to logits_BK; any further axes of the features are flattened."""
+        layers = keras.layers
+        features = keras.Input(feature_shape, name="features")
+        x = features
+        if len(feature_shape) > 2:
+            x = layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
+        check_matrix(x.shape[-1], 4 * self.units, "lrcn's LSTM")
+        lstm = layers.LSTM(self.units, return_sequences=self.pooling == "mean", name="lstm")
+        x = layers.Bidirectional(lstm, name="both_ways")(x) if self.bidirectional else lstm(x)
+        if self.pooling == "mean":
+            x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
+        return keras.Model(features, logits(classes)(x), name="head")

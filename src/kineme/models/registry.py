@@ -1,0 +1,89 @@
+"""What there is to choose from: approaches and backbones, by name. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
+
+from kineme.errors import UsageError
+from kineme.video.spec import ClipSpec
+
+APPROACHES = {
+    "lrcn": "kineme.models.lrcn:LRCN",
+    "convlstm": "kineme.models.convlstm:ConvLSTM",
+}
+BACKBONES = {
+    "pixels": "kineme.models.backbones.pixels:build",
+    "small-cnn": "kineme.models.backbones.small_cnn:build",
+}
+
+
+class Approach(Protocol):
+    """One way to classify a clip: a frozen dataclass whose fields are its options."""
+
+    backbone: str
+
+    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+        """A Keras model from the backbone's features, (B, T, ...), to float32 logits_BK."""
+
+
+def approach_class(name: str) -> type[Any]:
+    """The class registered under ``name``.
+
+    Raises:
+        UsageError: there is none; the line lists those that there are.
+    """
+    return _find(APPROACHES, name, "approach")  # type: ignore[no-any-return]
+
+
+def make_approach(name: str, options: dict[str, Any] | None = None) -> Approach:
+    """Make the approach ``name``; ``options`` may hold text, as from a command line, or values.
+
+    Raises:
+        UsageError: unknown approach or option, or a value of the wrong type.
+    """
+    cls = approach_class(name)
+    hints = get_type_hints(cls)
+    known = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    values = {}
+    for key, value in (options or {}).items():
+        if key not in known:
+            raise UsageError(f"{name} has no option {key!r}; it has {', '.join(known)}")
+        values[key] = _convert(f"{name}: option {key}", value, known[key])
+    return cls(**values)  # type: ignore[no-any-return]
+
+
+def build_backbone(name: str, spec: ClipSpec) -> Any:
+    """A Keras model from uint8 clips_BTHWC to features, (B, T, ...).
+
+    Raises:
+        UsageError: there is no such backbone.
+    """
+    return _find(BACKBONES, name, "backbone")(spec)
+
+
+def _find(table: dict[str, str], name: str, kind: str) -> Any:
+    if name not in table:
+        raise UsageError(f"there is no {kind} {name!r}; choose one of {', '.join(table)}")
+    module, attribute = table[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _convert(what: str, value: Any, hint: Any) -> Any:
+    """``value`` as the type of a dataclass field: bool, int, float, str, or one of some literals."""
+    if get_origin(hint) is not None:
+        choices = get_args(hint)
+        if value in choices:
+            return value
+        raise UsageError(f"{what} must be one of {', '.join(map(str, choices))}, not {value!r}")
+    if hint is bool and str(value).lower() in ("true", "yes", "1", "false", "no", "0"):
+        return str(value).lower() in ("true", "yes", "1")
+    if hint is not bool and not isinstance(value, bool):
+        try:
+            converted = hint(value)
+        except (TypeError, ValueError):
+            converted = None
+        if converted is not None and (isinstance(value, str) or converted == value):
+            return converted
+    raise UsageError(f"{what} must be of type {hint.__name__}, not {value!r}")

@@ -1,0 +1,112 @@
+"""Opening a file or stream, and the facts of its video stream that every reader needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from kineme.errors import VideoError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+PathLike = str | os.PathLike[str]
+
+_LARGEST_SIDE = 16384
+_SLOWEST, _FASTEST = Fraction(1, 100), Fraction(1000)
+_USUAL_RATE = Fraction(25)
+
+
+@contextmanager
+def open_container(path: PathLike) -> Iterator[InputContainer]:
+    """Open ``path`` for reading, and close it at the end.
+
+    Raises:
+        VideoError: missing, a folder, empty, or nothing FFmpeg knows.
+    """
+    name = os.fspath(path)
+    if "://" not in name:
+        _check_file(Path(name))
+    try:
+        # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
+        container = av.open(name, metadata_errors="ignore")
+    except OSError as error:
+        raise VideoError(name, f"cannot be opened ({error.strerror or error})") from error
+    except av.error.FFmpegError as error:
+        raise VideoError(name, _why_not_opened(Path(name))) from error
+    with container:
+        yield container
+
+
+def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
+    """The video stream to read, with the others switched off.
+
+    Raises:
+        VideoError: only sound, an absurd size, or a codec this FFmpeg cannot decode.
+    """
+    name = os.fspath(path)
+    # Cover pictures of music files are stored as one-frame video streams.
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
+    if not streams:
+        only_sound = ", only sound" if container.streams.audio else ""
+        raise VideoError(name, f"holds no video stream{only_sound}")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None:
+        raise VideoError(name, "its video codec is not known to this build of FFmpeg")
+    if max(context.width, context.height) > _LARGEST_SIDE:
+        raise VideoError(
+            name, f"its frames are {context.width} x {context.height}; more than {_LARGEST_SIDE} a side is not read"
+        )
+    return stream
+
+
+def is_cover(stream: VideoStream) -> bool:
+    """Whether the stream is a still picture attached to a music file."""
+    return bool(int(stream.disposition) & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """The container's own word on the rate, or 25 where it says nothing sensible."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate is not None and _SLOWEST <= rate <= _FASTEST:
+            return rate
+    return _USUAL_RATE
+
+
+def counts_frames(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether frame times must be counted, since the container holds none.
+
+    AVI stores frames in decoding order without display times. FFmpeg finds these times for MPEG-4 part 2 but not
+    for H.264 and H.265, whose decoded frames then carry each other's stamps. There the frame shown as number ``i``
+    has the time of packet ``i``.
+    """
+    return container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc")
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise VideoError(path, "is a folder, not a video file")
+    if not path.exists():
+        raise VideoError(path, "no such file")
+    if path.is_file() and path.stat().st_size == 0:
+        raise VideoError(path, "is empty (0 bytes)")
+
+
+def _why_not_opened(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError:
+        return "cannot be opened as a video"
+    if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
+        return "is cut short or damaged: the index of the MP4 file (moov) is missing, so nothing can be read"
+    return "is not a video that can be read"

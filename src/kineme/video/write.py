@@ -1,0 +1,259 @@
+"""Frames to a video file that plays everywhere, with the sound of another file if wanted.
+
+The container follows the suffix: ``.mp4``, ``.m4v``, ``.mov`` and ``.mkv`` hold H.264, ``.webm`` VP9, ``.avi``
+MPEG-4 part 2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, cast
+
+import av
+import av.codec
+import av.error
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.files import cannot_write, replacing
+from kineme.video.container import PathLike
+from kineme.video.sound import SoundTrack
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_H264 = ("libx264", "libopenh264", "mpeg4")
+_CODECS: dict[str, tuple[str, ...]] = {
+    ".mp4": _H264,
+    ".m4v": _H264,
+    ".mov": _H264,
+    ".mkv": _H264,
+    ".webm": ("libvpx-vp9", "libvpx"),
+    ".avi": ("mpeg4",),
+}
+_OPTIONS: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "veryfast", "crf": "20"},
+    "libvpx-vp9": {"crf": "31", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
+    "mpeg4": {"qscale": "3"},
+    "mjpeg": {"qscale": "3"},
+}
+# These codecs say in the stream that their colours are BT.709; of the others players assume BT.601.
+_SAY_THEIR_COLOURS = ("libx264", "libopenh264", "libx265", "libvpx-vp9")
+_VARIABLE_TIME_BASE = Fraction(1, 90_000)
+_NTSC = [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)]
+
+
+class VideoWriter:
+    """Writes RGB frames to a video file; use it in a ``with`` statement.
+
+    The file appears under its name only when the ``with`` block ends without an error.
+
+    Args:
+        path: where to; the suffix chooses the container.
+        width: pixels of the frames to come. An odd size is padded by one pixel, since players want even ones.
+        height: pixels.
+        fps: frames per second, exact: 30000/1001 stays 30000/1001 (and 29.97 is taken to mean it).
+        sound_from: a video whose sound is kept, in step with its first frame: copied where the container can hold
+            it, else encoded anew. A file without sound adds none.
+        codec: name of an FFmpeg encoder instead of the usual one.
+        options: options of the encoder (``{"g": "250", "bf": "2"}``), over the usual ones.
+        pixel_format: FFmpeg's name; ``yuv420p`` is the one that plays everywhere.
+        on_warning: told in one line when the sound cannot be kept.
+
+    Raises:
+        UsageError: the suffix or the codec is not known.
+        KinemeError: the file cannot be written, such as on a full disk.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        width: int,
+        height: int,
+        fps: Fraction | float,
+        sound_from: PathLike | None = None,
+        codec: str | None = None,
+        options: Mapping[str, str] | None = None,
+        pixel_format: str = "yuv420p",
+        on_warning: Callable[[str], None] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.width, self.height = width, height
+        self.fps = exact_rate(fps)
+        self.codec = _usable_codec(self.path, codec)
+        self._options = {**_OPTIONS.get(self.codec, {}), **(options or {})}
+        self._pixel_format = pixel_format
+        self._sound_from = sound_from
+        self._on_warning = on_warning
+        self._reformatter = VideoReformatter()
+        self._time_base: Fraction | None = None  # known with the first frame: constant or variable rate
+        self._last_pts = -1
+        self._frames = 0
+
+    def __enter__(self) -> Self:
+        self._replacing = replacing(self.path)
+        temporary = self._replacing.__enter__()
+        self._resources = ExitStack()
+        try:
+            with _disk_errors(self.path):
+                options = {"movflags": "+faststart"} if self.path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
+                self._container: OutputContainer = av.open(
+                    os.fspath(temporary), "w", format=_format(self.path), options=options
+                )
+            self._stream: VideoStream = self._add_stream()
+            self._sound: SoundTrack | None = None
+            if self._sound_from is not None:
+                track = SoundTrack(self._sound_from, self._container, on_warning=self._on_warning)
+                self._sound = self._resources.enter_context(track)
+        except BaseException as error:
+            self._abandon()
+            raise error
+        return self
+
+    def write(self, frame_HWC: NDArray[np.uint8], pts_s: float | None = None) -> None:
+        """Add a frame.
+
+        Args:
+            frame_HWC: uint8, RGB, of the writer's height and width.
+            pts_s: when it is shown, in seconds; None for the next one at the constant rate. The first call decides
+                for all: a video has a constant or a variable rate.
+
+        Raises:
+            ValueError: the frame has another shape or type, or the rate changes its kind.
+            KinemeError: the disk is full, or an AVI is given time stamps, which it cannot hold.
+        """
+        if frame_HWC.shape != (self.height, self.width, 3) or frame_HWC.dtype != np.uint8:
+            wanted = (self.height, self.width, 3)
+            raise ValueError(f"a frame must be uint8 of shape {wanted}, not {frame_HWC.dtype} {frame_HWC.shape}")
+        time_base = 1 / self.fps if pts_s is None else _VARIABLE_TIME_BASE
+        if self._time_base is None:
+            self._begin(time_base)
+        elif self._time_base != time_base:
+            raise ValueError("give time stamps for all frames or for none")
+        pts = self._frames if pts_s is None else max(round(pts_s / time_base), self._last_pts + 1)
+        frame = self._to_encoder(frame_HWC)
+        frame.pts, frame.time_base = pts, time_base
+        with _disk_errors(self.path):
+            self._mux(self._stream.encode(frame))
+            if self._sound is not None:
+                self._sound.write_until(float(pts * time_base))
+        self._last_pts = pts
+        self._frames += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            if self._time_base is None:
+                raise KinemeError(f"{self.path}: no frame was written, so there is no video")
+            with _disk_errors(self.path):
+                self._mux(self._stream.encode(None))
+                if self._sound is not None:
+                    self._sound.write_until(float(self._last_pts * self._time_base + 1 / self.fps))
+                    self._sound.finish()
+                self._container.close()
+        except BaseException as failure:
+            self._abandon()
+            raise failure
+        self._resources.close()
+        self._replacing.__exit__(None, None, None)
+
+    def _add_stream(self) -> VideoStream:
+        stream = cast("VideoStream", self._container.add_stream(self.codec, rate=self.fps, options=self._options))
+        stream.width, stream.height = self.width + self.width % 2, self.height + self.height % 2
+        stream.pix_fmt = self._pixel_format
+        context = stream.codec_context
+        context.color_range = ColorRange.JPEG if self._pixel_format.startswith("yuvj") else ColorRange.MPEG
+        self._matrix = Colorspace.ITU709 if self.codec in _SAY_THEIR_COLOURS else Colorspace.ITU601
+        if self._matrix == Colorspace.ITU709:
+            context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+        return stream
+
+    def _begin(self, time_base: Fraction) -> None:
+        if time_base == _VARIABLE_TIME_BASE and self.path.suffix.lower() == ".avi":
+            raise KinemeError(f"{self.path}: AVI cannot hold a variable rate; write .mp4 or .mkv")
+        self._time_base = time_base
+        self._stream.codec_context.time_base = time_base
+        self._stream.time_base = time_base
+
+    def _to_encoder(self, frame_HWC: NDArray[np.uint8]) -> av.VideoFrame:
+        if self.height % 2 or self.width % 2:
+            frame_HWC = np.pad(frame_HWC, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
+        return self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24"),
+            format=self._pixel_format,
+            dst_colorspace=self._matrix,
+            dst_color_range=self._stream.codec_context.color_range,
+            interpolation=Interpolation.AREA,
+        )
+
+    def _mux(self, packets: list[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            if not packet.duration:  # of the last frame nothing else tells how long it is shown
+                packet.duration = max(1, round(1 / self.fps / packet.time_base))
+            self._container.mux(packet)
+
+    def _abandon(self) -> None:
+        """Close what is open and remove the temporary file, whatever went wrong before."""
+        container = getattr(self, "_container", None)
+        if container is not None:
+            with suppress(Exception):
+                container.close()
+        self._resources.close()
+        abandoned = KinemeError("abandoned")
+        self._replacing.__exit__(KinemeError, abandoned, None)
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's error while writing into the one line that names the file."""
+    try:
+        yield
+    except (OSError, av.error.FFmpegError) as error:
+        raise cannot_write(path, OSError(error.errno, error.strerror or str(error))) from error
+
+
+def exact_rate(fps: Fraction | float) -> Fraction:
+    """``fps`` as a fraction; 29.97 and its kin become 30000/1001.
+
+    Raises:
+        UsageError: not between 0.01 and 1000.
+    """
+    if not 0.01 <= fps <= 1000:
+        raise UsageError(f"fps must be between 0.01 and 1000, not {fps}")
+    if isinstance(fps, Fraction):
+        return fps
+    for rate in _NTSC:
+        if abs(float(rate) - fps) < 0.005:
+            return rate
+    return Fraction(fps).limit_denominator(1001)
+
+
+def _usable_codec(path: Path, codec: str | None) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _CODECS:
+        raise UsageError(f"{path}: the name of a video to write must end in {', '.join(_CODECS)}")
+    for name in (codec,) if codec else _CODECS[suffix]:
+        with suppress(av.codec.codec.UnknownCodecError):
+            return av.codec.Codec(name, "w").name
+    raise UsageError(f"{path}: this build of FFmpeg has no encoder {codec or ' or '.join(_CODECS[suffix])}")
+
+
+def _format(path: Path) -> str:
+    """FFmpeg's name of the container; ".m4v" alone would give a raw stream."""
+    names = {".mkv": "matroska", ".m4v": "mp4"}
+    suffix = path.suffix.lower()
+    return names.get(suffix, suffix[1:])

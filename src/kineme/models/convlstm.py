@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kineme.errors import UsageError
-from kineme.models.backend import keras
-from kineme.models.layers import check_matrix, logits
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,9 @@ class ConvLSTM:
         Raises:
             UsageError: the backbone gives vectors instead of maps.
         """
+        from kineme.models.backend import keras
+        from kineme.models.layers import check_matrix, logits
+
         if len(feature_shape) != 4:
             raise UsageError(f"convlstm needs maps to convolve; the backbone {self.backbone!r} gives none: use pixels")
         layers = keras.layers

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kineme.errors import UsageError
-from kineme.models.backend import keras
-from kineme.models.layers import check_matrix, logits
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,9 @@ class LRCN:
 
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
+        from kineme.models.backend import keras
+        from kineme.models.layers import check_matrix, logits
+
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
         x = features

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
@@ -61,6 +64,29 @@ def build_backbone(name: str, spec: ClipSpec) -> Any:
         UsageError: there is no such backbone.
     """
     return _find(BACKBONES, name, "backbone")(spec)
+
+
+def describe() -> dict[str, list[dict[str, Any]]]:
+    """What there is: each approach with its options and their defaults, each backbone, with a line on what it is."""
+    approaches = [
+        {
+            "name": name,
+            "what": summary(home),
+            "options": {field.name: field.default for field in dataclasses.fields(approach_class(name))},
+        }
+        for name, home in APPROACHES.items()
+    ]
+    return {
+        "approaches": approaches,
+        "backbones": [{"name": name, "what": summary(home)} for name, home in BACKBONES.items()],
+    }
+
+
+def summary(home: str) -> str:
+    """The first line of what a module says of itself, read without running it: backbones import Keras."""
+    spec = importlib.util.find_spec(home.split(":")[0])
+    text = Path(str(spec and spec.origin)).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
 
 
 def _find(table: dict[str, str], name: str, kind: str) -> Any:

@@ -1,0 +1,157 @@
+"""The functions of ``import kineme``: each does what the command of the same name does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kineme.errors import KinemeError
+from kineme.video.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from kineme.dataset.table import ClipTable
+    from kineme.prediction.model import Model
+    from kineme.training.evaluate import FrameOrder
+    from kineme.training.fit import TrainOptions
+    from kineme.training.run import Run
+
+Pathlike = str | os.PathLike[str]
+
+
+def load(model: Pathlike) -> Model:
+    """Load a trained model.
+
+    Args:
+        model: a model file, or a run folder made by :func:`train`.
+
+    Raises:
+        KinemeError: it is missing, damaged, or of another version.
+    """
+    from kineme.prediction.model import Model
+
+    return Model(model)
+
+
+def scan(data: Pathlike, *, group_column: str | None = None) -> ClipTable:
+    """Find labelled videos: ``folder/class/video``, or a CSV with the columns path and label.
+
+    Args:
+        data: the folder or the CSV.
+        group_column: the column of the CSV that names groups, if it is not called ``group``.
+
+    Raises:
+        KinemeError: there is nothing usable.
+    """
+    from kineme.dataset.scan import scan
+
+    return scan(data, group_column=group_column)
+
+
+def train(
+    data: ClipTable | Pathlike,
+    out: Pathlike,
+    *,
+    approach: str = "lrcn",
+    config: dict[str, Any] | None = None,
+    spec: ClipSpec | None = None,
+    options: TrainOptions | None = None,
+    **split_and_folder: Any,
+) -> Run:
+    """Train, evaluate on groups never seen, and write the run folder with its report.
+
+    Args:
+        data: a table from :func:`scan`, or what it takes.
+        out: the run folder to make.
+        approach: a name shown by ``kineme models list``.
+        config: the approach's options.
+        spec: what a clip is.
+        options: how to train.
+        split_and_folder: ``test``, ``validation``, ``leaky``, ``resume``, ``overwrite``: see
+            :func:`kineme.training.run.train`.
+
+    Raises:
+        KinemeError: the data or the folder cannot be used.
+    """
+    from kineme.report.run_report import write_run_report
+    from kineme.training import run as training
+
+    table = scan(data) if isinstance(data, str | os.PathLike) else data
+    run = training.train(
+        table, Path(out), approach=approach, config=config, spec=spec, options=options, **split_and_folder
+    )
+    write_run_report(run)
+    return run
+
+
+def evaluate(
+    model: Model | Pathlike,
+    data: ClipTable | Pathlike,
+    *,
+    split: str | None = None,
+    group_column: str | None = None,
+    frame_order: FrameOrder = "ordered",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure a model on labelled videos.
+
+    Args:
+        model: a model, or what :func:`load` takes.
+        data: a table, or what :func:`scan` takes. Where it is the data the model was trained on, its run's own
+            ``split.csv`` decides what is test.
+        group_column: the column of the CSV that names groups, if it is not called ``group``.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; by default test where a split is known,
+            else all.
+        frame_order: ``"ordered"``, ``"shuffled"``, ``"reversed"`` or ``"frozen"``.
+        seed: of the shuffling and of the intervals.
+
+    Returns:
+        The figures of merit, as ``test`` in ``metrics.json``, with ``split``, ``frame_order``, ``skipped`` and
+        ``warnings`` beside.
+
+    Raises:
+        KinemeError: nothing to evaluate, or a label that the model does not know.
+    """
+    from dataclasses import asdict
+
+    from kineme.dataset.table import SPLITS, read_split_csv
+    from kineme.errors import UsageError
+    from kineme.training.cache import StripCache
+    from kineme.training.evaluate import figures, score_items
+    from kineme.training.run import SPLIT
+
+    model = load(model) if isinstance(model, str | os.PathLike) else model
+    table = scan(data, group_column=group_column) if isinstance(data, str | os.PathLike) else data
+    if split not in (None, "all", *SPLITS):
+        raise UsageError(f"split must be train, validation, test or all, not {split!r}")
+    warnings = []
+    known = model.path.parent / SPLIT
+    own_data = model.card.provenance.get("data") == table.fingerprint()
+    if own_data and known.exists() and isinstance(data, str | os.PathLike):
+        table = read_split_csv(known, data)
+    has_split = table.rows["split"].null_count() == 0
+    split = split or ("test" if has_split else "all")
+    if split == "all":
+        if own_data:
+            warnings.append("the model was trained on some of these videos; the figures flatter it")
+    elif not has_split:
+        raise KinemeError(f"--split {split}: the data has no split column, and it is not what the model was trained on")
+    else:
+        table = table.in_split(split)
+    unknown = sorted(set(table.labels) - set(model.labels))
+    if unknown:
+        raise KinemeError(f"the model does not know the label {unknown[0]!r}; it knows {', '.join(model.labels)}")
+    cache = StripCache(model.card.spec)
+    table, items = cache.prepare(table, model.labels)
+    if not items:
+        raise KinemeError(f"no readable video to evaluate in the {split} split")
+    logits_NK = score_items(
+        model.network, items, cache, frame_order=frame_order, seed=seed, label=f"testing ({frame_order})"
+    )
+    return {
+        **figures(logits_NK, items, model.labels, model.card.temperature, seed),
+        "split": split,
+        "frame_order": frame_order,
+        "skipped": [asdict(one) for one in table.skipped],
+        "warnings": [*warnings, *table.warnings],
+    }

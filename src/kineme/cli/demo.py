@@ -1,0 +1,34 @@
+"""``kineme demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("kineme-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """See it work: make a set of drawn people, train, measure on unseen people, mark up a video."""
+    from kineme.cli.output import interval, percent, print_json
+    from kineme.demo import run_demo
+
+    result = run_demo(out, seed)
+    figures = result.run.metrics["test"]
+    if json:
+        print_json({"test": figures, "prediction": result.prediction.to_json(), "folder": str(out)})
+        return
+    print(f"\nOn people it never saw, it names the action right in {interval(figures)}.")
+    for name, baseline in figures["baselines"].items():
+        print(f"  {name.replace('_', ' '):16} {percent(baseline['top1'])}")
+    print(f"  {'frames shuffled':16} {percent(result.shuffled['top1'])}")
+    print(f"\nReport           {result.run.folder / 'report.html'}")
+    print(f"Annotated video  {result.annotated}")
+    print(f"Videos           {result.videos}")
+    print("\nFor your own videos, put them into one folder for each action, then:")
+    print("  kineme train MYVIDEOS")
+    print("  kineme predict VIDEO --model runs/MYVIDEOS-lrcn --save video")

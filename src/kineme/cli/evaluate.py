@@ -1,0 +1,51 @@
+"""``kineme evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file, or the run folder that holds it.")],
+    data: Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")],
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, validation, test or all.  [default: test where a split is known, else all]"),
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(help="Frame order: ordered, or shuffled, reversed, frozen to ask whether time is used.")
+    ] = "ordered",
+    group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the shuffling and of the intervals.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure a model on labelled videos; on its own data, on the test split of its training."""
+    from kineme import api
+    from kineme.cli.output import interval, percent, print_json, print_table, warn
+
+    figures = api.evaluate(
+        model,
+        data,
+        split=split,
+        frame_order=frames,  # type: ignore[arg-type]  # checked there
+        group_column=group_column,
+        seed=seed,
+    )
+    warn(figures["warnings"])
+    warn(f"skipped {one['path']}: {one['reason']}" for one in figures["skipped"])
+    if json:
+        print_json(figures)
+        return
+    print_table(
+        ["action", "videos", "recall", "precision", "F1"],
+        [
+            [label, one["n"], percent(one["recall"]), percent(one["precision"]), percent(one["f1"])]
+            for label, one in figures["per_class"].items()
+        ],
+    )
+    order = "" if frames == "ordered" else f", frames {frames}"
+    print(f"Top-1 ({figures['split']}{order}): {interval(figures)}")
+    print(f"Macro-F1: {percent(figures['macro_f1'])}   calibration error: {percent(figures['calibration_error'])}")

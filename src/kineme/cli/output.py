@@ -1,0 +1,47 @@
+"""How results are printed: as a table for people, or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output and nothing else there."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table that fits the terminal; plain text where there is none."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*[Text(str(cell)) for cell in row])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Lines for the user's attention, on standard error."""
+    for line in lines:
+        print(f"note: {line}", file=sys.stderr)
+
+
+def percent(share: float) -> str:
+    """0.853 as "85.3 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def interval(figures: dict[str, Any], name: str = "top1") -> str:
+    """A share with its interval and counts: 85.3 % (95 % interval 78.1 to 91.0 %; 60 videos, 6 groups)."""
+    low, high = figures[f"{name}_interval"]
+    return (
+        f"{percent(figures[name])} (95 % interval {100 * low:.1f} to {100 * high:.1f} %; "
+        f"{figures['n']} videos, {figures['groups']} groups)"
+    )

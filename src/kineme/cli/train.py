@@ -1,0 +1,121 @@
+"""``kineme train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kineme.errors import UsageError
+
+Folder = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")]
+
+
+def train(
+    data: Folder,
+    approach: Annotated[str, typer.Option(help="How a clip is classified: see 'kineme models list'.")] = "lrcn",
+    backbone: Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to make.  [default: runs/DATA-APPROACH]")] = None,
+    frames: Annotated[int, typer.Option(help="Frames of a clip.")] = 20,
+    fps: Annotated[str, typer.Option(help="Frames a second of a clip; 'spread' spreads them over the video.")] = "8",
+    size: Annotated[str, typer.Option(help="Pixels: 64, or 96x64 for width and height.")] = "64",
+    fit: Annotated[str, typer.Option(help="stretch, crop or letterbox.")] = "stretch",
+    short: Annotated[str, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = "hold",
+    epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Clips a step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
+    patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 20,
+    augment: Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")] = True,
+    flip: Annotated[
+        bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
+    ] = None,
+    group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
+    test: Annotated[float, typer.Option(help="Share of the videos to test on.")] = 0.2,
+    validation: Annotated[float, typer.Option(help="Share of the videos to stop by.")] = 0.2,
+    leaky_random_split: Annotated[
+        bool, typer.Option("--leaky-random-split", help="Ignore groups; the figures will flatter.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Same seed, same data, same machine: same numbers.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
+) -> None:
+    """Train on a folder of videos and measure on groups (people, scenes) never seen."""
+    from kineme import api
+    from kineme.cli.output import interval, percent, print_json, warn
+    from kineme.training.fit import TrainOptions
+
+    table = api.scan(data, group_column=group_column)
+    warn(table.warnings)
+    if flip is None:
+        flip = not _has_direction(table.labels)
+        if not flip and augment:
+            warn(["a label says left or right, so clips are not mirrored; --flip mirrors them all the same"])
+    config: dict[str, Any] = dict(_name_value(text) for text in option or [])
+    if backbone:
+        config["backbone"] = backbone
+    out = out or Path("runs") / f"{data.resolve().stem}-{approach}"
+    run = api.train(
+        table,
+        out,
+        approach=approach,
+        config=config,
+        spec=_spec(frames, fps, size, fit, short),
+        options=TrainOptions(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            patience=patience,
+            seed=seed,
+            augment=augment,
+            flip=flip,
+        ),
+        test=test,
+        validation=validation,
+        leaky=leaky_random_split,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    warn(line for line in run.table.warnings if line not in table.warnings)
+    warn(f"skipped {one.path}: {one.reason}" for one in run.table.skipped)
+    if json:
+        print_json(run.metrics)
+        return
+    figures = run.metrics["test"]
+    print(f"\nTop-1 on groups never seen: {interval(figures)}")
+    for name, baseline in figures["baselines"].items():
+        print(f"  {name.replace('_', ' '):16} {percent(baseline['top1'])}")
+    print(f"\nModel   {run.model_path}\nReport  {run.folder / 'report.html'}")
+    print(f"\nNext: kineme predict VIDEO --model {run.folder} --save video")
+
+
+def _name_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}: write NAME=VALUE, as in --set units=64")
+    return name.strip(), value.strip()
+
+
+def _has_direction(labels: tuple[str, ...]) -> bool:
+    import re
+
+    return any(re.search(r"(?<![a-z])(left|right)(?![a-z])", label.lower()) for label in labels)
+
+
+def _spec(frames: int, fps: str, size: str, fit: str, short: str) -> Any:
+    from kineme.video.spec import ClipSpec
+
+    try:
+        rate = None if fps == "spread" else float(fps)
+    except ValueError:
+        raise UsageError(f"--fps {fps}: give a number of frames a second, or 'spread'") from None
+    try:
+        sides = [int(side) for side in size.lower().split("x")]
+        width, height = sides if len(sides) == 2 else sides * 2
+    except ValueError:
+        raise UsageError(f"--size {size}: give pixels, as 64, or 96x64 for width and height") from None
+    return ClipSpec(frames=frames, fps=rate, height=height, width=width, fit=fit, short=short)  # type: ignore[arg-type]

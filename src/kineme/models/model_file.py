@@ -1,0 +1,165 @@
+"""The model file: one ``.safetensors`` with the weights as tensors and all else as one JSON document beside them.
+
+Loading rebuilds the network from the registry and checks every tensor's name, shape and type against it. Nothing
+in a file is ever executed; a damaged or hostile one gives an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kineme.errors import KinemeError, UsageError
+from kineme.files import write_tensors
+from kineme.models.registry import Approach, make_approach
+from kineme.video.spec import ClipSpec
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All of a model but its weights.
+
+    Args:
+        approach: its name in the registry.
+        config: the approach's options.
+        spec: what a clip is.
+        labels: names of the classes, in the order of the logits.
+        temperature: the logits are divided by it before the softmax, so that a confidence of 0.8 is right about
+            8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+        provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
+    """
+
+    approach: str
+    config: dict[str, Any]
+    spec: ClipSpec
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def make_approach(self) -> Approach:
+        """The approach with its options, from the registry."""
+        return make_approach(self.approach, self.config)
+
+
+def save_model(path: str | os.PathLike[str], network: Any, card: ModelCard) -> None:
+    """Write the model file.
+
+    Args:
+        path: should end in ``.safetensors``.
+        network: the Keras model made by :func:`kineme.models.network.build_network`.
+        card: all else.
+
+    Raises:
+        KinemeError: the file cannot be written.
+    """
+    from kineme.models.backend import keras
+
+    document = {
+        "format": FORMAT,
+        "approach": card.approach,
+        "config": card.config,
+        "spec": card.spec.to_json(),
+        "labels": list(card.labels),
+        "calibration": {"temperature": card.temperature},
+        "provenance": card.provenance,
+    }
+    tensors = {weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights}
+    write_tensors(path, tensors, {"kineme": json.dumps(document, ensure_ascii=False)})
+
+
+def read_card(path: str | os.PathLike[str]) -> ModelCard:
+    """Read everything but the weights.
+
+    Raises:
+        KinemeError: missing, not a model file, cut short, of another version, or naming what is not known.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise KinemeError(f"{path}: there is no such model file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("kineme")
+    except (SafetensorError, OSError) as error:
+        raise KinemeError(f"{path}: not a model file, or cut short ({error}); copy or train it again") from error
+    if text is None:
+        raise KinemeError(f"{path}: a safetensors file, but not one of Kineme's: it lacks the model's description")
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise KinemeError(
+                f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
+                f"{FORMAT}; use the version of kineme that wrote it, or train again"
+            )
+        card = ModelCard(
+            approach=document["approach"],
+            config=document["config"],
+            spec=ClipSpec.from_json(document["spec"]),
+            labels=tuple(document["labels"]),
+            temperature=float(document["calibration"]["temperature"]),
+            provenance=document["provenance"],
+        )
+        _check(card)
+    except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KinemeError(f"{path}: its description cannot be read ({error}); copy or train it again") from error
+    return card
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
+    """Rebuild the network and fill in its weights.
+
+    Returns:
+        The Keras model (uint8 clips_BTHWC to float32 logits_BK) and its card.
+
+    Raises:
+        KinemeError: see :func:`read_card`; or a tensor is missing, unknown, or of another shape or type.
+    """
+    card = read_card(path)
+    from safetensors import SafetensorError, safe_open
+
+    from kineme.models.network import build_network
+
+    try:
+        network = build_network(card.make_approach(), card.spec, len(card.labels))
+        with safe_open(path, framework="numpy") as file:
+            wanted = {weight.path: weight for weight in network.weights}
+            present = set(file.keys())
+            if present != set(wanted):
+                odd = sorted(present ^ set(wanted))[0]
+                raise KinemeError(f"{path}: its tensors are not those of {card.approach} (see {odd!r}); train it again")
+            for name, weight in wanted.items():
+                tensor = file.get_tensor(name)
+                if tensor.shape != tuple(weight.shape) or tensor.dtype.name != weight.dtype:
+                    raise KinemeError(
+                        f"{path}: tensor {name!r} is {tensor.dtype} {tensor.shape}, "
+                        f"not {weight.dtype} {tuple(weight.shape)}; train it again"
+                    )
+                weight.assign(tensor)
+    except (UsageError, SafetensorError) as error:
+        raise KinemeError(f"{path}: {error}") from error
+    return network, card
+
+
+def config_of(approach: Approach) -> dict[str, Any]:
+    """The approach's options, as stored in its card."""
+    return dataclasses.asdict(approach)  # type: ignore[call-overload,no-any-return]
+
+
+def _check(card: ModelCard) -> None:
+    """What types and ranges alone do not say."""
+    if len(card.labels) < 2 or not all(isinstance(label, str) and label for label in card.labels):
+        raise ValueError("labels must be two names or more")
+    if len(set(card.labels)) != len(card.labels):
+        raise ValueError("a label is there twice")
+    if not 0 < card.temperature < 1e6:
+        raise ValueError("the calibration temperature must be positive")
+    if not isinstance(card.config, dict) or not isinstance(card.provenance, dict):
+        raise TypeError("config and provenance must be objects")

@@ -1,0 +1,117 @@
+"""A trained model, ready to recognise: what :func:`kineme.load` returns."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError
+from kineme.models.model_file import load_model
+from kineme.models.scoring import score_clips
+from kineme.prediction.result import Prediction, segments
+from kineme.training.metrics import softmax
+from kineme.video.clips import read_clips
+from kineme.video.probe import probe
+
+MODEL_NAME = "model.safetensors"
+
+
+class Model:
+    """A network with the contract it was trained under.
+
+    Args:
+        path: a model file, or a run folder that holds one.
+
+    Raises:
+        KinemeError: it is missing, damaged, or of another version.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = find_model_file(path)
+        self.network, self.card = load_model(self.path)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of all probabilities."""
+        return self.card.labels
+
+    @property
+    def name(self) -> str:
+        """How the model is called in results: the run folder's name, or the file's."""
+        return self.path.parent.name if self.path.name == MODEL_NAME else self.path.name
+
+    @overload
+    def predict(self, source: str | os.PathLike[str]) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, source: Iterable[str | os.PathLike[str]]) -> Iterator[Prediction]: ...
+    def predict(
+        self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+    ) -> Prediction | Iterator[Prediction]:
+        """Recognise the action in a video file, or in each of several.
+
+        A video longer than a clip is covered by overlapping windows, as in evaluation; the label of the whole is
+        that of their mean scores.
+
+        Args:
+            source: a path, or several (the results then come one by one).
+
+        Raises:
+            VideoError: the file cannot be used.
+        """
+        if isinstance(source, str | os.PathLike):
+            return self._predict_file(source)
+        return (self._predict_file(one) for one in source)
+
+    def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities_NK of logits."""
+        return softmax(logits_NK, self.card.temperature)
+
+    def _predict_file(self, source: str | os.PathLike[str]) -> Prediction:
+        started = time.perf_counter()
+        info = probe(source)
+        warnings: list[str] = []
+        times: list[tuple[float, float]] = []
+
+        def clips() -> Iterator[NDArray[np.uint8]]:
+            for clip in read_clips(source, self.card.spec, on_warning=warnings.append):
+                times.append((float(clip.times_s[0]), float(clip.times_s[-1])))
+                yield clip.frames_THWC
+
+        logits_WK = score_clips(self.network, clips())
+        seconds = time.perf_counter() - started
+        windows_WK = self.probabilities(logits_WK)
+        return Prediction(
+            source=os.fspath(source),
+            model=self.name,
+            duration_s=info.duration_s,
+            fps=float(info.fps),
+            labels=self.labels,
+            probabilities_K=self.probabilities(logits_WK.mean(axis=0, keepdims=True))[0],
+            window_times_W2=np.array(times),
+            window_probabilities_WK=windows_WK,
+            segments=segments(np.array(times), windows_WK, self.labels, info.duration_s),
+            timing={"seconds": round(seconds, 3), "windows": len(times)},
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
+
+
+def find_model_file(path: str | os.PathLike[str]) -> Path:
+    """The model file that ``path`` means: itself, or the one in a run folder.
+
+    Raises:
+        KinemeError: there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / MODEL_NAME).is_file():
+            raise KinemeError(f"{path}: no {MODEL_NAME} in this folder; is it a run folder of a finished training?")
+        return path / MODEL_NAME
+    if not path.is_file():
+        raise KinemeError(f"{path}: there is no such model file")
+    return path

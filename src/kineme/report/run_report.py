@@ -1,0 +1,88 @@
+"""A run to the page that explains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineme.dataset.table import SPLITS, ClipTable
+from kineme.models.registry import APPROACHES, summary
+from kineme.report.html import DataSummary, Mistake, RunReport, write_report
+from kineme.training.metrics import reliability_bins
+from kineme.training.run import Run
+
+_MISTAKES = 12
+
+
+def write_run_report(run: Run) -> Path:
+    """Write ``report.html`` into the run folder.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        KinemeError: it cannot be written.
+    """
+    metrics, card = run.metrics, run.card
+    truth_N = np.array([item.label for item in run.test])
+    page = RunReport(
+        title=f"{card.approach} on {len(card.labels)} actions",
+        approach=summary(APPROACHES[card.approach]),
+        test=metrics["test"],
+        data=_data_summary(run.table, metrics),
+        config={"approach": card.approach, **card.config, **metrics["model"]["options"]},
+        spec=card.spec.to_json(),
+        history=run.history,
+        best_epoch=int(metrics["train"]["best_epoch"]),
+        reliability=reliability_bins(run.test_probabilities_NK, truth_N),
+        mistakes=_worst_mistakes(run),
+        how_to_use=[
+            "# recognise the action in a video of your own, and write it into the picture",
+            f"kineme predict VIDEO --model {run.folder} --save video,json",
+            "# measure again, with the frames in another order: does the model use time?",
+            f"kineme evaluate {run.folder} DATA --frames shuffled",
+        ],
+    )
+    out = run.folder / "report.html"
+    write_report(out, page)
+    return out
+
+
+def _data_summary(table: ClipTable, metrics: dict[str, Any]) -> DataSummary:
+    counts: dict[str, dict[str, int]] = {label: dict.fromkeys(SPLITS, 0) for label in table.labels}
+    for label, split in table.rows.select("label", "split").iter_rows():
+        counts[label][split] += 1
+    data = metrics["data"]
+    return DataSummary(
+        counts=counts,
+        groups=data["groups"],
+        group_source=table.group_source,
+        leaky=metrics["model"]["split"]["leaky"],
+        fingerprint=metrics["model"]["data"],
+        skipped=[(one.path, one.reason) for one in table.skipped],
+        warnings=table.warnings,
+    )
+
+
+def _worst_mistakes(run: Run) -> list[Mistake]:
+    """The wrong answers given with most confidence, with what the network saw."""
+    answers_N = run.test_probabilities_NK.argmax(axis=1)
+    wrong = [number for number, item in enumerate(run.test) if answers_N[number] != item.label]
+    wrong.sort(key=lambda number: -run.test_probabilities_NK[number].max())
+    labels = run.card.labels
+    mistakes = []
+    for number in wrong[:_MISTAKES]:
+        item = run.test[number]
+        starts = run.cache.evaluation_starts(item)
+        mistakes.append(
+            Mistake(
+                name=item.name,
+                truth=labels[item.label],
+                predicted=labels[int(answers_N[number])],
+                probability=float(run.test_probabilities_NK[number].max()),
+                frames_THWC=run.cache.window(item, starts[len(starts) // 2]),
+            )
+        )
+    return mistakes

@@ -1,0 +1,76 @@
+"""From items to batches: what a training step takes, made in the background while the last step runs.
+
+Every number drawn comes from (seed, epoch, clip), so a batch is the same whoever makes it and whenever: an
+interrupted training goes on exactly where it was.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.training.augment import Augmentation
+from kineme.training.cache import Item, StripCache
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
+T = TypeVar("T")
+
+_AHEAD = 3  # batches made ahead: enough to hide a slow one, little enough to keep memory small
+
+
+def training_batches(
+    items: Sequence[Item],
+    cache: StripCache,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    augmentation: Augmentation | None,
+    class_weights_K: NDArray[np.float32],
+) -> Iterator[Batch]:
+    """One random window of every item, in a new order each epoch.
+
+    Yields:
+        clips_BTHWC uint8, labels_B int32, weights_B float32.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(len(items))
+
+    def clip(number: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng([seed, epoch, number])
+        item = items[number]
+        frames_THWC = cache.window(item, int(rng.integers(cache.last_start(item) + 1)))
+        return augmentation(frames_THWC, rng) if augmentation else frames_THWC
+
+    def batch(numbers: NDArray[np.int64]) -> Batch:
+        labels_B = np.array([items[number].label for number in numbers], np.int32)
+        return np.stack([clip(int(number)) for number in numbers]), labels_B, class_weights_K[labels_B]
+
+    starts = range(0, len(items), batch_size)
+    yield from in_background(batch, (order[start : start + batch_size] for start in starts))
+
+
+def in_background(make: Callable[[T], Batch], jobs: Iterable[T]) -> Iterator[Batch]:
+    """``map(make, jobs)`` with a few results made ahead in threads; order is kept."""
+    waiting: collections.deque[Future[Batch]] = collections.deque()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(make, job))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def class_weights(items: Sequence[Item], classes: int) -> NDArray[np.float32]:
+    """Weights_K that make every class count alike in the loss; all 1 where the classes are of one size."""
+    counts = np.bincount([item.label for item in items], minlength=classes)
+    return (len(items) / (classes * np.maximum(counts, 1))).astype(np.float32)

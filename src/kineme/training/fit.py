@@ -1,0 +1,222 @@
+"""The training loop: batches in, best weights out, a checkpoint after every epoch.
+
+A loop of our own around ``train_on_batch`` rather than ``fit``: it runs on every Keras backend, adds no input
+pipeline of its own (TensorFlow's costs seconds at the end of each epoch), and can stop and go on to the same
+weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.files import write_tensors
+from kineme.models.backend import keras
+from kineme.progress import progress
+from kineme.training.augment import Augmentation
+from kineme.training.cache import Item, StripCache
+from kineme.training.evaluate import score_items
+from kineme.training.feed import class_weights, training_batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How to train.
+
+    Args:
+        epochs: at most so many passes over the training videos.
+        batch_size: clips a step.
+        learning_rate: of Adam; halved when validation has not improved for a third of the patience.
+        patience: epochs without a better validation loss before training stops.
+        seed: of weights, order, windows and augmentation.
+        augment: change training clips (see :class:`kineme.training.augment.Augmentation`).
+        flip: mirror half of them.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    epochs: int = 100
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    patience: int = 20
+    seed: int = 0
+    augment: bool = True
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < 10:
+            raise UsageError(f"learning rate must be between 0 and 10, not {self.learning_rate}")
+        if self.seed < 0:
+            raise UsageError(f"seed must not be negative, not {self.seed}")
+
+
+@dataclass
+class Progress:
+    """Where training stands after an epoch; with the variables, all that going on needs."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    waited: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.history)
+
+
+def fit(
+    network: Any,
+    train: Sequence[Item],
+    validation: Sequence[Item],
+    cache: StripCache,
+    options: TrainOptions,
+    *,
+    checkpoint: Path,
+    settings: dict[str, Any],
+    resume: bool = False,
+) -> list[dict[str, float]]:
+    """Train ``network`` in place; at the end it holds the weights of the best validation loss.
+
+    Args:
+        network: uint8 clips_BTHWC to logits_BK.
+        train: videos to learn from.
+        validation: videos to stop by; where empty, the training loss decides.
+        cache: where frames come from.
+        options: how to train.
+        checkpoint: file written after every epoch.
+        settings: what must be equal for ``resume`` to make sense (approach, data, options).
+        resume: go on from ``checkpoint``.
+
+    Returns:
+        History: one dict an epoch with epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+
+    Raises:
+        KinemeError: ``resume`` without a checkpoint, or one of other settings.
+    """
+    classes = network.output.shape[-1]
+    network.compile(
+        optimizer=keras.optimizers.Adam(options.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=["accuracy"],
+        jit_compile=keras.backend.backend() == "jax",  # XLA was slower on CPU with TensorFlow
+    )
+    network.optimizer.build(network.trainable_variables)
+    best = [np.array(weight) for weight in network.get_weights()]
+    state = Progress()
+    if resume:
+        state, best = _load_checkpoint(checkpoint, network, settings)
+    augmentation = Augmentation(flip=options.flip) if options.augment else None
+    weights_K = class_weights(train, classes)
+    steps = -(-len(train) // options.batch_size)
+
+    with progress("training", options.epochs) as advance:
+        if state.epoch:
+            advance(state.epoch, f"resumed after epoch {state.epoch}")
+        while state.epoch < options.epochs and state.waited < options.patience:
+            started = time.perf_counter()
+            network.reset_metrics()
+            logs: dict[str, Any] = {}
+            batches = training_batches(
+                train,
+                cache,
+                batch_size=options.batch_size,
+                seed=options.seed,
+                epoch=state.epoch,
+                augmentation=augmentation,
+                class_weights_K=weights_K,
+            )
+            for clips_BTHWC, labels_B, weights_B in batches:
+                logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
+            row = {"epoch": state.epoch + 1, "loss": float(logs["loss"]), "accuracy": float(logs["accuracy"])}
+            if validation:
+                row["val_loss"], row["val_accuracy"] = _loss_and_accuracy(network, validation, cache)
+            row["learning_rate"] = float(network.optimizer.learning_rate)
+            row["seconds"] = round(time.perf_counter() - started, 3)
+            if not np.isfinite(row["loss"]):
+                raise KinemeError(
+                    f"training diverged in epoch {state.epoch + 1} (the loss is no number); "
+                    f"try a smaller --learning-rate than {options.learning_rate:g}"
+                )
+            state.history.append(row)
+            watched = row.get("val_loss", row["loss"])
+            if watched < state.best_loss:
+                state.best_loss, state.best_epoch, state.waited = watched, state.epoch, 0
+                best = [np.array(weight) for weight in network.get_weights()]
+            else:
+                state.waited += 1
+                if state.waited % max(1, options.patience // 3) == 0:
+                    network.optimizer.learning_rate = float(network.optimizer.learning_rate) / 2
+            _save_checkpoint(checkpoint, network, best, state, settings)
+            advance(1, _note(row, state, steps, options.batch_size))
+        if state.waited >= options.patience:
+            advance(0, f"stopped early; epoch {state.best_epoch} was best")
+    network.set_weights(best)
+    return state.history
+
+
+def _note(row: dict[str, float], state: Progress, steps: int, batch_size: int) -> str:
+    accuracy = f"accuracy {row['accuracy']:.2f}"
+    if "val_accuracy" in row:
+        accuracy += f", validation {row['val_accuracy']:.2f} (best epoch {state.best_epoch})"
+    return f"{accuracy}, {steps * batch_size / row['seconds']:.0f} clips/s"
+
+
+def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: StripCache) -> tuple[float, float]:
+    """Mean cross-entropy and top-1 of videos, each the mean of its windows."""
+    from scipy.special import log_softmax
+
+    logits_NK = score_items(network, items, cache)
+    truth_N = np.array([item.label for item in items])
+    losses_N = -log_softmax(logits_NK.astype(np.float64), axis=1)[np.arange(len(items)), truth_N]
+    return float(losses_N.mean()), float((logits_NK.argmax(axis=1) == truth_N).mean())
+
+
+def _variables(network: Any) -> dict[str, Any]:
+    """Everything a step changes, random seeds and the optimiser's state among it, under names that do not vary."""
+    named = {f"network/{number}": variable for number, variable in enumerate(network.variables)}
+    named |= {f"optimizer/{number}": variable for number, variable in enumerate(network.optimizer.variables)}
+    return named
+
+
+def _save_checkpoint(
+    path: Path, network: Any, best: list[NDArray[Any]], state: Progress, settings: dict[str, Any]
+) -> None:
+    tensors = {name: np.asarray(keras.ops.convert_to_numpy(value)) for name, value in _variables(network).items()}
+    tensors |= {f"best/{number}": weight for number, weight in enumerate(best)}
+    write_tensors(path, tensors, {"state": json.dumps(asdict(state)), "settings": json.dumps(settings)})
+
+
+def _load_checkpoint(path: Path, network: Any, settings: dict[str, Any]) -> tuple[Progress, list[NDArray[Any]]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise KinemeError(f"{path}: there is no checkpoint to resume from; train without --resume")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+            then = json.loads(metadata["settings"])
+            for key in sorted(settings.keys() | then.keys()):
+                if settings.get(key) != then.get(key):
+                    raise KinemeError(
+                        f"{path}: cannot resume, since {key} was {then.get(key)!r} and is now {settings.get(key)!r}; "
+                        "use the same data and options, or train without --resume"
+                    )
+            for name, variable in _variables(network).items():
+                variable.assign(file.get_tensor(name))
+            best = [file.get_tensor(f"best/{number}") for number in range(len(network.get_weights()))]
+            return Progress(**json.loads(metadata["state"])), best
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise KinemeError(f"{path}: the checkpoint cannot be read ({error}); train without --resume") from error

@@ -1,0 +1,221 @@
+"""From a table of videos to a run folder: split, decode, train, calibrate, evaluate, save."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.dataset.split import split
+from kineme.dataset.table import SPLITS, ClipTable, Skipped, write_split_csv
+from kineme.errors import KinemeError, UsageError
+from kineme.files import replacing, write_json
+from kineme.models.model_file import ModelCard, config_of, save_model
+from kineme.models.registry import make_approach
+from kineme.training.cache import Item, StripCache
+from kineme.training.fit import TrainOptions
+from kineme.video.spec import ClipSpec
+
+MODEL, CHECKPOINT, METRICS, HISTORY, SPLIT = (
+    "model.safetensors",
+    "checkpoint.safetensors",
+    "metrics.json",
+    "history.csv",
+    "split.csv",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What training leaves behind, for the report and for Python.
+
+    Args:
+        folder: the run folder.
+        card: the model's card.
+        table: the videos with their split; those that could not be read are in its ``skipped``.
+        history: one dict an epoch.
+        metrics: the document of ``metrics.json``.
+        test: the test videos.
+        test_probabilities_NK: calibrated probabilities of each test video, float64.
+        cache: where frames of the videos come from.
+    """
+
+    folder: Path
+    card: ModelCard
+    table: ClipTable
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+    test: list[Item]
+    test_probabilities_NK: NDArray[np.float64]
+    cache: StripCache
+
+    @property
+    def model_path(self) -> Path:
+        """The model file."""
+        return self.folder / MODEL
+
+
+def train(
+    table: ClipTable,
+    out: str | Path,
+    *,
+    approach: str = "lrcn",
+    config: dict[str, Any] | None = None,
+    spec: ClipSpec | None = None,
+    options: TrainOptions | None = None,
+    test: float = 0.2,
+    validation: float = 0.2,
+    leaky: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Run:
+    """Train an approach and measure it on groups it never saw.
+
+    Args:
+        table: labelled videos, from :func:`kineme.dataset.scan.scan`.
+        out: the run folder to make.
+        approach: a name in the registry.
+        config: the approach's options.
+        spec: what a clip is; 20 frames of 64 x 64 at 8 a second by default.
+        options: how to train.
+        test: share of the videos to test on.
+        validation: share of the videos to stop by and to calibrate with.
+        leaky: split at random, ignoring groups; the figures then flatter.
+        resume: go on from the run folder's checkpoint.
+        overwrite: replace a finished run.
+
+    Returns:
+        The run; its folder holds the model, ``metrics.json``, ``history.csv`` and ``split.csv``.
+
+    Raises:
+        KinemeError: the data cannot be split or read, or the folder holds a run already.
+        UsageError: an unknown approach or option.
+    """
+    from kineme.models.backend import seed_everything, versions
+    from kineme.models.network import build_network
+    from kineme.training.evaluate import baseline_figures, figures, score_items
+    from kineme.training.fit import fit
+    from kineme.training.metrics import fit_temperature, softmax
+
+    started = time.perf_counter()
+    out, spec, options = Path(out), spec or ClipSpec(), options or TrainOptions()
+    approach_object = make_approach(approach, config)
+    _check_folder(out, resume, overwrite)
+    table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
+    labels = table.labels
+    settings: dict[str, Any] = {
+        "approach": approach,
+        "config": config_of(approach_object),
+        "spec": spec.to_json(),
+        "data": table.fingerprint(),
+        "split": {"test": test, "validation": validation, "leaky": leaky},
+        "options": dataclasses.asdict(options),
+    }
+
+    seed_everything(options.seed)
+    network = build_network(approach_object, spec, len(labels))  # before decoding: a bad option fails at once
+    cache = StripCache(spec)
+    table, items = cache.prepare(table, labels)
+    parts = {name: _items_in(table, items, name) for name in SPLITS}
+    _check_parts(parts, labels, table.skipped)
+    write_split_csv(table, out / SPLIT)
+
+    history = fit(
+        network,
+        parts["train"],
+        parts["validation"],
+        cache,
+        options,
+        checkpoint=out / CHECKPOINT,
+        settings=settings,
+        resume=resume,
+    )
+    trained_s = sum(row["seconds"] for row in history)
+
+    temperature = 1.0
+    document: dict[str, Any] = {}
+    if parts["validation"]:
+        logits_NK = score_items(network, parts["validation"], cache)
+        temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
+        document["validation"] = figures(logits_NK, parts["validation"], labels, temperature, options.seed)
+    logits_NK = score_items(network, parts["test"], cache, label="testing")
+    test_figures = figures(logits_NK, parts["test"], labels, temperature, options.seed)
+    test_figures["baselines"] = baseline_figures(parts["train"], parts["test"], cache, options.seed)
+    document = {"test": test_figures, **document}
+    document["train"] = {
+        "videos": len(parts["train"]),
+        "epochs": len(history),
+        "best_epoch": min(history, key=lambda row: row.get("val_loss", row["loss"]))["epoch"],
+        "training_seconds": round(trained_s, 1),
+        "clips_per_second": round(len(parts["train"]) * len(history) / trained_s, 1),
+        "total_seconds": round(time.perf_counter() - started, 1),
+    }
+    document["model"] = {"parameters": network.count_params(), **settings}
+    document["data"] = {
+        "videos": {name: len(part) for name, part in parts.items()},
+        "groups": {name: len({item.group for item in part}) for name, part in parts.items()},
+        "group_source": table.group_source,
+        "skipped": [dataclasses.asdict(one) for one in table.skipped],
+        "warnings": list(table.warnings),
+    }
+    document["versions"] = versions()
+
+    card = ModelCard(
+        approach=approach,
+        config=settings["config"],
+        spec=spec,
+        labels=labels,
+        temperature=temperature,
+        provenance={
+            "data": settings["data"],
+            "split": settings["split"],
+            "options": settings["options"],
+            "versions": document["versions"],
+            "test": {name: test_figures[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
+        },
+    )
+    _write_history(out / HISTORY, history)
+    write_json(out / METRICS, document)
+    save_model(out / MODEL, network, card)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    return Run(out, card, table, history, document, parts["test"], softmax(logits_NK, temperature), cache)
+
+
+def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:
+    """Never write over a run by accident."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; --out names the folder to make")
+    if (out / MODEL).exists() and not overwrite:
+        raise KinemeError(f"{out}: already holds a finished run; choose another --out, or give --overwrite")
+    if (out / CHECKPOINT).exists() and not (resume or overwrite):
+        raise KinemeError(f"{out}: holds an unfinished run; go on with --resume, or start again with --overwrite")
+    if overwrite and not resume:
+        for name in (MODEL, CHECKPOINT, METRICS, HISTORY):
+            (out / name).unlink(missing_ok=True)
+
+
+def _items_in(table: ClipTable, items: Sequence[Item], name: str) -> list[Item]:
+    return [item for item, part in zip(items, table.rows["split"], strict=True) if part == name]
+
+
+def _check_parts(parts: dict[str, list[Item]], labels: tuple[str, ...], skipped: Sequence[Skipped]) -> None:
+    """After unreadable videos are gone, each class must still be there to learn and to test."""
+    for name in ("train", "test"):
+        present = {item.label for item in parts[name]}
+        for number, label in enumerate(labels):
+            if number not in present:
+                first = f"; the first unreadable one: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+                raise KinemeError(f"class {label!r} has no readable video in the {name} split{first}")
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    import polars as pl
+
+    with replacing(path) as temporary:
+        pl.DataFrame(history).write_csv(temporary)

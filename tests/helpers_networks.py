@@ -1,0 +1,33 @@
+"""Small clips and networks that several tests use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.models.network import build_network
+from kineme.models.registry import make_approach
+from kineme.video.spec import ClipSpec
+
+SMALL = ClipSpec(frames=6, fps=8.0, height=64, width=64)
+
+
+def moving_squares(count: int, spec: ClipSpec, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Clips of a bright square that moves left (0) or right (1) over noise: order alone tells them apart."""
+    rng = np.random.default_rng(seed)
+    clips = rng.integers(0, 60, (count, spec.frames, spec.height, spec.width, 3), np.uint8)
+    labels = np.arange(count, dtype=np.int32) % 2
+    side = spec.height // 3
+    for clip, label in zip(clips, labels, strict=True):
+        top = rng.integers(0, spec.height - side)
+        lefts = np.linspace(0, spec.width - side, spec.frames).astype(int)
+        for frame, left in zip(clip, lefts if label else lefts[::-1], strict=True):
+            frame[top : top + side, left : left + side] = 220
+    return clips, labels
+
+
+def network_of(name: str, spec: ClipSpec = SMALL, classes: int = 2, **options: Any) -> Any:
+    """A fresh network of an approach."""
+    return build_network(make_approach(name, options), spec, classes)

@@ -1,0 +1,123 @@
+"""What every approach must do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers_networks import SMALL, moving_squares, network_of
+
+from kineme.errors import UsageError
+from kineme.models.backend import keras, seed_everything
+from kineme.models.registry import APPROACHES, make_approach
+from kineme.video.spec import ClipSpec
+
+approaches = pytest.mark.parametrize("name", sorted(APPROACHES))
+
+
+@approaches
+@pytest.mark.parametrize(
+    ("spec", "classes"),
+    [
+        (SMALL, 2),
+        (ClipSpec(frames=2, height=64, width=80), 7),
+        (ClipSpec(frames=9, height=96, width=64), 3),
+    ],
+)
+def test_builds_at_several_sizes_and_takes_uint8_and_gives_float32(name, spec, classes):
+    network = network_of(name, spec, classes)
+    clips = np.random.default_rng(0).integers(0, 256, (3, spec.frames, spec.height, spec.width, 3), np.uint8)
+    logits = network.predict_on_batch(clips)
+    assert network.input.dtype == "uint8"
+    assert logits.shape == (3, classes)
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+
+
+@approaches
+def test_scores_of_a_clip_do_not_depend_on_its_batch(name):
+    network = network_of(name)
+    clips, _ = moving_squares(5, SMALL)
+    together = network.predict_on_batch(clips)
+    alone = np.concatenate([network.predict_on_batch(clip[None]) for clip in clips])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+@pytest.mark.slow
+@approaches
+def test_learns_a_tiny_set_by_heart(name):
+    seed_everything(0)
+    network = network_of(name)
+    clips, labels = moving_squares(8, SMALL)
+    network.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for _ in range(150):
+        network.train_on_batch(clips, labels)
+        if (network.predict_on_batch(clips).argmax(1) == labels).all():
+            break
+    assert (network.predict_on_batch(clips).argmax(1) == labels).all()
+
+
+@approaches
+def test_mixed_precision_gives_float32_logits_close_to_full_precision(name):
+    clips, _ = moving_squares(2, SMALL)
+    full = network_of(name)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = network_of(name)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    mixed.set_weights(full.get_weights())
+    logits = mixed.predict_on_batch(clips)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, full.predict_on_batch(clips), atol=0.05)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("lrcn", 73_060), ("convlstm", 44_524)])
+def test_defaults_are_the_textbook_sizes(name, parameters):
+    assert network_of(name, ClipSpec(), classes=4).count_params() == parameters
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"pooling": "mean"}, {"units": 8}])
+def test_lrcn_options_change_the_network_and_it_still_scores(options):
+    network = network_of("lrcn", **options)
+    clips, _ = moving_squares(2, SMALL)
+    assert network.predict_on_batch(clips).shape == (2, 2)
+    plain = network_of("lrcn")
+    plain_weights = [w.shape for w in plain.weights]
+    assert options == {"pooling": "mean"} or [w.shape for w in network.weights] != plain_weights
+
+
+def test_folding_time_gives_each_frame_the_features_it_has_alone():
+    network = network_of("lrcn")
+    clips, _ = moving_squares(2, SMALL)
+    backbone = network.get_layer("backbone")
+    features_BTD = backbone.predict_on_batch(clips)
+    alone = backbone.predict_on_batch(np.repeat(clips[1:, 3:4], SMALL.frames, axis=1))[0, 0]
+    np.testing.assert_allclose(features_BTD[1, 3], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("nothing", {}, "no approach 'nothing'; choose one of"),
+        ("lrcn", {"unit": "8"}, "no option 'unit'; it has backbone"),
+        ("lrcn", {"units": "many"}, "must be of type int"),
+        ("lrcn", {"units": "0"}, "from 1 to 4096"),
+        ("lrcn", {"pooling": "max"}, "one of last, mean"),
+        ("lrcn", {"bidirectional": "maybe"}, "of type bool"),
+        ("convlstm", {"dropout": "1.5"}, "from 0 to 0.9"),
+    ],
+)
+def test_wrong_options_are_named(name, options, says):
+    with pytest.raises(UsageError, match=says):
+        make_approach(name, options)
+
+
+def test_parts_that_do_not_fit_together_are_refused():
+    with pytest.raises(UsageError, match="no backbone 'resnet'"):
+        network_of("lrcn", backbone="resnet")
+    with pytest.raises(UsageError, match="at least 64 x 64"):
+        network_of("lrcn", ClipSpec(height=32, width=64))
+    with pytest.raises(UsageError, match="needs maps"):
+        network_of("convlstm", backbone="small-cnn")
+    with pytest.raises(UsageError, match="smaller size"):
+        network_of("lrcn", ClipSpec(height=4096, width=4096), units=4096)

@@ -1,0 +1,139 @@
+"""The table of clips: one row for each labelled video or part of a video, and what became of the rest."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from kineme.errors import KinemeError, UsageError
+from kineme.files import replacing
+
+SPLITS = ("train", "validation", "test")
+
+SCHEMA: dict[str, type[pl.DataType]] = {
+    "path": pl.String,
+    "name": pl.String,
+    "label": pl.String,
+    "group": pl.String,
+    "start_s": pl.Float64,
+    "end_s": pl.Float64,
+    "split": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or row that is not used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ClipTable:
+    """Labelled videos, or parts of videos, with their groups and, once made, their split.
+
+    Args:
+        rows: one row each, in the order of ``name`` and ``start_s``. ``path`` can be opened from the current
+            folder; ``name`` is shown to people and is relative to the data folder, with forward slashes;
+            ``label``; ``group``; ``start_s`` (0.0 unless given) and ``end_s`` (null: to the end), seconds; ``split``
+            is ``"train"``, ``"validation"``, ``"test"`` or null.
+        group_source: where the groups come from, one readable phrase.
+        skipped: what was found and is not used.
+        warnings: what the user should know, one line each.
+    """
+
+    rows: pl.DataFrame
+    group_source: str
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The distinct labels, sorted: the order of a model's outputs."""
+        return tuple(sorted(set(self.rows["label"])))
+
+    def in_split(self, name: str) -> ClipTable:
+        """The rows of one split (perhaps none).
+
+        Raises:
+            UsageError: ``name`` is not a split.
+        """
+        if name not in SPLITS:
+            raise UsageError(f"split must be one of {', '.join(SPLITS)}, not {name!r}")
+        return replace(self, rows=self.rows.filter(pl.col("split") == name))
+
+    def __len__(self) -> int:
+        return self.rows.height
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over names, labels, groups, spans and file sizes.
+
+        Where the folder lies, the order of the rows and the split do not count.
+
+        Raises:
+            KinemeError: a file is no longer there.
+        """
+        lines = []
+        for row in self.rows.iter_rows(named=True):
+            try:
+                size = Path(row["path"]).stat().st_size
+            except OSError as error:
+                raise KinemeError(f"{row['path']}: cannot be read any more ({error.strerror})") from error
+            lines.append(json.dumps([row[key] for key in ("name", "label", "group", "start_s", "end_s")] + [size]))
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
+    """Write the rows as ``path,label,group,start_s,end_s,split,name``.
+
+    ``path`` is written relative to the folder of the CSV, so that :func:`kineme.dataset.scan.scan` reads the file
+    as it reads any CSV; ``name`` finds the videos again after the data has moved (:func:`read_split_csv`).
+
+    Raises:
+        KinemeError: the file cannot be written.
+    """
+    columns = ["path", "label", "group", "start_s", "end_s", "split", "name"]
+    folder = Path(path).parent
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in table.rows.select(columns).iter_rows():
+            writer.writerow([_relative_to(row[0], folder), *row[1:]])
+
+
+def read_split_csv(path: str | os.PathLike[str], data: str | os.PathLike[str]) -> ClipTable:
+    """Read the split of a run against the data where it lies now.
+
+    Args:
+        path: a file of :func:`write_split_csv`.
+        data: the folder of the videos, or the CSV that lists them.
+
+    Raises:
+        KinemeError: the file cannot be used, or none of its videos is there (single ones go to ``skipped``).
+    """
+    from kineme.dataset.scan import read_csv
+
+    folder = Path(data)
+    return read_csv(Path(path), base=folder if folder.is_dir() else folder.parent)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in quotes for a message, at most six of them."""
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return ", ".join(repr(name) for name in names[:6]) + more
+
+
+def _relative_to(path: str, folder: Path) -> str:
+    """``path`` seen from ``folder``; absolute where there is no way between the two (drives of Windows)."""
+    try:
+        return Path(os.path.relpath(path, folder.resolve())).as_posix()
+    except ValueError:
+        return Path(path).absolute().as_posix()

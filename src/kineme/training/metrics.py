@@ -1,0 +1,321 @@
+"""Figures of merit and their intervals, the baselines beside them, and the temperature of the probabilities.
+
+Clips of one group (one person, one scene) are right or wrong together, so every interval resamples groups, not
+clips. No network is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from kineme.errors import KinemeError
+
+CALIBRATION_BINS = 15
+
+_RESAMPLES = 2000
+_FEW_GROUPS = 10
+_BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
+
+
+def evaluate_scores(
+    probabilities_NK: NDArray[np.floating[Any]],
+    truth_N: ArrayLike,
+    groups_N: ArrayLike,
+    labels: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure a classifier on N clips of K classes.
+
+    Args:
+        probabilities_NK: probabilities, each row summing to 1.
+        truth_N: the right class of each clip, 0 to K - 1.
+        groups_N: the group of each clip.
+        labels: the K names, in the order of the columns.
+        seed: of the resampling.
+
+    Returns:
+        A document for JSON: ``n`` and ``groups`` (counts), ``top1``, ``top1_interval`` [low, high], ``top5`` (None
+        up to five classes), ``macro_f1`` (over the classes that occur as truth or answer), ``macro_f1_interval``,
+        ``per_class`` (label to ``n``, ``precision``, ``recall``, ``f1``, ``recall_interval``; the last three are None
+        for a class without clips; a class never answered has precision 0), ``confusion`` (K rows of truth, K columns
+        of answers, counts), ``calibration_error`` (see :func:`calibration_error`), and ``interval_method``, one phrase.
+
+    Raises:
+        KinemeError: there is no clip, or the probabilities are not numbers.
+    """
+    probabilities_NK = np.asarray(probabilities_NK, np.float64)
+    truth_N, groups_N = np.asarray(truth_N, np.int64), np.asarray(groups_N)
+    if len(truth_N) == 0:
+        raise KinemeError("there is no clip to evaluate on")
+    if not np.isfinite(probabilities_NK).all():
+        raise KinemeError("the model answers with values that are not numbers: its training went astray")
+    answers_N = probabilities_NK.argmax(axis=1)
+    correct_N = answers_N == truth_N
+    classes = np.arange(len(labels))
+    top1_interval = group_interval(correct_N, groups_N, seed=seed)
+    macro_f1_interval = _macro_f1_interval(truth_N, answers_N, groups_N, len(labels), seed) or top1_interval
+
+    precision_K, recall_K, f1_K, n_K = precision_recall_fscore_support(
+        truth_N, answers_N, labels=classes, zero_division=0.0
+    )
+    per_class: dict[str, Any] = {}
+    for k, label in enumerate(labels):
+        row: dict[str, Any] = {"n": int(n_K[k]), "precision": float(precision_K[k])}
+        if n_K[k]:
+            of_class = truth_N == k
+            interval = group_interval(correct_N[of_class], groups_N[of_class], seed=seed)
+            row |= {"recall": float(recall_K[k]), "f1": float(f1_K[k]), "recall_interval": list(interval)}
+        else:
+            row |= {"recall": None, "f1": None, "recall_interval": None}
+        per_class[label] = row
+
+    top5 = float(top_k_accuracy_score(truth_N, probabilities_NK, k=5, labels=classes)) if len(labels) > 5 else None
+    return {
+        "n": len(truth_N),
+        "groups": len(np.unique(groups_N)),
+        "top1": float(correct_N.mean()),
+        "top1_interval": list(top1_interval),
+        "top5": top5,
+        "macro_f1": float(f1_score(truth_N, answers_N, average="macro", zero_division=0.0)),
+        "macro_f1_interval": list(macro_f1_interval),
+        "per_class": per_class,
+        "confusion": confusion_matrix(truth_N, answers_N, labels=classes).tolist(),
+        "calibration_error": calibration_error(probabilities_NK, truth_N),
+        "interval_method": _interval_method(correct_N, groups_N),
+    }
+
+
+def reliability_bins(probabilities_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) -> list[dict[str, float]]:
+    """The bins of :func:`calibration_error` that hold answers: their number, mean confidence and accuracy."""
+    confidence_N = np.max(probabilities_NK, axis=1)
+    correct_N = np.argmax(probabilities_NK, axis=1) == np.asarray(truth_N)
+    bins_N = np.minimum((confidence_N * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "n": int(here.sum()),
+            "confidence": float(confidence_N[here].mean()),
+            "accuracy": float(correct_N[here].mean()),
+        }
+        for here in (bins_N == number for number in np.unique(bins_N))
+    ]
+
+
+def calibration_error(probabilities_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) -> float:
+    """Expected calibration error of the top answer over 15 bins of equal width (Guo et al. 2017, section 2).
+
+    The mean gap between how sure the answers of a bin are and how often they are right, weighted by their number:
+    0 (as sure as right) to 1.
+    """
+    confidence_N = np.max(probabilities_NK, axis=1)
+    correct_N = np.argmax(probabilities_NK, axis=1) == np.asarray(truth_N)
+    gaps, _, _ = stats.binned_statistic(
+        confidence_N, correct_N - confidence_N, statistic="sum", bins=CALIBRATION_BINS, range=(0, 1)
+    )
+    return float(np.abs(gaps).sum() / len(confidence_N))
+
+
+# Intervals
+
+
+def group_interval(correct_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """A 95 % interval for the share of right answers, with groups as the independent units.
+
+    Percentile bootstrap over groups (2,000 resamples). Where all groups have the same share, resampling gives no
+    width. Then the exact binomial interval (Clopper and Pearson) is taken: over groups where all are right, all
+    are wrong or there is just one; over clips where groups agree on a share in between, which they cannot do
+    unless their clips go right and wrong independently or evenly.
+
+    Args:
+        correct_N: booleans, at least one.
+        groups_N: the group of each.
+        seed: of the resampling.
+
+    Returns:
+        Low and high, 0 to 1.
+    """
+    sums_G2 = _share_sums(correct_N, groups_N)
+    if not _agree(sums_G2):
+        interval = _bootstrap(sums_G2, lambda sums_R2: sums_R2[:, 0] / sums_R2[:, 1], seed)
+        if interval is not None:
+            return interval
+    right, clips = sums_G2.sum(axis=0)
+    units = len(sums_G2) if len(sums_G2) == 1 or right in (0, clips) else clips
+    successes = right / clips * units  # between two whole numbers for one group that is partly right
+    return (
+        float(stats.binomtest(int(successes + 1e-9), int(units)).proportion_ci(0.95, "exact").low),
+        float(stats.binomtest(int(np.ceil(successes - 1e-9)), int(units)).proportion_ci(0.95, "exact").high),
+    )
+
+
+def _interval_method(correct_N: NDArray[np.bool_], groups_N: NDArray[Any]) -> str:
+    sums_G2 = _share_sums(correct_N, groups_N)
+    n = len(sums_G2)
+    if n == 1:
+        return "95 %, exact binomial, but with one group only: it says next to nothing of other groups"
+    if _agree(sums_G2):
+        what = f"{n} groups" if sums_G2[0, 0] in (0, sums_G2[0, 1]) else f"the clips of {n} groups"
+        return f"95 %, exact binomial over {what} (all have the same accuracy, so resampling gives no width)"
+    caution = "; so few groups make it too narrow" if n < _FEW_GROUPS else ""
+    return f"95 %, percentile bootstrap over {n} groups{caution}; exact binomial for classes where all groups agree"
+
+
+def _share_sums(correct_N: ArrayLike, groups_N: ArrayLike) -> NDArray[np.float64]:
+    """Right answers and clips of each group."""
+    _, group_N = np.unique(np.asarray(groups_N), return_inverse=True)
+    correct = np.bincount(group_N, weights=np.asarray(correct_N, np.float64))
+    return np.stack([correct, np.bincount(group_N)], axis=1)
+
+
+def _agree(sums_G2: NDArray[np.float64]) -> bool:
+    return len(sums_G2) == 1 or bool(np.ptp(sums_G2[:, 0] / sums_G2[:, 1]) < 1e-12)
+
+
+def _macro_f1_interval(
+    truth_N: NDArray[np.int64], answers_N: NDArray[np.int64], groups_N: NDArray[Any], classes: int, seed: int
+) -> tuple[float, float] | None:
+    """As :func:`group_interval` for macro-F1; None where resampling gives no width."""
+    names, group_N = np.unique(groups_N, return_inverse=True)
+    right_GK, both_GK = np.zeros((2, len(names), classes))  # right answers; clips of the class and answers of it
+    np.add.at(right_GK, (group_N, truth_N), truth_N == answers_N)
+    np.add.at(both_GK, (group_N, truth_N), 1)
+    np.add.at(both_GK, (group_N, answers_N), 1)
+
+    def macro_f1(sums_RS: NDArray[np.float64]) -> NDArray[np.float64]:
+        right_RK, both_RK = sums_RS[:, :classes], sums_RS[:, classes:]
+        f1_RK = 2 * right_RK / np.maximum(both_RK, 1)
+        return np.asarray(f1_RK.sum(axis=1) / (both_RK > 0).sum(axis=1))
+
+    return _bootstrap(np.hstack([right_GK, both_GK]), macro_f1, seed)
+
+
+def _bootstrap(
+    sums_GS: NDArray[np.float64], figure: Callable[[NDArray[np.float64]], NDArray[np.float64]], seed: int
+) -> tuple[float, float] | None:
+    """The percentile interval of a figure of sums over groups; None where it has no width."""
+    count = len(sums_GS)
+    if count < 2:
+        return None
+
+    def statistic(drawn: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
+        drawn_RG = drawn.reshape(-1, count)
+        times_RG = np.zeros(drawn_RG.shape)
+        np.add.at(times_RG, (np.arange(len(drawn_RG))[:, None], drawn_RG), 1)
+        return figure(times_RG @ sums_GS).reshape(drawn.shape[:-1])
+
+    result = stats.bootstrap(
+        (np.arange(count),),
+        statistic,
+        vectorized=True,
+        axis=-1,
+        n_resamples=_RESAMPLES,
+        batch=250,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    low, high = (float(end) for end in result.confidence_interval)
+    return (low, high) if high - low > 1e-12 else None
+
+
+# Baselines
+
+
+def baselines(
+    train_labels_N: ArrayLike,
+    test_labels_N: ArrayLike,
+    background_train_ND: NDArray[np.float32] | None,
+    background_test_ND: NDArray[np.float32] | None,
+    *,
+    groups_N: ArrayLike | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What can be reached without looking at any movement: the figures a result must be compared with.
+
+    Args:
+        train_labels_N: labels (names or numbers) of the training clips.
+        test_labels_N: labels of the test clips.
+        background_train_ND: :func:`background` of each training clip; None to leave this baseline out.
+        background_test_ND: the same of each test clip.
+        groups_N: groups of the test clips, for the intervals; None takes each clip for itself.
+        seed: of the resampling.
+
+    Returns:
+        ``chance`` (one in as many classes as were trained: known exactly, its interval has no width), ``majority``
+        (always the commonest training label) and ``background_only`` (the label of the training clip with the most
+        similar background), each with ``top1`` and ``top1_interval`` [low, high].
+    """
+    train_N, test_N = np.asarray(train_labels_N), np.asarray(test_labels_N)
+    names, counts = np.unique(train_N, return_counts=True)
+    answers = {"majority": np.full(len(test_N), names[counts.argmax()])}
+    if background_train_ND is not None and background_test_ND is not None:
+        nearest = KNeighborsClassifier(n_neighbors=1).fit(background_train_ND, train_N)
+        answers["background_only"] = nearest.predict(background_test_ND)
+
+    groups = np.arange(len(test_N)) if groups_N is None else np.asarray(groups_N)
+    chance = 1 / len(names)
+    result: dict[str, Any] = {"chance": {"top1": chance, "top1_interval": [chance, chance]}}
+    for name, answers_N in answers.items():
+        correct_N = answers_N == test_N
+        interval = group_interval(correct_N, groups, seed=seed)
+        result[name] = {"top1": float(correct_N.mean()), "top1_interval": list(interval)}
+    return result
+
+
+def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The scene without those who move in it: the median over time of each pixel, 12 rows of 16, RGB.
+
+    Brought to mean 0 and length 1, so that neither the light nor its contrast counts when two are compared.
+
+    Args:
+        frames_THWC: a clip, uint8 RGB; about ten frames of it, evenly spread, are used.
+
+    Returns:
+        576 values; all 0 for a scene of one colour.
+    """
+    count = len(frames_THWC)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _BACKGROUND_FRAMES)).round().astype(int))
+    size = (_BACKGROUND_WIDTH, _BACKGROUND_HEIGHT)
+    small = [cv2.resize(np.ascontiguousarray(frames_THWC[i]), size, interpolation=cv2.INTER_AREA) for i in chosen]
+    picture = np.median(small, axis=0).ravel()
+    picture -= picture.mean()
+    length = float(np.linalg.norm(picture))
+    return np.asarray(picture / length if length > 0 else picture, np.float32)
+
+
+# Probabilities
+
+
+def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.floating[Any]]:
+    """Probabilities from logits over the last axis; above 1 the temperature makes them less sure, below it more."""
+    return np.asarray(special.softmax(np.asarray(logits) / temperature, axis=-1))
+
+
+def fit_temperature(logits_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) -> float:
+    """The temperature that makes the probabilities of held-out clips likeliest (Guo et al. 2017, section 4.2).
+
+    Args:
+        logits_NK: logits of validation clips, which were not trained on.
+        truth_N: the right class of each, 0 to K - 1.
+
+    Returns:
+        0.05 to 20; 1.0 where no clip is answered wrongly (or there is none), since ever lower temperatures would
+        then be ever likelier, and the probabilities surer than a few clips can vouch for.
+    """
+    logits_NK, truth_N = np.asarray(logits_NK, np.float64), np.asarray(truth_N, np.int64)
+    if bool((logits_NK.argmax(axis=1) == truth_N).all()):
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        log_NK = special.log_softmax(logits_NK / np.exp(log_temperature), axis=1)
+        return float(-log_NK[np.arange(len(truth_N)), truth_N].mean())
+
+    found = optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.clip(np.exp(found.x), 0.05, 20))

@@ -1,0 +1,164 @@
+"""What the figures of an evaluation mean, in sentences: the answer first, then what speaks against it.
+
+The report page opens with these sentences; the command line prints the same ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, TypeGuard
+
+_WIDE = 0.2  # an interval wider than this says little
+_CLOSE = 0.1  # a baseline within this of the result explains too much of it
+_MISCALIBRATED = 0.1
+
+
+def answer(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
+    """One honest sentence or two on how good a model is.
+
+    Args:
+        test: the ``test`` object of ``metrics.json``.
+        group_noun: what a group is, in the plural ("people", "scenes").
+        leaky: whether groups of the test videos may also be in the training set.
+    """
+    videos = counted(test["n"], "videos")
+    groups = counted(test["groups"], group_noun)
+    if leaky:
+        where = f"On {videos} of {groups}, which it may have seen in training"
+    elif test["groups"] == test["n"]:
+        where = f"On {videos} it never saw"
+    else:
+        where = f"On {videos} of {groups} it never saw"
+    interval = test.get("top1_interval")
+    within = f" (95 % interval {between(interval)})" if is_interval(interval) else ""
+    sentence = f"{where}, it names the action right in {percent(test['top1'])} of cases{within}."
+
+    baselines = test.get("baselines") or {}
+    background = _top1(baselines, "background_only")
+    majority, chance = _top1(baselines, "majority"), _top1(baselines, "chance")
+    beside = [f"guessing gives {percent(chance)}"] if chance is not None else []
+    if majority is not None and (chance is None or majority > chance + 0.05):
+        beside.append(f"always answering the commonest class {percent(majority)}")
+    if background is not None:
+        beside.append(f"the background alone {percent(background)}")
+    if beside:
+        joined = "; ".join(beside)
+        sentence += f" {joined[0].upper()}{joined[1:]}."
+    return sentence.replace(" %", "\u00a0%")
+
+
+def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> list[str]:
+    """Every reason to trust the figure less, each one sentence or two with what to do about it.
+
+    Args:
+        test: the ``test`` object of ``metrics.json``.
+        group_noun: what a group is, in the plural ("people", "scenes").
+        leaky: whether groups of the test videos may also be in the training set.
+    """
+    found = []
+    top1, interval = float(test["top1"]), test.get("top1_interval")
+    if leaky:
+        found.append(
+            f"The split is leaky: the same {group_noun} may be in training and in test, so the figure says little "
+            f"about new ones. Train without the random split for one that does."
+        )
+    if not is_interval(interval):
+        found.append(
+            f"There is no interval: the test set holds {counted(test['groups'], group_noun)}. "
+            f"Add videos of other {group_noun}."
+        )
+    elif top1 >= 1.0:
+        lowest = max(0.0, 1 - 3 / max(int(test["groups"]), 1))
+        found.append(
+            f"Not one mistake in {counted(test['n'], 'videos')} does not mean there are none to come: with "
+            f"{counted(test['groups'], group_noun)} tested, the true figure may be as low as {percent(lowest)} "
+            f"(rule of three)."
+        )
+    elif interval[1] - interval[0] > _WIDE:
+        found.append(
+            f"The interval is wide: the true figure may be anything from {between(interval)}. "
+            f"Test on more {group_noun} to know it better; more videos of the same {group_noun} help less."
+        )
+    baselines = test.get("baselines") or {}
+    background = _top1(baselines, "background_only")
+    if background is not None and background >= top1 - _CLOSE:
+        found.append(
+            f"The background alone gives {percent(background)}, against {percent(top1)} for the model: it may have "
+            f"learned places rather than movements. Film each action in several places, and several actions in each."
+        )
+    majority = _top1(baselines, "majority")
+    if majority is not None and majority >= top1 - _CLOSE:
+        found.append(
+            f"Always answering the commonest class gives {percent(majority)}, against {percent(top1)} for the model: "
+            f"it has learned little. It may need more videos, more epochs or another approach."
+        )
+    missing = [label for label, figures in test.get("per_class", {}).items() if not figures.get("n")]
+    if missing:
+        found.append(f"Not tested at all, since the test set has no video of it: {', '.join(missing)}.")
+    error = test.get("calibration_error")
+    if is_number(error) and error > _MISCALIBRATED:
+        found.append(
+            f"Its probabilities are off by {percent(error)} on average (calibration error): "
+            f"do not read “90 %” as right nine times in ten."
+        )
+    return [sentence.replace(" %", "\u00a0%") for sentence in found]
+
+
+def confused_pairs(
+    confusion: Sequence[Sequence[int]], labels: Sequence[str], count: int = 10
+) -> list[tuple[str, str, int, float]]:
+    """The commonest mistakes.
+
+    Args:
+        confusion: counts (K, K); rows are the truth, columns what was predicted.
+        labels: the K names.
+        count: how many pairs at most.
+
+    Returns:
+        Truth, predicted label, number of videos, and their share of the videos of the true class.
+    """
+    pairs = [
+        (labels[truth], labels[predicted], int(number), number / sum(row))
+        for truth, row in enumerate(confusion)
+        for predicted, number in enumerate(row)
+        if truth != predicted and number
+    ]
+    return sorted(pairs, key=lambda pair: (-pair[2], -pair[3]))[:count]
+
+
+def percent(share: float) -> str:
+    """``0.934`` as ``"93 %"``; never "100 %" or "0 %" for what is not exactly that."""
+    rounded = round(share * 100)
+    if (rounded == 100 and share < 1) or (rounded == 0 and share > 0):
+        return f"{min(max(share * 100, 0.1), 99.9):.1f} %"
+    return f"{rounded} %"
+
+
+def between(interval: Sequence[float]) -> str:
+    """``(0.88, 0.97)`` as ``"88 to 97 %"``."""
+    low, high = percent(interval[0]), percent(interval[1])
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def counted(number: int, plural: str) -> str:
+    """``(1, "people")`` as ``"1 person"``, ``(6, "people")`` as ``"6 people"``."""
+    if number != 1:
+        return f"{number:,} {plural}"
+    return f"1 {'person' if plural == 'people' else plural.removesuffix('s')}"
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether ``value`` is a finite number (figures of classes without test videos are not)."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_interval(value: object) -> TypeGuard[Sequence[float]]:
+    """Whether ``value`` is a pair of finite numbers."""
+    return isinstance(value, Sequence) and len(value) == 2 and all(is_number(end) for end in value)
+
+
+def _top1(baselines: Mapping[str, Any], name: str) -> float | None:
+    value = (baselines.get(name) or {}).get("top1")
+    return float(value) if is_number(value) else None

@@ -1,0 +1,227 @@
+"""The report page: one well-formed file, readable by everyone, honest in its words, safe with hostile names."""
+
+from __future__ import annotations
+
+import base64
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers_report import figures, report
+
+from kineme.report.html import Mistake, RunReport, Section, write_report
+from kineme.report.verdict import cautions
+
+HOSTILE = ["<script>alert(1)</script>", '"onload="alert(2)', "a & b $x^{$", "太极拳", "</style><b>", "{{ 7 * 7 }}"]
+VOID = {"meta", "link", "img", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """What a browser would find, and every tag that is not closed in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.text, self.tags, self.open, self.faults = "", [], [], []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        self.faults += [f"{tag} stays open" for tag in self.open]
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def written(tmp_path: Path, run: RunReport) -> Page:
+    write_report(tmp_path / "report.html", run)
+    return Page(tmp_path / "report.html")
+
+
+def with_test(run: RunReport, **changes: Any) -> RunReport:
+    return replace(run, test={**run.test, **changes})
+
+
+@pytest.mark.parametrize(
+    "labels", [["no", "yes"], ["bow", "clap", "jump"], HOSTILE, [f"class {i}" for i in range(101)]]
+)
+def test_the_page_is_well_formed_and_needs_nothing_else(tmp_path: Path, labels: list[str]) -> None:
+    page = written(tmp_path, report(labels))
+
+    assert page.faults == []
+    assert "://" not in page.source
+    addresses = [a[key] for _, a in page.tags for key in ("src", "href", "srcset", "data") if key in a]
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not re.search(r"url\(|@import", page.source)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html"}
+
+
+def test_every_picture_is_embedded_readable_and_described(tmp_path: Path) -> None:
+    page = written(tmp_path, report(["bow", "clap", "jump"]))
+
+    pictures = page.all("img")
+    assert len(pictures) == 7
+    for picture in pictures:
+        assert len(picture["alt"] or "") > 20
+        kind, data = re.fullmatch(r"data:(image/[a-z+]+);base64,(.+)", picture["src"] or "").groups()
+        content = base64.b64decode(data)
+        if kind == "image/svg+xml":
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+        else:
+            assert content.startswith(b"\xff\xd8\xff")
+
+
+def test_headings_come_in_order_and_tables_say_what_their_headers_head(tmp_path: Path) -> None:
+    page = written(tmp_path, report(["bow", "clap", "jump"]))
+
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(header.get("scope") in ("row", "col") for header in page.all("th"))
+    assert page.all("html")[0]["lang"] == "en"
+    assert "width=device-width" in (page.all("meta")[1]["content"] or "")
+
+
+def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    frames = np.zeros((3, 8, 8, 3), np.uint8)
+    name = "<img src=x onerror=alert(3)>.mp4"
+    run = report(HOSTILE)
+    run = replace(
+        run,
+        title="<b>lrcn</b>",
+        config={"<i>key": "</td><script>"},
+        mistakes=[Mistake(name=name, truth=HOSTILE[0], predicted=HOSTILE[1], probability=0.5, frames_THWC=frames)],
+        sections=[Section(heading="<u>", text="<s>", columns=("<em>",), rows=[("<q>",)])],
+        how_to_use=["# <small>", "<kbd>"],
+        data=replace(run.data, skipped=[(name, "<del>")], warnings=["<ins>"], group_source="<var>"),
+    )
+
+    page = written(tmp_path, run)
+
+    found = {tag for tag, _ in page.tags}
+    assert not found & {"script", "b", "i", "u", "s", "em", "q", "small", "kbd", "del", "ins", "var"}
+    assert not [attributes for _, attributes in page.tags if any(key.startswith("on") for key in attributes)]
+    for label in HOSTILE:
+        assert label in page.text
+    assert page.faults == []
+
+
+def test_the_page_opens_with_the_honest_answer(tmp_path: Path) -> None:
+    confusion = np.array([[28, 2], [2, 28]])
+    run = report(["no", "yes"], test=figures(confusion, ["no", "yes"]))
+    run = with_test(
+        run, top1_interval=[0.88, 0.97], baselines={"chance": {"top1": 0.5}, "background_only": {"top1": 0.21}}
+    )
+
+    text = written(tmp_path, run).text.replace("\u00a0", " ")
+
+    assert (
+        "On 60 videos of 6 people it never saw, it names the action right in 93 % of cases "
+        "(95 % interval 88 to 97 %). Guessing gives 50 %; the background alone 21 %."
+    ) in text
+    assert "Before you rely on this" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"top1_interval": [0.6, 0.99]}, "The interval is wide"),
+        ({"top1_interval": None}, "There is no interval"),
+        ({"baselines": {"background_only": {"top1": 0.88}}}, "The background alone gives 88 %"),
+        ({"baselines": {"majority": {"top1": 0.9}}}, "Always answering the commonest class gives 90 %"),
+        ({"calibration_error": 0.3}, "off by 30 %"),
+        ({"top1": 1.0, "top1_interval": [1.0, 1.0]}, "may be as low as 50 %"),
+    ],
+)
+def test_what_speaks_against_the_figure_is_said(changes: dict[str, Any], said: str) -> None:
+    run = with_test(report(["bow", "clap", "jump"]), **changes)
+
+    sentences = [sentence.replace("\u00a0", " ") for sentence in cautions(run.test, group_noun="people")]
+
+    assert len(sentences) == 1
+    assert said in sentences[0]
+
+
+def test_the_box_of_cautions_comes_before_the_figures(tmp_path: Path) -> None:
+    run = with_test(report(["bow", "clap", "jump"]), top1_interval=[0.6, 0.99])
+    run = replace(run, data=replace(run.data, warnings=["Two files are the same."]))
+
+    text = written(tmp_path, run).text
+
+    assert text.index("Before you rely on this") < text.index("The interval is wide") < text.index("Top-1")
+    assert text.index("Two files are the same.") < text.index("Top-1")
+
+
+def test_a_leaky_split_is_never_called_unseen(tmp_path: Path) -> None:
+    run = report(["bow", "clap", "jump"])
+
+    text = written(tmp_path, replace(run, data=replace(run.data, leaky=True))).text
+
+    assert "The split is leaky" in text
+    assert "never saw" not in text
+    assert "No group is in more than one split" not in text
+
+
+def test_nothing_is_dropped_silently(tmp_path: Path) -> None:
+    run = report(["bow", "clap", "jump"])
+    skipped = [(f"bow/{i}.mp4", f"reason {i}") for i in range(300)]
+
+    text = written(tmp_path, replace(run, data=replace(run.data, skipped=skipped))).text
+
+    assert "300 videos could not be used" in text
+    assert all(name in text and reason in text for name, reason in skipped)
+
+
+def test_many_classes_are_all_in_the_tables_and_numbered_as_in_the_matrix(tmp_path: Path) -> None:
+    labels = [f"action {i}" for i in range(101)]
+
+    text = written(tmp_path, report(labels)).text
+
+    assert "101. action 100" in text
+    assert "Commonest confusions" in text
+
+
+def test_an_evaluation_without_training_has_a_page_too(tmp_path: Path) -> None:
+    run = report(
+        ["bow", "clap", "jump"], history=(), reliability=(), mistakes=(), sections=(), how_to_use=(), config={}, spec={}
+    )
+
+    page = written(tmp_path, run)
+
+    assert page.faults == []
+    for heading in ("How training went", "Its worst mistakes", "Use it", "How it was made"):
+        assert heading not in page.text
+
+
+def test_a_class_without_test_videos_is_named_and_has_dashes(tmp_path: Path) -> None:
+    confusion = np.array([[5, 1, 0], [0, 6, 0], [0, 0, 0]])
+
+    text = written(tmp_path, report(["bow", "clap", "jump"], test=figures(confusion, ["bow", "clap", "jump"]))).text
+
+    assert "Not tested at all, since the test set has no video of it: jump." in text
+    assert "–" in text
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    write_report(tmp_path / "a.html", report(["bow", "clap"]))
+    write_report(tmp_path / "b.html", report(["bow", "clap"]))
+
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()

@@ -39,8 +39,8 @@ def figures(confusion: np.ndarray, labels: list[str], *, groups: int = 6) -> dic
         "interval_method": "percentiles of 2,000 resamples of groups",
         "baselines": {
             "chance": {"top1": 1 / len(labels)},
-            "majority": {"top1": 1.2 / len(labels), "interval": [1 / len(labels), 1.4 / len(labels)]},
-            "background_only": {"top1": 0.21, "interval": [0.12, 0.31]},
+            "majority": {"top1": 1.2 / len(labels), "top1_interval": [1 / len(labels), 1.4 / len(labels)]},
+            "background_only": {"top1": 0.21, "top1_interval": [0.12, 0.31]},
         },
     }
 

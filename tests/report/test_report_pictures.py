@@ -11,6 +11,7 @@ from helpers_report import report
 from kineme.report import plots
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
 from kineme.report.verdict import answer, confused_pairs, percent
+from kineme.training.metrics import baselines, evaluate_scores
 
 LABELS = ["<b>", "a $b$ & c", "太极拳", "fill: x"]
 
@@ -52,6 +53,16 @@ def test_every_drawn_colour_has_one_for_dark_pages() -> None:
         assert "prefers-color-scheme:dark" in svg
         assert "#" not in "".join(part.split(";")[0].split('"')[0] for part in drawn.split("stroke: ")[1:])
         assert "fill: #" not in drawn
+
+
+def test_the_comparison_draws_the_intervals_of_the_baselines_as_metrics_write_them() -> None:
+    labels_N, groups_N = np.tile([0, 1, 2], 8), np.repeat(np.arange(8), 3)
+    scores_NK = np.random.default_rng(0).dirichlet([1, 1, 1], 24) * 0.5 + np.eye(3)[labels_N] * 0.5
+    test = evaluate_scores(scores_NK, labels_N, groups_N, ["a", "b", "c"])
+    test["baselines"] = baselines(np.array([0, 0, 1, 2]), np.arange(24) % 2 * 2, None, None, groups_N=groups_N)
+    without = {name: {"top1": figures["top1"]} for name, figures in test["baselines"].items()}
+
+    assert plots.comparison(test).count("<path") > plots.comparison({**test, "baselines": without}).count("<path")
 
 
 @pytest.mark.parametrize(

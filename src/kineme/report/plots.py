@@ -108,7 +108,7 @@ def comparison(test: Mapping[str, Any]) -> str:
     ):
         figures = baselines.get(key) or {}
         if is_number(figures.get("top1")):
-            rows.append((name, figures["top1"], figures.get("interval")))
+            rows.append((name, figures["top1"], figures.get("top1_interval")))
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure(4.4, 0.45 + 0.36 * len(rows))
         _bars_with_intervals(axes, rows, first_differs=True)
@@ -139,7 +139,7 @@ def _bars_with_intervals(axes: Axes, rows: Sequence[tuple[str, Any, Any]], *, fi
     for place, (_, value, interval) in enumerate(rows):
         colour = _MUTED if first_differs and place else _BLUE
         axes.barh(place, value, height=0.62, color=colour, alpha=0.55, linewidth=0)
-        if is_interval(interval):
+        if is_interval(interval) and interval[1] > interval[0]:
             axes.plot(interval, [place, place], color=_INK, linewidth=1.4, solid_capstyle="butt", clip_on=False)
             for end in interval:
                 axes.plot([end, end], [place - 0.14, place + 0.14], color=_INK, linewidth=1.4, clip_on=False)

@@ -13,6 +13,8 @@ from kineme.errors import KinemeError, UsageError
 from kineme.models import weights
 from kineme.models.backbones import i3d
 from kineme.models.backend import keras
+from kineme.video.clips import read_strip
+from kineme.video.spec import ClipSpec
 
 REAL_CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real-clips"
 
@@ -105,31 +107,15 @@ def test_labels_are_the_400_actions_in_order():
     ]
 
 
-def spread_clip(path: Path) -> np.ndarray:
-    """64 frames spread over the video, short side 256, centre 224."""
-    import av
-    import cv2
-
-    with av.open(str(path), metadata_errors="ignore") as container:
-        decoded = list(container.decode(video=0))
-    clip = []
-    for frame in (decoded[k * len(decoded) // 64].to_ndarray(format="rgb24") for k in range(64)):
-        height, width = frame.shape[:2]
-        scale = 256 / min(height, width)
-        scaled = cv2.resize(frame, (round(width * scale), round(height * scale)))
-        top, left = (scaled.shape[0] - 224) // 2, (scaled.shape[1] - 224) // 2
-        clip.append(scaled[top : top + 224, left : left + 224])
-    return np.stack(clip)
-
-
 @pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="the real clips are not beside this repository")
 def test_names_six_real_videos(files):
     network = i3d.build(64, include_top=True)
     i3d.load_weights(network, files)
+    spread = ClipSpec(frames=64, fps=None, height=224, width=224, fit="crop")
     videos = [path for path in sorted(REAL_CLIPS.iterdir()) if not path.stem.startswith("unlabelled")]
     assert len(videos) == 6
-    named = {
-        path.stem.replace("_", " "): i3d.labels()[network.predict_on_batch(spread_clip(path)[None])[0].argmax()]
-        for path in videos
-    }
+    named = {}
+    for path in videos:
+        (logits,) = network.predict_on_batch(read_strip(path, spread).frames_NHWC[None])
+        named[path.stem.replace("_", " ")] = i3d.labels()[logits.argmax()]
     assert named == {action: action for action in named}

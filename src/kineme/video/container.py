@@ -45,9 +45,11 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     """The video stream to read, with the others switched off.
 
     Raises:
-        VideoError: only sound, an absurd size, or a codec this FFmpeg cannot decode.
+        VideoError: only sound, a still picture, an absurd size, or a codec this FFmpeg cannot decode.
     """
     name = os.fspath(path)
+    if container.format.name.endswith("_pipe") or container.format.name in ("image2", "tty"):
+        raise VideoError(name, "is a still picture or text, not a video")
     # Cover pictures of music files are stored as one-frame video streams.
     streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:

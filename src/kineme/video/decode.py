@@ -21,7 +21,7 @@ from kineme.errors import VideoError
 from kineme.video.container import PathLike, frame_rate, open_container, video_stream
 from kineme.video.convert import Converter
 from kineme.video.spec import Fit
-from kineme.video.timestamps import Clock, declared_end_s, has_display_times
+from kineme.video.timestamps import Clock, has_display_times, missing_s
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -225,13 +225,12 @@ class Decoder:
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
         zero_s = float(self.zero * self.time_base)
-        says_s = declared_end_s(self.container, self.stream, self.path)
-        says_s = None if says_s is None else says_s - zero_s
-        short = says_s is not None and says_s - end_s > max(0.5, 0.02 * end_s)
+        missing = missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
         used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
-        if short or self._cut:
-            says = f" (its header says {says_s:.1f} s)" if short else ""
+        if missing or self._cut:
+            says = f" (its header says {end_s + missing:.1f} s)" if missing else ""
             self._warn(f"damaged after {end_s:.1f} s{says}; {used}")
         elif self._lost:
             at = 0.0 if self._lost_at is None else self._lost_at
-            self._warn(f"damaged at {at:.1f} s; {self._lost} frames are lost or blemished, the others are used")
+            which = "a frame is" if self._lost == 1 else f"{self._lost} frames are"
+            self._warn(f"damaged at {at:.1f} s; {which} lost or blemished, the others are used")

@@ -51,21 +51,21 @@ def probe(path: PathLike) -> VideoInfo:
         converter = decoder.converter()
         height, width = converter.displayed
         times = packet_times(path)
-        start = decoder.zero * decoder.time_base if has_display_times(decoder.container) else times.start
         rate = frame_rate(decoder.stream)
-        if times.start is None or times.end is None or start is None or times.end <= start:
-            duration = max(1, times.count) / rate
-        else:
-            duration = times.end - start
-        average = times.count / duration
-        if abs(average - rate) > rate / 20 and 0 < average <= 1000:  # the header is wrong, or guessed from a beginning
+        start, end = times.start, times.end
+        if start is None or end is None:
+            start, end = Fraction(0), max(1, times.count) / rate
+        average = times.count / (end - start)
+        if abs(average - rate) > rate / 20 and average <= 1000:  # the header is wrong, or guessed from the beginning
             rate = average.limit_denominator(1001)
+        if has_display_times(decoder.container):  # the first packets may be undecodable
+            start = min(max(start, decoder.zero * decoder.time_base), end - 1 / rate)
         return VideoInfo(
             path=os.fspath(path),
             width=width,
             height=height,
             fps=rate,
-            duration_s=float(duration),
+            duration_s=float(end - start),
             frame_count=times.count or None,
             codec=decoder.stream.codec_context.name,
             pixel_format=decoder.first.format.name,

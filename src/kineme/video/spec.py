@@ -83,12 +83,12 @@ class ClipSpec:
         starts = list(range(0, last + 1, stride or max(1, self.frames // 2)))
         return starts if starts[-1] == last else [*starts, last]
 
-    def window(self, start: int, ticks: int, per_frame: int = 1) -> list[int]:
+    def window(self, start: int, ticks: int) -> list[int]:
         """The T tick indices of the clip that begins at ``start``, within ``ticks`` ticks.
 
         Ticks past the end follow the ``short`` policy (``"refuse"`` is the reader's to report; here it holds).
         """
-        wanted = range(start, start + self.frames * per_frame, per_frame)
+        wanted = range(start, start + self.frames)
         if self.short == "loop":
             return [tick % ticks for tick in wanted]
         return [min(tick, ticks - 1) for tick in wanted]

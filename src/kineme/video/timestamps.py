@@ -99,16 +99,27 @@ def packet_times(path: PathLike) -> PacketTimes:
     return PacketTimes(count, first * time_base, last * time_base)
 
 
-def declared_end_s(container: InputContainer, stream: VideoStream, path: PathLike) -> float | None:
-    """Where the container says the video ends, in seconds on its own clock, or None where it does not say."""
+def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, zero_s: float, end_s: float) -> float:
+    """How many seconds the frames, from ``zero_s`` to ``end_s`` on the container's clock, fall short of what it says.
+
+    0 where it says nothing, or where they differ by no more than rounding and headers usually do.
+    """
+    period_s = float(1 / frame_rate(stream))
     if stream.duration is not None and stream.time_base is not None:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-    if container.duration is None:
-        return None
-    says_s = ((container.start_time or 0) + container.duration) / _MICROSECONDS
-    if container.streams.audio and _furthest_s(path) > says_s - 0.5:
-        return None  # the length is that of the sound, which goes on after the pictures
-    return says_s
+        length_s = float(stream.duration * stream.time_base)
+        if not has_display_times(container):  # FFmpeg shortens the length of a cut AVI; the count stays as it was
+            length_s = max(length_s, stream.frames * period_s)
+            end_s -= zero_s  # what the decoder's delay has added
+        says_s = float((stream.start_time or 0) * stream.time_base) + length_s
+        usual_s = 3.5 * period_s + 0.005 * length_s
+    elif container.duration is not None:
+        says_s = ((container.start_time or 0) + container.duration) / _MICROSECONDS
+        usual_s = 0.5
+        if says_s - end_s > usual_s and container.streams.audio and _furthest_s(path) > says_s - usual_s:
+            return 0.0  # the length is that of the sound, which goes on after the pictures
+    else:
+        return 0.0
+    return says_s - end_s if says_s - end_s > usual_s else 0.0
 
 
 def _furthest_s(path: PathLike) -> float:

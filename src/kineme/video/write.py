@@ -198,6 +198,7 @@ class VideoWriter:
             dst_colorspace=self._matrix,
             dst_color_range=self._stream.codec_context.color_range,
             interpolation=Interpolation.AREA,
+            threads=1,
         )
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:

@@ -1,0 +1,144 @@
+"""Stretch, crop and letterbox as pure geometry, and on the pixels of awkward videos."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers_video import corners, encode, numbered_frame, numbered_video, read_number, turn_mp4
+
+from kineme.video.decode import read_frames
+from kineme.video.fit import Placement, displayed_size, place, source_part
+from kineme.video.probe import probe
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fit", "wanted"),
+    [
+        ((240, 320), (64, 64), "stretch", Placement(64, 64)),
+        ((240, 320), (64, 64), "crop", Placement(64, 85, 0, -11)),
+        ((320, 240), (64, 64), "crop", Placement(85, 64, -11, 0)),
+        ((240, 320), (64, 64), "letterbox", Placement(48, 64, 8, 0)),
+        ((320, 240), (64, 64), "letterbox", Placement(64, 48, 0, 8)),
+        ((240, 320), (120, 160), "crop", Placement(120, 160)),
+        ((240, 320), (120, 160), "letterbox", Placement(120, 160)),
+        ((1080, 1920), (224, 160), "letterbox", Placement(90, 160, 67, 0)),
+        ((1, 16384), (64, 64), "letterbox", Placement(1, 64, 31, 0)),
+        ((16384, 1), (64, 64), "letterbox", Placement(64, 1, 0, 31)),
+        ((7, 5), (3, 3), "letterbox", Placement(3, 2, 0, 0)),
+    ],
+)
+def test_placement(source: tuple[int, int], target: tuple[int, int], fit: str, wanted: Placement) -> None:
+    assert place(source, target, fit) == wanted  # type: ignore[arg-type]
+
+
+def test_crop_always_covers_and_letterbox_always_fits() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        source = tuple(int(side) for side in rng.integers(1, 3000, 2))
+        height, width = (int(side) for side in rng.integers(1, 400, 2))
+        crop = place(source, (height, width), "crop")
+        assert crop.top <= 0
+        assert crop.left <= 0
+        assert crop.height + crop.top >= height
+        assert crop.width + crop.left >= width
+        box = place(source, (height, width), "letterbox")
+        assert 0 <= box.top <= height - box.height
+        assert 0 <= box.left <= width - box.width
+        top, left, part_height, part_width = source_part(source, (height, width))
+        assert 0 <= top <= source[0] - part_height
+        assert 0 <= left <= source[1] - part_width
+
+
+@pytest.mark.parametrize(
+    ("aspect", "rotation", "wanted"),
+    [
+        (None, 0, (576, 720)),
+        (Fraction(16, 15), 0, (576, 768)),
+        (Fraction(16, 15), 90, (768, 576)),
+        (Fraction(16, 15), 180, (576, 768)),
+        (Fraction(2048, 2043), 0, (576, 720)),  # a rounding of square
+        (Fraction(1, 1000), 0, (576, 720)),  # an error
+        (Fraction(0), 270, (720, 576)),
+    ],
+)
+def test_displayed_size(aspect: Fraction | None, rotation: int, wanted: tuple[int, int]) -> None:
+    assert displayed_size(576, 720, aspect, rotation) == wanted
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_rotation_turns_the_picture_and_never_squashes_it(tmp_path: Path, rotation: int) -> None:
+    path = turn_mp4(numbered_video(tmp_path / "phone.mp4", 5, height=96, width=160), rotation)
+    info = probe(path)
+    assert info.rotation == rotation
+    assert (info.height, info.width) == ((160, 96) if rotation % 180 else (96, 160))
+    frame = next(read_frames(path)).pixels_HWC
+    assert frame.shape == (info.height, info.width, 3)
+    assert corners(frame) == {0: "rgb-", 90: "br-g", 180: "-bgr", 270: "g-rb"}[rotation]
+    upright = np.rot90(frame, rotation // 90)
+    assert np.abs(upright.astype(int) - numbered_frame(0, 96, 160)).mean() < 6
+    assert next(read_frames(path, size=(30, 50), fit="crop")).pixels_HWC.shape == (30, 50, 3)
+
+
+def test_letterbox_of_a_turned_video_has_its_bars_at_the_sides(tmp_path: Path) -> None:
+    path = turn_mp4(numbered_video(tmp_path / "phone.mp4", 3, height=96, width=192), 90)
+    frame = next(read_frames(path, size=(64, 64), fit="letterbox")).pixels_HWC
+    assert frame[:, :16].max() == 0
+    assert frame[:, 48:].max() == 0
+    assert corners(np.ascontiguousarray(frame[:, 16:48])) == "br-g"
+
+
+def test_crop_keeps_the_centre(tmp_path: Path) -> None:
+    picture = np.zeros((60, 180, 3), np.uint8)
+    picture[:, 60:120] = 200
+    path = encode(tmp_path / "wide.mkv", [picture], codec="ffv1", pixel_format="bgr0")
+    assert next(read_frames(path, size=(20, 20), fit="crop")).pixels_HWC.min() >= 199
+
+
+@pytest.mark.parametrize("shape", [(8, 4000), (4000, 8)])
+@pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
+def test_extreme_shapes(tmp_path: Path, shape: tuple[int, int], fit: str) -> None:
+    picture = np.full((*shape, 3), 50, np.uint8)
+    picture[shape[0] // 2 - 4 : shape[0] // 2 + 4, shape[1] // 2 - 4 : shape[1] // 2 + 4] = 250
+    path = encode(tmp_path / "long.mkv", [picture], codec="ffv1", pixel_format="bgr0")
+    frame = next(read_frames(path, size=(32, 32), fit=fit)).pixels_HWC  # type: ignore[arg-type]
+    assert frame.shape == (32, 32, 3)
+    if fit == "crop":
+        assert frame.min() >= 249
+
+
+def test_pixels_that_are_not_square_are_widened(tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / "pal.mp4", 3, pixel_aspect=Fraction(4, 3))
+    info = probe(path)
+    assert (info.height, info.width) == (96, 171)
+    frame = next(read_frames(path, size=(96, 96), fit="letterbox")).pixels_HWC
+    rows = np.flatnonzero(frame.max(axis=(1, 2)) > 10)
+    assert rows[0] == pytest.approx((96 - 54) / 2, abs=1)
+    assert len(rows) == pytest.approx(54, abs=2)
+
+
+@pytest.mark.parametrize("shape", [(75, 101), (1, 1), (2, 3)])
+def test_odd_sizes(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = encode(
+        tmp_path / "odd.mkv", [np.full((*shape, 3), 90, np.uint8)] * 3, codec="ffv1", pixel_format="yuv420p"
+    )
+    assert (probe(path).height, probe(path).width) == shape
+    frames = [frame.pixels_HWC for frame in read_frames(path)]
+    assert [frame.shape for frame in frames] == [(*shape, 3)] * 3
+    assert np.abs(frames[0].astype(int) - 90).max() <= 3
+
+
+def test_shrinking_averages_and_does_not_alias(tmp_path: Path) -> None:
+    stripes = np.zeros((128, 128, 3), np.uint8)
+    stripes[:, ::2] = 255
+    path = encode(tmp_path / "stripes.mkv", [stripes], codec="ffv1", pixel_format="bgr0")
+    frame = next(read_frames(path, size=(16, 16))).pixels_HWC
+    assert np.abs(frame.astype(int) - 127).max() <= 2
+
+
+def test_number_survives_every_size(tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / "many.mp4", 4)
+    for size in ((24, 24), (200, 100), (224, 398)):
+        assert [read_number(frame.pixels_HWC) for frame in read_frames(path, size=size)] == [0, 1, 2, 3]

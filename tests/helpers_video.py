@@ -159,13 +159,16 @@ def turn_mp4(path: Path, clockwise: int) -> Path:
 
 
 def stretch_header(path: Path, times: int) -> Path:
-    """Make the header of an MP4 or AVI say, in place, that the video is ``times`` as long as it is."""
+    """Make the header of an MP4, AVI or MKV say, in place, that the video is ``times`` as long as it is."""
     data = bytearray(path.read_bytes())
 
     def multiply(at: int, order: str) -> None:
         data[at : at + 4] = struct.pack(order + "I", struct.unpack(order + "I", data[at : at + 4])[0] * times)
 
-    if path.suffix == ".avi":
+    if path.suffix == ".mkv":
+        at = data.index(b"\x44\x89\x88") + 3  # Duration, a double
+        data[at : at + 8] = struct.pack(">d", struct.unpack(">d", data[at : at + 8])[0] * times)
+    elif path.suffix == ".avi":
         multiply(data.index(b"avih") + 8 + 16, "<")
         multiply(data.index(b"strh") + 8 + 32, "<")
     else:

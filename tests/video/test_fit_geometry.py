@@ -121,9 +121,7 @@ def test_pixels_that_are_not_square_are_widened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(75, 101), (1, 1), (2, 3)])
 def test_odd_sizes(tmp_path: Path, shape: tuple[int, int]) -> None:
-    path = encode(
-        tmp_path / "odd.mkv", [np.full((*shape, 3), 90, np.uint8)] * 3, codec="ffv1", pixel_format="yuv420p"
-    )
+    path = encode(tmp_path / "odd.mkv", [np.full((*shape, 3), 90, np.uint8)] * 3, codec="ffv1", pixel_format="yuv420p")
     assert (probe(path).height, probe(path).width) == shape
     frames = [frame.pixels_HWC for frame in read_frames(path)]
     assert [frame.shape for frame in frames] == [(*shape, 3)] * 3

@@ -62,9 +62,7 @@ def shown_at(times: list[float], instant: float) -> int:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_all_frames_come_in_order_with_their_times(
-    sources: dict[str, tuple[Path, list[float]]], name: str
-) -> None:
+def test_all_frames_come_in_order_with_their_times(sources: dict[str, tuple[Path, list[float]]], name: str) -> None:
     path, times = sources[name]
     warnings: list[str] = []
     frames = list(read_frames(path, on_warning=warnings.append))

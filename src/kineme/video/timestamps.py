@@ -110,8 +110,9 @@ def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, ze
         if not has_display_times(container):  # FFmpeg shortens the length of a cut AVI; the count stays as it was
             length_s = max(length_s, stream.frames * period_s)
             end_s -= zero_s  # what the decoder's delay has added
+        # XviD's packed B-frames leave an empty packet or two at the end.
+        usual_s = (3.5 if stream.codec_context.name == "mpeg4" else 1.5) * period_s + 0.005 * length_s
         says_s = float((stream.start_time or 0) * stream.time_base) + length_s
-        usual_s = 3.5 * period_s + 0.005 * length_s
     elif container.duration is not None:
         says_s = ((container.start_time or 0) + container.duration) / _MICROSECONDS
         usual_s = 0.5

@@ -43,8 +43,8 @@ _CODECS: dict[str, tuple[str, ...]] = {
 _OPTIONS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "crf": "20"},
     "libvpx-vp9": {"crf": "31", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-    "mpeg4": {"qscale": "3"},
-    "mjpeg": {"qscale": "3"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "354"},  # a quantiser of 3, in FFmpeg's unit of 1/118
+    "mjpeg": {"flags": "+qscale", "global_quality": "354"},
 }
 # These codecs say in the stream that their colours are BT.709; of the others players assume BT.601.
 _SAY_THEIR_COLOURS = ("libx264", "libopenh264", "libx265", "libvpx-vp9")
@@ -185,6 +185,9 @@ class VideoWriter:
     def _begin(self, time_base: Fraction) -> None:
         if time_base == _VARIABLE_TIME_BASE and self.path.suffix.lower() == ".avi":
             raise KinemeError(f"{self.path}: AVI cannot hold a variable rate; write .mp4 or .mkv")
+        if time_base == _VARIABLE_TIME_BASE and self.codec == "libx264":
+            # MP4 stores the time from one frame decoded to the next: how long it is shown only without B-frames.
+            self._stream.codec_context.options = {"bf": "0", **self._options}
         self._time_base = time_base
         self._stream.codec_context.time_base = time_base
         self._stream.time_base = time_base

@@ -69,8 +69,8 @@ def encode(
     options: dict[str, str] | None = None,
     pixel_aspect: Fraction | None = None,
     movflags: str = "",
+    tags: dict[str, str] | None = None,
     sound: str | None = None,
-    sound_starts_s: float = 0.0,
     sound_rate: int = 44_100,
 ) -> Path:
     """Encode RGB ``frames`` with PyAV alone, at ``fps`` or at ``times_s``; ``sound`` names an audio encoder.
@@ -84,6 +84,7 @@ def encode(
         stream = container.add_stream(codec, rate=Fraction(fps), options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = time_base
+        stream.metadata.update(tags or {})
         if pixel_aspect is not None:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         audio = container.add_stream(sound, rate=sound_rate) if sound else None
@@ -95,7 +96,7 @@ def encode(
         container.mux(stream.encode(None))
         if audio is not None:
             seconds = float(len(pictures) / Fraction(fps)) if times_s is None else times_s[-1]
-            container.mux(_clicks(audio, seconds, sound_starts_s, sound_rate))
+            container.mux(_clicks(audio, seconds, sound_rate))
             container.mux(audio.encode(None))
     return path
 
@@ -109,7 +110,7 @@ def sound_only(path: Path, *, codec: str = "aac", seconds: float = 1.0) -> Path:
     """A file with a sound stream and nothing else."""
     with av.open(str(path), "w") as container:
         audio = container.add_stream(codec, rate=44_100)
-        container.mux(_clicks(audio, seconds, 0.0, 44_100))
+        container.mux(_clicks(audio, seconds, 44_100))
         container.mux(audio.encode(None))
     return path
 
@@ -133,7 +134,7 @@ def click_times(path: Path) -> list[float]:
     return starts
 
 
-def _clicks(audio: object, seconds: float, starts_s: float, rate: int) -> list[object]:
+def _clicks(audio: object, seconds: float, rate: int) -> list[object]:
     times = np.arange(int(seconds * rate)) / rate
     wave = np.where(times % 1.0 < 0.05, 0.8 * np.sin(2 * np.pi * 880 * times), 0.0)
     pcm = (wave * 32767).astype(np.int16)
@@ -142,7 +143,7 @@ def _clicks(audio: object, seconds: float, starts_s: float, rate: int) -> list[o
         part = np.repeat(pcm[begin : begin + 1024], 2)[None]
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="s16", layout="stereo")
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-        frame.pts = begin + round(starts_s * rate)
+        frame.pts = begin
         packets += audio.encode(frame)  # type: ignore[attr-defined]
     return packets
 

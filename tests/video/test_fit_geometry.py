@@ -82,6 +82,14 @@ def test_rotation_turns_the_picture_and_never_squashes_it(tmp_path: Path, rotati
     assert next(read_frames(path, size=(30, 50), fit="crop")).pixels_HWC.shape == (30, 50, 3)
 
 
+def test_an_old_rotation_tag_is_honoured(tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / "old.mkv", 3, height=96, width=160, tags={"rotate": "90"})
+    assert (probe(path).rotation, probe(path).height, probe(path).width) == (90, 160, 96)
+    assert corners(next(read_frames(path)).pixels_HWC) == "br-g"
+    path = numbered_video(tmp_path / "odd.mkv", 3, tags={"rotate": "sideways"})
+    assert probe(path).rotation == 0
+
+
 def test_letterbox_of_a_turned_video_has_its_bars_at_the_sides(tmp_path: Path) -> None:
     path = turn_mp4(numbered_video(tmp_path / "phone.mp4", 3, height=96, width=192), 90)
     frame = next(read_frames(path, size=(64, 64), fit="letterbox")).pixels_HWC

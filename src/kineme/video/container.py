@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
+from av.stream import Disposition
 
 from kineme.errors import VideoError
 
@@ -51,7 +52,7 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     if container.format.name.endswith("_pipe") or container.format.name in ("image2", "tty"):
         raise VideoError(name, "is a still picture or text, not a video")
     # Cover pictures of music files are stored as one-frame video streams.
-    streams = [stream for stream in container.streams.video if not is_cover(stream)]
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         only_sound = ", only sound" if container.streams.audio else ""
         raise VideoError(name, f"holds no video stream{only_sound}")
@@ -66,9 +67,9 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     return stream
 
 
-def is_cover(stream: VideoStream) -> bool:
+def _is_cover(stream: VideoStream) -> bool:
     """Whether the stream is a still picture attached to a music file."""
-    return bool(int(stream.disposition) & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

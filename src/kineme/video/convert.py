@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -85,8 +86,7 @@ def _rotation(frame: VideoFrame, stream: VideoStream) -> int:
     """Degrees clockwise to turn for display: 0, 90, 180 or 270."""
     degrees = -frame.rotation  # FFmpeg counts anticlockwise
     if not degrees:
-        try:
-            degrees = int(stream.metadata.get("rotate", "0"))  # written by old phones and tools
-        except ValueError:
-            degrees = 0
+        tags = {key.lower(): value for key, value in stream.metadata.items()}
+        with suppress(ValueError):
+            degrees = int(tags.get("rotate", "0"))  # written by old phones and tools
     return round(degrees / 90) * 90 % 360

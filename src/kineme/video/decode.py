@@ -103,7 +103,7 @@ class Decoder:
 
     Attributes:
         first: the first frame shown.
-        zero: its time stamp, in ticks of ``time_base``.
+        zero: its time stamp, in ticks of ``time_base`` (seconds, a fraction).
 
     Raises:
         VideoError: the file cannot be used, or nothing of it can be decoded.

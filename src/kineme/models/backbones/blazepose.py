@@ -1,0 +1,241 @@
+"""BlazePose: finds one person in each frame of a video and 33 landmarks of the body.
+
+Two networks. The detector looks at the whole frame and gives the middle of the hips and a point that says how tall
+the person is and which way is up. The landmark network looks at the upright square around that person, and says
+besides where the person is, so the next frame needs no detector. Only when it no longer sees a person there is the
+detector asked again.
+
+One person is followed, the one that the detector is surest of. People shorter than about a third of the frame are
+often not found.
+
+Sources: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking", CVPR workshop 2020. The networks
+are Google's (MediaPipe, Apache-2.0); thresholds, margin and smoothing are those of MediaPipe.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.models.backbones.landmarks import LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
+from kineme.models.backbones.one_euro import OneEuro
+from kineme.models.quiet import native_noise_held_back
+
+Frame = NDArray[np.uint8]
+
+DETECTOR_SIZE = 224  # pixels
+CROP_SIZE = 256  # pixels
+SUREST_MISS = 0.5  # a detection or a tracked person must score more
+LONGEST_GAP_S = 1.0  # a person who was last seen longer ago is looked for anew
+
+_STRIDES = (8, 16, 32, 32, 32)  # of the detector's layers, each with two anchors in every cell
+_MARGIN = 1.25  # room around the circle that the body fills
+_SMALLEST_REGION = 8.0  # pixels
+
+
+@dataclass(frozen=True)
+class Region:
+    """A square of the frame with a person upright in it.
+
+    Args:
+        x: of the centre, in pixels.
+        y: of the centre, in pixels.
+        size: side, in pixels.
+        angle: how far the person leans to the right, in radians.
+    """
+
+    x: float
+    y: float
+    size: float
+    angle: float
+
+    @classmethod
+    def around(cls, hips: Array, above: Array) -> Region:
+        """The region of a person whose hips are in the middle, and whose circle goes through ``above``."""
+        right, up = float(above[0] - hips[0]), float(hips[1] - above[1])
+        return cls(float(hips[0]), float(hips[1]), 2 * _MARGIN * math.hypot(right, up), math.atan2(right, up))
+
+    def to_crop(self) -> NDArray[np.float64]:
+        """Matrix (2, 3) from places in the frame to places in the crop of 256 x 256."""
+        scale = CROP_SIZE / self.size
+        cos, sin = scale * math.cos(self.angle), scale * math.sin(self.angle)
+        turn = np.array(((cos, sin), (-sin, cos)))
+        return np.column_stack((turn, CROP_SIZE / 2 - turn @ (self.x, self.y)))
+
+    def within(self, width: int, height: int) -> bool:
+        """Whether there can be somebody to see: part of the square is in the frame, and it is no dot."""
+        near = self.size / 2  # the hips themselves may be below the picture
+        return self.size >= _SMALLEST_REGION and -near < self.x < width + near and -near < self.y < height + near
+
+
+class _Seen(NamedTuple):
+    """What the landmark network says of a region, in pixels of the frame."""
+
+    landmarks_L2: Array
+    visibility_L: Array
+    score: float
+    next_region: Region
+
+
+class PoseTracker:
+    """Follow one person through a video, frame by frame. Use one tracker in one thread.
+
+    Args:
+        files: ``pose_detection.tflite`` and ``pose_landmark_full.tflite``, from ``weights.require("blazepose")``.
+        threads: processor threads for the networks.
+
+    Raises:
+        KinemeError: LiteRT is not installed, or a file is not a network.
+    """
+
+    def __init__(self, files: Mapping[str, Path], *, threads: int = 1) -> None:
+        self._detector = _Network(files["pose_detection.tflite"], threads)
+        self._landmarker = _Network(files["pose_landmark_full.tflite"], threads)
+        self._smooth = OneEuro(min_cutoff_hz=0.05, beta=80.0)
+        self._frame_shape: tuple[int, ...] = ()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person: call it at a cut, and before another video."""
+        self._region: Region | None = None
+        self._time_s: float | None = None
+        self._smooth.reset()
+
+    def __call__(self, frame_HWC: Frame, time_s: float | None = None) -> Pose:
+        """Find the person in the next frame.
+
+        Args:
+            frame_HWC: uint8, RGB.
+            time_s: when it was taken, in seconds. With it, landmarks are smoothed over time; a step back or a gap of
+                more than a second counts as a cut. Without it, they are as the network gives them.
+
+        Returns:
+            The pose in pixels of this frame; ``NOBODY`` if nobody is found.
+
+        Raises:
+            UsageError: the frame is not (H, W, 3) of uint8.
+        """
+        if frame_HWC.ndim != 3 or frame_HWC.shape[2] != 3 or frame_HWC.dtype != np.uint8 or not frame_HWC.size:
+            raise UsageError(f"a frame must be uint8 of shape (H, W, 3), not {frame_HWC.dtype} {frame_HWC.shape}")
+        if frame_HWC.shape != self._frame_shape or self._is_cut(time_s):
+            self.reset()
+        self._frame_shape, self._time_s = frame_HWC.shape, time_s
+
+        seen = self._look(frame_HWC, self._region)
+        if seen is None:
+            self._smooth.reset()
+            seen = self._look(frame_HWC, self._detect(frame_HWC))
+        if seen is None:
+            self._region = None
+            return NOBODY
+        self._region = seen.next_region
+        landmarks_L2 = seen.landmarks_L2
+        if time_s is not None:
+            landmarks_L2 = self._smooth(landmarks_L2, time_s, seen.next_region.size)
+        return Pose(landmarks_L2, seen.visibility_L, seen.score)
+
+    def _is_cut(self, time_s: float | None) -> bool:
+        return time_s is not None and self._time_s is not None and not 0 <= time_s - self._time_s <= LONGEST_GAP_S
+
+    def _detect(self, frame_HWC: Frame) -> Region | None:
+        """The region of the person that the detector is surest of."""
+        square_HWC, side, bars = _letterbox(frame_HWC)
+        boxes, logits = self._detector(square_HWC.astype(np.float32) / 127.5 - 1)[:2]
+        best = int(logits[0, :, 0].argmax())
+        if _sigmoid(logits[0, best, 0]) <= SUREST_MISS:
+            return None
+        # A box is 4 numbers of the face's rectangle, then 4 points: hips, circle, shoulders, upper circle.
+        hips, above = (boxes[0, best, 4:8].reshape(2, 2) / DETECTOR_SIZE + _anchors()[best]) * side - bars
+        return Region.around(hips, above)
+
+    def _look(self, frame_HWC: Frame, region: Region | None) -> _Seen | None:
+        """The landmarks of the person in a region, if there is one."""
+        height, width = frame_HWC.shape[:2]
+        if region is None or not region.within(width, height):
+            return None
+        to_crop = region.to_crop()
+        crop = cv2.warpAffine(frame_HWC, to_crop, (CROP_SIZE, CROP_SIZE))
+        numbers, score = self._landmarker(crop.astype(np.float32) / 255)[:2]
+        if score[0, 0] <= SUREST_MISS:
+            return None
+        # 39 points of x, y, z, visibility, presence: landmarks, the next region's hips and circle, 4 more.
+        numbers = numbers.reshape(-1, 5)
+        to_frame = cv2.invertAffineTransform(to_crop)
+        points = (numbers[:, :2] @ to_frame[:, :2].T + to_frame[:, 2]).astype(np.float32)
+        visibility_L = _sigmoid(numbers[:LANDMARK_COUNT, 3])
+        next_region = Region.around(points[LANDMARK_COUNT], points[LANDMARK_COUNT + 1])
+        return _Seen(points[:LANDMARK_COUNT], visibility_L, float(score[0, 0]), next_region)
+
+
+def read_features(tracker: PoseTracker, ticks: Iterable[tuple[float, Frame]]) -> Array:
+    """The features of a whole video, or part of one, from its start.
+
+    Args:
+        tracker: is reset first.
+        ticks: time in seconds and frame, as :func:`kineme.video.clips.ticks` yields them.
+
+    Returns:
+        features_TD, float32, (T, 166), of :func:`~kineme.models.backbones.landmarks.landmark_features`.
+    """
+    tracker.reset()
+    timed = [(time_s, tracker(frame_HWC, time_s)) for time_s, frame_HWC in ticks]
+    return landmark_features([pose for _, pose in timed], [time_s for time_s, _ in timed])
+
+
+class _Network:
+    """A tflite file, run on images of its input's size."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        try:
+            with native_noise_held_back():
+                from ai_edge_litert.interpreter import Interpreter
+
+                self._interpreter: Any = Interpreter(str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except ImportError as error:
+            raise KinemeError("poses need LiteRT: pip install ai-edge-litert") from error
+        except ValueError as error:
+            raise KinemeError(f"{path}: not a network that LiteRT can run") from error
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
+
+    def __call__(self, image_HWC: Array) -> list[Array]:
+        """Every output for one image of float32."""
+        self._interpreter.set_tensor(self._input, image_HWC[None])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+@functools.cache
+def _anchors() -> Array:
+    """Centre of each of the detector's 2,254 anchors, as shares of its input: (N, 2)."""
+    centres = []
+    for stride in sorted(set(_STRIDES)):
+        cells = DETECTOR_SIZE // stride
+        y, x = np.mgrid[:cells, :cells]
+        grid = (np.stack((x, y), axis=-1).reshape(-1, 2) + 0.5) / cells
+        centres.append(np.repeat(grid, 2 * _STRIDES.count(stride), axis=0))
+    return np.concatenate(centres).astype(np.float32)
+
+
+def _letterbox(frame_HWC: Frame) -> tuple[Frame, int, tuple[int, int]]:
+    """A square of 224 pixels with the frame amid black; before shrinking, its side and the bars at left and top."""
+    height, width = frame_HWC.shape[:2]
+    side = max(height, width)
+    left, top = (side - width) // 2, (side - height) // 2
+    square = np.zeros((side, side, 3), np.uint8)
+    square[top : top + height, left : left + width] = frame_HWC
+    return cv2.resize(square, (DETECTOR_SIZE, DETECTOR_SIZE), interpolation=cv2.INTER_AREA), side, (left, top)
+
+
+def _sigmoid(x: Array) -> Array:
+    return (1 / (1 + np.exp(-np.clip(x, -80, 80)))).astype(np.float32)

@@ -1,0 +1,147 @@
+"""Landmarks of one body: their names, what joins them, and the numbers a network learns from.
+
+The features say how a body is held and how it moves, not where it stands in the picture, how far away it is or how
+many frames a second were taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+# In the order of BlazePose. Left and right are the person's own.
+LANDMARKS: tuple[str, ...] = (
+    "nose",
+    *("left eye inner", "left eye", "left eye outer", "right eye inner", "right eye", "right eye outer"),
+    *("left ear", "right ear", "left mouth", "right mouth"),
+    *("left shoulder", "right shoulder", "left elbow", "right elbow", "left wrist", "right wrist"),
+    *("left pinky", "right pinky", "left index", "right index", "left thumb", "right thumb"),
+    *("left hip", "right hip", "left knee", "right knee", "left ankle", "right ankle"),
+    *("left heel", "right heel", "left toes", "right toes"),
+)
+LANDMARK_COUNT = len(LANDMARKS)
+
+_LIMBS = (
+    *("shoulder elbow", "elbow wrist", "wrist pinky", "wrist index", "wrist thumb", "pinky index"),
+    *("shoulder hip", "hip knee", "knee ankle", "ankle heel", "ankle toes", "heel toes"),
+    *("eye inner-eye", "eye-eye outer", "eye outer-ear"),
+)
+
+
+def _number(name: str) -> int:
+    return LANDMARKS.index(name)
+
+
+def _connections() -> tuple[tuple[int, int], ...]:
+    pairs = [("left shoulder", "right shoulder"), ("left hip", "right hip"), ("left mouth", "right mouth")]
+    for side in ("left", "right"):
+        pairs.append(("nose", f"{side} eye inner"))
+        for limb in _LIMBS:
+            first, last = limb.split("-" if "-" in limb else " ")
+            pairs.append((f"{side} {first}", f"{side} {last}"))
+    return tuple((_number(first), _number(last)) for first, last in pairs)
+
+
+CONNECTIONS: tuple[tuple[int, int], ...] = _connections()
+"""Pairs of landmarks to draw a line between."""
+
+MIRRORED: tuple[int, ...] = tuple(
+    _number(name.replace("left", "right") if name.startswith("left") else name.replace("right", "left"))
+    for name in LANDMARKS
+)
+"""For each landmark the one that takes its place in a mirror."""
+
+FEATURES = 5 * LANDMARK_COUNT + 1
+"""D, the length of a frame's features."""
+
+_FASTEST = 10.0  # body sizes a second; only a wrong landmark is faster
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """Where the landmarks of one person are in a frame.
+
+    Args:
+        landmarks_L2: float32, (33, 2): x to the right and y down, in pixels of the frame; may lie outside it.
+        visibility_L: float32, (33,), 0 to 1: how likely each is in the frame and not hidden.
+        score: 0 to 1, how likely there is a person at all; 0 where nobody was found, and all else is zero too.
+    """
+
+    landmarks_L2: Array
+    visibility_L: Array
+    score: float
+
+    @property
+    def found(self) -> bool:
+        """Whether there is anybody."""
+        return self.score > 0
+
+
+NOBODY = Pose(np.zeros((LANDMARK_COUNT, 2), np.float32), np.zeros(LANDMARK_COUNT, np.float32), 0.0)
+
+
+def landmark_features(poses: Sequence[Pose], times_s: Sequence[float] | NDArray[np.float64]) -> Array:
+    """What a network learns from: posture, motion and visibility, one row a frame.
+
+    A row holds, in this order,
+
+    - 66 numbers: x and y of each landmark from the middle of the hips, in body sizes;
+    - 66 numbers: x and y velocity of each landmark in the picture, in body sizes a second, within ±10;
+    - 33 numbers: visibility, 0 to 1;
+    - 1 number: 1 if somebody was found. **A row of a frame without anybody is all zeros**, so the mask of
+      missing frames is ``features_TD[:, -1] == 0``, and Keras' ``Masking`` finds it.
+
+    The body size is 2.5 times the torso, or the farthest landmark from the hips where that is more (a body bent
+    towards the camera has a short torso). Velocity is from the frame before. It is zero in the first frame, after a
+    missing one, and where the hips moved by more than a body size at once, for then this is another person.
+
+    A row depends on its own frame and the one before it alone, so a stream gets the same rows from the last two.
+
+    Args:
+        poses: one for each of the T frames, in order.
+        times_s: when each was taken, in seconds.
+
+    Returns:
+        features_TD, float32, (T, 166).
+    """
+    if not poses:
+        return np.zeros((0, FEATURES), np.float32)
+    points_TL2 = np.stack([pose.landmarks_L2 for pose in poses]).astype(np.float64)
+    found_T = np.array([pose.found for pose in poses])
+    hips_T2 = points_TL2[:, [_number("left hip"), _number("right hip")]].mean(axis=1)
+    shoulders_T2 = points_TL2[:, [_number("left shoulder"), _number("right shoulder")]].mean(axis=1)
+    torso_T = np.linalg.norm(shoulders_T2 - hips_T2, axis=-1)
+    reach_T = np.linalg.norm(points_TL2 - hips_T2[:, None], axis=-1).max(axis=1)
+    size_T = np.maximum(np.maximum(2.5 * torso_T, reach_T), 1e-6)
+
+    position_TL2 = (points_TL2 - hips_T2[:, None]) / size_T[:, None, None]
+    velocity_TL2 = np.zeros_like(position_TL2)
+    step_S = np.diff(np.asarray(times_s, np.float64))
+    moved_S = np.linalg.norm(np.diff(hips_T2, axis=0), axis=-1)
+    follows_S = found_T[1:] & found_T[:-1] & (step_S > 0) & (moved_S < size_T[1:])
+    per_s = follows_S / np.where(follows_S, step_S, 1.0) / size_T[1:]
+    velocity_TL2[1:] = np.clip(np.diff(points_TL2, axis=0) * per_s[:, None, None], -_FASTEST, _FASTEST)
+
+    visibility_TL = np.stack([pose.visibility_L for pose in poses])
+    frames = len(poses)
+    parts = (position_TL2.reshape(frames, -1), velocity_TL2.reshape(frames, -1), visibility_TL, np.ones((frames, 1)))
+    features_TD: Array = (np.concatenate(parts, axis=1) * found_T[:, None]).astype(np.float32)
+    return features_TD
+
+
+def mirror_features(features_TD: Array) -> Array:
+    """The features of the mirrored clip: x turns round, left and right change places.
+
+    Args:
+        features_TD: from :func:`landmark_features`; further axes may stand before the last.
+    """
+    vectors, visibility, found = np.split(features_TD, [4 * LANDMARK_COUNT, 5 * LANDMARK_COUNT], axis=-1)
+    vectors = vectors.reshape(*vectors.shape[:-1], 2, LANDMARK_COUNT, 2)  # position and velocity
+    turned = vectors[..., MIRRORED, :] * np.array((-1, 1), np.float32)
+    mirrored: Array = np.concatenate((turned.reshape(*found.shape[:-1], -1), visibility[..., MIRRORED], found), axis=-1)
+    return mirrored

@@ -34,7 +34,7 @@ Frame = NDArray[np.uint8]
 
 DETECTOR_SIZE = 224  # pixels
 CROP_SIZE = 256  # pixels
-SUREST_MISS = 0.5  # a detection or a tracked person must score more
+THRESHOLD = 0.5  # a detection or a tracked person must score more
 LONGEST_GAP_S = 1.0  # a person who was last seen longer ago is looked for anew
 
 _STRIDES = (8, 16, 32, 32, 32)  # of the detector's layers, each with two anchors in every cell
@@ -151,7 +151,7 @@ class PoseTracker:
         square_HWC, side, bars = _letterbox(frame_HWC)
         boxes, logits = self._detector(square_HWC.astype(np.float32) / 127.5 - 1)[:2]
         best = int(logits[0, :, 0].argmax())
-        if _sigmoid(logits[0, best, 0]) <= SUREST_MISS:
+        if _sigmoid(logits[0, best, 0]) <= THRESHOLD:
             return None
         # A box is 4 numbers of the face's rectangle, then 4 points: hips, circle, shoulders, upper circle.
         hips, above = (boxes[0, best, 4:8].reshape(2, 2) / DETECTOR_SIZE + _anchors()[best]) * side - bars
@@ -165,7 +165,7 @@ class PoseTracker:
         to_crop = region.to_crop()
         crop = cv2.warpAffine(frame_HWC, to_crop, (CROP_SIZE, CROP_SIZE))
         numbers, score = self._landmarker(crop.astype(np.float32) / 255)[:2]
-        if score[0, 0] <= SUREST_MISS:
+        if score[0, 0] <= THRESHOLD:
             return None
         # 39 points of x, y, z, visibility, presence: landmarks, the next region's hips and circle, 4 more.
         numbers = numbers.reshape(-1, 5)

@@ -2,7 +2,7 @@
 
 Each video is drawn from random numbers seeded by the set's seed, the person, the action and the take alone, so the
 same seed gives the same videos whatever the number of processes, and a subset of the actions gives a subset of the
-videos. Frame rate, codec, length, camera and light are drawn before the action is looked at: they tell nothing of it.
+videos. Frame rate, codec, length, camera and light are drawn without regard to the action: they tell nothing of it.
 """
 
 from __future__ import annotations
@@ -249,6 +249,18 @@ def _format(job: _Job) -> tuple[str, str]:
     return _FORMATS[int(job.generator(10).choice(len(_FORMATS), p=_FORMAT_SHARES))]
 
 
+def _rate(job: _Job) -> Fraction:
+    """Frames per second; untrimmed videos keep to the usual rates."""
+    rng = job.generator(15)
+    if job.action is None:
+        return _RATES[int(rng.integers(1, 5))]
+    return _RATES[int(rng.choice(len(_RATES), p=_RATE_SHARES))]
+
+
+def _length_s(job: _Job) -> float:
+    return float(job.generator(11).uniform(2.4, 3.6))
+
+
 def _script(job: _Job) -> Script:
     """What happens in the video: the same at each call."""
     from kineme.dataset.synthetic.film import Person
@@ -257,8 +269,7 @@ def _script(job: _Job) -> Script:
     style = Person.draw(job.seed, job.person).style
     if job.action is None:
         return untrimmed_script(job.names, style, job.generator(12))
-    duration_s = float(job.generator(11).uniform(2.4, 3.6))
-    return clip_script(BY_NAME[job.action], style, duration_s, job.generator(12))
+    return clip_script(BY_NAME[job.action], style, _length_s(job), job.generator(12))
 
 
 def _film(job: _Job) -> None:
@@ -267,9 +278,8 @@ def _film(job: _Job) -> None:
     from kineme.video.write import VideoWriter
 
     rng = job.generator(13)
-    untrimmed = job.action is None
-    fps = _RATES[int(rng.choice(len(_RATES), p=_RATE_SHARES))] if not untrimmed else _RATES[int(rng.integers(1, 5))]
-    codec = "libx264" if untrimmed else _format(job)[1]
+    fps = _rate(job)
+    codec = "libx264" if job.action is None else _format(job)[1]
     shot = Shot.draw(rng, job.height, job.width)
     with VideoWriter(
         job.path, width=job.width, height=job.height, fps=fps, codec=codec, options=_options(codec, rng)

@@ -27,6 +27,11 @@ _SWAY = {
 }
 
 
+# Half a frame, and half of what a reader at 8 frames/s leaves at the end: the middle of what is seen of a clip lies
+# this much before its middle. A movement about the wrong middle would show more of one hold than of the other.
+_SEEN_EARLY_S = 0.05
+
+
 @dataclass(frozen=True)
 class Style:
     """How one person moves: ``gain`` scales every excursion, ``tempo`` every speed, ``habit`` shifts every pose."""
@@ -137,7 +142,7 @@ def clip_script(action: Action, style: Style, duration_s: float, rng: np.random.
         script.keys.append((start, actor.take(action.keys[0][1])))
         script.segments.append((0.0, duration_s, action.name))
         return script
-    room = (duration_s - period) / 2
+    room = (duration_s - period) / 2 - _SEEN_EARLY_S
     start = room + float(rng.uniform(-1, 1)) * min(0.35, room - 0.1)
     script.keys.append((min(-0.5, start - 0.5), actor.take(action.keys[0][1])))
     _perform(script, actor, action, start, period)

@@ -13,6 +13,10 @@ from kineme.errors import UsageError
 from kineme.video.spec import ClipSpec
 
 APPROACHES = {
+    "single-frame": "kineme.models.single_frame:SingleFrame",
+    "late-fusion": "kineme.models.late_fusion:LateFusion",
+    "early-fusion": "kineme.models.early_fusion:EarlyFusion",
+    "slow-fusion": "kineme.models.slow_fusion:SlowFusion",
     "lrcn": "kineme.models.lrcn:LRCN",
     "convlstm": "kineme.models.convlstm:ConvLSTM",
 }

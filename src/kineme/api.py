@@ -30,7 +30,7 @@ def load(model: Pathlike) -> Model:
     """
     from kineme.prediction.model import Model
 
-    return Model(model)
+    return Model.from_file(model)
 
 
 def scan(data: Pathlike, *, group_column: str | None = None) -> ClipTable:
@@ -125,10 +125,9 @@ def evaluate(
     if split not in (None, "all", *SPLITS):
         raise UsageError(f"split must be train, validation, test or all, not {split!r}")
     warnings = []
-    known = model.path.parent / SPLIT
     own_data = model.card.provenance.get("data") == table.fingerprint()
-    if own_data and known.exists() and isinstance(data, str | os.PathLike):
-        table = read_split_csv(known, data)
+    if own_data and model.path and isinstance(data, str | os.PathLike) and (model.path.parent / SPLIT).exists():
+        table = read_split_csv(model.path.parent / SPLIT, data)
     has_split = table.rows["split"].null_count() == 0
     split = split or ("test" if has_split else "all")
     if split == "all":

@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.model_file import load_model
+from kineme.models.model_file import ModelCard, load_model
 from kineme.models.scoring import score_clips
 from kineme.prediction.result import Prediction, segments
 from kineme.training.metrics import softmax
@@ -26,25 +26,33 @@ class Model:
     """A network with the contract it was trained under.
 
     Args:
-        path: a model file, or a run folder that holds one.
-
-    Raises:
-        KinemeError: it is missing, damaged, or of another version.
+        network: a Keras model from uint8 clips_BTHWC to logits_BK.
+        card: all else of the model.
+        name: how the model is called in results.
+        path: the file it was read from, if it was.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = find_model_file(path)
-        self.network, self.card = load_model(self.path)
+    def __init__(self, network: Any, card: ModelCard, name: str, path: Path | None = None) -> None:
+        self.network, self.card, self.name, self.path = network, card, name, path
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Model:
+        """Load a model that was trained here; its name is the run folder's, or the file's.
+
+        Args:
+            path: a model file, or a run folder that holds one.
+
+        Raises:
+            KinemeError: it is missing, damaged, or of another version.
+        """
+        file = find_model_file(path)
+        network, card = load_model(file)
+        return cls(network, card, file.parent.name if file.name == MODEL_NAME else file.name, file)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of all probabilities."""
         return self.card.labels
-
-    @property
-    def name(self) -> str:
-        """How the model is called in results: the run folder's name, or the file's."""
-        return self.path.parent.name if self.path.name == MODEL_NAME else self.path.name
 
     @overload
     def predict(self, source: str | os.PathLike[str]) -> Prediction: ...  # type: ignore[overload-overlap]

@@ -15,6 +15,13 @@ from typing import Any
 from kineme.errors import KinemeError
 
 
+def user_cache_folder() -> Path:
+    """The folder that all runs of this user share; ``KINEME_CACHE`` moves it. It may not exist yet."""
+    import platformdirs
+
+    return Path(os.environ.get("KINEME_CACHE") or platformdirs.user_cache_dir("kineme", appauthor=False)).expanduser()
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it takes ``path``'s place, on error it is removed.

@@ -14,7 +14,7 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """See it work: make a set of drawn people, train, measure on unseen people, mark up a video."""
-    from kineme.cli.output import interval, percent, print_json
+    from kineme.cli.output import percent, print_json, print_verdict
     from kineme.demo import run_demo
 
     result = run_demo(out, seed)
@@ -22,10 +22,8 @@ def demo(
     if json:
         print_json({"test": figures, "prediction": result.prediction.to_json(), "folder": str(out)})
         return
-    print(f"\nOn people it never saw, it names the action right in {interval(figures)}.")
-    for name, baseline in figures["baselines"].items():
-        print(f"  {name.replace('_', ' '):16} {percent(baseline['top1'])}")
-    print(f"  {'frames shuffled':16} {percent(result.shuffled['top1'])}")
+    print_verdict(result.run.metrics)
+    print(f"With the frames of each clip shuffled it falls to {percent(result.shuffled['top1'])}: it uses their order.")
     print(f"\nReport           {result.run.folder / 'report.html'}")
     print(f"Annotated video  {result.annotated}")
     print(f"Videos           {result.videos}")

@@ -45,3 +45,14 @@ def interval(figures: dict[str, Any], name: str = "top1") -> str:
         f"{percent(figures[name])} (95 % interval {100 * low:.1f} to {100 * high:.1f} %; "
         f"{figures['n']} videos, {figures['groups']} groups)"
     )
+
+
+def print_verdict(metrics: dict[str, Any]) -> None:
+    """The sentences that open the report: how good a model is, and what speaks against the figure."""
+    from kineme.dataset.groups import group_noun
+    from kineme.report.verdict import answer, cautions
+
+    words = {"group_noun": group_noun(metrics["data"]["group_source"]), "leaky": metrics["model"]["split"]["leaky"]}
+    print(f"\n{answer(metrics['test'], **words)}")
+    for line in cautions(metrics["test"], **words):
+        print(f"- {line}")

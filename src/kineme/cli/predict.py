@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,9 +29,11 @@ def predict(
     for one in source:
         try:
             result = loaded.predict(one)
-            warn(f"{one}: {line}" for line in result.warnings)
-            for path in save_prediction(result, formats, out):
-                warn([f"wrote {path}"])
+            notes = list(result.warnings)
+            written = save_prediction(result, formats, out, notes.append)
+            warn(f"{one}: {line}" for line in dict.fromkeys(notes))
+            for path in written:
+                print(f"wrote {path}", file=sys.stderr)
         except KinemeError as error:
             warn([str(error)])
             documents.append({"source": one, "error": str(error)})

@@ -46,7 +46,7 @@ def train(
 ) -> None:
     """Train on a folder of videos and measure on groups (people, scenes) never seen."""
     from kineme import api
-    from kineme.cli.output import interval, percent, print_json, warn
+    from kineme.cli.output import print_json, print_verdict, warn
     from kineme.training.fit import TrainOptions
 
     table = api.scan(data, group_column=group_column)
@@ -85,10 +85,7 @@ def train(
     if json:
         print_json(run.metrics)
         return
-    figures = run.metrics["test"]
-    print(f"\nTop-1 on groups never seen: {interval(figures)}")
-    for name, baseline in figures["baselines"].items():
-        print(f"  {name.replace('_', ' '):16} {percent(baseline['top1'])}")
+    print_verdict(run.metrics)
     print(f"\nModel   {run.model_path}\nReport  {run.folder / 'report.html'}")
     print(f"\nNext: kineme predict VIDEO --model {run.folder} --save video")
 

@@ -57,6 +57,15 @@ def guess_groups(names: Sequence[str], labels: Sequence[str]) -> tuple[list[str]
     return [group or name for group, name in zip(best, names, strict=True)], phrase
 
 
+def group_noun(group_source: str) -> str:
+    """What the groups of a source are called, in the plural: "people" where names tell of people."""
+    if group_source.startswith(("KTH", "Weizmann")):
+        return "people"
+    if group_source.startswith(("UCF", "HMDB51")):
+        return "sources"
+    return "videos" if group_source.startswith(ONE_PER_VIDEO) else "groups"
+
+
 def _fitting(groups: list[str | None]) -> int:
     return sum(group is not None for group in groups)
 

@@ -42,6 +42,18 @@ class UnfoldTime(keras.layers.Layer):
         return (None, self.frames, *input_shape[1:])
 
 
+class Changes(keras.layers.Layer):
+    """(B, T, ...) to (B, T, ...): each frame less the one before; the first has none before it and becomes 0.
+
+    What stands still vanishes. A frame needs one frame before it and no more, so a stream can do the same.
+    """
+
+    def call(self, clips_BT: Any) -> Any:
+        """Subtract the frame before."""
+        before = keras.ops.concatenate([clips_BT[:, :1], clips_BT[:, :-1]], axis=1)
+        return clips_BT - before
+
+
 def logits(classes: int) -> Any:
     """The last layer of every approach: one score for each class, float32 even in mixed precision."""
     return keras.layers.Dense(classes, dtype="float32", name="logits")

@@ -4,7 +4,8 @@ The CNN (the backbone) is shared by all frames; its features, one vector a frame
 reads. What the LSTM holds after the last frame decides. Fusion in time happens nowhere else, so order counts.
 
 Source: Donahue et al., "Long-term Recurrent Convolutional Networks for Visual Recognition and Description",
-CVPR 2015. With the defaults, 64 x 64 pixels and four classes, this is the textbook network of 73,060 parameters.
+CVPR 2015. With the defaults, 64 x 64 pixels and four classes, this is the textbook network of 73,060 parameters;
+``backbone=small-cnn`` shows it the frames as the textbook does, the default what changed between them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class LRCN:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "small-cnn"
+    backbone: str = "motion-cnn"
     units: int = 32
     bidirectional: bool = False
     pooling: Literal["last", "mean"] = "last"

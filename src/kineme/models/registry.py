@@ -22,7 +22,9 @@ APPROACHES = {
 }
 BACKBONES = {
     "pixels": "kineme.models.backbones.pixels:build",
+    "changes": "kineme.models.backbones.pixels:build_changes",
     "small-cnn": "kineme.models.backbones.small_cnn:build",
+    "motion-cnn": "kineme.models.backbones.small_cnn:build_motion",
 }
 
 
@@ -87,10 +89,15 @@ def describe() -> dict[str, list[dict[str, Any]]]:
 
 
 def summary(home: str) -> str:
-    """The first line of what a module says of itself, read without running it: backbones import Keras."""
-    spec = importlib.util.find_spec(home.split(":")[0])
-    text = Path(str(spec and spec.origin)).read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
+    """The first line of what an approach's file or a backbone's function says of itself, read without running it.
+
+    Backbones import Keras, which takes seconds.
+    """
+    module, attribute = home.split(":")
+    spec = importlib.util.find_spec(module)
+    tree = ast.parse(Path(str(spec and spec.origin)).read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute]
+    return (ast.get_docstring((functions or [tree])[0]) or "").splitlines()[0]
 
 
 def _find(table: dict[str, str], name: str, kind: str) -> Any:

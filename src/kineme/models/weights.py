@@ -23,10 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import platformdirs
-
 from kineme.errors import KinemeError, UsageError
-from kineme.files import cannot_write
+from kineme.files import cannot_write, user_cache_folder
 from kineme.progress import progress
 
 _MB = 1_000_000
@@ -143,9 +141,8 @@ class Status:
 
 
 def cache_folder() -> Path:
-    """The folder that all runs of this user share; ``KINEME_CACHE`` moves it. It may not exist yet."""
-    base = os.environ.get("KINEME_CACHE") or platformdirs.user_cache_dir("kineme", appauthor=False)
-    return Path(base).expanduser() / "weights"
+    """Where pulled weights lie."""
+    return user_cache_folder() / "weights"
 
 
 def status() -> list[Status]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from kineme.errors import UsageError
@@ -24,7 +25,12 @@ def parse_formats(text: str | None) -> tuple[str, ...]:
     return formats
 
 
-def save_prediction(result: Prediction, formats: tuple[str, ...], folder: Path) -> list[Path]:
+def save_prediction(
+    result: Prediction,
+    formats: tuple[str, ...],
+    folder: Path,
+    on_warning: Callable[[str], None] | None = None,
+) -> list[Path]:
     """Write a prediction as ``folder/NAME.mp4`` (the video with bars drawn in) and ``folder/NAME.json``.
 
     A name that is taken by the result of another source gets a number; a result of the same source is replaced.
@@ -40,7 +46,7 @@ def save_prediction(result: Prediction, formats: tuple[str, ...], folder: Path) 
         from kineme.report.annotate import annotate_video
 
         written.append(folder / f"{stem}.mp4")
-        annotate_video(result.source, written[-1], result.probabilities_at, result.labels)
+        annotate_video(result.source, written[-1], result.probabilities_at, result.labels, on_warning=on_warning)
     written.append(folder / f"{stem}.json")  # always: it also says which source a name stands for
     write_json(written[-1], result.to_json(top=len(result.labels)))
     return written if "json" in formats else written[:-1]

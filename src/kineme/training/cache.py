@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError, VideoError
-from kineme.files import replacing
+from kineme.files import replacing, user_cache_folder
 from kineme.progress import progress
 from kineme.video.clips import ticks
 from kineme.video.spec import ClipSpec
@@ -58,13 +58,13 @@ class StripCache:
 
     Args:
         spec: what a clip is.
-        folder: where strips lie; the user's cache folder by default (``KINEME_CACHE`` overrides).
+        folder: where strips lie; in the user's cache folder by default (``KINEME_STRIPS`` moves them).
         limit_bytes: most the folder may hold; by default 20 GB, or half of the free disk where that is less.
     """
 
     def __init__(self, spec: ClipSpec, folder: Path | None = None, limit_bytes: int | None = None) -> None:
         self.spec = spec
-        self.folder = folder or cache_folder() / "strips"
+        self.folder = folder or Path(os.environ.get("KINEME_STRIPS") or user_cache_folder() / "strips")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit(self.folder)
         self._in_use: set[str] = set()
@@ -132,7 +132,10 @@ class StripCache:
 
     def window(self, item: Item, start: int) -> NDArray[np.uint8]:
         """The clip frames_THWC whose first frame is fine tick ``start``."""
-        return self.frames(item, self.spec.window(start, item.ticks, PER_FRAME))
+        # A clip lives on the coarse ticks of one phase, so that a short video ends for it just as in prediction.
+        first, phase = divmod(start, PER_FRAME)
+        coarse = (item.ticks - phase + PER_FRAME - 1) // PER_FRAME
+        return self.frames(item, [phase + PER_FRAME * tick for tick in self.spec.window(first, coarse)])
 
     def last_start(self, item: Item) -> int:
         """The last fine tick at which a clip can begin without running past the end (0 for a short video)."""
@@ -224,13 +227,6 @@ class StripCache:
                 file.with_suffix(".json").unlink(missing_ok=True)
                 total -= size
         self._full = total > self.limit_bytes
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for Kineme: ``KINEME_CACHE``, or the system's usual place."""
-    import platformdirs
-
-    return Path(os.environ.get("KINEME_CACHE") or platformdirs.user_cache_dir("kineme"))
 
 
 def _shown(row: dict[str, object]) -> str:

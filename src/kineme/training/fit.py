@@ -108,7 +108,7 @@ def fit(
     """
     classes = network.output.shape[-1]
     network.compile(
-        optimizer=keras.optimizers.Adam(options.learning_rate),
+        optimizer=keras.optimizers.Adam(options.learning_rate, clipnorm=1.0),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=["accuracy"],
         jit_compile=keras.backend.backend() == "jax",  # XLA was slower on CPU with TensorFlow
@@ -120,15 +120,13 @@ def fit(
         state, best = _load_checkpoint(checkpoint, network, settings)
     augmentation = Augmentation(flip=options.flip) if options.augment else None
     weights_K = class_weights(train, classes)
-    steps = -(-len(train) // options.batch_size)
 
     with progress("training", options.epochs) as advance:
         if state.epoch:
             advance(state.epoch, f"resumed after epoch {state.epoch}")
         while state.epoch < options.epochs and state.waited < options.patience:
             started = time.perf_counter()
-            network.reset_metrics()
-            logs: dict[str, Any] = {}
+            sums = np.zeros(3)
             batches = training_batches(
                 train,
                 cache,
@@ -140,7 +138,9 @@ def fit(
             )
             for clips_BTHWC, labels_B, weights_B in batches:
                 logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
-            row = {"epoch": state.epoch + 1, "loss": float(logs["loss"]), "accuracy": float(logs["accuracy"])}
+                sums += len(labels_B) * np.array([logs["loss"], logs["accuracy"], 1.0])
+            loss, accuracy = (sums[:2] / sums[2]).tolist()
+            row = {"epoch": state.epoch + 1, "loss": loss, "accuracy": accuracy}
             if validation:
                 row["val_loss"], row["val_accuracy"] = _loss_and_accuracy(network, validation, cache)
             row["learning_rate"] = float(network.optimizer.learning_rate)
@@ -160,18 +160,18 @@ def fit(
                 if state.waited % max(1, options.patience // 3) == 0:
                     network.optimizer.learning_rate = float(network.optimizer.learning_rate) / 2
             _save_checkpoint(checkpoint, network, best, state, settings)
-            advance(1, _note(row, state, steps, options.batch_size))
+            advance(1, _note(row, state, len(train)))
         if state.waited >= options.patience:
             advance(0, f"stopped early; epoch {state.best_epoch} was best")
     network.set_weights(best)
     return state.history
 
 
-def _note(row: dict[str, float], state: Progress, steps: int, batch_size: int) -> str:
+def _note(row: dict[str, float], state: Progress, clips: int) -> str:
     accuracy = f"accuracy {row['accuracy']:.2f}"
     if "val_accuracy" in row:
         accuracy += f", validation {row['val_accuracy']:.2f} (best epoch {state.best_epoch})"
-    return f"{accuracy}, {steps * batch_size / row['seconds']:.0f} clips/s"
+    return f"{accuracy}, {clips / row['seconds']:.0f} clips/s"
 
 
 def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: StripCache) -> tuple[float, float]:

@@ -70,7 +70,7 @@ class ClipSpec:
         if self.fps is None:
             return self.frames * per_frame
         ticks = duration_s * self.fps * per_frame
-        return max(1, int(ticks - _EPSILON_S) + 1) if ticks > 0 else 1
+        return max(1, int(ticks - _EPSILON_S * per_frame) + 1) if ticks > 0 else 1
 
     def window_starts(self, ticks: int, stride: int | None = None) -> list[int]:
         """First ticks of the clips that cover ``ticks`` ticks: one every ``stride``, and one flush with the end.

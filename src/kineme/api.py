@@ -23,13 +23,18 @@ def load(model: Pathlike) -> Model:
     """Load a trained model.
 
     Args:
-        model: a model file, or a run folder made by :func:`train`.
+        model: a model file, or a run folder made by :func:`train`, or ``"i3d-kinetics400"`` for the pretrained
+            model that names 400 actions. What exists under that name goes first.
 
     Raises:
-        KinemeError: it is missing, damaged, or of another version.
+        KinemeError: it is missing, damaged, or of another version; or the weights of the pretrained model are not
+            on this machine (nothing is fetched: the line says how to).
     """
     from kineme.prediction.model import Model
+    from kineme.prediction.pretrained import KINETICS, load_kinetics
 
+    if os.fspath(model) == KINETICS and not Path(model).exists():
+        return load_kinetics()
     return Model.from_file(model)
 
 

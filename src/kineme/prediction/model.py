@@ -15,6 +15,7 @@ from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard, load_model
 from kineme.models.scoring import score_clips
 from kineme.prediction.result import Prediction, segments
+from kineme.progress import track
 from kineme.training.metrics import softmax
 from kineme.video.clips import read_clips
 from kineme.video.probe import probe
@@ -30,10 +31,14 @@ class Model:
         card: all else of the model.
         name: how the model is called in results.
         path: the file it was read from, if it was.
+        heavy: the network takes seconds and gigabytes for a few clips: score one at a time, let the windows of a
+            video meet instead of overlap, and show progress.
     """
 
-    def __init__(self, network: Any, card: ModelCard, name: str, path: Path | None = None) -> None:
-        self.network, self.card, self.name, self.path = network, card, name, path
+    def __init__(
+        self, network: Any, card: ModelCard, name: str, path: Path | None = None, *, heavy: bool = False
+    ) -> None:
+        self.network, self.card, self.name, self.path, self.heavy = network, card, name, path, heavy
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Model:
@@ -63,8 +68,8 @@ class Model:
     ) -> Prediction | Iterator[Prediction]:
         """Recognise the action in a video file, or in each of several.
 
-        A video longer than a clip is covered by overlapping windows, as in evaluation; the label of the whole is
-        that of their mean scores.
+        A video longer than a clip is covered by windows, overlapping by half as in evaluation unless the model is
+        heavy; the label of the whole is that of their mean scores.
 
         Args:
             source: a path, or several (the results then come one by one).
@@ -83,15 +88,21 @@ class Model:
     def _predict_file(self, source: str | os.PathLike[str]) -> Prediction:
         started = time.perf_counter()
         info = probe(source)
+        spec = self.card.spec
+        stride = spec.frames if self.heavy else None
         warnings: list[str] = []
         times: list[tuple[float, float]] = []
 
         def clips() -> Iterator[NDArray[np.uint8]]:
-            for clip in read_clips(source, self.card.spec, on_warning=warnings.append):
+            for clip in read_clips(source, spec, stride=stride, on_warning=warnings.append):
                 times.append((float(clip.times_s[0]), float(clip.times_s[-1])))
                 yield clip.frames_THWC
 
-        logits_WK = score_clips(self.network, clips())
+        if self.heavy:
+            windows = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
+            logits_WK = score_clips(self.network, track(clips(), f"{Path(source).name}, windows", windows), 1)
+        else:
+            logits_WK = score_clips(self.network, clips())
         seconds = time.perf_counter() - started
         windows_WK = self.probabilities(logits_WK)
         return Prediction(

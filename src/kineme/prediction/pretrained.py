@@ -1,0 +1,34 @@
+"""The model for those who have no data: I3D with its own Kinetics-400 weights names 400 actions at once."""
+
+from __future__ import annotations
+
+from kineme.models import weights
+from kineme.models.backbones import i3d
+from kineme.models.model_file import ModelCard
+from kineme.prediction.model import Model
+from kineme.video.spec import ClipSpec
+
+KINETICS = "i3d-kinetics400"
+
+# 64 frames at 25 a second, as trained. A video shorter than that starts again, as in training (section 2.5 of the
+# paper): a last frame that is held would be a stillness which the network never saw.
+SPEC = ClipSpec(frames=64, fps=i3d.FPS, height=i3d.SIZE, width=i3d.SIZE, fit="crop", short="loop")
+
+
+def load_kinetics() -> Model:
+    """I3D, RGB stream, that recognises the 400 actions of Kinetics; nothing is fetched.
+
+    Its confidences are the network's own, not calibrated here.
+
+    Source: Carreira and Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset", CVPR 2017.
+
+    Raises:
+        KinemeError: the weights are not on this machine; the line says how to get them.
+    """
+    files = weights.require(KINETICS)
+    network = i3d.build(SPEC.frames, SPEC.height, SPEC.width, include_top=True)
+    i3d.load_weights(network, files)
+    pretrained = weights.PRETRAINED[KINETICS]
+    provenance = {"pretrained": KINETICS, "source": pretrained.source, "licence": pretrained.licence}
+    card = ModelCard(approach="i3d", config={}, spec=SPEC, labels=i3d.labels(), provenance=provenance)
+    return Model(network, card, KINETICS, heavy=True)

@@ -70,7 +70,7 @@ def measure(data: Path | None, clips: int, epochs: int, work: Path) -> dict[str,
         strips=work / "strips",
     )
     metrics = json.loads((work / "run" / "metrics.json").read_text(encoding="utf-8"))
-    strips = [file.stat().st_size for file in (work / "strips").glob("*.u8")]
+    strips = [file.stat().st_size for file in (work / "strips").iterdir() if file.suffix != ".json"]
     spec = ClipSpec()
     textbook_bytes = clips * spec.frames * spec.height * spec.width * 3 * 8
     return {

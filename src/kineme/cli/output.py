@@ -21,7 +21,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a path that is cut short is no use
     for row in rows:
         table.add_row(*[Text(str(cell)) for cell in row])
     Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -11,7 +11,9 @@ import typer
 
 def predict(
     source: Annotated[list[str], typer.Argument(help="Video files.")],
-    model: Annotated[Path, typer.Option(help="Model file, or the run folder that holds it.")],
+    model: Annotated[
+        str, typer.Option(help="Model file, the run folder that holds it, or a pretrained model: it names 400 actions.")
+    ] = "i3d-kinetics400",
     save: Annotated[str | None, typer.Option(help="What to write: video, json, or both as video,json.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for what is saved.")] = Path("predictions"),
     top: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 3,
@@ -19,11 +21,16 @@ def predict(
 ) -> None:
     """Recognise the action in videos."""
     from kineme import api
+    from kineme.cli.models import fetch
     from kineme.cli.output import percent, print_json, print_table, warn
     from kineme.errors import KinemeError
+    from kineme.models import weights
+    from kineme.prediction.pretrained import KINETICS
     from kineme.report.save import parse_formats, save_prediction
 
     formats = parse_formats(save)
+    if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
+        fetch(model)
     loaded = api.load(model)
     rows, documents, failed = [], [], 0
     for one in source:

@@ -12,7 +12,7 @@ import numpy as np
 from kineme.video.write import VideoWriter
 
 CLASSES = ("to-left", "to-right")
-SMALL_SPEC = ["--frames", "6", "--fps", "8", "--no-flip"]
+SMALL_SPEC = ["--approach", "lrcn", "--backbone", "small-cnn", "--frames", "6", "--fps", "8", "--no-flip"]
 
 
 def make_videos(folder: Path, *, people: int = 6, takes: int = 1, classes: tuple[str, ...] = CLASSES) -> Path:

@@ -53,11 +53,16 @@ def scan(data: Pathlike, *, group_column: str | None = None) -> ClipTable:
     return scan(data, group_column=group_column)
 
 
+# What `kineme train` uses when no approach is named: an LSTM over features that come trained learns from few videos.
+DEFAULT_APPROACH = "lrcn"
+DEFAULT_CONFIG = {"backbone": "efficientnet-lite0", "units": 64, "dropout": 0.3}
+
+
 def train(
     data: ClipTable | Pathlike,
     out: Pathlike,
     *,
-    approach: str = "lrcn",
+    approach: str | None = None,
     config: dict[str, Any] | None = None,
     spec: ClipSpec | None = None,
     options: TrainOptions | None = None,
@@ -68,9 +73,9 @@ def train(
     Args:
         data: a table from :func:`scan`, or what it takes.
         out: the run folder to make.
-        approach: a name shown by ``kineme models list``.
-        config: the approach's options.
-        spec: what a clip is.
+        approach: a name shown by ``kineme models list``; by default ``lrcn`` on features of EfficientNet-Lite0.
+        config: the approach's options, with its own defaults where the approach is named.
+        spec: what a clip is; by default 20 frames at 8 a second, of the size that the backbone is meant for.
         options: how to train.
         split_and_folder: ``test``, ``validation``, ``leaky``, ``resume``, ``overwrite``: see
             :func:`kineme.training.run.train`.
@@ -78,10 +83,16 @@ def train(
     Raises:
         KinemeError: the data or the folder cannot be used.
     """
+    from kineme.models.registry import default_size, make_approach
     from kineme.report.run_report import write_run_report
     from kineme.training import run as training
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
+    if approach is None:
+        approach, config = DEFAULT_APPROACH, {**DEFAULT_CONFIG, **(config or {})}
+    if spec is None:
+        size = default_size(make_approach(approach, config).backbone)
+        spec = ClipSpec(height=size, width=size)
     run = training.train(
         table, Path(out), approach=approach, config=config, spec=spec, options=options, **split_and_folder
     )
@@ -145,12 +156,12 @@ def evaluate(
     unknown = sorted(set(table.labels) - set(model.labels))
     if unknown:
         raise KinemeError(f"the model does not know the label {unknown[0]!r}; it knows {', '.join(model.labels)}")
-    cache = StripCache(model.card.spec)
+    cache = StripCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
     table, items = cache.prepare(table, model.labels)
     if not items:
         raise KinemeError(f"no readable video to evaluate in the {split} split")
     logits_NK = score_items(
-        model.network, items, cache, frame_order=frame_order, seed=seed, label=f"testing ({frame_order})"
+        model.classifier, items, cache, frame_order=frame_order, seed=seed, label=f"testing ({frame_order})"
     )
     return {
         **figures(logits_NK, items, model.labels, model.card.temperature, seed),

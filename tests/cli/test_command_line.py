@@ -46,9 +46,11 @@ VERBS = {
         "--size",
         "--test",
         "--validation",
+        "--views",
     },
     "datasets make": {"--actions", "--clips", "--json", "--people", "--seed", "--untrimmed"},
     "models list": {"--json"},
+    "models pull": {"--all"},
 }
 
 

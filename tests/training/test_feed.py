@@ -17,7 +17,7 @@ from kineme.video.spec import ClipSpec
 def items_and_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("feed")
     table = scan(make_videos(folder / "data", people=4))
-    cache = StripCache(ClipSpec(frames=6), folder / "cache")
+    cache = StripCache(ClipSpec(frames=6), folder=folder / "cache")
     return cache.prepare(table, table.labels)[1], cache
 
 

@@ -100,7 +100,7 @@ def test_prediction_of_a_test_video_equals_its_evaluation(run, data):
 
     out, _ = run
     model = package.load(out)
-    cache = StripCache(model.card.spec, out.parent / "strips")
+    cache = StripCache(model.card.spec, folder=out.parent / "strips")
     table, items = cache.prepare(package.scan(data), model.labels)
     evaluated_NK = model.probabilities(score_items(model.network, items, cache))
     predicted_NK = np.stack([one.probabilities_K for one in model.predict(table.rows["path"].to_list())])

@@ -10,7 +10,7 @@ from helpers_dataset import make_videos
 from helpers_video import encode, numbered_frame
 
 from kineme.dataset.scan import scan
-from kineme.training.cache import PER_FRAME, StripCache
+from kineme.training.cache import StripCache
 from kineme.video.clips import read_clips
 from kineme.video.spec import ClipSpec
 
@@ -36,7 +36,7 @@ def test_pixels_in_training_equal_pixels_at_prediction(tmp_path, rate, spec):
             encode(tmp_path / label / "v.mp4", frames, times_s=np.cumsum(gaps) - gaps[0])
         else:
             encode(tmp_path / label / "v.mp4", frames, fps=rate)
-    cache = StripCache(spec, tmp_path / "cache")
+    cache = StripCache(spec, folder=tmp_path / "cache")
     _, items = prepared(tmp_path, cache)
     seen = [cache.window(items[0], start) for start in cache.evaluation_starts(items[0])]
     predicted = [clip.frames_THWC for clip in read_clips(items[0].path, spec)]
@@ -51,25 +51,25 @@ def test_every_training_window_holds_frames_at_the_rate_of_the_spec(tmp_path):
     from helpers_video import read_number
 
     spec = ClipSpec(frames=6, fps=8.0, height=96, width=128)
-    cache = StripCache(spec, tmp_path / "cache")
+    cache = StripCache(spec, folder=tmp_path / "cache")
     _, items = prepared(tmp_path, cache)
     assert cache.last_start(items[0]) > 0
     for start in range(cache.last_start(items[0]) + 1):
         shown = [read_number(frame) for frame in cache.window(items[0], start)]
-        instants = [start / (8 * PER_FRAME) + k / 8 for k in range(6)]
+        instants = [start / (8 * cache.per_frame) + k / 8 for k in range(6)]
         assert shown == [int(instant * 25 + 1e-6) for instant in instants]
 
 
 def test_what_does_not_fit_is_decoded_again_with_the_same_pixels(tmp_path):
     data = make_videos(tmp_path / "data", people=3)
-    large = StripCache(SPEC, tmp_path / "large")
-    small = StripCache(SPEC, tmp_path / "small", limit_bytes=400_000)
+    large = StripCache(SPEC, folder=tmp_path / "large")
+    small = StripCache(SPEC, folder=tmp_path / "small", limit_bytes=400_000)
     _, items = prepared(data, large)
     table, same_items = prepared(data, small)
     assert items == same_items
     assert any("cache of decoded frames is full" in line for line in table.warnings)
-    kept = sum(file.stat().st_size for file in (tmp_path / "small").glob("*.u8"))
-    strip = max(file.stat().st_size for file in (tmp_path / "large").glob("*.u8"))
+    kept = sum(file.stat().st_size for file in (tmp_path / "small").glob("*.strip"))
+    strip = max(file.stat().st_size for file in (tmp_path / "large").glob("*.strip"))
     assert kept <= 400_000 + 2 * strip  # a strip or two is written before it is noticed
     for item in items:
         np.testing.assert_array_equal(small.window(item, 1), large.window(item, 1))
@@ -80,20 +80,20 @@ def test_strips_used_longest_ago_make_room_for_new_ones(tmp_path):
 
     folder = tmp_path / "cache"
     old = make_videos(tmp_path / "old", people=2)
-    prepared(old, StripCache(SPEC, folder))
-    before = set(folder.glob("*.u8"))
+    prepared(old, StripCache(SPEC, folder=folder))
+    before = set(folder.glob("*.strip"))
     for file in before:
         os.utime(file, (1, 1))
     size = sum(file.stat().st_size for file in before)
-    new = StripCache(SPEC, folder, limit_bytes=size)
+    new = StripCache(SPEC, folder=folder, limit_bytes=size)
     table, _ = prepared(make_videos(tmp_path / "new", people=1), new)
     assert not table.warnings or "full" not in " ".join(table.warnings)
-    assert len(before - set(folder.glob("*.u8"))) >= 1
+    assert len(before - set(folder.glob("*.strip"))) >= 1
 
 
 def test_a_changed_video_is_decoded_anew(tmp_path):
     data = make_videos(tmp_path / "data", people=2)
-    cache = StripCache(SPEC, tmp_path / "cache")
+    cache = StripCache(SPEC, folder=tmp_path / "cache")
     _, items = prepared(data, cache)
     before = cache.window(items[0], 0)
     replacement = next(Path(data).glob("to-right/person02*"))
@@ -110,7 +110,7 @@ def test_videos_that_cannot_be_read_are_listed_and_damaged_ones_are_told_of_each
     encode(long, [numbered_frame(number) for number in range(60)], fps="25")
     long.write_bytes(long.read_bytes()[: long.stat().st_size // 2])
     for _ in range(2):  # the second time from the cache
-        table, items = prepared(data, StripCache(SPEC, tmp_path / "cache"))
+        table, items = prepared(data, StripCache(SPEC, folder=tmp_path / "cache"))
         assert len(items) == len(table) == 7
         assert [item.path for item in items] == table.rows["path"].to_list()
         reasons = {Path(one.path).name: one.reason for one in table.skipped}

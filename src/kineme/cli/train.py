@@ -14,7 +14,12 @@ Folder = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV wit
 
 def train(
     data: Folder,
-    approach: Annotated[str, typer.Option(help="How a clip is classified: see 'kineme models list'.")] = "lrcn",
+    approach: Annotated[
+        str | None,
+        typer.Option(
+            help="How a clip is classified: see 'kineme models list'.  [default: lrcn on efficientnet-lite0 features]"
+        ),
+    ] = None,
     backbone: Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
@@ -22,7 +27,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder to make.  [default: runs/DATA-APPROACH]")] = None,
     frames: Annotated[int, typer.Option(help="Frames of a clip.")] = 20,
     fps: Annotated[str, typer.Option(help="Frames a second of a clip; 'spread' spreads them over the video.")] = "8",
-    size: Annotated[str, typer.Option(help="Pixels: 64, or 96x64 for width and height.")] = "64",
+    size: Annotated[
+        str | None,
+        typer.Option(help="Pixels: 64, or 96x64 for width and height.  [default: 224 where pretrained, else 64]"),
+    ] = None,
     fit: Annotated[str, typer.Option(help="stretch, crop or letterbox.")] = "stretch",
     short: Annotated[str, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = "hold",
     epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 100,
@@ -30,6 +38,7 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
     patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 20,
     augment: Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")] = True,
+    views: Annotated[int, typer.Option(help="Augmented views of each training video, for a frozen backbone.")] = 1,
     flip: Annotated[
         bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
     ] = None,
@@ -47,6 +56,7 @@ def train(
     """Train on a folder of videos and measure on groups (people, scenes) never seen."""
     from kineme import api
     from kineme.cli.output import print_json, print_verdict, warn
+    from kineme.models.registry import default_size, make_approach
     from kineme.training.fit import TrainOptions
 
     table = api.scan(data, group_column=group_column)
@@ -58,7 +68,10 @@ def train(
     config: dict[str, Any] = dict(_name_value(text) for text in option or [])
     if backbone:
         config["backbone"] = backbone
-    out = out or Path("runs") / f"{data.resolve().stem}-{approach}"
+    if approach is None:
+        approach, config = api.DEFAULT_APPROACH, {**api.DEFAULT_CONFIG, **config}
+    size = size or str(default_size(make_approach(approach, config).backbone))
+    out = out or Path("runs") / f"{_name_of(data)}-{approach}"
     run = api.train(
         table,
         out,
@@ -73,6 +86,7 @@ def train(
             seed=seed,
             augment=augment,
             flip=flip,
+            views=views,
         ),
         test=test,
         validation=validation,
@@ -88,6 +102,12 @@ def train(
     print_verdict(run.metrics)
     print(f"\nModel   {run.model_path}\nReport  {run.folder / 'report.html'}")
     print(f"\nNext: kineme predict VIDEO --model {run.folder} --save video")
+
+
+def _name_of(data: Path) -> str:
+    """What the data is called: its folder, also where it is given as the folder's clips.csv."""
+    data = data.resolve()
+    return data.parent.name if data.name == "clips.csv" else data.stem
 
 
 def _name_value(text: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ class LRCN:
         units: size of the LSTM's state, 1 to 4096.
         bidirectional: a second LSTM reads the clip backwards; such a model cannot run on a stream frame by frame.
         pooling: classify from the ``"last"`` state, or from the ``"mean"`` of the states at all frames.
+        dropout: share of the features dropped while training, 0 to 0.9; for large frozen backbones.
 
     Raises:
         UsageError: a value is out of its range.
@@ -34,10 +35,13 @@ class LRCN:
     units: int = 32
     bidirectional: bool = False
     pooling: Literal["last", "mean"] = "last"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.units <= 4096:
             raise UsageError(f"lrcn: option units must be from 1 to 4096, not {self.units}")
+        if not 0 <= self.dropout <= 0.9:
+            raise UsageError(f"lrcn: option dropout must be from 0 to 0.9, not {self.dropout}")
 
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
@@ -50,6 +54,8 @@ class LRCN:
         if len(feature_shape) > 2:
             x = layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
         check_matrix(x.shape[-1], 4 * self.units, "lrcn's LSTM")
+        if self.dropout:
+            x = layers.Dropout(self.dropout, name="dropout")(x)
         lstm = layers.LSTM(self.units, return_sequences=self.pooling == "mean", name="lstm")
         x = layers.Bidirectional(lstm, name="both_ways")(x) if self.bidirectional else lstm(x)
         if self.pooling == "mean":

@@ -6,17 +6,18 @@ from typing import Any
 
 from kineme.errors import UsageError
 from kineme.models.backend import keras
-from kineme.models.registry import Approach, build_backbone
+from kineme.models.registry import BACKBONES, FROZEN, Approach, build_backbone
 from kineme.video.spec import ClipSpec
 
 
-def build_network(approach: Approach, spec: ClipSpec, classes: int) -> Any:
+def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretrained: bool = False) -> Any:
     """Join the approach's backbone and head.
 
     Args:
         approach: from :func:`kineme.models.registry.make_approach`.
         spec: what a clip is.
         classes: K, at least 2.
+        pretrained: give a frozen backbone its published weights, for training; a loaded model brings its own.
 
     Returns:
         A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32. Its layers ``backbone`` and
@@ -24,10 +25,27 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int) -> Any:
 
     Raises:
         UsageError: the parts do not fit together, or fewer than two classes.
+        KinemeError: the published weights are not on this machine.
     """
     if classes < 2:
         raise UsageError(f"a model needs at least two classes, not {classes}")
     backbone = build_backbone(approach.backbone, spec)
+    if pretrained and approach.backbone in FROZEN:
+        load_pretrained(approach.backbone, backbone.get_layer("frame_network"))
     head = approach.head(tuple(backbone.output.shape[1:]), classes)
     clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     return keras.Model(clips, head(backbone(clips)), name="network")
+
+
+def load_pretrained(backbone: str, frame_network: Any) -> None:
+    """Give a frozen backbone's network its published weights.
+
+    Raises:
+        KinemeError: they are not on this machine.
+    """
+    import importlib
+
+    from kineme.models.weights import require
+
+    module = importlib.import_module(BACKBONES[backbone].split(":")[0])
+    module.load_weights(frame_network, require(FROZEN[backbone]))

@@ -25,7 +25,9 @@ BACKBONES = {
     "changes": "kineme.models.backbones.pixels:build_changes",
     "small-cnn": "kineme.models.backbones.small_cnn:build",
     "motion-cnn": "kineme.models.backbones.small_cnn:build_motion",
+    "efficientnet-lite0": "kineme.models.backbones.efficientnet_lite0:build_backbone",
 }
+FROZEN = {"efficientnet-lite0": "efficientnet-lite0"}  # backbones that come trained, and the weights they take
 
 
 class Approach(Protocol):
@@ -63,8 +65,13 @@ def make_approach(name: str, options: dict[str, Any] | None = None) -> Approach:
     return cls(**values)  # type: ignore[no-any-return]
 
 
+def default_size(backbone: str) -> int:
+    """Pixels of a side that a backbone is meant for: what it was trained at, or the textbook's 64."""
+    return 224 if backbone in FROZEN else 64
+
+
 def build_backbone(name: str, spec: ClipSpec) -> Any:
-    """A Keras model from uint8 clips_BTHWC to features, (B, T, ...).
+    """A Keras model from uint8 clips_BTHWC to features, (B, T, ...); a frozen one still lacks its weights.
 
     Raises:
         UsageError: there is no such backbone.
@@ -96,8 +103,10 @@ def summary(home: str) -> str:
     module, attribute = home.split(":")
     spec = importlib.util.find_spec(module)
     tree = ast.parse(Path(str(spec and spec.origin)).read_text(encoding="utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute]
-    return (ast.get_docstring((functions or [tree])[0]) or "").splitlines()[0]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == attribute:
+            return (ast.get_docstring(node) or "").splitlines()[0]
+    return (ast.get_docstring(tree) or "").splitlines()[0]
 
 
 def _find(table: dict[str, str], name: str, kind: str) -> Any:

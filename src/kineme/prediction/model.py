@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.models.encoder import encoder_of
 from kineme.models.model_file import ModelCard, load_model
 from kineme.models.scoring import score_clips
 from kineme.prediction.result import Prediction, segments
 from kineme.progress import track
 from kineme.training.metrics import softmax
-from kineme.video.clips import read_clips
+from kineme.video.clips import cut_clips, ticks
 from kineme.video.probe import probe
 
 MODEL_NAME = "model.safetensors"
@@ -39,6 +40,8 @@ class Model:
         self, network: Any, card: ModelCard, name: str, path: Path | None = None, *, heavy: bool = False
     ) -> None:
         self.network, self.card, self.name, self.path, self.heavy = network, card, name, path, heavy
+        self.encoder = encoder_of(network, str(card.config.get("backbone")))
+        self.classifier = network.get_layer("head") if self.encoder else network
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Model:
@@ -93,16 +96,18 @@ class Model:
         warnings: list[str] = []
         times: list[tuple[float, float]] = []
 
-        def clips() -> Iterator[NDArray[np.uint8]]:
-            for clip in read_clips(source, spec, stride=stride, on_warning=warnings.append):
+        def clips() -> Iterator[NDArray[Any]]:
+            of_ticks = ticks(source, spec, on_warning=warnings.append)
+            records = self.encoder(of_ticks) if self.encoder else of_ticks
+            for clip in cut_clips(source, records, spec, stride):
                 times.append((float(clip.times_s[0]), float(clip.times_s[-1])))
                 yield clip.frames_THWC
 
         if self.heavy:
             windows = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
-            logits_WK = score_clips(self.network, track(clips(), f"{Path(source).name}, windows", windows), 1)
+            logits_WK = score_clips(self.classifier, track(clips(), f"{Path(source).name}, windows", windows), 1)
         else:
-            logits_WK = score_clips(self.network, clips())
+            logits_WK = score_clips(self.classifier, clips())
         seconds = time.perf_counter() - started
         windows_WK = self.probabilities(logits_WK)
         return Prediction(

@@ -77,14 +77,14 @@ def _worst_mistakes(run: Run) -> list[Mistake]:
     mistakes = []
     for number in wrong[:_MISTAKES]:
         item = run.test[number]
-        starts = run.cache.evaluation_starts(item)
+        starts = run.pixels.evaluation_starts(item)
         mistakes.append(
             Mistake(
                 name=item.name,
                 truth=labels[item.label],
                 predicted=labels[int(answers_N[number])],
                 probability=float(run.test_probabilities_NK[number].max()),
-                frames_THWC=run.cache.window(item, starts[len(starts) // 2]),
+                frames_THWC=run.pixels.window(item, starts[len(starts) // 2]),
             )
         )
     return mistakes

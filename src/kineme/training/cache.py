@@ -1,20 +1,24 @@
-"""Decode once: the frames a data set needs, at the size and rate the network takes, as uint8 on disk.
+"""Decode once: what a network takes of each video, tick by tick, on disk.
 
-Each video (or labelled part of one) becomes a *strip*: its frames at every tick of the spec, with a few ticks for
-each clip frame so that training can draw windows between the coarse ones. Windows are read from the strip one at
-a time, so memory does not grow with the data set.
+Each video (or labelled part of one) becomes a *strip*: a record for every tick of the spec. For a network that is
+trained whole the records are frames, uint8, at its size, with two ticks for each clip frame so that training can
+draw windows between the coarse ones. For a frozen backbone they are its features, float32, once as filmed and once
+for each augmented *view*. Windows are read from the strip one at a time, so memory does not grow with the data.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,11 +27,14 @@ from numpy.typing import NDArray
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError, VideoError
 from kineme.files import replacing, user_cache_folder
+from kineme.models.encoder import FrameEncoder
 from kineme.progress import progress
-from kineme.video.clips import ticks
+from kineme.training.augment import Augmentation
+from kineme.video.clips import refuse_short, ticks
 from kineme.video.spec import ClipSpec
 
-PER_FRAME = 2  # ticks for each clip frame: training windows start at half steps (time jitter)
+SUFFIX = ".strip"
+_FORMAT = 1  # of the strips; a change of what the same key would hold raises it
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,22 @@ class StripCache:
 
     Args:
         spec: what a clip is.
+        encoder: the frozen backbone whose features are kept; None keeps frames.
+        per_frame: ticks for each clip frame: with 2, training windows may start at half steps (time jitter).
         folder: where strips lie; in the user's cache folder by default (``KINEME_STRIPS`` moves them).
         limit_bytes: most the folder may hold; by default 20 GB, or half of the free disk where that is less.
     """
 
-    def __init__(self, spec: ClipSpec, folder: Path | None = None, limit_bytes: int | None = None) -> None:
-        self.spec = spec
+    def __init__(
+        self,
+        spec: ClipSpec,
+        encoder: FrameEncoder | None = None,
+        *,
+        per_frame: int = 2,
+        folder: Path | None = None,
+        limit_bytes: int | None = None,
+    ) -> None:
+        self.spec, self.encoder, self.per_frame = spec, encoder, per_frame
         self.folder = folder or Path(os.environ.get("KINEME_STRIPS") or user_cache_folder() / "strips")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit(self.folder)
@@ -95,7 +112,7 @@ class StripCache:
 
         with (
             ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
-            progress("decoding videos", len(rows)) as advance,
+            progress("looking at videos" if self.encoder else "decoding videos", len(rows)) as advance,
         ):
             for number, (row, result) in enumerate(zip(rows, pool.map(work, rows), strict=True)):
                 advance()
@@ -120,37 +137,52 @@ class StripCache:
         )
         return readable, [item for item in items if item is not None]
 
-    def frames(self, item: Item, wanted: list[int]) -> NDArray[np.uint8]:
-        """Frames (N, H, W, 3) at the given fine ticks of an item."""
-        file = self._file(item.path, item.start_s, item.end_s)
+    def add_views(self, items: Sequence[Item], augmentation: Augmentation, views: int) -> None:
+        """Compute the features of ``views`` augmented views of each item that are not on disk yet, with progress.
+
+        A view's change is drawn from the video and the view's number alone, so it is the same in every run.
+        """
+        jobs = [(item, view) for item in items for view in range(1, views + 1)]
+        with progress("looking at augmented views", len(jobs)) as advance:
+            for item, view in jobs:
+                self._strip_length(item.path, item.start_s, item.end_s, view, augmentation)
+                advance()
+
+    def records(self, item: Item, wanted: list[int], view: int = 0) -> NDArray[Any]:
+        """Records (N, ...) at the given fine ticks of an item: frames, or features."""
+        file = self._file(item.path, item.start_s, item.end_s, view)
+        shape, dtype = self._record
         try:
-            # Mapped for one read only: a lasting map would count every frame ever touched as resident memory.
-            strip = np.memmap(file, dtype=np.uint8, mode="r", shape=(item.ticks, *self._frame_shape))
+            # Mapped for one read only: a lasting map would count every record ever touched as resident memory.
+            strip = np.memmap(file, dtype=dtype, mode="r", shape=(item.ticks, *shape))
             return np.asarray(strip[wanted])
         except (FileNotFoundError, ValueError):
             return self._decode_some(item, wanted)
 
-    def window(self, item: Item, start: int) -> NDArray[np.uint8]:
-        """The clip frames_THWC whose first frame is fine tick ``start``."""
+    def window(self, item: Item, start: int, view: int = 0) -> NDArray[Any]:
+        """The clip, frames_THWC or features_TD, whose first record is fine tick ``start``."""
         # A clip lives on the coarse ticks of one phase, so that a short video ends for it just as in prediction.
-        first, phase = divmod(start, PER_FRAME)
-        coarse = (item.ticks - phase + PER_FRAME - 1) // PER_FRAME
-        return self.frames(item, [phase + PER_FRAME * tick for tick in self.spec.window(first, coarse)])
+        first, phase = divmod(start, self.per_frame)
+        coarse = (item.ticks - phase + self.per_frame - 1) // self.per_frame
+        return self.records(item, [phase + self.per_frame * tick for tick in self.spec.window(first, coarse)], view)
 
     def last_start(self, item: Item) -> int:
         """The last fine tick at which a clip can begin without running past the end (0 for a short video)."""
-        return max(0, item.ticks - 1 - (self.spec.frames - 1) * PER_FRAME)
+        return max(0, item.ticks - 1 - (self.spec.frames - 1) * self.per_frame)
 
     def evaluation_starts(self, item: Item) -> list[int]:
         """Fine ticks at which prediction's windows begin: the same as :func:`kineme.video.clips.read_clips`."""
-        coarse = (item.ticks + PER_FRAME - 1) // PER_FRAME
-        return [start * PER_FRAME for start in self.spec.window_starts(coarse)]
+        coarse = (item.ticks + self.per_frame - 1) // self.per_frame
+        return [start * self.per_frame for start in self.spec.window_starts(coarse)]
 
     @property
-    def _frame_shape(self) -> tuple[int, int, int]:
-        return (self.spec.height, self.spec.width, 3)
+    def _record(self) -> tuple[tuple[int, ...], type[np.generic]]:
+        """Shape and type of what is kept for a tick."""
+        if self.encoder:
+            return self.encoder.shape, np.float32
+        return (self.spec.height, self.spec.width, 3), np.uint8
 
-    def _file(self, path: str, start_s: float, end_s: float | None) -> Path:
+    def _file(self, path: str, start_s: float, end_s: float | None, view: int = 0) -> Path:
         """Where a strip lies: a name made of all that its pixels depend on."""
         try:
             stat = Path(path).stat()
@@ -159,27 +191,47 @@ class StripCache:
         spec = self.spec
         length = spec.frames if spec.fps is None or spec.short == "refuse" else None
         key = [str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, start_s, end_s]
-        key += [spec.fps, length, spec.height, spec.width, spec.fit, PER_FRAME, 1]
-        return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + ".u8")
+        key += [spec.fps, length, spec.height, spec.width, spec.fit, self.per_frame]
+        key += [self.encoder and self.encoder.key, view, _FORMAT]
+        return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)
 
-    def _strip_length(self, path: str, start_s: float, end_s: float | None) -> tuple[int, list[str]]:
-        """Number of fine ticks of a strip, and the warnings met when it was decoded; decodes it if need be."""
-        file = self._file(path, start_s, end_s)
+    def _strip_length(
+        self,
+        path: str,
+        start_s: float,
+        end_s: float | None,
+        view: int = 0,
+        augmentation: Augmentation | None = None,
+    ) -> tuple[int, list[str]]:
+        """Number of fine ticks of a strip, and the warnings met when it was decoded; decodes it if need be.
+
+        Raises:
+            VideoError: the video cannot be used.
+        """
+        file = self._file(path, start_s, end_s, view)
         notes = file.with_suffix(".json")
         self._in_use.add(file.stem)
-        frame_bytes = self.spec.height * self.spec.width * 3
+        shape, dtype = self._record
+        record_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+
+        def decoded() -> Iterator[NDArray[Any]]:
+            of_ticks = self._ticks(path, start_s, end_s, said.append)
+            if augmentation:
+                of_ticks = _changed(of_ticks, augmentation, [int(file.stem[:8], 16), view])
+            return (record for _, record in (self.encoder(of_ticks) if self.encoder else of_ticks))
+
         if file.exists():
             os.utime(file)
             kept = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else []
-            return file.stat().st_size // frame_bytes, kept
+            return self._checked(path, file.stat().st_size // record_bytes), kept
         said: list[str] = []
         if self._full:
-            return sum(1 for _ in self._ticks(path, start_s, end_s, said.append)), said
+            return self._checked(path, sum(1 for _ in self._ticks(path, start_s, end_s, said.append))), said
         count = 0
         try:
             with replacing(file) as temporary, temporary.open("wb") as out:
-                for _, frame in self._ticks(path, start_s, end_s, said.append):
-                    out.write(np.ascontiguousarray(frame).data)
+                for record in decoded():
+                    out.write(np.ascontiguousarray(record).data)
                     count += 1
             if said:
                 with replacing(notes) as temporary:
@@ -189,30 +241,31 @@ class StripCache:
         except KinemeError:  # the disk is full: training goes on, decoding again where it must
             self._full = True
             said.clear()
-            return sum(1 for _ in self._ticks(path, start_s, end_s, said.append)), said
+            return self._checked(path, sum(1 for _ in self._ticks(path, start_s, end_s, said.append))), said
         self._make_room()
-        return count, said
+        return self._checked(path, count), said
+
+    def _checked(self, path: str, fine_ticks: int) -> int:
+        refuse_short(path, self.spec, -(-fine_ticks // self.per_frame))
+        return fine_ticks
 
     def _ticks(
         self, path: str, start_s: float, end_s: float | None, on_warning: Callable[[str], None] | None = None
     ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        return ticks(path, self.spec, start_s=start_s, end_s=end_s, per_frame=PER_FRAME, on_warning=on_warning)
+        return ticks(path, self.spec, start_s=start_s, end_s=end_s, per_frame=self.per_frame, on_warning=on_warning)
 
-    def _decode_some(self, item: Item, wanted: list[int]) -> NDArray[np.uint8]:
-        """Decode an uncached item, keeping only the wanted ticks."""
-        kept: dict[int, NDArray[np.uint8]] = {}
-        needed = set(wanted)
-        for number, (_, frame) in enumerate(self._ticks(item.path, item.start_s, item.end_s)):
-            if number in needed:
-                kept[number] = frame
-                if len(kept) == len(needed):
-                    break
-        return np.stack([kept[number] for number in wanted])
+    def _decode_some(self, item: Item, wanted: list[int]) -> NDArray[Any]:
+        """Decode an uncached item, as filmed, keeping only the wanted ticks."""
+        needed = sorted(set(wanted))
+        of_ticks = itertools.islice(self._ticks(item.path, item.start_s, item.end_s), needed[-1] + 1)
+        chosen = (tick for number, tick in enumerate(of_ticks) if number in set(needed))
+        records = [record for _, record in (self.encoder(chosen) if self.encoder else chosen)]
+        return np.stack([records[needed.index(number)] for number in wanted])
 
     def _make_room(self) -> None:
         """Remove the strips used longest ago, but none of this run's; give up storing when that is not enough."""
         files = []
-        for file in self.folder.glob("*.u8"):
+        for file in self.folder.glob("*" + SUFFIX):
             try:
                 stat = file.stat()
             except FileNotFoundError:  # another process makes room too
@@ -227,6 +280,14 @@ class StripCache:
                 file.with_suffix(".json").unlink(missing_ok=True)
                 total -= size
         self._full = total > self.limit_bytes
+
+
+def _changed(
+    of_ticks: Iterator[tuple[float, NDArray[np.uint8]]], augmentation: Augmentation, seed: list[int]
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Every frame of a strip changed alike."""
+    for instant, frame in of_ticks:
+        yield instant, augmentation(frame[None], np.random.default_rng(seed))[0]
 
 
 def _shown(row: dict[str, object]) -> str:

@@ -29,7 +29,7 @@ def score_items(
     """Logits of each video: the mean over its windows.
 
     Args:
-        network: uint8 clips_BTHWC to logits_BK.
+        network: from what the cache holds, clips_BTHWC or features_BTD, to logits_BK.
         items: the videos.
         cache: where their frames come from.
         frame_order: ``"ordered"`` as filmed; ``"shuffled"``, ``"reversed"`` or ``"frozen"`` (the middle frame
@@ -47,7 +47,7 @@ def score_items(
         raise UsageError(f"frame order must be one of {', '.join(get_args(FrameOrder))}, not {frame_order!r}")
     windows_of: list[int] = []
 
-    def windows() -> Iterator[NDArray[np.uint8]]:
+    def windows() -> Iterator[NDArray[Any]]:
         for number, item in enumerate(track(items, label) if label else items):
             rng = np.random.default_rng([seed, number])
             starts = cache.evaluation_starts(item)
@@ -61,8 +61,8 @@ def score_items(
     return (sums_NK / np.bincount(windows_of, minlength=len(items))[:, None]).astype(np.float32)
 
 
-def reorder(frames_THWC: NDArray[np.uint8], frame_order: FrameOrder, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A clip with its frames in another order; see :func:`score_items`."""
+def reorder(frames_THWC: NDArray[Any], frame_order: FrameOrder, rng: np.random.Generator) -> NDArray[Any]:
+    """A clip with its frames, or their features, in another order; see :func:`score_items`."""
     if frame_order == "shuffled":
         return frames_THWC[rng.permutation(len(frames_THWC))]
     if frame_order == "reversed":
@@ -89,20 +89,24 @@ def figures(
     )
 
 
-def baseline_figures(train: Sequence[Item], test: Sequence[Item], cache: StripCache, seed: int = 0) -> dict[str, Any]:
-    """What needs no network: chance, the commonest class, and the nearest background without the people."""
+def baseline_figures(train: Sequence[Item], test: Sequence[Item], pixels: StripCache, seed: int = 0) -> dict[str, Any]:
+    """What needs no network: chance, the commonest class, and the nearest background without the people.
 
-    def backgrounds(items: Sequence[Item]) -> NDArray[np.float32]:
-        def picture(item: Item) -> NDArray[np.float32]:
-            return metrics.background(cache.frames(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
+    Args:
+        train: videos to learn from.
+        test: videos to measure on.
+        pixels: gives their frames.
+        seed: of the intervals.
+    """
 
-        return np.stack([picture(item) for item in items])
+    def background(item: Item) -> NDArray[np.float32]:
+        return metrics.background(pixels.records(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
 
     return metrics.baselines(
         np.array([item.label for item in train]),
         np.array([item.label for item in test]),
-        backgrounds(train),
-        backgrounds(test),
+        np.stack([background(item) for item in train]),
+        np.stack([background(item) for item in test]),
         groups_N=np.array([item.group for item in test]),
         seed=seed,
     )

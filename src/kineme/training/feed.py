@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kineme.training.augment import Augmentation
 from kineme.training.cache import Item, StripCache
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
+Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
 T = TypeVar("T")
 
 _AHEAD = 3  # batches made ahead: enough to hide a slow one, little enough to keep memory small
@@ -31,20 +31,32 @@ def training_batches(
     seed: int,
     epoch: int,
     augmentation: Augmentation | None,
+    views: int = 0,
     class_weights_K: NDArray[np.float32],
 ) -> Iterator[Batch]:
     """One random window of every item, in a new order each epoch.
 
+    Args:
+        items: what to learn from.
+        cache: where windows come from.
+        batch_size: clips a batch; the last may be smaller.
+        seed: of order, windows and augmentation.
+        epoch: likewise.
+        augmentation: changes frames; None where the cache holds features.
+        views: augmented views of each item in the cache; one of them or the plain one is drawn.
+        class_weights_K: weight of a clip of each class.
+
     Yields:
-        clips_BTHWC uint8, labels_B int32, weights_B float32.
+        clips_BTHWC uint8, or features_BTD float32; labels_B int32; weights_B float32.
     """
     order = np.random.default_rng([seed, epoch]).permutation(len(items))
 
-    def clip(number: int) -> NDArray[np.uint8]:
+    def clip(number: int) -> NDArray[Any]:
         rng = np.random.default_rng([seed, epoch, number])
         item = items[number]
-        frames_THWC = cache.window(item, int(rng.integers(cache.last_start(item) + 1)))
-        return augmentation(frames_THWC, rng) if augmentation else frames_THWC
+        start, view = int(rng.integers(cache.last_start(item) + 1)), int(rng.integers(views + 1))
+        window = cache.window(item, start, view)
+        return augmentation(window, rng) if augmentation else window
 
     def batch(numbers: NDArray[np.int64]) -> Batch:
         labels_B = np.array([items[number].label for number in numbers], np.int32)

@@ -39,6 +39,7 @@ class TrainOptions:
         seed: of weights, order, windows and augmentation.
         augment: change training clips (see :class:`kineme.training.augment.Augmentation`).
         flip: mirror half of them.
+        views: with a frozen backbone, augmented views of each training video whose features are computed.
 
     Raises:
         UsageError: a value is out of its range.
@@ -51,6 +52,7 @@ class TrainOptions:
     seed: int = 0
     augment: bool = True
     flip: bool = True
+    views: int = 1
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -58,6 +60,8 @@ class TrainOptions:
                 raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
         if not 0 < self.learning_rate < 10:
             raise UsageError(f"learning rate must be between 0 and 10, not {self.learning_rate}")
+        if not 0 <= self.views <= 100:
+            raise UsageError(f"views must be from 0 to 100, not {self.views}")
         if self.seed < 0:
             raise UsageError(f"seed must not be negative, not {self.seed}")
 
@@ -91,7 +95,7 @@ def fit(
     """Train ``network`` in place; at the end it holds the weights of the best validation loss.
 
     Args:
-        network: uint8 clips_BTHWC to logits_BK.
+        network: from what the cache holds, clips_BTHWC or features_BTD, to logits_BK.
         train: videos to learn from.
         validation: videos to stop by; where empty, the training loss decides.
         cache: where frames come from.
@@ -118,7 +122,8 @@ def fit(
     state = Progress()
     if resume:
         state, best = _load_checkpoint(checkpoint, network, settings)
-    augmentation = Augmentation(flip=options.flip) if options.augment else None
+    augmentation = Augmentation(flip=options.flip) if options.augment and not cache.encoder else None
+    views = options.views if options.augment and cache.encoder else 0
     weights_K = class_weights(train, classes)
 
     with progress("training", options.epochs) as advance:
@@ -134,6 +139,7 @@ def fit(
                 seed=options.seed,
                 epoch=state.epoch,
                 augmentation=augmentation,
+                views=views,
                 class_weights_K=weights_K,
             )
             for clips_BTHWC, labels_B, weights_B in batches:

@@ -293,9 +293,9 @@ def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
 # Probabilities
 
 
-def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.floating[Any]]:
+def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
     """Probabilities from logits over the last axis; above 1 the temperature makes them less sure, below it more."""
-    return np.asarray(special.softmax(np.asarray(logits) / temperature, axis=-1))
+    return np.asarray(special.softmax(np.asarray(logits, np.float64) / temperature, axis=-1))
 
 
 def fit_temperature(logits_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) -> float:

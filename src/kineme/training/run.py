@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Run:
         metrics: the document of ``metrics.json``.
         test: the test videos.
         test_probabilities_NK: calibrated probabilities of each test video, float64.
-        cache: where frames of the videos come from.
+        pixels: gives the frames that the network saw.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Run:
     metrics: dict[str, Any]
     test: list[Item]
     test_probabilities_NK: NDArray[np.float64]
-    cache: StripCache
+    pixels: StripCache
 
     @property
     def model_path(self) -> Path:
@@ -98,7 +98,9 @@ def train(
         UsageError: an unknown approach or option.
     """
     from kineme.models.backend import seed_everything, versions
+    from kineme.models.encoder import encoder_of
     from kineme.models.network import build_network
+    from kineme.training.augment import Augmentation
     from kineme.training.evaluate import baseline_figures, figures, score_items
     from kineme.training.fit import fit
     from kineme.training.metrics import fit_temperature, softmax
@@ -119,15 +121,19 @@ def train(
     }
 
     seed_everything(options.seed)
-    network = build_network(approach_object, spec, len(labels))  # before decoding: a bad option fails at once
-    cache = StripCache(spec)
+    network = build_network(approach_object, spec, len(labels), pretrained=True)  # first: a bad option fails at once
+    encoder = encoder_of(network, approach_object.backbone)
+    trained = network.get_layer("head") if encoder else network
+    cache = StripCache(spec, encoder, per_frame=1 if encoder else 2)
     table, items = cache.prepare(table, labels)
     parts = {name: _items_in(table, items, name) for name in SPLITS}
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
+    if encoder and options.augment and options.views:
+        cache.add_views(parts["train"], Augmentation(flip=options.flip), options.views)
 
     history = fit(
-        network,
+        trained,
         parts["train"],
         parts["validation"],
         cache,
@@ -141,12 +147,20 @@ def train(
     temperature = 1.0
     document: dict[str, Any] = {}
     if parts["validation"]:
-        logits_NK = score_items(network, parts["validation"], cache)
+        logits_NK = score_items(trained, parts["validation"], cache)
         temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
         document["validation"] = figures(logits_NK, parts["validation"], labels, temperature, options.seed)
-    logits_NK = score_items(network, parts["test"], cache, label="testing")
+    logits_NK = score_items(trained, parts["test"], cache, label="testing")
     test_figures = figures(logits_NK, parts["test"], labels, temperature, options.seed)
-    test_figures["baselines"] = baseline_figures(parts["train"], parts["test"], cache, options.seed)
+    pixels = cache
+    if encoder:  # features show no background: look at the videos once more, small
+        small = StripCache(replace(spec, height=64, width=64), per_frame=1)
+        _, small_items = small.prepare(table, labels)
+        seen = {name: _items_in(table, small_items, name) for name in ("train", "test")}
+        test_figures["baselines"] = baseline_figures(seen["train"], seen["test"], small, options.seed)
+        pixels = StripCache(spec, per_frame=1, limit_bytes=0)
+    else:
+        test_figures["baselines"] = baseline_figures(parts["train"], parts["test"], cache, options.seed)
     document = {"test": test_figures, **document}
     document["train"] = {
         "videos": len(parts["train"]),
@@ -184,7 +198,7 @@ def train(
     write_json(out / METRICS, document)
     save_model(out / MODEL, network, card)
     (out / CHECKPOINT).unlink(missing_ok=True)
-    return Run(out, card, table, history, document, parts["test"], softmax(logits_NK, temperature), cache)
+    return Run(out, card, table, history, document, parts["test"], softmax(logits_NK, temperature), pixels)
 
 
 def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def read_strip(
             frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
         frames_NHWC[len(times)] = frame
         times.append(instant)
-    _refuse_short(path, spec, -(-len(times) // per_frame))
+    refuse_short(path, spec, -(-len(times) // per_frame))
     return Strip(frames_NHWC[: len(times)], np.array(times), info, tuple(warnings))
 
 
@@ -146,27 +147,45 @@ def read_clips(
     Raises:
         VideoError: as :func:`read_strip`.
     """
+    yield from cut_clips(path, ticks(path, spec, start_s=start_s, end_s=end_s, on_warning=on_warning), spec, stride)
+
+
+def cut_clips(
+    path: PathLike, records: Iterable[tuple[float, NDArray[Any]]], spec: ClipSpec, stride: int | None = None
+) -> Iterator[Clip]:
+    """Yield the clips that cover a video from what stands for each tick: its frame, or features made of it.
+
+    Args:
+        path: the video, for the error.
+        records: instant and record of every tick, in order.
+        spec: the temporal contract.
+        stride: ticks from one clip to the next; half a clip by default.
+
+    Raises:
+        VideoError: it is too short, and the policy is to refuse such videos.
+    """
     stride = stride or max(1, spec.frames // 2)
-    ring: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=spec.frames)
+    ring: deque[tuple[float, NDArray[Any]]] = deque(maxlen=spec.frames)
     count = 0
-    for count, tick in enumerate(ticks(path, spec, start_s=start_s, end_s=end_s, on_warning=on_warning), start=1):
-        ring.append(tick)
+    for count, record in enumerate(records, start=1):
+        ring.append(record)
         start = count - spec.frames
         if start >= 0 and start % stride == 0:
             yield _clip(ring, range(spec.frames))
-    _refuse_short(path, spec, count)
+    refuse_short(path, spec, count)
     if count < spec.frames:
         yield _clip(ring, spec.window(0, count))
     elif (count - spec.frames) % stride:
         yield _clip(ring, range(spec.frames))
 
 
-def _clip(ring: Sequence[tuple[float, NDArray[np.uint8]]], which: Sequence[int]) -> Clip:
+def _clip(ring: Sequence[tuple[float, NDArray[Any]]], which: Sequence[int]) -> Clip:
     chosen = [ring[index] for index in which]
     return Clip(np.stack([frame for _, frame in chosen]), np.array([instant for instant, _ in chosen]))
 
 
-def _refuse_short(path: PathLike, spec: ClipSpec, clip_ticks: int) -> None:
+def refuse_short(path: PathLike, spec: ClipSpec, clip_ticks: int) -> None:
+    """Raise VideoError where ``clip_ticks`` ticks are fewer than a clip and the policy is to refuse that."""
     if spec.short == "refuse" and clip_ticks < spec.frames and spec.fps is not None:
         has_s, needs_s = clip_ticks / spec.fps, spec.frames / spec.fps
         raise VideoError(path, f"is too short: about {has_s:.2g} s, and a clip is {needs_s:.2g} s")

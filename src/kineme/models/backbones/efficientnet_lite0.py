@@ -17,6 +17,8 @@ from typing import Any
 from kineme.models import weights
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_torch
+from kineme.models.layers import FoldTime, UnfoldTime
+from kineme.video.spec import ClipSpec
 
 FEATURES = 1280
 SIZE = 224  # pixels, as trained
@@ -60,6 +62,16 @@ def build(height: int = SIZE, width: int = SIZE, *, include_top: bool = False) -
     if include_top:
         x = layers.Dense(1000, dtype="float32", name="fc")(x)
     return keras.Model(frames, x, name="efficientnet_lite0")
+
+
+def build_backbone(spec: ClipSpec) -> Any:
+    """EfficientNet-Lite0 with ImageNet weights on each frame, frozen: uint8 clips_BTHWC to features_BTD, D 1,280."""
+    clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
+    frame_network = build(spec.height, spec.width)
+    frame_network.name = "frame_network"
+    frame_network.trainable = False
+    features_ND = frame_network(FoldTime(name="fold_time")(clips))
+    return keras.Model(clips, UnfoldTime(spec.frames, name="unfold_time")(features_ND), name="backbone")
 
 
 def load_weights(network: Any, files: Mapping[str, Path]) -> None:

@@ -1,0 +1,60 @@
+"""A frozen backbone as what it is: a fixed function from frames to features, computed once and kept.
+
+Training and prediction both turn each tick of a video into features here and cut windows out of them, so no frame
+is looked at twice for overlapping windows, and what is trained is only the head.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
+
+
+@dataclass(frozen=True, eq=False)
+class FrameEncoder:
+    """uint8 frames to features.
+
+    Args:
+        key: tells apart all that changes the features: backbone and weights.
+        network: a Keras model from uint8 frames_NHWC to features_ND.
+    """
+
+    key: str
+    network: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the features of a frame."""
+        return tuple(self.network.output.shape[1:])
+
+    def __call__(self, ticks: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Instant and features, float32, of each instant and frame, in order; a batch of frames is held."""
+        remaining = iter(ticks)
+        while batch := list(itertools.islice(remaining, BATCH)):
+            frames_NHWC = np.stack([frame for _, frame in batch])
+            features_ND = np.asarray(self.network.predict_on_batch(frames_NHWC), np.float32)
+            yield from zip((instant for instant, _ in batch), features_ND, strict=True)
+
+
+def encoder_of(network: Any, backbone: str) -> FrameEncoder | None:
+    """The encoder inside a network, or None where its backbone is trained and sees whole clips.
+
+    Args:
+        network: made by :func:`kineme.models.network.build_network`.
+        backbone: its name in the registry.
+    """
+    from kineme.models.registry import FROZEN
+
+    if backbone not in FROZEN:
+        return None
+    from kineme.models.weights import PRETRAINED
+
+    hashes = ",".join(sorted(PRETRAINED[FROZEN[backbone]].files.values()))
+    return FrameEncoder(f"{backbone}:{hashes}", network.get_layer("backbone").get_layer("frame_network"))

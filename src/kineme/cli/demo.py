@@ -31,9 +31,8 @@ def demo(
         )
         return
     print_verdict(result.run.metrics)
-    print(
-        f"With the frames of each clip shuffled: {percent(result.shuffled['top1'])}. The less, the more it uses time."
-    )
+    shuffled = percent(result.shuffled["top1"])
+    print(f"With the frames of each clip shuffled: {shuffled}. What is lost is what it knew from their order.")
     print(f"In a long video of a stranger it labels {percent(result.right)} of the time of the actions right.")
     print(f"\nReport           {result.run.folder / 'report.html'}")
     print(f"Annotated video  {result.annotated}")

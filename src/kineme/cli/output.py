@@ -51,10 +51,9 @@ def interval(figures: dict[str, Any], name: str = "top1") -> str:
 
 def print_verdict(metrics: dict[str, Any]) -> None:
     """The sentences that open the report: how good a model is, and what speaks against the figure."""
-    from kineme.dataset.groups import group_noun
     from kineme.report.verdict import answer, cautions
 
-    words = {"group_noun": group_noun(metrics["data"]["group_source"]), "leaky": metrics["model"]["split"]["leaky"]}
+    words = {"group_noun": metrics["data"]["group_noun"], "leaky": metrics["model"]["split"]["leaky"]}
     print(f"\n{answer(metrics['test'], **words)}")
     for line in cautions(metrics["test"], **words):
         print(f"- {line}")

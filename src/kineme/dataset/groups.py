@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
 ONE_PER_VIDEO = "one group per video"
@@ -57,9 +57,9 @@ def guess_groups(names: Sequence[str], labels: Sequence[str]) -> tuple[list[str]
     return [group or name for group, name in zip(best, names, strict=True)], phrase
 
 
-def group_noun(group_source: str) -> str:
-    """What the groups of a source are called, in the plural: "people" where names tell of people."""
-    if group_source.startswith(("KTH", "Weizmann")):
+def group_noun(group_source: str, groups: Iterable[str]) -> str:
+    """What groups are called, in the plural: "people" where their source or their own names tell of people."""
+    if group_source.startswith(("KTH", "Weizmann")) or all(re.fullmatch(r"person_?\d+", group) for group in groups):
         return "people"
     if group_source.startswith(("UCF", "HMDB51")):
         return "sources"

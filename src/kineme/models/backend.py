@@ -7,13 +7,11 @@ another, as for any Keras program.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from kineme.errors import KinemeError
+from kineme.models.quiet import native_noise_held_back
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -26,33 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow leaves oneDNN off on some processors; with it, convolutions run two to five times as fast.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-
-@contextmanager
-def _native_noise_held_back() -> Iterator[None]:
-    """Hold back what native code prints to standard error; show it only if the import fails.
-
-    TensorFlow announces its processor features there before any setting of its own can stop it.
-    """
-    sys.stderr.flush()
-    try:
-        real = os.dup(2)
-    except OSError:  # no standard error at all, as under pythonw
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(real, held.read())
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
-
-
-with _native_noise_held_back():
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is for programmers
+with native_noise_held_back():
     import keras
 
 __all__ = ["keras", "seed_everything", "versions"]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from kineme.dataset.groups import group_noun
 from kineme.dataset.table import SPLITS, ClipTable
 from kineme.models.registry import APPROACHES, summary
 from kineme.report.html import DataSummary, Mistake, RunReport, write_report
@@ -60,7 +59,7 @@ def _data_summary(table: ClipTable, metrics: dict[str, Any]) -> DataSummary:
         counts=counts,
         groups=data["groups"],
         group_source=table.group_source,
-        group_noun=group_noun(table.group_source),
+        group_noun=data["group_noun"],
         leaky=metrics["model"]["split"]["leaky"],
         fingerprint=metrics["model"]["data"],
         skipped=[(one.path, one.reason) for one in table.skipped],

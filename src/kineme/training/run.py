@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.dataset.groups import group_noun
 from kineme.dataset.split import split
 from kineme.dataset.table import SPLITS, ClipTable, Skipped, write_split_csv
 from kineme.errors import KinemeError, UsageError
@@ -175,6 +176,7 @@ def train(
         "videos": {name: len(part) for name, part in parts.items()},
         "groups": {name: len({item.group for item in part}) for name, part in parts.items()},
         "group_source": table.group_source,
+        "group_noun": group_noun(table.group_source, table.rows["group"]),
         "skipped": [dataclasses.asdict(one) for one in table.skipped],
         "warnings": list(table.warnings),
     }

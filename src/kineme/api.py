@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kineme.dataset.table import ClipTable
     from kineme.prediction.model import Model
     from kineme.training.evaluate import FrameOrder
-    from kineme.training.fit import TrainOptions
+    from kineme.training.options import TrainOptions
     from kineme.training.run import Run
 
 Pathlike = str | os.PathLike[str]
@@ -58,6 +58,20 @@ DEFAULT_APPROACH = "lrcn"
 DEFAULT_CONFIG = {"backbone": "efficientnet-lite0", "units": 64, "dropout": 0.3}
 
 
+def choose(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], int]:
+    """The approach and options that a wish means, and the size of frames that they are meant for, in pixels.
+
+    Raises:
+        UsageError: an unknown approach, backbone or option.
+    """
+    from kineme.models.registry import default_size, make_approach
+
+    config = config or {}
+    if approach is None:
+        approach, config = DEFAULT_APPROACH, {**DEFAULT_CONFIG, **config}
+    return approach, config, default_size(make_approach(approach, config).backbone)
+
+
 def train(
     data: ClipTable | Pathlike,
     out: Pathlike,
@@ -83,16 +97,12 @@ def train(
     Raises:
         KinemeError: the data or the folder cannot be used.
     """
-    from kineme.models.registry import default_size, make_approach
     from kineme.report.run_report import write_run_report
     from kineme.training import run as training
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
-    if approach is None:
-        approach, config = DEFAULT_APPROACH, {**DEFAULT_CONFIG, **(config or {})}
-    if spec is None:
-        size = default_size(make_approach(approach, config).backbone)
-        spec = ClipSpec(height=size, width=size)
+    approach, config, size = choose(approach, config)
+    spec = spec or ClipSpec(height=size, width=size)
     run = training.train(
         table, Path(out), approach=approach, config=config, spec=spec, options=options, **split_and_folder
     )

@@ -13,7 +13,7 @@ from kineme import api
 from kineme.dataset.synthetic.make import make_dataset
 from kineme.prediction.result import Prediction
 from kineme.report.save import save_prediction
-from kineme.training.fit import TrainOptions
+from kineme.training.options import TrainOptions
 from kineme.training.run import Run
 
 ACTIONS = ("wave", "jumping-jack", "punch", "squat", "sit-down", "stand-up")

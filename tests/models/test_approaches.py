@@ -87,12 +87,23 @@ def test_lrcn_options_change_the_network_and_it_still_scores(options):
 
 
 def test_folding_time_gives_each_frame_the_features_it_has_alone():
-    network = network_of("lrcn")
+    network = network_of("lrcn", backbone="small-cnn")
     clips, _ = moving_squares(2, SMALL)
     backbone = network.get_layer("backbone")
     features_BTD = backbone.predict_on_batch(clips)
     alone = backbone.predict_on_batch(np.repeat(clips[1:, 3:4], SMALL.frames, axis=1))[0, 0]
     np.testing.assert_allclose(features_BTD[1, 3], alone, atol=1e-6)
+
+
+def test_motion_cnn_sees_nothing_in_a_still_clip_and_small_cnn_does():
+    clips, _ = moving_squares(1, SMALL)
+    still = np.repeat(clips[:, :1], SMALL.frames, axis=1)
+    features = {
+        name: network_of("lrcn", backbone=name).get_layer("backbone").predict_on_batch(still)
+        for name in ("motion-cnn", "small-cnn")
+    }
+    assert not features["motion-cnn"].any()
+    assert features["small-cnn"].any()
 
 
 @pytest.mark.parametrize(

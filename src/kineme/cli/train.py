@@ -56,38 +56,33 @@ def train(
     """Train on a folder of videos and measure on groups (people, scenes) never seen."""
     from kineme import api
     from kineme.cli.output import print_json, print_verdict, warn
-    from kineme.models.registry import default_size, make_approach
-    from kineme.training.fit import TrainOptions
+    from kineme.training.options import TrainOptions
 
-    table = api.scan(data, group_column=group_column)
-    warn(table.warnings)
-    if flip is None:
-        flip = not _has_direction(table.labels)
-        if not flip and augment:
-            warn(["a label says left or right, so clips are not mirrored; --flip mirrors them all the same"])
     config: dict[str, Any] = dict(_name_value(text) for text in option or [])
     if backbone:
         config["backbone"] = backbone
-    if approach is None:
-        approach, config = api.DEFAULT_APPROACH, {**api.DEFAULT_CONFIG, **config}
-    size = size or str(default_size(make_approach(approach, config).backbone))
+    approach, config, best_size = api.choose(approach, config)
+    spec = _spec(frames, fps, size or str(best_size), fit, short)
+    options = TrainOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+        augment=augment,
+        flip=flip,
+        views=views,
+    )
+    table = api.scan(data, group_column=group_column)
+    warn(table.warnings)
     out = out or Path("runs") / f"{_name_of(data)}-{approach}"
     run = api.train(
         table,
         out,
         approach=approach,
         config=config,
-        spec=_spec(frames, fps, size, fit, short),
-        options=TrainOptions(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            patience=patience,
-            seed=seed,
-            augment=augment,
-            flip=flip,
-            views=views,
-        ),
+        spec=spec,
+        options=options,
         test=test,
         validation=validation,
         leaky=leaky_random_split,
@@ -115,12 +110,6 @@ def _name_value(text: str) -> tuple[str, str]:
     if not equals:
         raise UsageError(f"--set {text}: write NAME=VALUE, as in --set units=64")
     return name.strip(), value.strip()
-
-
-def _has_direction(labels: tuple[str, ...]) -> bool:
-    import re
-
-    return any(re.search(r"(?<![a-z])(left|right)(?![a-z])", label.lower()) for label in labels)
 
 
 def _spec(frames: int, fps: str, size: str, fit: str, short: str) -> Any:

@@ -66,7 +66,13 @@ def make_approach(name: str, options: dict[str, Any] | None = None) -> Approach:
 
 
 def default_size(backbone: str) -> int:
-    """Pixels of a side that a backbone is meant for: what it was trained at, or the textbook's 64."""
+    """Pixels of a side that a backbone is meant for: what it was trained at, or the textbook's 64.
+
+    Raises:
+        UsageError: there is no such backbone.
+    """
+    if backbone not in BACKBONES:
+        raise UsageError(f"there is no backbone {backbone!r}; choose one of {', '.join(BACKBONES)}")
     return 224 if backbone in FROZEN else 64
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,16 +55,16 @@ def save_prediction(
 
 
 def _free_stem(result: Prediction, folder: Path) -> str:
-    import json
-
-    stem, number = Path(result.source).stem, 1
-    while True:
+    """A file name that is free, or that holds an earlier result of the same source."""
+    stem = Path(result.source).stem
+    for number in itertools.count(1):
         name = stem if number == 1 else f"{stem}-{number}"
-        try:
-            taken_by = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["source"]
-        except (OSError, ValueError, KeyError, TypeError):
-            taken_by = None
-        overwrites_source = (folder / f"{name}.mp4").resolve() == Path(result.source).resolve()
-        if taken_by in (None, result.source) and not overwrites_source:
+        document = folder / f"{name}.json"
+        if not document.exists() and not (folder / f"{name}.mp4").exists():
             return name
-        number += 1
+        try:
+            if json.loads(document.read_text(encoding="utf-8"))["source"] == result.source:
+                return name
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not a result of ours: leave it alone
+    raise AssertionError("unreachable")

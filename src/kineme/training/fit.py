@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import KinemeError
 from kineme.files import write_tensors
 from kineme.models.backend import keras
 from kineme.progress import progress
@@ -25,45 +25,7 @@ from kineme.training.augment import Augmentation
 from kineme.training.cache import Item, StripCache
 from kineme.training.evaluate import score_items
 from kineme.training.feed import class_weights, training_batches
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """How to train.
-
-    Args:
-        epochs: at most so many passes over the training videos.
-        batch_size: clips a step.
-        learning_rate: of Adam; halved when validation has not improved for a third of the patience.
-        patience: epochs without a better validation loss before training stops.
-        seed: of weights, order, windows and augmentation.
-        augment: change training clips (see :class:`kineme.training.augment.Augmentation`).
-        flip: mirror half of them.
-        views: with a frozen backbone, augmented views of each training video whose features are computed.
-
-    Raises:
-        UsageError: a value is out of its range.
-    """
-
-    epochs: int = 100
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    patience: int = 20
-    seed: int = 0
-    augment: bool = True
-    flip: bool = True
-    views: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
-        if not 0 < self.learning_rate < 10:
-            raise UsageError(f"learning rate must be between 0 and 10, not {self.learning_rate}")
-        if not 0 <= self.views <= 100:
-            raise UsageError(f"views must be from 0 to 100, not {self.views}")
-        if self.seed < 0:
-            raise UsageError(f"seed must not be negative, not {self.seed}")
+from kineme.training.options import TrainOptions
 
 
 @dataclass
@@ -90,6 +52,7 @@ def fit(
     *,
     checkpoint: Path,
     settings: dict[str, Any],
+    flip: bool = True,
     resume: bool = False,
 ) -> list[dict[str, float]]:
     """Train ``network`` in place; at the end it holds the weights of the best validation loss.
@@ -102,6 +65,7 @@ def fit(
         options: how to train.
         checkpoint: file written after every epoch.
         settings: what must be equal for ``resume`` to make sense (approach, data, options).
+        flip: mirror half of the clips where frames are augmented.
         resume: go on from ``checkpoint``.
 
     Returns:
@@ -122,7 +86,8 @@ def fit(
     state = Progress()
     if resume:
         state, best = _load_checkpoint(checkpoint, network, settings)
-    augmentation = Augmentation(flip=options.flip) if options.augment and not cache.encoder else None
+    changed = options.augment and not cache.encoder
+    augmentation = Augmentation(flip=flip) if changed else None
     views = options.views if options.augment and cache.encoder else 0
     weights_K = class_weights(train, classes)
 

@@ -20,7 +20,7 @@ from kineme.files import replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.training.cache import Item, StripCache
-from kineme.training.fit import TrainOptions
+from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
 MODEL, CHECKPOINT, METRICS, HISTORY, SPLIT = (
@@ -98,20 +98,15 @@ def train(
         KinemeError: the data cannot be split or read, or the folder holds a run already.
         UsageError: an unknown approach or option.
     """
-    from kineme.models.backend import seed_everything, versions
-    from kineme.models.encoder import encoder_of
-    from kineme.models.network import build_network
-    from kineme.training.augment import Augmentation
-    from kineme.training.evaluate import baseline_figures, figures, score_items
-    from kineme.training.fit import fit
-    from kineme.training.metrics import fit_temperature, softmax
-
     started = time.perf_counter()
     out, spec, options = Path(out), spec or ClipSpec(), options or TrainOptions()
     approach_object = make_approach(approach, config)
     _check_folder(out, resume, overwrite)
     table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
     labels = table.labels
+    flip = options.flips(labels)
+    if options.augment and not flip and options.flip is None:
+        table = replace(table, warnings=(*table.warnings, "a label says left or right, so clips are not mirrored"))
     settings: dict[str, Any] = {
         "approach": approach,
         "config": config_of(approach_object),
@@ -120,6 +115,14 @@ def train(
         "split": {"test": test, "validation": validation, "leaky": leaky},
         "options": dataclasses.asdict(options),
     }
+
+    from kineme.models.backend import seed_everything, versions
+    from kineme.models.encoder import encoder_of
+    from kineme.models.network import build_network
+    from kineme.training.augment import Augmentation
+    from kineme.training.evaluate import baseline_figures, figures, score_items
+    from kineme.training.fit import fit
+    from kineme.training.metrics import fit_temperature, softmax
 
     seed_everything(options.seed)
     network = build_network(approach_object, spec, len(labels), pretrained=True)  # first: a bad option fails at once
@@ -131,7 +134,7 @@ def train(
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
     if encoder and options.augment and options.views:
-        cache.add_views(parts["train"], Augmentation(flip=options.flip), options.views)
+        cache.add_views(parts["train"], Augmentation(flip=flip), options.views)
 
     history = fit(
         trained,
@@ -141,6 +144,7 @@ def train(
         options,
         checkpoint=out / CHECKPOINT,
         settings=settings,
+        flip=flip,
         resume=resume,
     )
     trained_s = sum(row["seconds"] for row in history)

@@ -1,0 +1,53 @@
+"""How to train: the settings that a user may choose, checked before anything slow begins."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kineme.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How to train.
+
+    Args:
+        epochs: at most so many passes over the training videos.
+        batch_size: clips a step.
+        learning_rate: of Adam; halved when validation has not improved for a third of the patience.
+        patience: epochs without a better validation loss before training stops.
+        seed: of weights, order, windows and augmentation.
+        augment: change training clips (see :class:`kineme.training.augment.Augmentation`).
+        flip: mirror half of them; None does so unless a label says left or right.
+        views: with a frozen backbone, augmented views of each training video whose features are computed.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    epochs: int = 100
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    patience: int = 20
+    seed: int = 0
+    augment: bool = True
+    flip: bool | None = None
+    views: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < 10:
+            raise UsageError(f"learning rate must be between 0 and 10, not {self.learning_rate}")
+        if not 0 <= self.views <= 100:
+            raise UsageError(f"views must be from 0 to 100, not {self.views}")
+        if self.seed < 0:
+            raise UsageError(f"seed must not be negative, not {self.seed}")
+
+    def flips(self, labels: tuple[str, ...]) -> bool:
+        """Whether clips of these classes are mirrored."""
+        if self.flip is not None:
+            return self.flip
+        return not any(re.search(r"(?<![a-z])(left|right)(?![a-z])", label.lower()) for label in labels)

@@ -12,6 +12,7 @@ from helpers_video import corners, encode, numbered_frame, numbered_video, read_
 from kineme.video.decode import read_frames
 from kineme.video.fit import Placement, displayed_size, place, source_part
 from kineme.video.probe import probe
+from kineme.video.spec import Fit
 
 
 @pytest.mark.parametrize(
@@ -148,3 +149,10 @@ def test_number_survives_every_size(tmp_path: Path) -> None:
     path = numbered_video(tmp_path / "many.mp4", 4)
     for size in ((24, 24), (200, 100), (224, 398)):
         assert [read_number(frame.pixels_HWC) for frame in read_frames(path, size=size)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
+def test_the_picture_has_the_asked_size_even_where_one_pixel_of_bar_is_left_over(tmp_path: Path, fit: Fit) -> None:
+    numbered_video(tmp_path / "v.mp4", 2, height=256, width=340)
+    for size in [(270, 360), (271, 360), (270, 358), (64, 84), (64, 86)]:
+        assert next(read_frames(tmp_path / "v.mp4", size=size, fit=fit)).pixels_HWC.shape == (*size, 3)

@@ -48,7 +48,7 @@ class Converter:
         pixels = self._scaled(frame, spot.height, spot.width)
         if (spot.height, spot.width) == self.size:
             return pixels
-        if spot.top <= 0 and spot.left <= 0:
+        if spot.height >= height and spot.width >= width:
             return np.ascontiguousarray(pixels[-spot.top : height - spot.top, -spot.left : width - spot.left])
         canvas = np.zeros((height, width, 3), np.uint8)
         canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = pixels

@@ -31,3 +31,14 @@ def moving_squares(count: int, spec: ClipSpec, seed: int = 0) -> tuple[NDArray[n
 def network_of(name: str, spec: ClipSpec = SMALL, classes: int = 2, **options: Any) -> Any:
     """A fresh network of an approach."""
     return build_network(make_approach(name, options), spec, classes)
+
+
+def inputs_for(network: Any, clips: NDArray[np.uint8]) -> NDArray[Any]:
+    """What the network takes of clips: the clips, or for one on landmarks as many numbers a frame."""
+    if len(network.input.shape) == 5:
+        return clips
+    columns_BTW = clips.mean(axis=(2, 4), dtype=np.float32) / 255
+    features_BTD = np.zeros((*clips.shape[:2], network.input.shape[-1]), np.float32)
+    features_BTD[:, :, : columns_BTW.shape[2]] = columns_BTW
+    features_BTD[:, :, -1] = 1
+    return features_BTD

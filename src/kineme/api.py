@@ -58,18 +58,18 @@ DEFAULT_APPROACH = "lrcn"
 DEFAULT_CONFIG = {"backbone": "efficientnet-lite0", "units": 64, "dropout": 0.3}
 
 
-def choose(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], int]:
-    """The approach and options that a wish means, and the size of frames that they are meant for, in pixels.
+def choose(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
+    """The approach and options that a wish means, and the clip that they are meant for.
 
     Raises:
         UsageError: an unknown approach, backbone or option.
     """
-    from kineme.models.registry import default_size, make_approach
+    from kineme.models.registry import default_spec, make_approach
 
     config = config or {}
     if approach is None:
         approach, config = DEFAULT_APPROACH, {**DEFAULT_CONFIG, **config}
-    return approach, config, default_size(make_approach(approach, config).backbone)
+    return approach, config, default_spec(make_approach(approach, config).backbone)
 
 
 def train(
@@ -101,8 +101,8 @@ def train(
     from kineme.training import run as training
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
-    approach, config, size = choose(approach, config)
-    spec = spec or ClipSpec(height=size, width=size)
+    approach, config, best_spec = choose(approach, config)
+    spec = spec or best_spec
     run = training.train(
         table, Path(out), approach=approach, config=config, spec=spec, options=options, **split_and_folder
     )

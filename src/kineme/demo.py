@@ -60,8 +60,9 @@ def run_demo(folder: Path, seed: int = 0) -> DemoResult:
     # Another seed draws other people: whoever is in this video was in no split of the set.
     make_dataset(folder / "stranger", clips=1, people=1, actions=ACTIONS, untrimmed=1, seed=seed + 1)
     (video,) = (folder / "stranger" / "untrimmed").glob("*.mp4")
-    prediction = api.load(folder / "run").predict(video)
-    annotated = save_prediction(prediction, ("video", "json"), folder / "prediction")[0]
+    model = api.load(folder / "run")
+    prediction = model.predict(video)
+    annotated = save_prediction(prediction, ("video", "json"), folder / "prediction", model)[0]
     right = _share_right(prediction, folder / "stranger" / "untrimmed" / "segments.csv")
     return DemoResult(folder / "videos", run, shuffled, prediction, right, annotated)
 

@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 import pytest
-from helpers_networks import SMALL, moving_squares, network_of
+from helpers_networks import SMALL, inputs_for, moving_squares, network_of
 from safetensors.numpy import load_file, save_file
 
 from kineme.errors import KinemeError
@@ -33,7 +33,7 @@ def test_same_result_after_save_and_load(name, tmp_path):
     network, path = network_of(name), tmp_path / "model.safetensors"
     save_model(path, network, card_of(name))
     loaded, card = load_model(path)
-    clips, _ = moving_squares(3, SMALL)
+    clips = inputs_for(network, moving_squares(3, SMALL)[0])
     np.testing.assert_array_equal(loaded.predict_on_batch(clips), network.predict_on_batch(clips))
     assert card == card_of(name)
 

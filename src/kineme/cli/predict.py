@@ -37,7 +37,7 @@ def predict(
         try:
             result = loaded.predict(one)
             notes = list(result.warnings)
-            written = save_prediction(result, formats, out, notes.append)
+            written = save_prediction(result, formats, out, loaded, notes.append)
             warn(f"{one}: {line}" for line in dict.fromkeys(notes))
             for path in written:
                 print(f"wrote {path}", file=sys.stderr)

@@ -31,7 +31,10 @@ def train(
         str | None,
         typer.Option(help="Pixels: 64, or 96x64 for width and height.  [default: 224 where pretrained, else 64]"),
     ] = None,
-    fit: Annotated[str, typer.Option(help="stretch, crop or letterbox.")] = "stretch",
+    fit: Annotated[
+        str | None,
+        typer.Option(help="stretch, crop or letterbox.  [default: letterbox for landmarks, else stretch]"),
+    ] = None,
     short: Annotated[str, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = "hold",
     epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Clips a step.")] = 16,
@@ -61,8 +64,8 @@ def train(
     config: dict[str, Any] = dict(_name_value(text) for text in option or [])
     if backbone:
         config["backbone"] = backbone
-    approach, config, best_size = api.choose(approach, config)
-    spec = _spec(frames, fps, size or str(best_size), fit, short)
+    approach, config, best = api.choose(approach, config)
+    spec = _spec(frames, fps, size or f"{best.width}x{best.height}", fit or best.fit, short)
     options = TrainOptions(
         epochs=epochs,
         batch_size=batch_size,

@@ -7,8 +7,9 @@ is looked at twice for overlapping windows, and what is trained is only the head
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,18 +44,60 @@ class FrameEncoder:
             yield from zip((instant for instant, _ in batch), features_ND, strict=True)
 
 
-def encoder_of(network: Any, backbone: str) -> FrameEncoder | None:
+@dataclass(frozen=True, eq=False)
+class PoseEncoder:
+    """uint8 frames to landmark features of the one person who is followed through them.
+
+    Args:
+        key: as :class:`FrameEncoder`'s.
+        files: BlazePose's networks, from :func:`kineme.models.weights.require`.
+    """
+
+    key: str
+    files: Mapping[str, Path]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the features of a frame."""
+        from kineme.models.backbones.landmarks import FEATURES
+
+        return (FEATURES,)
+
+    def __call__(self, ticks: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Instant and features, float32, of each instant and frame, in order; landmarks are held, frames are not."""
+        from kineme.models.backbones.blazepose import PoseTracker, read_features
+
+        instants: list[float] = []
+
+        def noted() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+            for instant, frame in ticks:
+                instants.append(instant)
+                yield instant, frame
+
+        features_TD = read_features(PoseTracker(self.files), noted())
+        yield from zip(instants, features_TD, strict=True)
+
+
+Encoder = FrameEncoder | PoseEncoder
+
+
+def encoder_of(network: Any, backbone: str) -> Encoder | None:
     """The encoder inside a network, or None where its backbone is trained and sees whole clips.
 
     Args:
         network: made by :func:`kineme.models.network.build_network`.
         backbone: its name in the registry.
+
+    Raises:
+        KinemeError: BlazePose's weights are not on this machine; a model on landmarks does not hold them.
     """
     from kineme.models.registry import FROZEN
 
     if backbone not in FROZEN:
         return None
-    from kineme.models.weights import PRETRAINED
+    from kineme.models.weights import PRETRAINED, require
 
     hashes = ",".join(sorted(PRETRAINED[FROZEN[backbone]].files.values()))
+    if backbone == "blazepose":
+        return PoseEncoder(f"{backbone}:{hashes}", require(backbone))
     return FrameEncoder(f"{backbone}:{hashes}", network.get_layer("backbone").get_layer("frame_network"))

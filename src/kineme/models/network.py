@@ -21,7 +21,7 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretraine
 
     Returns:
         A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32. Its layers ``backbone`` and
-        ``head`` are models too.
+        ``head`` are models too. With landmarks as backbone it starts from features_BTD and has a head alone.
 
     Raises:
         UsageError: the parts do not fit together, or fewer than two classes.
@@ -29,6 +29,11 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretraine
     """
     if classes < 2:
         raise UsageError(f"a model needs at least two classes, not {classes}")
+    if approach.backbone == "blazepose":
+        from kineme.models.backbones.landmarks import FEATURES
+
+        features = keras.Input((spec.frames, FEATURES), name="landmarks")
+        return keras.Model(features, approach.head((spec.frames, FEATURES), classes)(features), name="network")
     backbone = build_backbone(approach.backbone, spec)
     if pretrained and approach.backbone in FROZEN:
         load_pretrained(approach.backbone, backbone.get_layer("frame_network"))

@@ -19,6 +19,7 @@ APPROACHES = {
     "slow-fusion": "kineme.models.slow_fusion:SlowFusion",
     "lrcn": "kineme.models.lrcn:LRCN",
     "convlstm": "kineme.models.convlstm:ConvLSTM",
+    "pose-lstm": "kineme.models.pose_lstm:PoseLSTM",
 }
 BACKBONES = {
     "pixels": "kineme.models.backbones.pixels:build",
@@ -26,8 +27,9 @@ BACKBONES = {
     "small-cnn": "kineme.models.backbones.small_cnn:build",
     "motion-cnn": "kineme.models.backbones.small_cnn:build_motion",
     "efficientnet-lite0": "kineme.models.backbones.efficientnet_lite0:build_backbone",
+    "blazepose": "kineme.models.backbones.blazepose:PoseTracker",
 }
-FROZEN = {"efficientnet-lite0": "efficientnet-lite0"}  # backbones that come trained, and the weights they take
+FROZEN = {"efficientnet-lite0": "efficientnet-lite0", "blazepose": "blazepose"}  # what comes trained, and its weights
 
 
 class Approach(Protocol):
@@ -65,15 +67,16 @@ def make_approach(name: str, options: dict[str, Any] | None = None) -> Approach:
     return cls(**values)  # type: ignore[no-any-return]
 
 
-def default_size(backbone: str) -> int:
-    """Pixels of a side that a backbone is meant for: what it was trained at, or the textbook's 64.
+def default_spec(backbone: str) -> ClipSpec:
+    """The clip that a backbone is meant for: frames of the size it was trained at, or the textbook's 64.
 
     Raises:
         UsageError: there is no such backbone.
     """
     if backbone not in BACKBONES:
         raise UsageError(f"there is no backbone {backbone!r}; choose one of {', '.join(BACKBONES)}")
-    return 224 if backbone in FROZEN else 64
+    size = 224 if backbone in FROZEN else 64
+    return ClipSpec(height=size, width=size, fit="letterbox" if backbone == "blazepose" else "stretch")
 
 
 def build_backbone(name: str, spec: ClipSpec) -> Any:

@@ -27,6 +27,7 @@ def annotate_video(
     labels: Sequence[str],
     *,
     title: str | None = None,
+    decorate: Callable[[NDArray[np.uint8], float], NDArray[np.uint8]] | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> None:
     """Write ``source`` to ``out`` with the three likeliest labels on each frame.
@@ -40,6 +41,7 @@ def annotate_video(
             for the strip, in any order, so it should only look up.
         labels: the K names.
         title: a small line above the labels.
+        decorate: draws on a frame, given it and its time in seconds, before the label is written.
         on_warning: told in one line of damage in ``source``, or of sound that cannot be kept.
 
     Raises:
@@ -59,7 +61,7 @@ def annotate_video(
             probabilities_K = probabilities_at(frame.pts_s)
             best = np.argsort(-probabilities_K, kind="stable")[:_SHOWN]
             drawn = draw_prediction(
-                frame.pixels_HWC,
+                decorate(frame.pixels_HWC, frame.pts_s) if decorate else frame.pixels_HWC,
                 [(labels[index], float(probabilities_K[index])) for index in best],
                 title=title,
                 timeline=Timeline(spans, info.duration_s, frame.pts_s) if len(spans) > 1 else None,

@@ -7,8 +7,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kineme.errors import UsageError
 from kineme.files import write_json
+from kineme.models.encoder import PoseEncoder
+from kineme.prediction.model import Model
 from kineme.prediction.result import Prediction
 
 FORMATS = ("video", "json")
@@ -31,6 +36,7 @@ def save_prediction(
     result: Prediction,
     formats: tuple[str, ...],
     folder: Path,
+    model: Model,
     on_warning: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write a prediction as ``folder/NAME.mp4`` (the video with bars drawn in) and ``folder/NAME.json``.
@@ -48,10 +54,26 @@ def save_prediction(
         from kineme.report.annotate import annotate_video
 
         written.append(folder / f"{stem}.mp4")
-        annotate_video(result.source, written[-1], result.probabilities_at, result.labels, on_warning=on_warning)
+        annotate_video(
+            result.source,
+            written[-1],
+            result.probabilities_at,
+            result.labels,
+            decorate=_skeletons(model.encoder) if isinstance(model.encoder, PoseEncoder) else None,
+            on_warning=on_warning,
+        )
     written.append(folder / f"{stem}.json")  # always: it also says which source a name stands for
     write_json(written[-1], result.to_json(top=len(result.labels)))
     return written if "json" in formats else written[:-1]
+
+
+def _skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
+    """Draws the person that a model on landmarks followed, at the full rate of the video."""
+    from kineme.models.backbones.blazepose import PoseTracker
+    from kineme.report.skeleton import draw_skeleton
+
+    tracker = PoseTracker(encoder.files)
+    return lambda frame_HWC, time_s: draw_skeleton(frame_HWC, tracker(frame_HWC, time_s))
 
 
 def _free_stem(result: Prediction, folder: Path) -> str:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError, VideoError
 from kineme.files import replacing, user_cache_folder
-from kineme.models.encoder import FrameEncoder
+from kineme.models.encoder import Encoder
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.video.clips import refuse_short, ticks
@@ -74,7 +74,7 @@ class StripCache:
     def __init__(
         self,
         spec: ClipSpec,
-        encoder: FrameEncoder | None = None,
+        encoder: Encoder | None = None,
         *,
         per_frame: int = 2,
         folder: Path | None = None,
@@ -258,9 +258,11 @@ class StripCache:
         """Decode an uncached item, as filmed, keeping only the wanted ticks."""
         needed = sorted(set(wanted))
         of_ticks = itertools.islice(self._ticks(item.path, item.start_s, item.end_s), needed[-1] + 1)
-        chosen = (tick for number, tick in enumerate(of_ticks) if number in set(needed))
-        records = [record for _, record in (self.encoder(chosen) if self.encoder else chosen)]
-        return np.stack([records[needed.index(number)] for number in wanted])
+        records: Iterator[tuple[float, NDArray[Any]]] = of_ticks
+        if self.encoder:
+            records = self.encoder(of_ticks)  # all of them: an encoder may follow what it sees in time
+        kept = {number: record for number, (_, record) in enumerate(records) if number in set(needed)}
+        return np.stack([kept[number] for number in wanted])
 
     def _make_room(self) -> None:
         """Remove the strips used longest ago, but none of this run's; give up storing when that is not enough."""

@@ -51,6 +51,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
+    if arguments.work:
+        arguments.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kineme-memory-", dir=arguments.work) as work:
         result = measure(arguments.data, arguments.clips, arguments.epochs, Path(work))
     print_result(result)

@@ -116,3 +116,11 @@ def test_videos_that_cannot_be_read_are_listed_and_damaged_ones_are_told_of_each
         reasons = {Path(one.path).name: one.reason for one in table.skipped}
         assert set(reasons) == {"empty.mp4", "text.mp4"}
         assert any("person01_cut.mkv" in line for line in table.warnings)
+
+
+def test_a_cache_that_may_hold_nothing_removes_nothing_that_others_hold(tmp_path):
+    data = make_videos(tmp_path / "data", people=2)
+    _, items = prepared(data, StripCache(SPEC, folder=tmp_path / "cache"))
+    before = set((tmp_path / "cache").iterdir())
+    StripCache(SPEC, per_frame=1, limit_bytes=0, folder=tmp_path / "cache").window(items[0], 0)
+    assert set((tmp_path / "cache").iterdir()) == before

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -86,6 +87,8 @@ class StripCache:
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit(self.folder)
         self._in_use: set[str] = set()
         self._full = False
+        self._stored = sum(size for _, size, _ in self._listed())
+        self._lock = threading.Lock()
 
     def prepare(self, table: ClipTable, labels: tuple[str, ...]) -> tuple[ClipTable, list[Item]]:
         """Decode what is not on disk yet, with progress.
@@ -242,7 +245,7 @@ class StripCache:
             self._full = True
             said.clear()
             return self._checked(path, sum(1 for _ in self._ticks(path, start_s, end_s, said.append))), said
-        self._make_room()
+        self._make_room(count * record_bytes)
         return self._checked(path, count), said
 
     def _checked(self, path: str, fine_ticks: int) -> int:
@@ -264,24 +267,42 @@ class StripCache:
         kept = {number: record for number, (_, record) in enumerate(records) if number in set(needed)}
         return np.stack([kept[number] for number in wanted])
 
-    def _make_room(self) -> None:
-        """Remove the strips used longest ago, but none of this run's; give up storing when that is not enough."""
-        files = []
+    def _make_room(self, added: int) -> None:
+        """After ``added`` bytes: remove the strips used longest ago, but none of this run's, where it is too much.
+
+        Storing ends when that is not enough. The folder is listed at the start and when it seems full, not every
+        time: with thousands of strips that would take longer than decoding.
+        """
+        with self._lock:
+            self._stored += added
+            if self._stored <= self.limit_bytes:
+                return
+            self._stored = self._evict()
+            self._full = self._stored > self.limit_bytes
+
+    def _evict(self) -> int:
+        """Remove old strips until the folder is within its limit, if that can be; bytes it holds then."""
+        strips = self._listed()
+        total = sum(size for _, size, _ in strips)
+        for _, size, file in sorted(strips):
+            if total <= self.limit_bytes:
+                break
+            if file.stem not in self._in_use:
+                file.unlink(missing_ok=True)
+                file.with_suffix(".json").unlink(missing_ok=True)
+                total -= size
+        return total
+
+    def _listed(self) -> list[tuple[float, int, Path]]:
+        """When each strip was last used, its bytes, and where it is."""
+        found = []
         for file in self.folder.glob("*" + SUFFIX):
             try:
                 stat = file.stat()
             except FileNotFoundError:  # another process makes room too
                 continue
-            files.append((stat.st_mtime, stat.st_size, file))
-        total = sum(size for _, size, _ in files)
-        for _, size, file in sorted(files):
-            if total <= self.limit_bytes:
-                return
-            if file.stem not in self._in_use:
-                file.unlink(missing_ok=True)
-                file.with_suffix(".json").unlink(missing_ok=True)
-                total -= size
-        self._full = total > self.limit_bytes
+            found.append((stat.st_mtime, stat.st_size, file))
+        return found
 
 
 def _changed(

@@ -19,7 +19,7 @@ from kineme.training.run import Run
 ACTIONS = ("wave", "jumping-jack", "punch", "squat", "sit-down", "stand-up")
 CLIPS = 300
 PEOPLE = CLIPS // len(ACTIONS)  # each does everything once: many people teach more than many takes
-EPOCHS = 50
+EPOCHS = 70
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,6 @@ def train(
         flip=flip,
         resume=resume,
     )
-    trained_s = sum(row["seconds"] for row in history)
-
     temperature = 1.0
     document: dict[str, Any] = {}
     if parts["validation"]:
@@ -157,34 +155,20 @@ def train(
         document["validation"] = figures(logits_NK, parts["validation"], labels, temperature, options.seed)
     logits_NK = score_items(trained, parts["test"], cache, label="testing")
     test_figures = figures(logits_NK, parts["test"], labels, temperature, options.seed)
-    pixels = cache
+    seen, pixels, pixels_shown = parts, cache, cache
     if encoder:  # features show no background: look at the videos once more, small
-        small = StripCache(replace(spec, height=64, width=64), per_frame=1)
-        _, small_items = small.prepare(table, labels)
-        seen = {name: _items_in(table, small_items, name) for name in ("train", "test")}
-        test_figures["baselines"] = baseline_figures(seen["train"], seen["test"], small, options.seed)
-        pixels = StripCache(spec, per_frame=1, limit_bytes=0)
-    else:
-        test_figures["baselines"] = baseline_figures(parts["train"], parts["test"], cache, options.seed)
-    document = {"test": test_figures, **document}
-    document["train"] = {
-        "videos": len(parts["train"]),
-        "epochs": len(history),
-        "best_epoch": min(history, key=lambda row: row.get("val_loss", row["loss"]))["epoch"],
-        "training_seconds": round(trained_s, 1),
-        "clips_per_second": round(len(parts["train"]) * len(history) / trained_s, 1),
-        "total_seconds": round(time.perf_counter() - started, 1),
+        pixels, pixels_shown = StripCache(replace(spec, height=64, width=64), per_frame=1), _uncached(spec)
+        _, small_items = pixels.prepare(table, labels)
+        seen = {name: _items_in(table, small_items, name) for name in SPLITS}
+    test_figures["baselines"] = baseline_figures(seen["train"], seen["test"], pixels, options.seed)
+    document = {
+        "test": test_figures,
+        **document,
+        "train": _training_facts(history, len(parts["train"]), time.perf_counter() - started),
+        "model": {"parameters": network.count_params(), **settings},
+        "data": _data_facts(table, parts),
+        "versions": versions(),
     }
-    document["model"] = {"parameters": network.count_params(), **settings}
-    document["data"] = {
-        "videos": {name: len(part) for name, part in parts.items()},
-        "groups": {name: len({item.group for item in part}) for name, part in parts.items()},
-        "group_source": table.group_source,
-        "group_noun": group_noun(table.group_source, table.rows["group"]),
-        "skipped": [dataclasses.asdict(one) for one in table.skipped],
-        "warnings": list(table.warnings),
-    }
-    document["versions"] = versions()
 
     card = ModelCard(
         approach=approach,
@@ -204,7 +188,35 @@ def train(
     write_json(out / METRICS, document)
     save_model(out / MODEL, network, card)
     (out / CHECKPOINT).unlink(missing_ok=True)
-    return Run(out, card, table, history, document, parts["test"], softmax(logits_NK, temperature), pixels)
+    return Run(out, card, table, history, document, parts["test"], softmax(logits_NK, temperature), pixels_shown)
+
+
+def _uncached(spec: ClipSpec) -> StripCache:
+    """Frames decoded when asked for, since too many of this size would have to be kept for the few that are shown."""
+    return StripCache(spec, per_frame=1, limit_bytes=0)
+
+
+def _training_facts(history: list[dict[str, float]], videos: int, total_s: float) -> dict[str, float]:
+    trained_s = sum(row["seconds"] for row in history)
+    return {
+        "videos": videos,
+        "epochs": len(history),
+        "best_epoch": min(history, key=lambda row: row.get("val_loss", row["loss"]))["epoch"],
+        "training_seconds": round(trained_s, 1),
+        "clips_per_second": round(videos * len(history) / trained_s, 1),
+        "total_seconds": round(total_s, 1),
+    }
+
+
+def _data_facts(table: ClipTable, parts: dict[str, list[Item]]) -> dict[str, Any]:
+    return {
+        "videos": {name: len(part) for name, part in parts.items()},
+        "groups": {name: len({item.group for item in part}) for name, part in parts.items()},
+        "group_source": table.group_source,
+        "group_noun": group_noun(table.group_source, table.rows["group"]),
+        "skipped": [dataclasses.asdict(one) for one in table.skipped],
+        "warnings": list(table.warnings),
+    }
 
 
 def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:

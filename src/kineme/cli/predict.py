@@ -42,6 +42,8 @@ def predict(
             for path in written:
                 print(f"wrote {path}", file=sys.stderr)
         except KinemeError as error:
+            if len(source) == 1:
+                raise
             warn([str(error)])
             documents.append({"source": one, "error": str(error)})
             failed += 1

@@ -77,6 +77,13 @@ def test_a_second_training_computes_no_feature_again(run, data, strips, tmp_path
     assert len(after) - len(before) == len(trained[1] - trained[0])
 
 
+def test_views_made_with_mirroring_are_not_taken_for_views_without(run, data, strips, tmp_path):
+    before = {path.name for path in strips.glob("*.strip")}
+    train(data, tmp_path / "mirrored", flip=True, epochs=1)
+    new = {path.name for path in strips.glob("*.strip")} - before
+    assert len(new) == len(run.table.in_split("train"))
+
+
 def test_prediction_has_the_probabilities_that_evaluation_counted(run):
     model = kineme.load(run.folder)
     for item, evaluated_K in zip(run.test, run.test_probabilities_NK, strict=True):

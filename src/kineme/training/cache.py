@@ -17,7 +17,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class StripCache:
         self.folder = folder or Path(os.environ.get("KINEME_STRIPS") or user_cache_folder() / "strips")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit(self.folder)
+        self._augmentation: Augmentation | None = None  # of the augmented views
         self._in_use: set[str] = set()
         self._full = False
         self._stored = sum(size for _, size, _ in self._listed())
@@ -143,12 +144,13 @@ class StripCache:
     def add_views(self, items: Sequence[Item], augmentation: Augmentation, views: int) -> None:
         """Compute the features of ``views`` augmented views of each item that are not on disk yet, with progress.
 
-        A view's change is drawn from the video and the view's number alone, so it is the same in every run.
+        A view's change is drawn from the video, the settings and the view's number alone: the same in every run.
         """
+        self._augmentation = augmentation
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
         with progress("looking at augmented views", len(jobs)) as advance:
             for item, view in jobs:
-                self._strip_length(item.path, item.start_s, item.end_s, view, augmentation)
+                self._strip_length(item.path, item.start_s, item.end_s, view)
                 advance()
 
     def records(self, item: Item, wanted: list[int], view: int = 0) -> NDArray[Any]:
@@ -196,16 +198,10 @@ class StripCache:
         key = [str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, start_s, end_s]
         key += [spec.fps, length, spec.height, spec.width, spec.fit, self.per_frame]
         key += [self.encoder and self.encoder.key, view, _FORMAT]
+        key += [asdict(self._augmentation)] if view and self._augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)
 
-    def _strip_length(
-        self,
-        path: str,
-        start_s: float,
-        end_s: float | None,
-        view: int = 0,
-        augmentation: Augmentation | None = None,
-    ) -> tuple[int, list[str]]:
+    def _strip_length(self, path: str, start_s: float, end_s: float | None, view: int = 0) -> tuple[int, list[str]]:
         """Number of fine ticks of a strip, and the warnings met when it was decoded; decodes it if need be.
 
         Raises:
@@ -219,8 +215,8 @@ class StripCache:
 
         def decoded() -> Iterator[NDArray[Any]]:
             of_ticks = self._ticks(path, start_s, end_s, said.append)
-            if augmentation:
-                of_ticks = _changed(of_ticks, augmentation, [int(file.stem[:8], 16), view])
+            if view and self._augmentation:
+                of_ticks = _changed(of_ticks, self._augmentation, [int(file.stem[:8], 16), view])
             return (record for _, record in (self.encoder(of_ticks) if self.encoder else of_ticks))
 
         if file.exists():

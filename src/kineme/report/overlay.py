@@ -88,7 +88,7 @@ def _draw_panel(drawn: Frame, size: int, top: Sequence[tuple[str, float]], title
         return  # a frame of a few pixels, or nothing to say
 
     panel = drawn[margin : margin + panel_height, margin : margin + panel_width]
-    _blend(panel, _rounded(panel_height, panel_width, max(2, size // 3)), _PANEL, _PANEL_OPACITY)
+    blend(panel, _rounded(panel_height, panel_width, max(2, size // 3)), _PANEL, _PANEL_OPACITY)
     track = panel_width - 2 * padding
     if title_height and title:
         _write(panel[padding : padding + title_height, padding:-padding], title, round(size * 0.85), _MUTED)
@@ -110,7 +110,7 @@ def _draw_timeline(drawn: Frame, size: int, timeline: Timeline, current: str | N
     if length < 8 or upper < 0:
         return
     strip = drawn[upper : upper + thickness, left : left + length]
-    _blend(strip, np.full(strip.shape[:2], 1.0, np.float32), _PANEL, _PANEL_OPACITY)
+    blend(strip, np.full(strip.shape[:2], 1.0, np.float32), _PANEL, _PANEL_OPACITY)
 
     def column(seconds: float) -> int:
         return round(min(max(seconds / timeline.duration_s, 0.0), 1.0) * length)
@@ -138,11 +138,11 @@ def _write(area: Frame, text: str, size: int, colour: Colour, *, bold: bool = Fa
     left = area.shape[1] - edge - width if right else edge
     above = max(0, round(area.shape[0] * 0.5 + size * 0.36) - rise)  # digits and capitals sit in the middle
     lines = area[above : above + height, left : left + width]
-    _blend(lines, mask[: lines.shape[0]], colour)
+    blend(lines, mask[: lines.shape[0]], colour)
     return int(width) + 2 * edge
 
 
-def _blend(area: Frame, mask: NDArray[np.float32], colour: Colour, opacity: float = 1.0) -> None:
+def blend(area: Frame, mask: NDArray[np.float32], colour: Colour, opacity: float = 1.0) -> None:
     """Lay ``colour`` over ``area`` in place, by a mask (H, W) from 0 to 1."""
     plain = np.empty_like(area)
     plain[:] = colour

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.backbones.landmarks import CONNECTIONS, LANDMARKS, Pose
+from kineme.report.overlay import blend
 
 Frame = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -50,7 +51,7 @@ def draw_skeleton(frame_HWC: Frame, pose: Pose) -> Frame:
                 thinner = 0.5 if _is_small(first) or _is_small(last) else 1.0
                 thickness_here = max(1, round(thinner * thickness))
                 cv2.line(opacity_HW, start, end, (round(255 * visibility),), thickness_here, cv2.LINE_AA, _SHIFT)
-        _blend(drawn, opacity_HW, colour)
+        _lay(drawn, opacity_HW, colour)
     return drawn
 
 
@@ -71,13 +72,10 @@ def _place(landmark: NDArray[np.float32]) -> tuple[int, int]:
     return x, y
 
 
-def _blend(drawn: Frame, opacity_HW: Frame, colour: Colour) -> None:
+def _lay(drawn: Frame, opacity_HW: Frame, colour: Colour) -> None:
     """Lay ``colour`` over ``drawn`` in place."""
     left, top, width, height = cv2.boundingRect(opacity_HW)
     if not width:
         return
-    area = drawn[top : top + height, left : left + width]
-    weight = opacity_HW[top : top + height, left : left + width].astype(np.float32) / 255
-    plain = np.empty_like(area)
-    plain[:] = colour
-    area[:] = cv2.blendLinear(np.ascontiguousarray(area), plain, 1 - weight, weight)
+    part = slice(top, top + height), slice(left, left + width)
+    blend(drawn[part], opacity_HW[part].astype(np.float32) / np.float32(255), colour)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,12 +70,15 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
 
 def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Any], metadata: dict[str, str]) -> None:
     """Write NumPy arrays and text as a safetensors file through :func:`replacing`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
+    content = save(tensors, metadata)  # its own writing to a file leaves a stray one behind when the process is killed
     with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:  # it carries the system's error number in its text only
-            number = re.search(r"os error (\d+)", str(error))
-            raise OSError(int(number.group(1)) if number else errno.EIO, str(error)) from error
+        temporary.write_bytes(content)
+
+
+def remove_abandoned(path: str | os.PathLike[str]) -> None:
+    """Remove what a process that was killed while it wrote ``path`` left beside it."""
+    target = Path(path)
+    for stray in target.parent.glob(f".{glob.escape(target.stem)}-*{glob.escape(target.suffix)}"):
+        stray.unlink(missing_ok=True)

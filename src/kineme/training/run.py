@@ -16,7 +16,7 @@ from kineme.dataset.groups import group_noun
 from kineme.dataset.split import split
 from kineme.dataset.table import SPLITS, ClipTable, Skipped, write_split_csv
 from kineme.errors import KinemeError, UsageError
-from kineme.files import replacing, write_json
+from kineme.files import remove_abandoned, replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.training.cache import Item, StripCache
@@ -230,6 +230,8 @@ def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:
     if overwrite and not resume:
         for name in (MODEL, CHECKPOINT, METRICS, HISTORY):
             (out / name).unlink(missing_ok=True)
+    for name in (MODEL, CHECKPOINT, METRICS, HISTORY, SPLIT):
+        remove_abandoned(out / name)
 
 
 def _items_in(table: ClipTable, items: Sequence[Item], name: str) -> list[Item]:

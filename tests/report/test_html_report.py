@@ -6,48 +6,16 @@ import base64
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers_report import figures, report
+from helpers_report import HOSTILE, SIX, Page, figures, report, time_figures
 
 from kineme.report.html import Mistake, RunReport, Section, write_report
-from kineme.report.verdict import cautions
-
-HOSTILE = ["<script>alert(1)</script>", '"onload="alert(2)', "a & b $x^{$", "太极拳", "</style><b>", "{{ 7 * 7 }}"]
-VOID = {"meta", "link", "img", "br", "hr"}
-
-
-class Page(HTMLParser):
-    """What a browser would find, and every tag that is not closed in order."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.text, self.tags, self.open, self.faults = "", [], [], []
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.close()
-        self.faults += [f"{tag} stays open" for tag in self.open]
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(f"</{tag}> at {self.getpos()}")
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "script"} & set(self.open):
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+from kineme.report.verdict import answer, cautions, time_use
 
 
 def written(tmp_path: Path, run: RunReport) -> Page:
@@ -218,6 +186,51 @@ def test_a_class_without_test_videos_is_named_and_has_dashes(tmp_path: Path) -> 
 
     assert "Not tested at all, since the test set has no video of it: jump." in text
     assert "–" in text
+
+
+def with_time_figures(lost: float) -> RunReport:
+    run = report(SIX, seed=3)
+    single = {"single_frame": {"top1": 0.48, "top1_interval": [0.4, 0.57]}}
+    return with_test(
+        run, **time_figures(run.test, lost), baselines={**run.test["baselines"], **single}, top1_interval=[0.9, 0.97]
+    )
+
+
+def test_whether_it_uses_time_is_shown_with_each_order_and_class(tmp_path: Path) -> None:
+    page = written(tmp_path, with_time_figures(0.6))
+    text = page.text.replace("\u00a0", " ")
+
+    assert page.faults == []
+    assert len(page.all("img")) == 8
+    assert "Does it use time?" in text
+    assert "it lives on motion and order" in text
+    assert "single frames (logistic regression on ImageNet features) 48 %" in text
+    rows = page.rows("Motion reliance of each class")
+    reliance = [int(row[2]) for row in rows[1 : 1 + len(SIX)]]
+    assert {row[0] for row in rows[1 : 1 + len(SIX)]} == set(SIX)
+    assert reliance == sorted(reliance, reverse=True)
+    assert rows[-1][:2] == ["Single frames (baseline), all videos", "48 %"]
+
+
+def test_figures_of_before_have_no_section_on_time(tmp_path: Path) -> None:
+    assert "Does it use time?" not in written(tmp_path, report(SIX)).text
+
+
+@pytest.mark.parametrize(
+    ("top1", "shuffled", "said"),
+    [
+        (0.97, 0.38, "With its frames shuffled, it is right in 38 % instead of 97 %: it lives on motion and order."),
+        (0.9, 0.75, "much of what it knows is in single frames"),
+        (0.9, 0.88, "it is still right in 88 %: it looks at single frames, and a single-frame model would do"),
+        (0.9, 0.93, "still right in 93 %"),
+        (0.25, 0.2, "too little to tell"),
+    ],
+)
+def test_the_use_of_time_is_said_in_words(top1: float, shuffled: float, said: str) -> None:
+    test = {**report(SIX).test, "top1": top1, "orders": {"shuffled": {"top1": shuffled}}}
+
+    assert said in time_use(test).replace("\u00a0", " ")
+    assert time_use(test) in answer(test)
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from helpers_report import report
+from helpers_report import SIX, report, time_figures
 
 from kineme.report import plots
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
+from kineme.report.scatter import Dot, accuracy_against_cost, place_labels
 from kineme.report.verdict import answer, confused_pairs, percent
 from kineme.training.metrics import baselines, evaluate_scores
 
@@ -42,8 +43,12 @@ def test_control_characters_do_not_break_the_drawing() -> None:
 
 
 def test_every_drawn_colour_has_one_for_dark_pages() -> None:
-    run = report(["bow", "clap", "jump"])
+    run = report(SIX)
+    dots = [Dot(kind, 1, 2.0, 0.5, [0.4, 0.6], kind) for kind in ("best", "near", "worse")]
     for svg in (
+        accuracy_against_cost(dots, xlabel="ms"),
+        plots.bars([plots.Bar("a", 0.5, [0.4, 0.6], kind) for kind in ("model", "baseline", "claim")], long_names=True),
+        plots.orders({**run.test, **time_figures(run.test, 0.5)}),
         *plots.learning_curves(run.history, best_epoch=3),
         plots.comparison(run.test),
         plots.per_class(run.test["per_class"]),
@@ -59,7 +64,7 @@ def test_the_comparison_draws_the_intervals_of_the_baselines_as_metrics_write_th
     labels_N, groups_N = np.tile([0, 1, 2], 8), np.repeat(np.arange(8), 3)
     scores_NK = np.random.default_rng(0).dirichlet([1, 1, 1], 24) * 0.5 + np.eye(3)[labels_N] * 0.5
     test = evaluate_scores(scores_NK, labels_N, groups_N, ["a", "b", "c"])
-    test["baselines"] = baselines(np.array([0, 0, 1, 2]), np.arange(24) % 2 * 2, None, None, groups_N=groups_N)
+    test["baselines"] = baselines({"majority": np.arange(24) % 2}, labels_N, groups_N, 3)
     without = {name: {"top1": figures["top1"]} for name, figures in test["baselines"].items()}
 
     assert plots.comparison(test).count("<path") > plots.comparison({**test, "baselines": without}).count("<path")
@@ -134,3 +139,39 @@ def test_confused_pairs_come_commonest_first() -> None:
 
 def test_one_person_is_not_called_people() -> None:
     assert "1 person it never saw" in answer({"n": 5, "groups": 1, "top1": 0.8}, group_noun="people")
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 20])
+@pytest.mark.parametrize("spread", [0.0, 4.0, 200.0])
+def test_labels_touch_neither_one_another_nor_the_edge(count: int, spread: float) -> None:
+    rng = np.random.default_rng(count)
+    dots_N2 = np.array([130.0, 140.0]) + rng.uniform(-0.5, 0.5, (count, 2)) * spread
+    sizes_N2 = np.full((count, 2), [160.0 if count <= 8 else 14.0, 11.0])
+    lines_N2 = dots_N2[:, 1:] + [-20, 20]
+
+    middles_N2 = dots_N2 + place_labels(dots_N2, sizes_N2, lines_N2, (0, 0, 260, 280))
+
+    low_N2, high_N2 = middles_N2 - sizes_N2 / 2, middles_N2 + sizes_N2 / 2
+    assert (low_N2 >= 0).all()
+    assert (high_N2 <= [260, 280]).all()
+    for one in range(count):
+        for other in range(one):
+            apart = (low_N2[one] >= high_N2[other]) | (low_N2[other] >= high_N2[one])
+            assert apart.any(), f"{other} and {one}"
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 20])
+def test_many_dots_have_their_ranks_and_few_their_names(count: int) -> None:
+    dots = [Dot(f"approach {i}", i, 0.3 * i, 0.9 - 0.02 * i) for i in range(1, count + 1)]
+
+    found = texts(accuracy_against_cost(dots, xlabel="ms"))
+
+    assert (f"approach {count}" in found) == (count <= 8)
+    assert (str(count) in found) == (count > 8) or count == 1  # "1" is a cost as well
+
+
+def test_the_single_frame_baseline_is_drawn_beside_the_others() -> None:
+    test = report(SIX).test
+    test["baselines"]["single_frame"] = {"top1": 0.4, "top1_interval": [0.3, 0.5]}
+
+    assert "single frames" in texts(plots.comparison(test))

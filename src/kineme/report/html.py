@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from kineme.files import write_text
@@ -121,37 +121,64 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
     Raises:
         KinemeError: the file cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("kineme.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters.update(percent=_percent, picture=_picture, nice=_nice)
-    template = environment.get_template("report.html.j2")
     data, test = run.data, run.test
     labels = list(test["per_class"])
     splits = [split for split in _SPLITS if any(split in row for row in data.counts.values())]
-    write_text(
-        path,
-        template.render(
-            run=run,
-            version=__version__,
-            answer=verdict.answer(test, group_noun=data.group_noun, leaky=data.leaky),
-            cautions=[*verdict.cautions(test, group_noun=data.group_noun, leaky=data.leaky), *data.warnings],
-            tiles=_tiles(run),
-            labels=labels,
-            pairs=verdict.confused_pairs(test["confusion"], labels),
-            strips=[_strip(mistake) for mistake in run.mistakes],
-            curves=plots.learning_curves(run.history, best_epoch=run.best_epoch) if run.history else (),
-            comparison=plots.comparison(test),
-            per_class=plots.per_class(test["per_class"]),
-            per_class_most=plots.MOST_BARS,
-            confusion=plots.confusion_matrix(test["confusion"], labels),
-            reliability=plots.reliability(run.reliability) if run.reliability else None,
-            numbered=len(labels) > plots.MOST_NAMES,
-            splits=splits,
-            totals={split: sum(row.get(split, 0) for row in data.counts.values()) for split in splits},
-            skipped_words=verdict.counted(len(data.skipped), "videos"),
-        ),
+    page = render(
+        "report.html.j2",
+        title=run.title,
+        subtitle=run.approach,
+        answer=verdict.answer(test, group_noun=data.group_noun, leaky=data.leaky),
+        cautions=[*verdict.cautions(test, group_noun=data.group_noun, leaky=data.leaky), *data.warnings],
+        interval_method=test.get("interval_method"),
+        run=run,
+        tiles=_tiles(run),
+        labels=labels,
+        pairs=verdict.confused_pairs(test["confusion"], labels),
+        strips=[_strip(mistake) for mistake in run.mistakes],
+        curves=plots.learning_curves(run.history, best_epoch=run.best_epoch) if run.history else (),
+        comparison=plots.comparison(test),
+        per_class=plots.per_class(test["per_class"]),
+        per_class_most=plots.MOST_BARS,
+        confusion=plots.confusion_matrix(test["confusion"], labels),
+        orders=plots.orders(test) if verdict.time_use(test) else None,
+        time_use=verdict.time_use(test),
+        reliance=_reliance(test),
+        all_lost=verdict.lost_when_shuffled(test),
+        single_frame=verdict.baseline_top1(test, "single_frame"),
+        reliability=plots.reliability(run.reliability) if run.reliability else None,
+        numbered=len(labels) > plots.MOST_NAMES,
+        splits=splits,
+        totals={split: sum(row.get(split, 0) for row in data.counts.values()) for split in splits},
+        skipped_words=verdict.counted(len(data.skipped), "videos"),
     )
+    write_text(path, page)
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a page of ``templates/``; all text in ``values`` is escaped, and figures have filters to print them."""
+    environment = Environment(
+        loader=PackageLoader("kineme.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(
+        amount=_amount,
+        breakable=_breakable,
+        duration=_duration,
+        nice=_nice,
+        percent=_percent,
+        picture=_picture,
+        points=_points,
+        share=_share,
+    )
+    return environment.get_template(template).render(version=__version__, **values)
+
+
+def _reliance(test: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Label, recall and motion reliance of each class that was tested, those that live on motion first."""
+    reliance = test.get("motion_reliance") or {}
+    rows = [(label, row["recall"], reliance.get(label)) for label, row in test["per_class"].items()]
+    known = [row for row in rows if verdict.is_number(row[2])]
+    return sorted(known, key=lambda row: -row[2])
 
 
 def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
@@ -186,6 +213,40 @@ def _interval(interval: object, sentence: str) -> str:
 def _percent(share: object) -> str:
     """A share as "93 %" with a space that does not break, or a dash where there is none."""
     return verdict.percent(share).replace(" ", "\u00a0") if verdict.is_number(share) else "–"
+
+
+def _points(difference: object) -> str:
+    """A difference of shares in points of a hundred: 0.41 as "41", -0.02 as "−2"."""
+    return f"{round(difference * 100)}".replace("-", "\u2212") if verdict.is_number(difference) else "–"
+
+
+def _breakable(name: str) -> Markup:
+    """A candidate's name that may be broken where its parts meet."""
+    return escape(name).replace(":", Markup(":<wbr>")).replace(",", Markup(",<wbr>"))
+
+
+def _share(value: object) -> str:
+    """A number kept within 0 and 1 as CSS takes it; 0 for none."""
+    return f"{min(max(value, 0.0), 1.0):.2f}" if verdict.is_number(value) else "0"
+
+
+def _amount(value: object, unit: str = "") -> str:
+    """A count in thousands, or a measure with three digits that count, and its unit."""
+    if not verdict.is_number(value):
+        return "–"
+    digits = 0 if value == int(value) or value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}\u00a0{unit}".rstrip("\u00a0")
+
+
+def _duration(seconds: object) -> str:
+    """``75.2`` as "1 min 15 s"."""
+    if not verdict.is_number(seconds):
+        return "–"
+    if seconds < 60:
+        return _amount(round(seconds, 1), "s")
+    minutes, rest = divmod(round(seconds), 60)
+    text = f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return text.replace(" ", "\u00a0")
 
 
 def _nice(value: object) -> str:

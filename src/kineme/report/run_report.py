@@ -41,8 +41,8 @@ def write_run_report(run: Run) -> Path:
         how_to_use=[
             "# recognise the action in a video of your own, and write it into the picture",
             f"kineme predict VIDEO --model {run.folder} --save video,json",
-            "# measure again, with the frames in another order: does the model use time?",
-            f"kineme evaluate {run.folder} DATA --frames shuffled",
+            "# measure it on other labelled videos",
+            f"kineme evaluate {run.folder} OTHER_DATA --split all",
         ],
     )
     out = run.folder / "report.html"

@@ -14,16 +14,31 @@ _FEW_GROUPS = 5  # fewer than this, and the interval itself is too narrow
 _WIDE = 0.2  # an interval wider than this says little
 _CLOSE = 0.1  # a baseline within this of the result explains too much of it
 _MISCALIBRATED = 0.1
+_SOMETHING = 0.1  # above chance by less than this, a model knows too little for its use of time to show
+_MOST_OF_IT, _SOME_OF_IT = 0.5, 0.15  # of what it knows beyond chance, lost without the order of frames
+
+BASELINES = {
+    "single_frame": "single frames (logistic regression on ImageNet features)",
+    "background_only": "background only",
+    "majority": "commonest class",
+    "chance": "guessing",
+}  # what a result is shown beside, and what each is called
+ORDERS = {"shuffled": "shuffled", "reversed": "played backwards", "frozen": "the middle frame only"}
 
 
 def answer(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
-    """One honest sentence or two on how good a model is.
+    """How good a model is, beside what needs no model, and whether it uses time: two or three honest sentences.
 
     Args:
         test: the ``test`` object of ``metrics.json``.
         group_noun: what a group is, in the plural ("people", "scenes").
         leaky: whether groups of the test videos may also be in the training set.
     """
+    return " ".join(filter(None, (score(test, group_noun=group_noun, leaky=leaky), beside(test), time_use(test))))
+
+
+def score(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
+    """One sentence: how often it is right, on what. Arguments as for :func:`answer`."""
     videos = counted(test["n"], "videos")
     groups = counted(test["groups"], group_noun)
     if leaky:
@@ -34,20 +49,51 @@ def answer(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool =
         where = f"On {videos} of {groups} it never saw"
     interval = test.get("top1_interval")
     within = f" (95 % interval {between(interval)})" if is_interval(interval) else ""
-    sentence = f"{where}, it names the action right in {percent(test['top1'])} of cases{within}."
+    return unbroken(f"{where}, it names the action right in {percent(test['top1'])} of cases{within}.")
 
-    baselines = test.get("baselines") or {}
-    background = _top1(baselines, "background_only")
-    majority, chance = _top1(baselines, "majority"), _top1(baselines, "chance")
-    beside = [f"guessing gives {percent(chance)}"] if chance is not None else []
-    if majority is not None and (chance is None or majority > chance + 0.05):
-        beside.append(f"always answering the commonest class {percent(majority)}")
-    if background is not None:
-        beside.append(f"the background alone {percent(background)}")
-    if beside:
-        joined = "; ".join(beside)
-        sentence += f" {joined[0].upper()}{joined[1:]}."
-    return sentence.replace(" %", "\u00a0%")
+
+def beside(test: Mapping[str, Any]) -> str:
+    """One sentence: what the ``baselines`` of ``test`` reach; "" where there are none."""
+    top1s = {name: baseline_top1(test, name) for name in BASELINES}
+    chance, majority = top1s["chance"], top1s["majority"]
+    if majority is not None and chance is not None and majority <= chance + 0.05:
+        top1s["majority"] = None  # balanced classes: it says nothing more than guessing does
+    words = {
+        "chance": "guessing gives",
+        "majority": "always answering the commonest class",
+        "background_only": "the background alone",
+        "single_frame": BASELINES["single_frame"],
+    }
+    found = [(words[name], top1s[name]) for name in words if top1s[name] is not None]
+    joined = "; ".join(f"{name} {percent(top1)}" for name, top1 in found if top1 is not None)
+    return unbroken(f"{joined[0].upper()}{joined[1:]}.") if joined else ""
+
+
+def time_use(test: Mapping[str, Any], name: str = "it") -> str:
+    """One sentence: what is left when the frames are shuffled, and what that means; "" where that was not tested.
+
+    Args:
+        test: the ``test`` object of ``metrics.json``; its ``orders`` are looked at.
+        name: of the model.
+    """
+    top1, difference = test["top1"], lost_when_shuffled(test)
+    if difference is None:
+        return ""
+    shuffled = test["orders"]["shuffled"]["top1"]
+    chance = baseline_top1(test, "chance") or 1 / max(len(test["per_class"]), 2)
+    known = top1 - chance
+    lost = difference / known if known > 0 else 0.0
+    instead = f"With its frames shuffled, {name} is right in {percent(shuffled)} instead of {percent(top1)}"
+    if known < _SOMETHING:
+        return unbroken(f"{instead}: it knows too little to tell whether it uses time.")
+    if lost >= _MOST_OF_IT:
+        return unbroken(f"{instead}: it lives on motion and order.")
+    if lost >= _SOME_OF_IT:
+        return unbroken(f"{instead}: it uses motion and order, but much of what it knows is in single frames.")
+    return unbroken(
+        f"With its frames shuffled, {name} is still right in {percent(shuffled)}: it looks at single frames, "
+        f"and a single-frame model would do."
+    )
 
 
 def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> list[str]:
@@ -75,14 +121,13 @@ def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool
             f"The interval is wide: the true figure may be anything from {between(interval)}. "
             f"Test on more {group_noun} to know it better; more videos of the same {group_noun} help less."
         )
-    baselines = test.get("baselines") or {}
-    background = _top1(baselines, "background_only")
+    background = baseline_top1(test, "background_only")
     if background is not None and background >= top1 - _CLOSE:
         found.append(
             f"The background alone gives {percent(background)}, against {percent(top1)} for the model: it may have "
             f"learned places rather than movements. Film each action in several places, and several actions in each."
         )
-    majority = _top1(baselines, "majority")
+    majority = baseline_top1(test, "majority")
     if majority is not None and majority >= top1 - _CLOSE:
         found.append(
             f"Always answering the commonest class gives {percent(majority)}, against {percent(top1)} for the model: "
@@ -97,7 +142,7 @@ def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool
             f"Its probabilities are off by {percent(error)} on average (calibration error): "
             f"do not read “90 %” as right nine times in ten."
         )
-    return [sentence.replace(" %", "\u00a0%") for sentence in found]
+    return [unbroken(sentence) for sentence in found]
 
 
 def confused_pairs(
@@ -143,6 +188,16 @@ def counted(number: int, plural: str) -> str:
     return f"1 {'person' if plural == 'people' else plural.removesuffix('s')}"
 
 
+def unbroken(sentence: str) -> str:
+    """The sentence with figures that stay on one line with their "%"."""
+    return sentence.replace(" %", "\u00a0%")
+
+
+def listed(names: Sequence[str]) -> str:
+    """``["a", "b", "c"]`` as ``"a, b and c"``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Whether ``value`` is a finite number (figures of classes without test videos are not)."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
@@ -153,6 +208,13 @@ def is_interval(value: object) -> TypeGuard[Sequence[float]]:
     return isinstance(value, Sequence) and len(value) == 2 and all(is_number(end) for end in value)
 
 
-def _top1(baselines: Mapping[str, Any], name: str) -> float | None:
-    value = (baselines.get(name) or {}).get("top1")
+def baseline_top1(test: Mapping[str, Any], name: str) -> float | None:
+    """Top-1 of one of the ``baselines`` of ``test``, None where it has none."""
+    value = ((test.get("baselines") or {}).get(name) or {}).get("top1")
     return float(value) if is_number(value) else None
+
+
+def lost_when_shuffled(test: Mapping[str, Any]) -> float | None:
+    """Top-1 as filmed minus top-1 with the frames shuffled, None where ``test`` has no such ``orders``."""
+    value = ((test.get("orders") or {}).get("shuffled") or {}).get("top1")
+    return float(test["top1"] - value) if is_number(value) else None

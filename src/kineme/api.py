@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ from kineme.errors import KinemeError
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
+    from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
     from kineme.prediction.model import Model
-    from kineme.training.evaluate import FrameOrder
+    from kineme.training.compare import Comparison
+    from kineme.training.frame_order import FrameOrder
     from kineme.training.options import TrainOptions
     from kineme.training.run import Run
 
@@ -38,24 +41,25 @@ def load(model: Pathlike) -> Model:
     return Model.from_file(model)
 
 
-def scan(data: Pathlike, *, group_column: str | None = None) -> ClipTable:
+def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | None = None) -> ClipTable:
     """Find labelled videos: ``folder/class/video``, or a CSV with the columns path and label.
 
     Args:
         data: the folder or the CSV.
         group_column: the column of the CSV that names groups, if it is not called ``group``.
+        fold_column: the column of the CSV whose values :func:`compare` tests in turn, if any.
 
     Raises:
         KinemeError: there is nothing usable.
     """
     from kineme.dataset.scan import scan
 
-    return scan(data, group_column=group_column)
+    return scan(data, group_column=group_column, fold_column=fold_column)
 
 
 # What `kineme train` uses when no approach is named: an LSTM over features that come trained learns from few videos.
 DEFAULT_APPROACH = "lrcn"
-DEFAULT_CONFIG = {"backbone": "efficientnet-lite0", "units": 64, "dropout": 0.3}
+DEFAULT_BACKBONE = "efficientnet-lite0"
 
 
 def choose(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
@@ -64,11 +68,13 @@ def choose(approach: str | None, config: dict[str, Any] | None) -> tuple[str, di
     Raises:
         UsageError: an unknown approach, backbone or option.
     """
-    from kineme.models.registry import default_spec, make_approach
+    from kineme.models.registry import default_spec, make_approach, recommended
 
     config = config or {}
-    if approach is None:
-        approach, config = DEFAULT_APPROACH, {**DEFAULT_CONFIG, **config}
+    backbone = config.get("backbone") or (DEFAULT_BACKBONE if approach is None else None)
+    approach = approach or DEFAULT_APPROACH
+    if backbone:
+        config = {**recommended(approach, backbone), **config}
     return approach, config, default_spec(make_approach(approach, config).backbone)
 
 
@@ -108,6 +114,60 @@ def train(
     )
     write_run_report(run)
     return run
+
+
+def compare(
+    data: ClipTable | Pathlike,
+    out: Pathlike,
+    *,
+    approaches: Sequence[str] | None = None,
+    backbones: Sequence[str] | None = None,
+    spec_changes: dict[str, Any] | None = None,
+    protocol: Protocol | None = None,
+    seeds: int = 1,
+    options: TrainOptions | None = None,
+    name: str = "",
+) -> Comparison:
+    """Train several approaches on the same honest test, and write the report that puts them beside each other.
+
+    Args:
+        data: a table from :func:`scan`, or what it takes.
+        out: the folder to make; where it holds a comparison already, what is finished is not run again.
+        approaches: ``APPROACH[:BACKBONE][,OPTION=VALUE...]`` each; by default all approaches with their own
+            networks, and ``single-frame`` and ``lrcn`` on features of EfficientNet-Lite0.
+        backbones: try each approach that names none on each of these.
+        spec_changes: fields of the clip spec, for all candidates.
+        protocol: how the data is divided; by default once.
+        seeds: trainings of each candidate and fold.
+        options: how to train.
+        name: of the data, for people.
+
+    Raises:
+        KinemeError: the data cannot be divided, or every candidate failed.
+        UsageError: an unknown approach, backbone or option.
+    """
+    from kineme.models.registry import APPROACHES
+    from kineme.report.comparison import write_comparison
+    from kineme.report.run_report import write_run_report
+    from kineme.training import compare as comparing
+    from kineme.training.cells import parse_candidate
+
+    wanted = list(approaches or comparing.CANDIDATES)
+    if backbones:
+        named = [one.partition(",") for one in (approaches or APPROACHES)]
+        wanted = [
+            head + comma + rest if ":" in head else f"{head}:{backbone}{comma}{rest}"
+            for head, comma, rest in named
+            for backbone in backbones
+        ]
+    candidates = [parse_candidate(one, spec_changes) for one in dict.fromkeys(wanted)]
+    table = scan(data) if isinstance(data, str | os.PathLike) else data
+    found = comparing.compare(
+        table, out, candidates, protocol=protocol, seeds=seeds, options=options, name=name or Path(out).name
+    )
+    write_run_report(found.winner)
+    write_comparison(found.folder / "report.html", found.document)
+    return found
 
 
 def evaluate(

@@ -21,21 +21,23 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(label: str, total: int | None) -> Iterator[Advance]:
+def progress(label: str | None, total: int | None) -> Iterator[Advance]:
     """Show the progress of ``total`` steps on standard error.
 
     Args:
-        label: what is being done, such as ``"decoding"``.
+        label: what is being done, such as ``"decoding"``; None shows nothing.
         total: number of steps, or None where unknown.
     """
-    if sys.stderr.isatty():
+    if label is None:
+        yield lambda steps=1, note="": None
+    elif sys.stderr.isatty():
         with _bar(label, total) as advance:
             yield advance
     else:
         yield _lines(label, total)
 
 
-def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+def track(items: Iterable[T], label: str | None, total: int | None = None) -> Iterator[T]:
     """Yield ``items`` while showing progress; ``total`` defaults to ``len(items)`` where there is one."""
     if total is None and isinstance(items, Sized):
         total = len(items)

@@ -11,13 +11,16 @@ import pytest
 
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
+from kineme.training.baselines import background, simple_answers, single_frame_answers
 from kineme.training.metrics import (
-    background,
     baselines,
     calibration_error,
     evaluate_scores,
     fit_temperature,
     group_interval,
+    holm,
+    paired_test,
+    reliance,
     softmax,
 )
 
@@ -183,7 +186,8 @@ def test_baselines_of_a_small_case():
     places = {"a": 0.0, "b": 5.0, "c": 9.0}
     train_ND = np.array([[places[label]] for label in train], np.float32)
     test_ND = np.array([[0.4], [4.6], [5.1], [8.0]], np.float32)  # the second looks like b
-    result = baselines(train, test, train_ND, test_ND, groups_N=["g", "h", "g", "i"])
+    answers = simple_answers(train, 4, train_ND, test_ND)
+    result = baselines(answers, test, ["g", "h", "g", "i"], 3)
     assert {name: figures["top1"] for name, figures in result.items()} == {
         "chance": pytest.approx(1 / 3),
         "majority": 0.5,
@@ -192,7 +196,6 @@ def test_baselines_of_a_small_case():
     for figures in result.values():
         low, high = figures["top1_interval"]
         assert 0 <= low <= figures["top1"] <= high <= 1
-    assert set(baselines(train, test, None, None)) == {"chance", "majority"}
     assert json.dumps(result)
 
 
@@ -212,6 +215,48 @@ def test_the_background_alone_tells_something_on_real_videos():
     for sequence in np.unique(groups):  # leave one sequence out within each of the two sets
         test = groups == sequence
         train = np.char.startswith(groups.astype(str), sequence[:4]) & ~test
-        result = baselines(labels[train], labels[test], pictures_ND[train], pictures_ND[test])
-        right += result["background_only"]["top1"] * test.sum()
+        answers = simple_answers(labels[train], test.sum(), pictures_ND[train], pictures_ND[test])
+        right += (answers["background_only"] == labels[test]).sum()
     assert 0.25 <= right / len(labels) <= 0.5  # chance is 0.167
+
+
+def test_single_frames_tell_what_frames_show_and_nothing_else():
+    rng = np.random.default_rng(0)
+    truth_N = np.arange(80) % 4
+    features_NFD = rng.normal(0, 0.3, (80, 3, 6)).astype(np.float32)
+    features_NFD[:, :, 0] += (truth_N // 2)[:, None]  # the frames show which pair, not which of the two
+    answers_N = single_frame_answers(features_NFD[:40], truth_N[:40], features_NFD[40:])
+    assert (answers_N // 2 == truth_N[40:] // 2).mean() > 0.9
+    assert 0.2 < (answers_N == truth_N[40:]).mean() < 0.8
+
+
+def test_a_paired_test_counts_groups_not_clips():
+    groups_N = np.repeat(np.arange(8), 10)
+    always, never = np.ones(80), np.zeros(80)
+    assert paired_test(always, never, groups_N) == pytest.approx(2 / 2**8)  # all eight signs alike, either way
+    assert paired_test(always, always, groups_N) == 1.0
+    one_group = np.where(groups_N == 3, 0, 1)  # ten clips of one person are one piece of evidence
+    assert paired_test(always, one_group, groups_N) == 1.0
+    assert paired_test(always, one_group, np.arange(80)) < 0.01
+    many = np.repeat(np.arange(40), 2)
+    assert paired_test(np.ones(80), np.zeros(80), many) < 0.001
+    assert paired_test(np.arange(80) % 4 < 2, np.arange(80) % 4 >= 2, many) > 0.5
+
+
+def test_a_paired_test_finds_no_difference_too_often_only_by_its_level():
+    rng = np.random.default_rng(0)
+    groups_N = np.repeat(np.arange(10), 3)
+    found = [paired_test(rng.random(30) < 0.7, rng.random(30) < 0.7, groups_N) < 0.05 for _ in range(300)]
+    assert np.mean(found) < 0.08
+
+
+def test_holm_raises_the_p_values_of_several_tests():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_motion_reliance_is_the_recall_that_shuffling_takes():
+    truth_N = np.array([0, 0, 0, 0, 1, 1])
+    answers = {"ordered": np.array([0, 0, 0, 0, 1, 1]), "shuffled": np.array([0, 1, 1, 1, 1, 1])}
+    assert reliance(answers, truth_N, ["sit", "walk", "none"]) == {"sit": 0.75, "walk": 0.0, "none": None}

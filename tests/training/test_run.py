@@ -38,6 +38,7 @@ def test_a_run_folder_holds_the_model_the_figures_the_history_the_split_and_the_
         "model.safetensors",
         "metrics.json",
         "history.csv",
+        "predictions.csv",
         "split.csv",
         "report.html",
     }

@@ -57,3 +57,41 @@ def print_verdict(metrics: dict[str, Any]) -> None:
     print(f"\n{answer(metrics['test'], **words)}")
     for line in cautions(metrics["test"], **words):
         print(f"- {line}")
+
+
+def print_comparison(document: dict[str, Any]) -> None:
+    """The table of a comparison and the sentences that open its report."""
+    from kineme.report.comparison import cautions, sentences
+
+    done = [one for one in document["candidates"] if not one["error"]]
+    done.sort(key=lambda one: -one["test"]["top1"])
+    print_table(
+        ["candidate", "top-1", "95 % interval", "shuffled", "against the best", "training", "a frame", "parameters"],
+        [
+            [
+                one["name"],
+                percent(one["test"]["top1"]),
+                "{:.0f} to {:.0f} %".format(*(100 * end for end in one["test"]["top1_interval"])),
+                percent(one["orders"]["shuffled"]["top1"]),
+                _against(one),
+                f"{one['cost']['training_seconds']:.0f} s",
+                f"{one['cost']['ms_per_frame']:.2g} ms",
+                f"{one['cost']['parameters']:,}",
+            ]
+            for one in done
+        ],
+    )
+    for line in sentences(document):
+        print(line)
+    for line in cautions(document):
+        print(f"- {line}")
+    for one in document["candidates"]:
+        if one["error"]:
+            print(f"- {one['name']} failed: {one['error']}")
+
+
+def _against(candidate: dict[str, Any]) -> str:
+    if "against_best" not in candidate:
+        return "best"
+    p = candidate["against_best"]["p"]
+    return f"worse (p {p:.3f})" if candidate["against_best"]["distinguishable"] else f"not distinguishable (p {p:.2f})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,19 +26,25 @@ def train(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to make.  [default: runs/DATA-APPROACH]")] = None,
-    frames: Annotated[int, typer.Option(help="Frames of a clip.")] = 20,
-    fps: Annotated[str, typer.Option(help="Frames a second of a clip; 'spread' spreads them over the video.")] = "8",
+    frames: Annotated[int | None, typer.Option(help="Frames of a clip.  [default: 20, for i3d 64]")] = None,
+    fps: Annotated[
+        str | None,
+        typer.Option(help="Frames a second of a clip; 'spread' spreads them over the video.  [default: 8, for i3d 25]"),
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(help="Pixels: 64, or 96x64 for width and height.  [default: 224 where pretrained, else 64]"),
     ] = None,
     fit: Annotated[
         str | None,
-        typer.Option(help="stretch, crop or letterbox.  [default: letterbox for landmarks, else stretch]"),
+        typer.Option(help="stretch, crop, letterbox.  [default: letterbox for landmarks, crop for i3d, else stretch]"),
     ] = None,
-    short: Annotated[str, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = "hold",
+    short: Annotated[
+        str | None,
+        typer.Option(help="Videos shorter than a clip: hold, loop or refuse.  [default: hold, for i3d loop]"),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 100,
-    batch_size: Annotated[int, typer.Option(help="Clips a step.")] = 16,
+    batch_size: Annotated[int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]")] = None,
     learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
     patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 20,
     augment: Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")] = True,
@@ -45,6 +52,9 @@ def train(
     flip: Annotated[
         bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
     ] = None,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Train a backbone that comes trained too, at smaller learning rates.")
+    ] = False,
     group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
     test: Annotated[float, typer.Option(help="Share of the videos to test on.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share of the videos to stop by.")] = 0.2,
@@ -65,7 +75,7 @@ def train(
     if backbone:
         config["backbone"] = backbone
     approach, config, best = api.choose(approach, config)
-    spec = _spec(frames, fps, size or f"{best.width}x{best.height}", fit or best.fit, short)
+    spec = replace(best, **spec_changes(frames, fps, size, fit, short))
     options = TrainOptions(
         epochs=epochs,
         batch_size=batch_size,
@@ -75,10 +85,11 @@ def train(
         augment=augment,
         flip=flip,
         views=views,
+        finetune=finetune,
     )
     table = api.scan(data, group_column=group_column)
     warn(table.warnings)
-    out = out or Path("runs") / f"{_name_of(data)}-{approach}"
+    out = out or Path("runs") / f"{name_of(data)}-{approach}"
     run = api.train(
         table,
         out,
@@ -102,7 +113,7 @@ def train(
     print(f"\nNext: kineme predict VIDEO --model {run.folder} --save video")
 
 
-def _name_of(data: Path) -> str:
+def name_of(data: Path) -> str:
     """What the data is called: its folder, also where it is given as the folder's clips.csv."""
     data = data.resolve()
     return data.parent.name if data.name == "clips.csv" else data.stem
@@ -115,16 +126,25 @@ def _name_value(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _spec(frames: int, fps: str, size: str, fit: str, short: str) -> Any:
-    from kineme.video.spec import ClipSpec
+def spec_changes(
+    frames: int | None, fps: str | None, size: str | None, fit: str | None, short: str | None
+) -> dict[str, Any]:
+    """The fields of a clip spec that options change.
 
-    try:
-        rate = None if fps == "spread" else float(fps)
-    except ValueError:
-        raise UsageError(f"--fps {fps}: give a number of frames a second, or 'spread'") from None
-    try:
-        sides = [int(side) for side in size.lower().split("x")]
-        width, height = sides if len(sides) == 2 else sides * 2
-    except ValueError:
-        raise UsageError(f"--size {size}: give pixels, as 64, or 96x64 for width and height") from None
-    return ClipSpec(frames=frames, fps=rate, height=height, width=width, fit=fit, short=short)  # type: ignore[arg-type]
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    changes: dict[str, Any] = {"frames": frames, "fit": fit, "short": short}
+    if fps is not None and fps != "spread":
+        try:
+            changes["fps"] = float(fps)
+        except ValueError:
+            raise UsageError(f"--fps {fps}: give a number of frames a second, or 'spread'") from None
+    if size is not None:
+        try:
+            sides = [int(side) for side in size.lower().split("x")]
+            changes["width"], changes["height"] = sides if len(sides) == 2 else sides * 2
+        except ValueError:
+            raise UsageError(f"--size {size}: give pixels, as 64, or 96x64 for width and height") from None
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return changes | ({"fps": None} if fps == "spread" else {})

@@ -29,7 +29,7 @@ _COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name")
 _SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
-def scan(data: str | os.PathLike[str], *, group_column: str | None = None) -> ClipTable:
+def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_column: str | None = None) -> ClipTable:
     """List the labelled videos of a folder or a CSV.
 
     Args:
@@ -37,23 +37,25 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None) -> Cl
             columns path and label and perhaps group, split, start_s, end_s, its paths relative to its own folder;
             or a folder that holds such a ``clips.csv``.
         group_column: the column of the CSV that holds the groups, where it is not ``group``.
+        fold_column: the column of the CSV that holds the folds, if any.
 
     Returns:
         The table, sorted by name and start, with what was skipped and what to be warned of.
 
     Raises:
         KinemeError: there is nothing to use, or the CSV holds something that cannot be meant.
-        UsageError: ``group_column`` was given for a folder without a CSV.
+        UsageError: a column was given for a folder without a CSV.
     """
     source = Path(data)
     if source.is_dir() and (source / CSV_IN_FOLDER).is_file():
         source = source / CSV_IN_FOLDER
     if source.is_file():
-        return read_csv(source, group_column=group_column)
+        return read_csv(source, group_column=group_column, fold_column=fold_column)
     if not source.is_dir():
         raise KinemeError(f"{source}: no such folder or CSV file; check the path")
-    if group_column is not None:
-        raise UsageError(f"{source}: a group column needs a CSV, and this folder holds no {CSV_IN_FOLDER}")
+    for kind, column in (("group", group_column), ("fold", fold_column)):
+        if column is not None:
+            raise UsageError(f"{source}: a {kind} column needs a CSV, and this folder holds no {CSV_IN_FOLDER}")
     return _read_folder(source)
 
 
@@ -145,27 +147,31 @@ def _why_empty(skipped: list[Skipped]) -> str:
 # A CSV
 
 
-def read_csv(path: Path, *, group_column: str | None = None, base: Path | None = None) -> ClipTable:
+def read_csv(
+    path: Path, *, group_column: str | None = None, fold_column: str | None = None, base: Path | None = None
+) -> ClipTable:
     """The table of a CSV; see :func:`scan`.
 
     Args:
         path: the CSV.
         group_column: the column of the groups, where it is not ``group``.
+        fold_column: the column of the folds, if any.
         base: look for the videos here by their ``name`` column, not by ``path``.
 
     Raises:
         KinemeError: as :func:`scan`, naming the line.
     """
     sheet = _read_sheet(path)
-    if group_column is not None and group_column.strip().lower() not in sheet.columns:
-        raise KinemeError(f"{path}: no column {group_column!r} for the groups; it has {listed(sheet.columns)}")
-    group = (group_column or "group").strip().lower()
-    has_groups = _all_or_none(path, sheet, group)
-    if group_column is not None and not has_groups:
-        raise KinemeError(f"{path}: the column {group_column!r} for the groups is empty")
+    group, fold = (column and column.strip().lower() for column in (group_column or "group", fold_column))
+    has_groups = _all_or_none(path, sheet, str(group))
+    for kind, column, name in (("groups", group_column, group), ("folds", fold_column, fold)):
+        if column is not None and name not in sheet.columns:
+            raise KinemeError(f"{path}: no column {column!r} for the {kind}; it has {listed(sheet.columns)}")
+        if column is not None and not _all_or_none(path, sheet, str(name)):
+            raise KinemeError(f"{path}: the column {column!r} for the {kind} is empty")
     has_split = _all_or_none(path, sheet, "split")
     warnings = []
-    unused = [column for column in sheet.columns if column not in _COLUMNS and column != group]
+    unused = [column for column in sheet.columns if column not in (*_COLUMNS, group, fold)]
     if unused:
         warnings.append(f"{path}: not used: column {listed(unused)}")
 
@@ -189,7 +195,8 @@ def read_csv(path: Path, *, group_column: str | None = None, base: Path | None =
             label=cells["label"],
             start_s=start_s,
             end_s=end_s,
-            group=cells[group].strip() if has_groups else None,
+            group=cells[str(group)].strip() if has_groups else None,
+            fold=cells[fold].strip() if fold else None,
             split=_split_name(where, cells["split"]) if has_split else None,
         )
         first_line, first = first_lines.setdefault((os.path.normpath(video.absolute()), start_s, end_s), (line, row))
@@ -292,7 +299,7 @@ def _name(video: Path, folder: Path, written: str) -> str:
 
 def _row(*, path: str, name: str, label: str, **more: Any) -> dict[str, Any]:
     """One row of the table, the columns not given at their defaults."""
-    empty = {"group": None, "start_s": 0.0, "end_s": None, "split": None}
+    empty = {"group": None, "start_s": 0.0, "end_s": None, "split": None, "fold": None}
     return {"path": path, "name": name, "label": label, **empty, **more}
 
 

@@ -25,6 +25,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "start_s": pl.Float64,
     "end_s": pl.Float64,
     "split": pl.String,
+    "fold": pl.String,
 }
 
 
@@ -44,7 +45,8 @@ class ClipTable:
         rows: one row each, in the order of ``name`` and ``start_s``. ``path`` can be opened from the current
             folder; ``name`` is shown to people and is relative to the data folder, with forward slashes;
             ``label``; ``group``; ``start_s`` (0.0 unless given) and ``end_s`` (null: to the end), seconds; ``split``
-            is ``"train"``, ``"validation"``, ``"test"`` or null.
+            is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: what is tested together when every
+            value of a column is tested in turn, or null.
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.

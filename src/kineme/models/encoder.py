@@ -1,16 +1,18 @@
 """A frozen backbone as what it is: a fixed function from frames to features, computed once and kept.
 
 Training and prediction both turn each tick of a video into features here and cut windows out of them, so no frame
-is looked at twice for overlapping windows, and what is trained is only the head.
+is looked at twice for overlapping windows, and what is trained is only the head. A network that looks at several
+frames at once gives its features window by window instead.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,8 @@ class FrameEncoder:
 
     key: str
     network: Any
+    sees_time: ClassVar[bool] = False  # each frame by itself: frames in another order are features in another order
+    per_window: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -55,6 +59,8 @@ class PoseEncoder:
 
     key: str
     files: Mapping[str, Path]
+    sees_time: ClassVar[bool] = True  # velocities
+    per_window: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,15 +84,40 @@ class PoseEncoder:
         yield from zip(instants, features_TD, strict=True)
 
 
-Encoder = FrameEncoder | PoseEncoder
+@dataclass(frozen=True, eq=False)
+class WindowEncoder:
+    """uint8 clips to features, by a network that looks at space and time together.
+
+    Args:
+        key: as :class:`FrameEncoder`'s.
+        network: a Keras model from uint8 clips_BTHWC to features (B, T', D).
+    """
+
+    key: str
+    network: Any
+    sees_time: ClassVar[bool] = True
+    per_window: ClassVar[bool] = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the features of a clip: (T', D)."""
+        return tuple(self.network.output.shape[1:])
+
+    def window(self, frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (T', D), float32, of one clip: more at a time would take gigabytes."""
+        return np.asarray(self.network.predict_on_batch(frames_THWC[None])[0], np.float32)
 
 
-def encoder_of(network: Any, backbone: str) -> Encoder | None:
-    """The encoder inside a network, or None where its backbone is trained and sees whole clips.
+Encoder = FrameEncoder | PoseEncoder | WindowEncoder
+
+
+def encoder_of(network: Any, backbone: str, *, finetuned: bool = False) -> Encoder | None:
+    """The encoder inside a network, or None where its backbone is trained from scratch and sees whole clips.
 
     Args:
         network: made by :func:`kineme.models.network.build_network`.
         backbone: its name in the registry.
+        finetuned: its weights are not the published ones.
 
     Raises:
         KinemeError: BlazePose's weights are not on this machine; a model on landmarks does not hold them.
@@ -97,7 +128,20 @@ def encoder_of(network: Any, backbone: str) -> Encoder | None:
         return None
     from kineme.models.weights import PRETRAINED, require
 
-    hashes = ",".join(sorted(PRETRAINED[FROZEN[backbone]].files.values()))
+    key = f"{backbone}:{','.join(sorted(PRETRAINED[FROZEN[backbone]].files.values()))}"
+    if finetuned:
+        key = f"{backbone}:{_hash_of(network.get_layer('backbone'))}"
     if backbone == "blazepose":
-        return PoseEncoder(f"{backbone}:{hashes}", require(backbone))
-    return FrameEncoder(f"{backbone}:{hashes}", network.get_layer("backbone").get_layer("frame_network"))
+        return PoseEncoder(key, require(backbone))
+    inner = network.get_layer("backbone")
+    if backbone == "i3d":
+        return WindowEncoder(key, inner)
+    return FrameEncoder(key, inner.get_layer("frame_network"))
+
+
+def _hash_of(backbone: Any) -> str:
+    """SHA-256 (hex) of the weights."""
+    digest = hashlib.sha256()
+    for weight in backbone.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()

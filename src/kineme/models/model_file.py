@@ -34,6 +34,7 @@ class ModelCard:
         temperature: the logits are divided by it before the softmax, so that a confidence of 0.8 is right about
             8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
+        finetuned: a backbone that came trained was trained on, so its weights are the model's own.
     """
 
     approach: str
@@ -42,6 +43,7 @@ class ModelCard:
     labels: tuple[str, ...]
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
+    finetuned: bool = False
 
     def make_approach(self) -> Approach:
         """The approach with its options, from the registry."""
@@ -69,6 +71,7 @@ def save_model(path: str | os.PathLike[str], network: Any, card: ModelCard) -> N
         "labels": list(card.labels),
         "calibration": {"temperature": card.temperature},
         "provenance": card.provenance,
+        "finetuned": card.finetuned,
     }
     tensors = {weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights}
     write_tensors(path, tensors, {"kineme": json.dumps(document, ensure_ascii=False)})
@@ -106,6 +109,7 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
             labels=tuple(document["labels"]),
             temperature=float(document["calibration"]["temperature"]),
             provenance=document["provenance"],
+            finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
         )
         _check(card)
     except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:

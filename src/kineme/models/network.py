@@ -36,14 +36,18 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretraine
         return keras.Model(features, approach.head((spec.frames, FEATURES), classes)(features), name="network")
     backbone = build_backbone(approach.backbone, spec)
     if pretrained and approach.backbone in FROZEN:
-        load_pretrained(approach.backbone, backbone.get_layer("frame_network"))
+        load_pretrained(approach.backbone, backbone)
     head = approach.head(tuple(backbone.output.shape[1:]), classes)
     clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     return keras.Model(clips, head(backbone(clips)), name="network")
 
 
-def load_pretrained(backbone: str, frame_network: Any) -> None:
-    """Give a frozen backbone's network its published weights.
+def load_pretrained(name: str, backbone: Any) -> None:
+    """Give a backbone that comes trained its published weights.
+
+    Args:
+        name: in the registry.
+        backbone: made by :func:`kineme.models.registry.build_backbone`.
 
     Raises:
         KinemeError: they are not on this machine.
@@ -52,5 +56,6 @@ def load_pretrained(backbone: str, frame_network: Any) -> None:
 
     from kineme.models.weights import require
 
-    module = importlib.import_module(BACKBONES[backbone].split(":")[0])
-    module.load_weights(frame_network, require(FROZEN[backbone]))
+    module = importlib.import_module(BACKBONES[name].split(":")[0])
+    inner = backbone if name == "i3d" else backbone.get_layer("frame_network")
+    module.load_weights(inner, require(FROZEN[name]))

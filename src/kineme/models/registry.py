@@ -27,9 +27,16 @@ BACKBONES = {
     "small-cnn": "kineme.models.backbones.small_cnn:build",
     "motion-cnn": "kineme.models.backbones.small_cnn:build_motion",
     "efficientnet-lite0": "kineme.models.backbones.efficientnet_lite0:build_backbone",
+    "i3d": "kineme.models.backbones.i3d:build_backbone",
     "blazepose": "kineme.models.backbones.blazepose:PoseTracker",
 }
-FROZEN = {"efficientnet-lite0": "efficientnet-lite0", "blazepose": "blazepose"}  # what comes trained, and its weights
+FROZEN = {  # what comes trained, and its weights
+    "efficientnet-lite0": "efficientnet-lite0",
+    "i3d": "i3d-kinetics400",
+    "blazepose": "blazepose",
+}
+# Options for approaches behind features that come trained, which are many and strong.
+_ON_FROZEN: dict[str, dict[str, Any]] = {"lrcn": {"units": 64, "dropout": 0.3}}
 
 
 class Approach(Protocol):
@@ -75,8 +82,15 @@ def default_spec(backbone: str) -> ClipSpec:
     """
     if backbone not in BACKBONES:
         raise UsageError(f"there is no backbone {backbone!r}; choose one of {', '.join(BACKBONES)}")
+    if backbone == "i3d":  # as trained; a short video starts again (section 2.5 of the paper): it never saw a stillness
+        return ClipSpec(frames=64, fps=25.0, height=224, width=224, fit="crop", short="loop")
     size = 224 if backbone in FROZEN else 64
     return ClipSpec(height=size, width=size, fit="letterbox" if backbone == "blazepose" else "stretch")
+
+
+def recommended(approach: str, backbone: str) -> dict[str, Any]:
+    """Options of an approach that suit a backbone, the backbone itself among them."""
+    return {"backbone": backbone, **(_ON_FROZEN.get(approach, {}) if backbone in FROZEN else {})}
 
 
 def build_backbone(name: str, spec: ClipSpec) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,18 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def score_clips(network: Any, clips: Iterable[NDArray[Any]], batch_size: int = 16) -> NDArray[np.float32]:
+_BATCH = 16  # clips at a time
+_HEAVY_PIXELS = 500_000  # a clip of more pixels is looked at alone: several take gigabytes and are no faster
+
+
+def is_heavy(network: Any) -> bool:
+    """Whether one clip is as much as the network should be given at a time."""
+    shape = network.input.shape[1:]
+    return len(shape) == 4 and math.prod(shape[:3]) > _HEAVY_PIXELS
+
+
+def score_clips(network: Any, clips: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
     """Run the network over clips without holding more than a batch of them.
 
     Args:
         network: a Keras model from clips_BTHWC or features_BTD to logits_BK.
         clips: frames_THWC, uint8, of the network's size; or features_TD for a head.
-        batch_size: clips at a time.
 
     Returns:
         logits_NK, float32, one row for each clip.
     """
     remaining = iter(clips)
+    batch_size = 1 if is_heavy(network) else _BATCH
     rows = []
     while batch := list(itertools.islice(remaining, batch_size)):
         while batch:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.encoder import encoder_of
+from kineme.models.encoder import FrameEncoder, PoseEncoder, WindowEncoder, encoder_of
 from kineme.models.model_file import ModelCard, load_model
-from kineme.models.scoring import score_clips
+from kineme.models.scoring import is_heavy, score_clips
 from kineme.prediction.result import Prediction, segments
 from kineme.progress import track
 from kineme.training.metrics import softmax
-from kineme.video.clips import cut_clips, ticks
+from kineme.video.clips import Clip, cut_clips, ticks
 from kineme.video.probe import probe
 
 MODEL_NAME = "model.safetensors"
@@ -32,16 +32,20 @@ class Model:
         card: all else of the model.
         name: how the model is called in results.
         path: the file it was read from, if it was.
-        heavy: the network takes seconds and gigabytes for a few clips: score one at a time, let the windows of a
-            video meet instead of overlap, and show progress.
+        stride: ticks from one window of a video to the next; half a clip by default, as in evaluation.
     """
 
     def __init__(
-        self, network: Any, card: ModelCard, name: str, path: Path | None = None, *, heavy: bool = False
+        self, network: Any, card: ModelCard, name: str, path: Path | None = None, *, stride: int | None = None
     ) -> None:
-        self.network, self.card, self.name, self.path, self.heavy = network, card, name, path, heavy
-        self.encoder = encoder_of(network, str(card.config.get("backbone")))
+        self.network, self.card, self.name, self.path, self.stride = network, card, name, path, stride
+        self.encoder = encoder_of(network, str(card.config.get("backbone")), finetuned=card.finetuned)
         self.classifier = network.get_layer("head") if self.encoder else network
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a window takes seconds, so that progress within a video is worth showing."""
+        return isinstance(self.encoder, WindowEncoder) or is_heavy(self.classifier)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Model:
@@ -71,8 +75,7 @@ class Model:
     ) -> Prediction | Iterator[Prediction]:
         """Recognise the action in a video file, or in each of several.
 
-        A video longer than a clip is covered by windows, overlapping by half as in evaluation unless the model is
-        heavy; the label of the whole is that of their mean scores.
+        A video longer than a clip is covered by windows; the label of the whole is that of their mean scores.
 
         Args:
             source: a path, or several (the results then come one by one).
@@ -88,24 +91,35 @@ class Model:
         """Calibrated probabilities_NK of logits."""
         return softmax(logits_NK, self.card.temperature)
 
+    def score_clip(self, clip: Clip) -> NDArray[np.float32]:
+        """Logits_K of one clip."""
+        records: NDArray[Any] = clip.frames_THWC
+        if isinstance(self.encoder, WindowEncoder):
+            records = self.encoder.window(clip.frames_THWC)
+        elif self.encoder:
+            of_ticks = zip(clip.times_s.tolist(), clip.frames_THWC, strict=True)
+            records = np.stack([record for _, record in self.encoder(of_ticks)])
+        logits_K: NDArray[np.float32] = score_clips(self.classifier, [records])[0]
+        return logits_K
+
     def _predict_file(self, source: str | os.PathLike[str]) -> Prediction:
         started = time.perf_counter()
         info = probe(source)
         spec = self.card.spec
-        stride = spec.frames if self.heavy else None
         warnings: list[str] = []
         times: list[tuple[float, float]] = []
 
         def clips() -> Iterator[NDArray[Any]]:
             of_ticks = ticks(source, spec, on_warning=warnings.append)
-            records = self.encoder(of_ticks) if self.encoder else of_ticks
-            for clip in cut_clips(source, records, spec, stride):
+            encoder = self.encoder
+            records = encoder(of_ticks) if isinstance(encoder, FrameEncoder | PoseEncoder) else of_ticks
+            for clip in cut_clips(source, records, spec, self.stride):
                 times.append((float(clip.times_s[0]), float(clip.times_s[-1])))
-                yield clip.frames_THWC
+                yield encoder.window(clip.frames_THWC) if isinstance(encoder, WindowEncoder) else clip.frames_THWC
 
         if self.heavy:
-            windows = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
-            logits_WK = score_clips(self.classifier, track(clips(), f"{Path(source).name}, windows", windows), 1)
+            windows = len(spec.window_starts(spec.tick_count(info.duration_s), self.stride))
+            logits_WK = score_clips(self.classifier, track(clips(), f"{Path(source).name}, windows", windows))
         else:
             logits_WK = score_clips(self.classifier, clips())
         seconds = time.perf_counter() - started

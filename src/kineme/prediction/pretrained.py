@@ -5,14 +5,12 @@ from __future__ import annotations
 from kineme.models import weights
 from kineme.models.backbones import i3d
 from kineme.models.model_file import ModelCard
+from kineme.models.registry import default_spec
 from kineme.prediction.model import Model
-from kineme.video.spec import ClipSpec
 
 KINETICS = "i3d-kinetics400"
 
-# 64 frames at 25 a second, as trained. A video shorter than that starts again, as in training (section 2.5 of the
-# paper): a last frame that is held would be a stillness which the network never saw.
-SPEC = ClipSpec(frames=64, fps=i3d.FPS, height=i3d.SIZE, width=i3d.SIZE, fit="crop", short="loop")
+SPEC = default_spec("i3d")
 
 
 def load_kinetics() -> Model:
@@ -31,4 +29,4 @@ def load_kinetics() -> Model:
     pretrained = weights.PRETRAINED[KINETICS]
     provenance = {"pretrained": KINETICS, "source": pretrained.source, "licence": pretrained.licence}
     card = ModelCard(approach="i3d", config={}, spec=SPEC, labels=i3d.labels(), provenance=provenance)
-    return Model(network, card, KINETICS, heavy=True)
+    return Model(network, card, KINETICS, stride=SPEC.frames)  # windows meet: each takes a second or more

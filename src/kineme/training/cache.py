@@ -3,7 +3,8 @@
 Each video (or labelled part of one) becomes a *strip*: a record for every tick of the spec. For a network that is
 trained whole the records are frames, uint8, at its size, with two ticks for each clip frame so that training can
 draw windows between the coarse ones. For a frozen backbone they are its features, float32, once as filmed and once
-for each augmented *view*. Windows are read from the strip one at a time, so memory does not grow with the data.
+for each augmented *view*; one that looks at whole windows leaves a record for each window instead. Windows are read
+from the strip one at a time, so memory does not grow with the data.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kineme.dataset.table import ClipTable, Skipped
+from kineme.dataset.table import SPLITS, ClipTable, Skipped
 from kineme.errors import KinemeError, VideoError
 from kineme.files import replacing, user_cache_folder
-from kineme.models.encoder import Encoder
+from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
-from kineme.video.clips import refuse_short, ticks
+from kineme.training.frame_order import FrameOrder, reorder
+from kineme.video.clips import cut_clips, refuse_short, ticks
 from kineme.video.spec import ClipSpec
 
 SUFFIX = ".strip"
@@ -153,6 +155,38 @@ class StripCache:
                 self._strip_length(item.path, item.start_s, item.end_s, view)
                 advance()
 
+    def reordered(self, item: Item, frame_order: FrameOrder) -> NDArray[np.float32]:
+        """Features of an item's middle window with its frames in another order, for an encoder that sees time.
+
+        They are kept like all others, since such an encoder is slow.
+        """
+        assert self.encoder
+        file = self._file(item.path, item.start_s, item.end_s, frame_order)
+        middle = len(self.evaluation_starts(item)) // 2
+        shape, dtype = self._record
+
+        def compute() -> NDArray[np.float32]:
+            of_ticks = self._ticks(item.path, item.start_s, item.end_s)
+            clip = next(itertools.islice(cut_clips(item.path, of_ticks, self.spec), middle, None))
+            rng = np.random.default_rng(int(file.stem[:8], 16))
+            frames_THWC = reorder(clip.frames_THWC, frame_order, rng)
+            if isinstance(self.encoder, WindowEncoder):
+                return self.encoder.window(frames_THWC)[None]
+            assert self.encoder
+            return np.stack(
+                [record for _, record in self.encoder(zip(clip.times_s.tolist(), frames_THWC, strict=True))]
+            )
+
+        if not file.exists():
+            features = compute()
+            if self._full:
+                return features[0] if self.encoder.per_window else features
+            with replacing(file) as temporary:
+                temporary.write_bytes(features.astype(np.float32).tobytes())
+            self._make_room(features.nbytes)
+        features = np.fromfile(file, dtype).reshape(-1, *shape)
+        return features[0] if self.encoder.per_window else features
+
     def records(self, item: Item, wanted: list[int], view: int = 0) -> NDArray[Any]:
         """Records (N, ...) at the given fine ticks of an item: frames, or features."""
         file = self._file(item.path, item.start_s, item.end_s, view)
@@ -165,7 +199,9 @@ class StripCache:
             return self._decode_some(item, wanted)
 
     def window(self, item: Item, start: int, view: int = 0) -> NDArray[Any]:
-        """The clip, frames_THWC or features_TD, whose first record is fine tick ``start``."""
+        """The clip, frames_THWC or features_TD, whose first record is fine tick ``start``, or is window ``start``."""
+        if self._per_window:
+            return np.asarray(self.records(item, [start], view)[0])
         # A clip lives on the coarse ticks of one phase, so that a short video ends for it just as in prediction.
         first, phase = divmod(start, self.per_frame)
         coarse = (item.ticks - phase + self.per_frame - 1) // self.per_frame
@@ -173,12 +209,20 @@ class StripCache:
 
     def last_start(self, item: Item) -> int:
         """The last fine tick at which a clip can begin without running past the end (0 for a short video)."""
+        if self._per_window:
+            return item.ticks - 1
         return max(0, item.ticks - 1 - (self.spec.frames - 1) * self.per_frame)
 
     def evaluation_starts(self, item: Item) -> list[int]:
         """Fine ticks at which prediction's windows begin: the same as :func:`kineme.video.clips.read_clips`."""
+        if self._per_window:
+            return list(range(item.ticks))
         coarse = (item.ticks + self.per_frame - 1) // self.per_frame
         return [start * self.per_frame for start in self.spec.window_starts(coarse)]
+
+    @property
+    def _per_window(self) -> bool:
+        return self.encoder is not None and self.encoder.per_window
 
     @property
     def _record(self) -> tuple[tuple[int, ...], type[np.generic]]:
@@ -187,7 +231,7 @@ class StripCache:
             return self.encoder.shape, np.float32
         return (self.spec.height, self.spec.width, 3), np.uint8
 
-    def _file(self, path: str, start_s: float, end_s: float | None, view: int = 0) -> Path:
+    def _file(self, path: str, start_s: float, end_s: float | None, view: int | FrameOrder = 0) -> Path:
         """Where a strip lies: a name made of all that its pixels depend on."""
         try:
             stat = Path(path).stat()
@@ -198,7 +242,7 @@ class StripCache:
         key = [str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, start_s, end_s]
         key += [spec.fps, length, spec.height, spec.width, spec.fit, self.per_frame]
         key += [self.encoder and self.encoder.key, view, _FORMAT]
-        key += [asdict(self._augmentation)] if view and self._augmentation else []
+        key += [asdict(self._augmentation)] if isinstance(view, int) and view and self._augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)
 
     def _strip_length(self, path: str, start_s: float, end_s: float | None, view: int = 0) -> tuple[int, list[str]]:
@@ -217,7 +261,7 @@ class StripCache:
             of_ticks = self._ticks(path, start_s, end_s, said.append)
             if view and self._augmentation:
                 of_ticks = _changed(of_ticks, self._augmentation, [int(file.stem[:8], 16), view])
-            return (record for _, record in (self.encoder(of_ticks) if self.encoder else of_ticks))
+            return self._encoded(path, of_ticks)
 
         if file.exists():
             os.utime(file)
@@ -225,7 +269,7 @@ class StripCache:
             return self._checked(path, file.stat().st_size // record_bytes), kept
         said: list[str] = []
         if self._full:
-            return self._checked(path, sum(1 for _ in self._ticks(path, start_s, end_s, said.append))), said
+            return self._checked(path, self._count(path, start_s, end_s, said.append)), said
         count = 0
         try:
             with replacing(file) as temporary, temporary.open("wb") as out:
@@ -240,13 +284,25 @@ class StripCache:
         except KinemeError:  # the disk is full: training goes on, decoding again where it must
             self._full = True
             said.clear()
-            return self._checked(path, sum(1 for _ in self._ticks(path, start_s, end_s, said.append))), said
+            return self._checked(path, self._count(path, start_s, end_s, said.append)), said
         self._make_room(count * record_bytes)
         return self._checked(path, count), said
 
-    def _checked(self, path: str, fine_ticks: int) -> int:
-        refuse_short(path, self.spec, -(-fine_ticks // self.per_frame))
-        return fine_ticks
+    def _checked(self, path: str, records: int) -> int:
+        if not self._per_window:  # cutting windows checks it too
+            refuse_short(path, self.spec, -(-records // self.per_frame))
+        return records
+
+    def _count(self, path: str, start_s: float, end_s: float | None, on_warning: Callable[[str], None]) -> int:
+        """Number of records of a strip that is not kept."""
+        of_ticks = self._ticks(path, start_s, end_s, on_warning)
+        return sum(1 for _ in (cut_clips(path, of_ticks, self.spec) if self._per_window else of_ticks))
+
+    def _encoded(self, path: str, of_ticks: Iterator[tuple[float, NDArray[np.uint8]]]) -> Iterator[NDArray[Any]]:
+        """What the strip holds: the frames themselves, or their features."""
+        if isinstance(self.encoder, WindowEncoder):
+            return (self.encoder.window(clip.frames_THWC) for clip in cut_clips(path, of_ticks, self.spec))
+        return (record for _, record in (self.encoder(of_ticks) if self.encoder else of_ticks))
 
     def _ticks(
         self, path: str, start_s: float, end_s: float | None, on_warning: Callable[[str], None] | None = None
@@ -256,11 +312,12 @@ class StripCache:
     def _decode_some(self, item: Item, wanted: list[int]) -> NDArray[Any]:
         """Decode an uncached item, as filmed, keeping only the wanted ticks."""
         needed = sorted(set(wanted))
-        of_ticks = itertools.islice(self._ticks(item.path, item.start_s, item.end_s), needed[-1] + 1)
-        records: Iterator[tuple[float, NDArray[Any]]] = of_ticks
-        if self.encoder:
-            records = self.encoder(of_ticks)  # all of them: an encoder may follow what it sees in time
-        kept = {number: record for number, (_, record) in enumerate(records) if number in set(needed)}
+        of_ticks = self._ticks(item.path, item.start_s, item.end_s)
+        if not self._per_window:
+            of_ticks = itertools.islice(of_ticks, needed[-1] + 1)
+        # All of them are encoded: an encoder may follow what it sees in time.
+        records = itertools.islice(self._encoded(item.path, of_ticks), needed[-1] + 1)
+        kept = {number: record for number, record in enumerate(records) if number in needed}
         return np.stack([kept[number] for number in wanted])
 
     def _make_room(self, added: int) -> None:
@@ -299,6 +356,14 @@ class StripCache:
                 continue
             found.append((stat.st_mtime, stat.st_size, file))
         return found
+
+
+def parts_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
+    """The items of each split."""
+    parts: dict[str, list[Item]] = {name: [] for name in SPLITS}
+    for item, name in zip(items, table.rows["split"], strict=True):
+        parts[name].append(item)
+    return parts
 
 
 def _changed(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import UsageError
 from kineme.models.scoring import score_clips
 from kineme.progress import track
 from kineme.training import metrics
 from kineme.training.cache import Item, StripCache
+from kineme.training.frame_order import CHANGED_ORDERS, FrameOrder, check_order, reorder
 
-FrameOrder = Literal["ordered", "shuffled", "reversed", "frozen"]
+_MOST_REORDERED = 100  # videos whose frames are put in another order for an encoder that sees time, and is slow
 
 
 def score_items(
@@ -32,8 +32,8 @@ def score_items(
         network: from what the cache holds, clips_BTHWC or features_BTD, to logits_BK.
         items: the videos.
         cache: where their frames come from.
-        frame_order: ``"ordered"`` as filmed; ``"shuffled"``, ``"reversed"`` or ``"frozen"`` (the middle frame
-            throughout) ask whether the network uses time at all.
+        frame_order: see :func:`kineme.training.frame_order.reorder`. Where the features come from an encoder that
+            sees time, they are computed anew from frames in that order, for the middle window of each video.
         seed: of the shuffling.
         label: what the progress bar says; None shows none.
 
@@ -43,12 +43,16 @@ def score_items(
     Raises:
         UsageError: an unknown frame order.
     """
-    if frame_order not in get_args(FrameOrder):
-        raise UsageError(f"frame order must be one of {', '.join(get_args(FrameOrder))}, not {frame_order!r}")
+    check_order(frame_order)
+    recompute = frame_order != "ordered" and cache.encoder is not None and cache.encoder.sees_time
     windows_of: list[int] = []
 
     def windows() -> Iterator[NDArray[Any]]:
-        for number, item in enumerate(track(items, label) if label else items):
+        for number, item in enumerate(track(items, label)):
+            if recompute:
+                windows_of.append(number)
+                yield cache.reordered(item, frame_order)
+                continue
             rng = np.random.default_rng([seed, number])
             starts = cache.evaluation_starts(item)
             windows_of.extend([number] * len(starts))
@@ -61,17 +65,6 @@ def score_items(
     return (sums_NK / np.bincount(windows_of, minlength=len(items))[:, None]).astype(np.float32)
 
 
-def reorder(frames_THWC: NDArray[Any], frame_order: FrameOrder, rng: np.random.Generator) -> NDArray[Any]:
-    """A clip with its frames, or their features, in another order; see :func:`score_items`."""
-    if frame_order == "shuffled":
-        return frames_THWC[rng.permutation(len(frames_THWC))]
-    if frame_order == "reversed":
-        return frames_THWC[::-1]
-    if frame_order == "frozen":
-        return np.repeat(frames_THWC[len(frames_THWC) // 2][None], len(frames_THWC), axis=0)
-    return frames_THWC
-
-
 def figures(
     logits_NK: NDArray[np.float32],
     items: Sequence[Item],
@@ -79,7 +72,7 @@ def figures(
     temperature: float,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The figures of merit of ``metrics.json`` for scored videos."""
+    """The figures of merit of ``metrics.json`` for scored videos; see :func:`metrics.evaluate_scores`."""
     return metrics.evaluate_scores(
         metrics.softmax(logits_NK, temperature),
         np.array([item.label for item in items]),
@@ -89,24 +82,40 @@ def figures(
     )
 
 
-def baseline_figures(train: Sequence[Item], test: Sequence[Item], pixels: StripCache, seed: int = 0) -> dict[str, Any]:
-    """What needs no network: chance, the commonest class, and the nearest background without the people.
+def order_figures(
+    network: Any,
+    items: Sequence[Item],
+    cache: StripCache,
+    logits_NK: NDArray[np.float32],
+    labels: tuple[str, ...],
+    seed: int = 0,
+    *,
+    label: str | None = None,
+) -> dict[str, Any]:
+    """Whether a network uses time: the same test with frames shuffled, reversed and frozen.
 
     Args:
-        train: videos to learn from.
-        test: videos to measure on.
-        pixels: gives their frames.
-        seed: of the intervals.
+        network: as for :func:`score_items`.
+        items: the test videos; an encoder that sees time is asked about 100 of them at most.
+        cache: where their frames come from.
+        logits_NK: their logits as filmed.
+        labels: the K classes.
+        seed: of the shuffling and of the intervals.
+        label: what the progress bar says; None shows none.
+
+    Returns:
+        ``orders``: for ``shuffled``, ``reversed`` and ``frozen`` the ``top1``, its ``top1_interval`` and ``n``; and
+        ``motion_reliance``: for each class, recall as filmed minus recall when shuffled (None without a video).
     """
-
-    def background(item: Item) -> NDArray[np.float32]:
-        return metrics.background(pixels.records(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
-
-    return metrics.baselines(
-        np.array([item.label for item in train]),
-        np.array([item.label for item in test]),
-        np.stack([background(item) for item in train]),
-        np.stack([background(item) for item in test]),
-        groups_N=np.array([item.group for item in test]),
-        seed=seed,
-    )
+    chosen = list(range(len(items)))
+    if cache.encoder is not None and cache.encoder.sees_time:
+        chosen = sorted(set(np.linspace(0, len(items) - 1, min(len(items), _MOST_REORDERED)).astype(int).tolist()))
+    asked = [items[number] for number in chosen]
+    truth_N, groups_N = np.array([item.label for item in asked]), np.array([item.group for item in asked])
+    answers = {"ordered": logits_NK[chosen].argmax(axis=1)}
+    orders: dict[str, Any] = {}
+    for order in CHANGED_ORDERS:
+        said = f"{label} ({order})" if label else None
+        answers[order] = score_items(network, asked, cache, frame_order=order, seed=seed, label=said).argmax(axis=1)
+        orders[order] = {**metrics.share(answers[order] == truth_N, groups_N, seed=seed), "n": len(asked)}
+    return {"orders": orders, "motion_reliance": metrics.reliance(answers, truth_N, labels)}

@@ -23,6 +23,7 @@ from kineme.models.backend import keras
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.training.cache import Item, StripCache
+from kineme.training.discriminative import DiscriminativeAdam, learning_rate_factors
 from kineme.training.evaluate import score_items
 from kineme.training.feed import class_weights, training_batches
 from kineme.training.options import TrainOptions
@@ -54,6 +55,8 @@ def fit(
     settings: dict[str, Any],
     flip: bool = True,
     resume: bool = False,
+    backbone_weights: int = 0,
+    label: str | None = "training",
 ) -> list[dict[str, float]]:
     """Train ``network`` in place; at the end it holds the weights of the best validation loss.
 
@@ -67,6 +70,8 @@ def fit(
         settings: what must be equal for ``resume`` to make sense (approach, data, options).
         flip: mirror half of the clips where frames are augmented.
         resume: go on from ``checkpoint``.
+        backbone_weights: see :class:`kineme.training.learner.Learner`; they learn at smaller rates.
+        label: what the progress bar says; None shows none.
 
     Returns:
         History: one dict an epoch with epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
@@ -75,13 +80,7 @@ def fit(
         KinemeError: ``resume`` without a checkpoint, or one of other settings.
     """
     classes = network.output.shape[-1]
-    network.compile(
-        optimizer=keras.optimizers.Adam(options.learning_rate, clipnorm=1.0),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        weighted_metrics=["accuracy"],
-        jit_compile=keras.backend.backend() == "jax",  # XLA was slower on CPU with TensorFlow
-    )
-    network.optimizer.build(network.trainable_variables)
+    _prepare(network, options.learning_rate, backbone_weights)
     best = [np.array(weight) for weight in network.get_weights()]
     state = Progress()
     if resume:
@@ -91,7 +90,7 @@ def fit(
     views = options.views if options.augment and cache.encoder else 0
     weights_K = class_weights(train, classes)
 
-    with progress("training", options.epochs) as advance:
+    with progress(label, options.epochs) as advance:
         if state.epoch:
             advance(state.epoch, f"resumed after epoch {state.epoch}")
         while state.epoch < options.epochs and state.waited < options.patience:
@@ -100,7 +99,7 @@ def fit(
             batches = training_batches(
                 train,
                 cache,
-                batch_size=options.batch_size,
+                batch_size=options.clips_a_step,
                 seed=options.seed,
                 epoch=state.epoch,
                 augmentation=augmentation,
@@ -136,6 +135,22 @@ def fit(
             advance(0, f"stopped early; epoch {state.best_epoch} was best")
     network.set_weights(best)
     return state.history
+
+
+def _prepare(network: Any, learning_rate: float, backbone_weights: int) -> None:
+    """Compile the network, or give one that has been trained before the optimiser's first state again."""
+    if not network.compiled:
+        factors = learning_rate_factors(network.trainable_variables, backbone_weights)
+        network.compile(
+            optimizer=DiscriminativeAdam(factors, clipnorm=1.0) if factors else keras.optimizers.Adam(clipnorm=1.0),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            weighted_metrics=["accuracy"],
+            jit_compile=keras.backend.backend() == "jax",  # XLA was slower on CPU with TensorFlow
+        )
+        network.optimizer.build(network.trainable_variables)
+    for variable in network.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    network.optimizer.learning_rate = learning_rate
 
 
 def _note(row: dict[str, float], state: Progress, clips: int) -> str:

@@ -6,23 +6,22 @@ clips. No network is needed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, top_k_accuracy_score
-from sklearn.neighbors import KNeighborsClassifier
 
 from kineme.errors import KinemeError
 
 CALIBRATION_BINS = 15
 
 _RESAMPLES = 2000
+_MOST_ENUMERATED = 14  # groups: 16,384 combinations of signs
+_SIGN_FLIPS = 20_000
 _FEW_GROUPS = 10
-_BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
 
 
 def evaluate_scores(
@@ -156,6 +155,14 @@ def group_interval(correct_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) 
     )
 
 
+def share(correct_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) -> dict[str, Any]:
+    """The share of right answers and its interval, as ``top1`` and ``top1_interval``; see :func:`group_interval`."""
+    return {
+        "top1": float(np.mean(np.asarray(correct_N))),
+        "top1_interval": list(group_interval(correct_N, groups_N, seed=seed)),
+    }
+
+
 def _interval_method(correct_N: NDArray[np.bool_], groups_N: NDArray[Any]) -> str:
     sums_G2 = _share_sums(correct_N, groups_N)
     n = len(sums_G2)
@@ -229,65 +236,93 @@ def _bootstrap(
 
 
 def baselines(
-    train_labels_N: ArrayLike,
-    test_labels_N: ArrayLike,
-    background_train_ND: NDArray[np.float32] | None,
-    background_test_ND: NDArray[np.float32] | None,
-    *,
-    groups_N: ArrayLike | None = None,
-    seed: int = 0,
+    answers: Mapping[str, ArrayLike], truth_N: ArrayLike, groups_N: ArrayLike, classes: int, *, seed: int = 0
 ) -> dict[str, Any]:
-    """What can be reached without looking at any movement: the figures a result must be compared with.
+    """What can be reached by simple rules: the figures a result must be compared with.
 
     Args:
-        train_labels_N: labels (names or numbers) of the training clips.
-        test_labels_N: labels of the test clips.
-        background_train_ND: :func:`background` of each training clip; None to leave this baseline out.
-        background_test_ND: the same of each test clip.
-        groups_N: groups of the test clips, for the intervals; None takes each clip for itself.
+        answers: what each rule answers for the N test clips, by its name.
+        truth_N: the right class of each.
+        groups_N: the group of each.
+        classes: K.
         seed: of the resampling.
 
     Returns:
-        ``chance`` (one in as many classes as were trained: known exactly, its interval has no width), ``majority``
-        (always the commonest training label) and ``background_only`` (the label of the training clip with the most
-        similar background), each with ``top1`` and ``top1_interval`` [low, high].
+        ``chance`` (one in K: known exactly, its interval has no width) and each rule, with ``top1`` and
+        ``top1_interval`` [low, high].
     """
-    train_N, test_N = np.asarray(train_labels_N), np.asarray(test_labels_N)
-    names, counts = np.unique(train_N, return_counts=True)
-    answers = {"majority": np.full(len(test_N), names[counts.argmax()])}
-    if background_train_ND is not None and background_test_ND is not None:
-        nearest = KNeighborsClassifier(n_neighbors=1).fit(background_train_ND, train_N)
-        answers["background_only"] = nearest.predict(background_test_ND)
-
-    groups = np.arange(len(test_N)) if groups_N is None else np.asarray(groups_N)
-    chance = 1 / len(names)
-    result: dict[str, Any] = {"chance": {"top1": chance, "top1_interval": [chance, chance]}}
-    for name, answers_N in answers.items():
-        correct_N = answers_N == test_N
-        interval = group_interval(correct_N, groups, seed=seed)
-        result[name] = {"top1": float(correct_N.mean()), "top1_interval": list(interval)}
-    return result
+    truth = np.asarray(truth_N)
+    rules = {name: share(np.asarray(answers_N) == truth, groups_N, seed=seed) for name, answers_N in answers.items()}
+    return {"chance": {"top1": 1 / classes, "top1_interval": [1 / classes, 1 / classes]}, **rules}
 
 
-def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The scene without those who move in it: the median over time of each pixel, 12 rows of 16, RGB.
+# Comparisons
 
-    Brought to mean 0 and length 1, so that neither the light nor its contrast counts when two are compared.
+
+def reliance(answers: Mapping[str, NDArray[np.int64]], truth_N: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
+    """How much of each class' recall is lost when frames are shuffled.
 
     Args:
-        frames_THWC: a clip, uint8 RGB; about ten frames of it, evenly spread, are used.
+        answers: ``"ordered"`` and ``"shuffled"``: what was answered for the N clips.
+        truth_N: the right class of each, 0 to K - 1.
+        labels: the K names.
 
     Returns:
-        576 values; all 0 for a scene of one colour.
+        Label to recall as filmed minus recall when shuffled, -1 to 1; None for a class without clips.
     """
-    count = len(frames_THWC)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _BACKGROUND_FRAMES)).round().astype(int))
-    size = (_BACKGROUND_WIDTH, _BACKGROUND_HEIGHT)
-    small = [cv2.resize(np.ascontiguousarray(frames_THWC[i]), size, interpolation=cv2.INTER_AREA) for i in chosen]
-    picture = np.median(small, axis=0).ravel()
-    picture -= picture.mean()
-    length = float(np.linalg.norm(picture))
-    return np.asarray(picture / length if length > 0 else picture, np.float32)
+    truth = np.asarray(truth_N)
+    found: dict[str, float | None] = {}
+    for k, label in enumerate(labels):
+        here = truth == k
+        recalls = [
+            float((answers[order][here] == k).mean()) if here.any() else 0.0 for order in ("ordered", "shuffled")
+        ]
+        found[label] = recalls[0] - recalls[1] if here.any() else None
+    return found
+
+
+def paired_test(better_N: ArrayLike, other_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) -> float:
+    """Whether one classifier is better than another on the same clips: a sign-flip test over groups, two-sided.
+
+    If both were equally good, each group's difference could as well have had the other sign. All combinations of
+    signs are tried, or 20,000 at random where there are more (Good, "Permutation, Parametric and Bootstrap Tests of
+    Hypotheses", 2005, chapter 3).
+
+    Args:
+        better_N: right or not, or the share of several seeds that were right, for each clip.
+        other_N: the same of the other.
+        groups_N: the group of each clip.
+        seed: of the random signs.
+
+    Returns:
+        The probability, 0 to 1, of a difference at least as large by luck alone.
+    """
+    _, group_N = np.unique(np.asarray(groups_N), return_inverse=True)
+    differences_N = np.asarray(better_N, np.float64) - np.asarray(other_N, np.float64)
+    differences_G = np.bincount(group_N, weights=differences_N)
+    differences_G = differences_G[np.abs(differences_G) > 1e-12]  # a group without a difference has no sign
+    count = len(differences_G)
+    if not count:
+        return 1.0
+    observed = abs(differences_G.sum()) - 1e-9
+    if count <= _MOST_ENUMERATED:
+        signs_RG = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
+        return float((np.abs(signs_RG @ differences_G) >= observed).mean())
+    signs_RG = np.random.default_rng(seed).choice([-1, 1], (_SIGN_FLIPS, count))
+    return float((1 + (np.abs(signs_RG @ differences_G) >= observed).sum()) / (1 + _SIGN_FLIPS))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests, raised so that all hold together (Holm 1979).
+
+    "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6.
+    """
+    raised = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, number in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[number]))
+        raised[number] = highest
+    return raised
 
 
 # Probabilities

@@ -14,30 +14,32 @@ class TrainOptions:
 
     Args:
         epochs: at most so many passes over the training videos.
-        batch_size: clips a step.
+        batch_size: clips a step; None is 16, or 4 when fine-tuning, which takes far more memory a clip.
         learning_rate: of Adam; halved when validation has not improved for a third of the patience.
         patience: epochs without a better validation loss before training stops.
         seed: of weights, order, windows and augmentation.
         augment: change training clips (see :class:`kineme.training.augment.Augmentation`).
         flip: mirror half of them; None does so unless a label says left or right.
         views: with a frozen backbone, augmented views of each training video whose features are computed.
+        finetune: train a backbone that comes trained too, at smaller learning rates than the rest.
 
     Raises:
         UsageError: a value is out of its range.
     """
 
     epochs: int = 100
-    batch_size: int = 16
+    batch_size: int | None = None
     learning_rate: float = 1e-3
     patience: int = 20
     seed: int = 0
     augment: bool = True
     flip: bool | None = None
     views: int = 1
+    finetune: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
         if not 0 < self.learning_rate < 10:
             raise UsageError(f"learning rate must be between 0 and 10, not {self.learning_rate}")
@@ -45,6 +47,11 @@ class TrainOptions:
             raise UsageError(f"views must be from 0 to 100, not {self.views}")
         if self.seed < 0:
             raise UsageError(f"seed must not be negative, not {self.seed}")
+
+    @property
+    def clips_a_step(self) -> int:
+        """The batch size that holds."""
+        return self.batch_size or (4 if self.finetune else 16)
 
     def flips(self, labels: tuple[str, ...]) -> bool:
         """Whether clips of these classes are mirrored."""

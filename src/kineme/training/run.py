@@ -7,27 +7,31 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.dataset.groups import group_noun
 from kineme.dataset.split import split
-from kineme.dataset.table import SPLITS, ClipTable, Skipped, write_split_csv
+from kineme.dataset.table import ClipTable, Skipped, write_split_csv
 from kineme.errors import KinemeError, UsageError
 from kineme.files import remove_abandoned, replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.training.cache import Item, StripCache
+from kineme.training.cache import Item, StripCache, parts_of
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
-MODEL, CHECKPOINT, METRICS, HISTORY, SPLIT = (
+if TYPE_CHECKING:
+    from kineme.training.learner import Learner
+
+MODEL, CHECKPOINT, METRICS, HISTORY, PREDICTIONS, SPLIT = (
     "model.safetensors",
     "checkpoint.safetensors",
     "metrics.json",
     "history.csv",
+    "predictions.csv",
     "split.csv",
 )
 
@@ -92,7 +96,8 @@ def train(
         overwrite: replace a finished run.
 
     Returns:
-        The run; its folder holds the model, ``metrics.json``, ``history.csv`` and ``split.csv``.
+        The run; its folder holds the model, ``metrics.json``, ``history.csv``, ``predictions.csv`` (what was answered
+        for each test video) and ``split.csv``.
 
     Raises:
         KinemeError: the data cannot be split or read, or the folder holds a run already.
@@ -104,68 +109,56 @@ def train(
     _check_folder(out, resume, overwrite)
     table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
     labels = table.labels
-    flip = options.flips(labels)
-    if options.augment and not flip and options.flip is None:
+    if options.augment and not options.flips(labels) and options.flip is None:
         table = replace(table, warnings=(*table.warnings, "a label says left or right, so clips are not mirrored"))
     settings: dict[str, Any] = {
         "approach": approach,
         "config": config_of(approach_object),
         "spec": spec.to_json(),
         "data": table.fingerprint(),
+        "labels": list(labels),
         "split": {"test": test, "validation": validation, "leaky": leaky},
         "options": dataclasses.asdict(options),
     }
 
     from kineme.models.backend import seed_everything, versions
-    from kineme.models.encoder import encoder_of
-    from kineme.models.network import build_network
-    from kineme.training.augment import Augmentation
-    from kineme.training.evaluate import baseline_figures, figures, score_items
-    from kineme.training.fit import fit
-    from kineme.training.metrics import fit_temperature, softmax
+    from kineme.training.baselines import baseline_answers
+    from kineme.training.evaluate import figures, order_figures, score_items
+    from kineme.training.learner import make_learner
+    from kineme.training.metrics import baselines, softmax
 
     seed_everything(options.seed)
-    network = build_network(approach_object, spec, len(labels), pretrained=True)  # first: a bad option fails at once
-    encoder = encoder_of(network, approach_object.backbone)
-    trained = network.get_layer("head") if encoder else network
-    cache = StripCache(spec, encoder, per_frame=1 if encoder else 2)
+    learner = make_learner(  # before the videos: a bad option fails at once
+        approach_object, spec, len(labels), seed=options.seed, finetune=options.finetune
+    )
+    cache = learner.cache()
     table, items = cache.prepare(table, labels)
-    parts = {name: _items_in(table, items, name) for name in SPLITS}
+    parts = parts_of(table, items)
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
-    if encoder and options.augment and options.views:
-        cache.add_views(parts["train"], Augmentation(flip=flip), options.views)
-
-    history = fit(
-        trained,
-        parts["train"],
-        parts["validation"],
-        cache,
-        options,
-        checkpoint=out / CHECKPOINT,
-        settings=settings,
-        flip=flip,
-        resume=resume,
-    )
-    temperature = 1.0
+    learned = learn(learner, parts, cache, options, checkpoint=out / CHECKPOINT, settings=settings, resume=resume)
+    temperature, history = learned.temperature, learned.history
     document: dict[str, Any] = {}
-    if parts["validation"]:
-        logits_NK = score_items(trained, parts["validation"], cache)
-        temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
-        document["validation"] = figures(logits_NK, parts["validation"], labels, temperature, options.seed)
-    logits_NK = score_items(trained, parts["test"], cache, label="testing")
-    test_figures = figures(logits_NK, parts["test"], labels, temperature, options.seed)
-    seen, pixels, pixels_shown = parts, cache, cache
-    if encoder:  # features show no background: look at the videos once more, small
-        pixels, pixels_shown = StripCache(replace(spec, height=64, width=64), per_frame=1), _uncached(spec)
-        _, small_items = pixels.prepare(table, labels)
-        seen = {name: _items_in(table, small_items, name) for name in SPLITS}
-    test_figures["baselines"] = baseline_figures(seen["train"], seen["test"], pixels, options.seed)
+    if learned.validation_logits_NK is not None:
+        document["validation"] = figures(
+            learned.validation_logits_NK, parts["validation"], labels, temperature, options.seed
+        )
+    tested = parts["test"]
+    logits_NK = score_items(learner.trained, tested, cache, label="testing")
+    test_figures = figures(logits_NK, tested, labels, temperature, options.seed)
+    test_figures |= order_figures(learner.trained, tested, cache, logits_NK, labels, options.seed, label="testing")
+    test_figures["baselines"] = baselines(
+        baseline_answers(table, pixels=None if learner.encoder else cache, seed=options.seed),
+        [item.label for item in tested],
+        [item.group for item in tested],
+        len(labels),
+        seed=options.seed,
+    )
     document = {
         "test": test_figures,
         **document,
         "train": _training_facts(history, len(parts["train"]), time.perf_counter() - started),
-        "model": {"parameters": network.count_params(), **settings},
+        "model": {"parameters": learner.network.count_params(), **settings},
         "data": _data_facts(table, parts),
         "versions": versions(),
     }
@@ -183,17 +176,85 @@ def train(
             "versions": document["versions"],
             "test": {name: test_figures[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
         },
+        finetuned=options.finetune,
     )
+    probabilities_NK = softmax(logits_NK, temperature)
     _write_history(out / HISTORY, history)
+    _write_predictions(out / PREDICTIONS, tested, labels, probabilities_NK)
     write_json(out / METRICS, document)
-    save_model(out / MODEL, network, card)
+    save_model(out / MODEL, learner.network, card)
     (out / CHECKPOINT).unlink(missing_ok=True)
-    return Run(out, card, table, history, document, parts["test"], softmax(logits_NK, temperature), pixels_shown)
+    pixels = cache if not learner.encoder else StripCache(spec, per_frame=1, limit_bytes=0)  # few are shown: not kept
+    return Run(out, card, table, history, document, tested, probabilities_NK, pixels)
 
 
-def _uncached(spec: ClipSpec) -> StripCache:
-    """Frames decoded when asked for, since too many of this size would have to be kept for the few that are shown."""
-    return StripCache(spec, per_frame=1, limit_bytes=0)
+@dataclass(frozen=True)
+class Learned:
+    """What one training gives beside the weights.
+
+    Args:
+        history: one dict an epoch.
+        temperature: that makes the probabilities of the validation videos likeliest; 1 without them.
+        validation_logits_NK: of the validation videos, or None where there are none.
+    """
+
+    history: list[dict[str, float]]
+    temperature: float
+    validation_logits_NK: NDArray[np.float32] | None
+
+
+def learn(
+    learner: Learner,
+    parts: dict[str, list[Item]],
+    cache: StripCache,
+    options: TrainOptions,
+    *,
+    checkpoint: Path,
+    settings: dict[str, Any],
+    resume: bool = False,
+    label: str | None = "training",
+) -> Learned:
+    """Train what the learner has to train, and calibrate it.
+
+    Args:
+        learner: as :meth:`kineme.training.learner.Learner.renew` leaves it.
+        parts: the videos of each split.
+        cache: from :meth:`kineme.training.learner.Learner.cache`, with all of them prepared.
+        options: how to train.
+        checkpoint: file written after every epoch.
+        settings: what must be equal for ``resume`` to make sense.
+        resume: go on from ``checkpoint``.
+        label: what the progress bar says; None shows none.
+
+    Raises:
+        KinemeError: training diverged, or cannot be resumed.
+    """
+    from kineme.training.augment import Augmentation
+    from kineme.training.evaluate import score_items
+    from kineme.training.fit import fit
+    from kineme.training.metrics import fit_temperature
+
+    flip = options.flips(tuple(settings["labels"]))
+    if learner.encoder and options.augment and options.views:
+        cache.add_views(parts["train"], Augmentation(flip=flip), options.views)
+    history = fit(
+        learner.trained,
+        parts["train"],
+        parts["validation"],
+        cache,
+        options,
+        checkpoint=checkpoint,
+        settings=settings,
+        flip=flip,
+        resume=resume,
+        backbone_weights=learner.backbone_weights,
+        label=label,
+    )
+    if not parts["validation"]:
+        return Learned(history, 1.0, None)
+    logits_NK = score_items(learner.trained, parts["validation"], cache)
+    temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
+    return Learned(history, temperature, logits_NK)
 
 
 def _training_facts(history: list[dict[str, float]], videos: int, total_s: float) -> dict[str, float]:
@@ -230,12 +291,8 @@ def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:
     if overwrite and not resume:
         for name in (MODEL, CHECKPOINT, METRICS, HISTORY):
             (out / name).unlink(missing_ok=True)
-    for name in (MODEL, CHECKPOINT, METRICS, HISTORY, SPLIT):
+    for name in (MODEL, CHECKPOINT, METRICS, HISTORY, PREDICTIONS, SPLIT):
         remove_abandoned(out / name)
-
-
-def _items_in(table: ClipTable, items: Sequence[Item], name: str) -> list[Item]:
-    return [item for item, part in zip(items, table.rows["split"], strict=True) if part == name]
 
 
 def _check_parts(parts: dict[str, list[Item]], labels: tuple[str, ...], skipped: Sequence[Skipped]) -> None:
@@ -253,3 +310,24 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
 
     with replacing(path) as temporary:
         pl.DataFrame(history).write_csv(temporary)
+
+
+def _write_predictions(
+    path: Path, items: Sequence[Item], labels: tuple[str, ...], probabilities_NK: NDArray[np.float64]
+) -> None:
+    import polars as pl
+
+    rows = [
+        {
+            "name": item.name,
+            "start_s": item.start_s,
+            "end_s": item.end_s,
+            "group": item.group,
+            "label": labels[item.label],
+            "predicted": labels[int(row_K.argmax())],
+            **{f"p({label})": round(float(value), 6) for label, value in zip(labels, row_K, strict=True)},
+        }
+        for item, row_K in zip(items, probabilities_NK, strict=True)
+    ]
+    with replacing(path) as temporary:
+        pl.DataFrame(rows, infer_schema_length=None).write_csv(temporary)

@@ -20,10 +20,10 @@ from kineme.errors import UsageError
 from kineme.models import weights
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_numpy
+from kineme.video.spec import ClipSpec
 
 FEATURES = 1024
 SIZE = 224  # pixels, as trained
-FPS = 25.0  # frames per second, as trained
 FEWEST_FRAMES = 9  # time is divided by eight, and the last pooling needs two steps
 
 # Channels: branch 0; branch 1 before and after its 3x3x3; branch 2 the same; branch 3.
@@ -77,6 +77,18 @@ def build(frames: int | None = 64, height: int = SIZE, width: int = SIZE, *, inc
         x = layers.Dense(400, dtype="float32", name="Logits.Conv3d_0c_1x1")(x)
         x = layers.GlobalAveragePooling1D(dtype="float32", name="mean_over_time")(x)
     return keras.Model(clips, x, name="i3d")
+
+
+def build_backbone(spec: ClipSpec) -> Any:
+    """I3D with Kinetics-400 weights on whole clips: uint8 clips_BTHWC to features_BTD, D 1,024, T an eighth.
+
+    Raises:
+        UsageError: as :func:`build`.
+    """
+    backbone = build(spec.frames, spec.height, spec.width)
+    backbone.name = "backbone"
+    backbone.trainable = False
+    return backbone
 
 
 def load_weights(network: Any, files: Mapping[str, Path]) -> None:

@@ -1,0 +1,135 @@
+"""What can be answered without a video network: the rules that every result is printed beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kineme.dataset.table import ClipTable
+from kineme.training.cache import Item, StripCache, parts_of
+from kineme.video.spec import ClipSpec
+
+_IMAGE_NETWORK = "efficientnet-lite0"
+_FRAMES = 4  # of each video, for the single-frame rule
+_BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
+
+
+def baseline_answers(
+    table: ClipTable, *, pixels: StripCache | None = None, seed: int = 0
+) -> dict[str, NDArray[np.int64]]:
+    """What simple rules answer for the test videos.
+
+    Args:
+        table: the readable videos with their split.
+        pixels: a cache that holds their frames already; else they are decoded once more, small.
+        seed: of the regression.
+
+    Returns:
+        Answers_N, in the order of the rows of the test split: ``majority`` and ``background_only`` (see
+        :func:`simple_answers`); and ``single_frame`` (see :func:`single_frame_answers`), on ImageNet features,
+        where those weights are on this machine.
+    """
+    pixels = pixels or StripCache(ClipSpec(), per_frame=1)
+    parts = parts_of(*pixels.prepare(table, table.labels))
+
+    def background_of(item: Item) -> NDArray[np.float32]:
+        return background(pixels.records(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
+
+    train_N = np.array([item.label for item in parts["train"]])
+    backgrounds = [np.stack([background_of(item) for item in parts[name]]) for name in ("train", "test")]
+    answers = simple_answers(train_N, len(parts["test"]), *backgrounds)
+    images = _image_features()
+    if images:
+        parts = parts_of(*images.prepare(table, table.labels))
+        train_NFD, test_NFD = (np.stack([images.window(item, 0) for item in parts[name]]) for name in ("train", "test"))
+        answers["single_frame"] = single_frame_answers(train_NFD, train_N, test_NFD, seed)
+    return answers
+
+
+def simple_answers(
+    train_labels_N: ArrayLike,
+    test_count: int,
+    background_train_ND: NDArray[np.float32],
+    background_test_ND: NDArray[np.float32],
+) -> dict[str, NDArray[Any]]:
+    """What two rules answer without looking at any movement.
+
+    Args:
+        train_labels_N: labels (names or numbers) of the training clips.
+        test_count: number of test clips.
+        background_train_ND: :func:`background` of each training clip.
+        background_test_ND: the same of each test clip.
+
+    Returns:
+        ``majority`` (always the commonest training label) and ``background_only`` (the label of the training clip
+        with the most similar background).
+    """
+    train_N = np.asarray(train_labels_N)
+    names, counts = np.unique(train_N, return_counts=True)
+    nearest = KNeighborsClassifier(n_neighbors=1).fit(background_train_ND, train_N)
+    return {
+        "majority": np.full(test_count, names[counts.argmax()]),
+        "background_only": nearest.predict(background_test_ND),
+    }
+
+
+def single_frame_answers(
+    train_NFD: NDArray[np.float32], train_labels_N: ArrayLike, test_NFD: NDArray[np.float32], seed: int = 0
+) -> NDArray[Any]:
+    """What a logistic regression answers that sees frames one by one, from the mean of its log-probabilities.
+
+    Args:
+        train_NFD: features of F frames of each training clip.
+        train_labels_N: labels of the training clips.
+        test_NFD: features of F frames of each test clip.
+        seed: of the solver.
+    """
+    count, frames = test_NFD.shape[:2]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, random_state=seed))
+    model.fit(train_NFD.reshape(-1, train_NFD.shape[-1]), np.repeat(np.asarray(train_labels_N), train_NFD.shape[1]))
+    scores_NK = model.predict_log_proba(test_NFD.reshape(count * frames, -1)).reshape(count, frames, -1).mean(axis=1)
+    return np.asarray(model.classes_[scores_NK.argmax(axis=1)])
+
+
+def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The scene without those who move in it: the median over time of each pixel, 12 rows of 16, RGB.
+
+    Brought to mean 0 and length 1, so that neither the light nor its contrast counts when two are compared.
+
+    Args:
+        frames_THWC: a clip, uint8 RGB; about ten frames of it, evenly spread, are used.
+
+    Returns:
+        576 values; all 0 for a scene of one colour.
+    """
+    count = len(frames_THWC)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _BACKGROUND_FRAMES)).round().astype(int))
+    size = (_BACKGROUND_WIDTH, _BACKGROUND_HEIGHT)
+    small = [cv2.resize(np.ascontiguousarray(frames_THWC[i]), size, interpolation=cv2.INTER_AREA) for i in chosen]
+    picture = np.median(small, axis=0).ravel()
+    picture -= picture.mean()
+    length = float(np.linalg.norm(picture))
+    return np.asarray(picture / length if length > 0 else picture, np.float32)
+
+
+def _image_features() -> StripCache | None:
+    """Gives ImageNet features of frames spread over a video; None without the weights."""
+    from kineme.models import weights
+    from kineme.models.encoder import encoder_of
+    from kineme.models.network import build_network
+    from kineme.models.registry import make_approach
+
+    if not weights.find(_IMAGE_NETWORK):
+        return None
+    spec = ClipSpec(frames=_FRAMES, fps=None, height=224, width=224)
+    network = build_network(
+        make_approach("single-frame", {"backbone": _IMAGE_NETWORK}), spec, classes=2, pretrained=True
+    )
+    return StripCache(spec, encoder_of(network, _IMAGE_NETWORK), per_frame=1)

@@ -1,0 +1,238 @@
+"""Several approaches on the same honest test: trained, measured, put beside each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineme.dataset.folds import Protocol, make_folds
+from kineme.dataset.groups import ONE_PER_VIDEO, group_noun
+from kineme.dataset.split import split
+from kineme.dataset.table import ClipTable
+from kineme.errors import KinemeError, UsageError
+from kineme.files import write_json
+from kineme.models.registry import APPROACHES, FROZEN
+from kineme.training.cache import StripCache
+from kineme.training.cells import Bench, Candidate, Result
+from kineme.training.options import TrainOptions
+from kineme.video.spec import ClipSpec
+
+COMPARISON, CELLS, WINNER = "comparison.json", "cells", "winner"
+# Each approach with the network it is known with, and the two ends of what features that come trained can do.
+CANDIDATES = (*APPROACHES, "single-frame:efficientnet-lite0", "lrcn:efficientnet-lite0")
+
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What :func:`compare` found.
+
+    Args:
+        folder: where everything lies.
+        document: the document of ``comparison.json``.
+        winner: the run that trained the best candidate once more, ready to use; None if all failed.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    winner: Any
+
+
+def compare(
+    table: ClipTable,
+    out: str | os.PathLike[str],
+    candidates: Sequence[Candidate],
+    *,
+    protocol: Protocol | None = None,
+    seeds: int = 1,
+    options: TrainOptions | None = None,
+    name: str = "",
+) -> Comparison:
+    """Train and test every candidate on the same folds, and say which is best and whether that is more than luck.
+
+    Args:
+        table: labelled videos.
+        out: the folder to make or to go on in.
+        candidates: from :func:`kineme.training.cells.parse_candidate`.
+        protocol: how the data is divided.
+        seeds: trainings of each candidate and fold, with seeds that follow that of the options.
+        options: how to train.
+        name: of the data, for people.
+
+    Returns:
+        The comparison; its folder holds ``comparison.json`` and ``winner``, a run folder.
+
+    Raises:
+        KinemeError: the data cannot be divided; or every candidate failed (the line gives the first reason).
+        UsageError: nothing to compare, or a candidate twice.
+    """
+    started = time.perf_counter()
+    out, protocol, options = Path(out), protocol or Protocol(), options or TrainOptions()
+    if not candidates:
+        raise UsageError("there is no candidate to compare")
+    for number, one in enumerate(candidates):
+        if one.name in [other.name for other in candidates[:number]]:
+            raise UsageError(f"the candidate {one.name!r} is given twice")
+    if seeds < 1:
+        raise UsageError(f"seeds must be at least 1, not {seeds}")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; --out names the folder to make")
+
+    from kineme.models.backend import versions
+    from kineme.training import metrics
+
+    labels = table.labels
+    readable, _ = StripCache(ClipSpec(), per_frame=1).prepare(table, labels)
+    folds = make_folds(readable, protocol)
+    bench = Bench(out / CELLS, folds, options, seeds, labels, readable.fingerprint())
+    results = {one.name: _attempt(bench, one) for one in candidates}
+    done = {one: result for one, result in results.items() if isinstance(result, Result)}
+    if not done:
+        raise KinemeError(f"every candidate failed; the first: {next(iter(results.values()))}")
+    best = max(done, key=lambda one: (done[one].right.mean(), -done[one].cost["ms_per_frame"]))
+    against = _against_best(done, best, options.seed)
+
+    rules = bench.baselines()
+    document: dict[str, Any] = {
+        "kineme": versions()["kineme"],
+        "data": {
+            "name": name,
+            "fingerprint": bench.fingerprint,
+            "videos": len(readable),
+            "groups": readable.rows["group"].n_unique(),
+            "group_source": readable.group_source,
+            "group_noun": group_noun(readable.group_source, readable.rows["group"]),
+            "labels": list(labels),
+            "skipped": [dataclasses.asdict(one) for one in readable.skipped],
+            "warnings": list(folds[0].warnings),
+        },
+        "protocol": {
+            "kind": protocol.kind,
+            "folds": len(folds),
+            "seeds": [options.seed + number for number in range(seeds)],
+            "validation": protocol.validation,
+            "column": protocol.column,
+        },
+        "candidates": [_candidate_facts(one, results[one.name], labels, against, options.seed) for one in candidates],
+        "baselines": metrics.baselines(rules, done[best].truth_N, done[best].groups_N, len(labels), seed=options.seed),
+        "best": best,
+        "leaky": _leaky(bench, next(one for one in candidates if one.name == best), readable, protocol),
+        "winner": f"{WINNER}/model.safetensors",
+        "options": dataclasses.asdict(options),
+        "versions": versions(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+    }
+    winner = _train_winner(out / WINNER, next(one for one in candidates if one.name == best), bench)
+    document["seconds"] = round(time.perf_counter() - started, 1)
+    write_json(out / COMPARISON, document)
+    return Comparison(out, document, winner)
+
+
+def _attempt(bench: Bench, candidate: Candidate) -> Result | str:
+    """The candidate's result, or in one line why there is none: the others go on."""
+    try:
+        return bench.run(candidate)
+    except KinemeError as error:
+        return str(error)
+
+
+def _candidate_facts(
+    candidate: Candidate,
+    result: Result | str,
+    labels: tuple[str, ...],
+    against: dict[str, dict[str, Any]],
+    seed: int,
+) -> dict[str, Any]:
+    """One of the ``candidates`` of ``comparison.json``."""
+    from kineme.training import metrics
+
+    facts: dict[str, Any] = {
+        "name": candidate.name,
+        "approach": candidate.approach,
+        "backbone": candidate.made.backbone,
+        "config": candidate.config,
+        "spec": candidate.spec.to_json(),
+        "pretrained": candidate.made.backbone in FROZEN,
+        "error": result if isinstance(result, str) else None,
+    }
+    if isinstance(result, str):
+        return facts
+    seeds, count = result.probabilities_SNK.shape[:2]
+    truth_SN, groups_SN = np.tile(result.truth_N, seeds), np.tile(result.groups_N, seeds)
+    test = metrics.evaluate_scores(
+        result.probabilities_SNK.reshape(seeds * count, -1), truth_SN, groups_SN, labels, seed=seed
+    )
+    test["n"] = count
+    for row in test["per_class"].values():
+        row["n"] //= seeds
+    ordered_SN = result.probabilities_SNK.argmax(axis=2).ravel()
+    orders = {
+        order: metrics.share(answers_SN.ravel() == truth_SN, groups_SN, seed=seed)
+        for order, answers_SN in result.answers.items()
+    }
+    shuffled_SN = result.answers["shuffled"].ravel()
+    return {
+        **facts,
+        "test": test,
+        "seed_top1": [float((row == result.truth_N).mean()) for row in result.probabilities_SNK.argmax(axis=2)],
+        "orders": orders,
+        "motion_reliance": metrics.reliance({"ordered": ordered_SN, "shuffled": shuffled_SN}, truth_SN, labels),
+        "cost": {"training_seconds": round(result.training_seconds, 1), **result.cost},
+        **({"against_best": against[candidate.name]} if candidate.name in against else {}),
+    }
+
+
+def _against_best(done: Mapping[str, Result], best: str, seed: int) -> dict[str, dict[str, Any]]:
+    """Whether the best is better than each other by more than luck."""
+    from kineme.training import metrics
+
+    others = [name for name in done if name != best]
+    raw = [metrics.paired_test(done[best].right, done[one].right, done[best].groups_N, seed=seed) for one in others]
+    return {
+        one: {
+            "difference": float(done[best].right.mean() - done[one].right.mean()),
+            "p": p,
+            "distinguishable": p < _SIGNIFICANT,
+        }
+        for one, p in zip(others, metrics.holm(raw), strict=True)
+    }
+
+
+def _leaky(bench: Bench, candidate: Candidate, table: ClipTable, protocol: Protocol) -> dict[str, Any]:
+    """What a random split that ignores groups would have claimed for the best candidate."""
+    from kineme.training import metrics
+
+    if table.group_source == ONE_PER_VIDEO:
+        return {"reason": "each video counts as a group of its own, so a random split is the same as an honest one"}
+    try:
+        unsplit = replace(table, rows=table.rows.with_columns(split=None).cast({"split": table.rows.schema["split"]}))
+        random = split(unsplit, seed=protocol.seed, test=protocol.test, validation=protocol.validation, leaky=True)
+        result = replace(bench, folder=bench.folder / "leaky", folds=[random], seeds=1).run(candidate)
+    except KinemeError as error:
+        return {"reason": str(error)}
+    # Its videos are not independent of the training set, so that groups are no help: each counts for itself.
+    figures = metrics.share(result.right > 0, np.arange(len(result.truth_N)), seed=protocol.seed)
+    return {"candidate": candidate.name, **figures, "n": len(result.truth_N), "reason": None}
+
+
+def _train_winner(folder: Path, candidate: Candidate, bench: Bench) -> Any:
+    """The best candidate once more, on the first fold with the first seed, as a run folder."""
+    from kineme.training.run import train
+
+    if folder.exists():
+        shutil.rmtree(folder)
+    options = replace(bench.options, finetune=bench.options.finetune and candidate.finetunes)
+    config = candidate.config
+    return train(
+        bench.folds[0], folder, approach=candidate.approach, config=config, spec=candidate.spec, options=options
+    )

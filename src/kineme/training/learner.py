@@ -1,0 +1,89 @@
+"""An approach made ready to learn: its network, what of it is trained, and the frozen backbone in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kineme.errors import UsageError
+from kineme.models.backend import keras
+from kineme.models.encoder import Encoder, encoder_of
+from kineme.models.network import build_network
+from kineme.models.registry import FROZEN, Approach
+from kineme.training.cache import StripCache
+from kineme.video.spec import ClipSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What :func:`make_learner` makes.
+
+    Args:
+        approach: with its options.
+        spec: what a clip is.
+        classes: K.
+        network: uint8 clips_BTHWC (with landmarks: features_BTD) to logits_BK.
+        trained: what training changes: the network, or its head alone behind a frozen backbone.
+        encoder: the frozen backbone, or None.
+        backbone_weights: of a fine-tuned network: how many of its trainable variables, the first ones, came trained.
+    """
+
+    approach: Approach
+    spec: ClipSpec
+    classes: int
+    network: Any
+    trained: Any
+    encoder: Encoder | None
+    backbone_weights: int = 0
+
+    def cache(self) -> StripCache:
+        """Where its clips come from; frames are kept at twice the rate so that windows can start in between."""
+        return StripCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)
+
+    def renew(self, seed: int) -> None:
+        """Give what is trained the weights and random state that ``seed`` stands for, whatever was learned before.
+
+        A network once compiled serves many trainings this way; compiling takes longer than a small training.
+        """
+        keras.utils.set_random_seed(seed)
+        if self.encoder:
+            fresh = self.approach.head(tuple(self.trained.input.shape[1:]), self.classes)
+        else:
+            fresh = build_network(self.approach, self.spec, self.classes, pretrained=True)
+        for variable, value in zip(self.trained.variables, fresh.variables, strict=True):
+            variable.assign(value)
+
+
+def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int = 0, finetune: bool = False) -> Learner:
+    """Build the network, with published weights where its backbone has some.
+
+    Args:
+        approach: from :func:`kineme.models.registry.make_approach`.
+        spec: what a clip is.
+        classes: K.
+        seed: of the weights.
+        finetune: train a backbone that comes trained too, instead of keeping it frozen. Its batch statistics stay
+            as they came: those of a few clips are worse.
+
+    Raises:
+        UsageError: the parts do not fit together, or nothing can be fine-tuned.
+        KinemeError: the published weights are not on this machine.
+    """
+    name = approach.backbone
+    if finetune and (name not in FROZEN or name == "blazepose"):
+        able = ", ".join(one for one in FROZEN if one != "blazepose")
+        raise UsageError(f"--finetune trains a backbone that comes trained ({able}), and {name} is none of them")
+    network = build_network(approach, spec, classes, pretrained=True)
+    if finetune:
+        backbone = network.get_layer("backbone")
+        backbone.trainable = True
+        for layer in backbone._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))
+    else:
+        encoder = encoder_of(network, name)
+        trained = network.get_layer("head") if encoder else network
+        learner = Learner(approach, spec, classes, network, trained, encoder)
+    learner.renew(seed)
+    return learner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,7 +194,8 @@ def evaluate(
 
     Returns:
         The figures of merit, as ``test`` in ``metrics.json``, with ``split``, ``frame_order``, ``skipped`` and
-        ``warnings`` beside.
+        ``warnings`` beside. As filmed, they tell too what is left when frames are shuffled, reversed or frozen; and
+        on the test split of its own training, the baselines of that.
 
     Raises:
         KinemeError: nothing to evaluate, or a label that the model does not know.
@@ -203,8 +205,8 @@ def evaluate(
     from kineme.dataset.table import SPLITS, read_split_csv
     from kineme.errors import UsageError
     from kineme.training.cache import StripCache
-    from kineme.training.evaluate import figures, score_items
-    from kineme.training.run import SPLIT
+    from kineme.training.evaluate import figures, order_figures, score_items
+    from kineme.training.run import METRICS, SPLIT
 
     model = load(model) if isinstance(model, str | os.PathLike) else model
     table = scan(data, group_column=group_column) if isinstance(data, str | os.PathLike) else data
@@ -233,8 +235,13 @@ def evaluate(
     logits_NK = score_items(
         model.classifier, items, cache, frame_order=frame_order, seed=seed, label=f"testing ({frame_order})"
     )
+    found = figures(logits_NK, items, model.labels, model.card.temperature, seed)
+    if frame_order == "ordered":
+        found |= order_figures(model.classifier, items, cache, logits_NK, model.labels, seed, label="testing")
+    if own_data and split == "test" and model.path and (model.path.parent / METRICS).exists():
+        found["baselines"] = json.loads((model.path.parent / METRICS).read_text(encoding="utf-8"))["test"]["baselines"]
     return {
-        **figures(logits_NK, items, model.labels, model.card.temperature, seed),
+        **found,
         "split": split,
         "frame_order": frame_order,
         "skipped": [asdict(one) for one in table.skipped],

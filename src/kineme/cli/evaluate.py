@@ -39,13 +39,22 @@ def evaluate(
     if json:
         print_json(figures)
         return
+    relies = figures.get("motion_reliance")
     print_table(
-        ["action", "videos", "recall", "precision", "F1"],
+        ["action", "videos", "recall", "precision", "F1", *(["lost when shuffled"] if relies else [])],
         [
-            [label, one["n"], percent(one["recall"]), percent(one["precision"]), percent(one["f1"])]
+            [
+                label,
+                one["n"],
+                *map(percent, [one["recall"], one["precision"], one["f1"], *([relies[label]] if relies else [])]),
+            ]
             for label, one in figures["per_class"].items()
         ],
     )
     order = "" if frames == "ordered" else f", frames {frames}"
     print(f"Top-1 ({figures['split']}{order}): {interval(figures)}")
+    for name, one in figures.get("orders", {}).items():
+        print(f"  with its frames {name}: {interval({**figures, **one})}")
+    for name, one in figures.get("baselines", {}).items():
+        print(f"  {name.replace('_', ' ')}: {percent(one['top1'])}")
     print(f"Macro-F1: {percent(figures['macro_f1'])}   calibration error: {percent(figures['calibration_error'])}")

@@ -35,9 +35,9 @@ def warn(lines: Iterable[str]) -> None:
         print(f"note: {line}", file=sys.stderr)
 
 
-def percent(share: float) -> str:
-    """0.853 as "85.3 %"."""
-    return f"{100 * share:.1f} %"
+def percent(share: float | None) -> str:
+    """0.853 as "85.3 %"; a dash where there is no figure."""
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def interval(figures: dict[str, Any], name: str = "top1") -> str:

@@ -110,6 +110,7 @@ class Bench:
     seeds: int
     labels: tuple[str, ...]
     fingerprint: str
+    times: bool = True  # measure what a candidate costs, too
 
     def run(self, candidate: Candidate) -> Result:
         """All cells of a candidate that are not there yet, then its result."""
@@ -123,7 +124,7 @@ class Bench:
         settings = {place: self._settings(candidate, *place) for place in places}
         cells = {place: _read_cell(files[place], settings[place]) for place in places}
         model = folder / "model.safetensors"
-        cost = _read_cell(folder / "cost.json", settings[places[0]])
+        cost = _read_cell(folder / "cost.json", settings[places[0]]) if self.times else {"settings": None}
         missing = [place for place in places if cells[place] is None]
         if missing or not cost:
             keras.backend.clear_session()
@@ -149,7 +150,7 @@ class Bench:
                     label = None if many else f"{candidate.name}, fold {fold + 1}, seed {self.options.seed + seed}"
                     checkpoint = folder / f"fold{fold + 1}-seed{self.options.seed + seed}.safetensors"
                     cell = self._train(learner, cache, items, fold, seed, checkpoint, settings[place], label)
-                    if place == first:
+                    if place == first and self.times:
                         _save(model, learner, candidate, self.labels)
                         video = self.folds[0].in_split("test").rows["path"][0]
                         cost = measured_apart(model, video)

@@ -217,7 +217,7 @@ def _leaky(bench: Bench, candidate: Candidate, table: ClipTable, protocol: Proto
     try:
         unsplit = replace(table, rows=table.rows.with_columns(split=None).cast({"split": table.rows.schema["split"]}))
         random = split(unsplit, seed=protocol.seed, test=protocol.test, validation=protocol.validation, leaky=True)
-        result = replace(bench, folder=bench.folder / "leaky", folds=[random], seeds=1).run(candidate)
+        result = replace(bench, folder=bench.folder / "leaky", folds=[random], seeds=1, times=False).run(candidate)
     except KinemeError as error:
         return {"reason": str(error)}
     # Its videos are not independent of the training set, so that groups are no help: each counts for itself.

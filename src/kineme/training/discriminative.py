@@ -6,7 +6,7 @@ Classification", ACL 2018, section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,27 +16,24 @@ from kineme.models.backend import keras
 SLOWEST, SLOWER = 0.01, 0.1  # of the learning rate, for the first and the last layers of the backbone
 
 
-def learning_rate_factors(trainable_variables: list[Any], backbone_weights: int) -> dict[str, float]:
-    """Path of each of the first ``backbone_weights`` variables to its share of the learning rate."""
-    factors = np.geomspace(SLOWEST, SLOWER, backbone_weights)
-    return {
-        variable.path: float(factor)
-        for variable, factor in zip(trainable_variables[:backbone_weights], factors, strict=True)
-    }
+def learning_rate_factors(variables: int, backbone_weights: int) -> list[float]:
+    """Share of the learning rate of each of ``variables``, of which the first ``backbone_weights`` came trained."""
+    factors = np.geomspace(SLOWEST, SLOWER, backbone_weights).tolist()
+    return [*factors, *[1.0] * (variables - backbone_weights)]
 
 
 class DiscriminativeAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras has no types
     """Adam (Kingma and Ba, ICLR 2015) whose learning rate is scaled for each variable.
 
     Args:
-        factors: path of a variable to its share of the learning rate, 1 where it is not named.
+        factors: share of the learning rate of each variable, in the order they are built with.
         options: of ``keras.optimizers.Adam``.
     """
 
-    def __init__(self, factors: Mapping[str, float], **options: Any) -> None:
+    def __init__(self, factors: Sequence[float], **options: Any) -> None:
         super().__init__(**options)
-        self.factors = dict(factors)
+        self.factors = list(factors)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Adam's step for one variable."""
-        super().update_step(gradient, variable, learning_rate * self.factors.get(variable.path, 1.0))
+        super().update_step(gradient, variable, learning_rate * self.factors[self._get_variable_index(variable)])

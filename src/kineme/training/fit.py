@@ -140,9 +140,10 @@ def fit(
 def _prepare(network: Any, learning_rate: float, backbone_weights: int) -> None:
     """Compile the network, or give one that has been trained before the optimiser's first state again."""
     if not network.compiled:
-        factors = learning_rate_factors(network.trainable_variables, backbone_weights)
+        factors = learning_rate_factors(len(network.trainable_variables), backbone_weights)
+        plain = keras.optimizers.Adam(clipnorm=1.0)
         network.compile(
-            optimizer=DiscriminativeAdam(factors, clipnorm=1.0) if factors else keras.optimizers.Adam(clipnorm=1.0),
+            optimizer=DiscriminativeAdam(factors, clipnorm=1.0) if backbone_weights else plain,
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             weighted_metrics=["accuracy"],
             jit_compile=keras.backend.backend() == "jax",  # XLA was slower on CPU with TensorFlow

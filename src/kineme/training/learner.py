@@ -76,10 +76,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
     network = build_network(approach, spec, classes, pretrained=True)
     if finetune:
         backbone = network.get_layer("backbone")
-        backbone.trainable = True
-        for layer in backbone._flatten_layers():
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+        _thaw(backbone)
         learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))
     else:
         encoder = encoder_of(network, name)
@@ -87,3 +84,13 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         learner = Learner(approach, spec, classes, network, trained, encoder)
     learner.renew(seed)
     return learner
+
+
+def _thaw(model: Any) -> None:
+    """Let all of a model learn but its batch statistics."""
+    model.trainable = True
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            _thaw(layer)
+        else:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,6 @@ class DemoResult:
     Args:
         videos: the folder of labelled videos.
         run: the training, with its figures.
-        shuffled: the figures of the same test with the frames of each clip shuffled.
         prediction: of a long video of somebody who is not in the set.
         right: share of the time of that video's actions in which it is labelled right.
         annotated: the long video with the labels drawn in.
@@ -37,7 +35,6 @@ class DemoResult:
 
     videos: Path
     run: Run
-    shuffled: dict[str, Any]
     prediction: Prediction
     right: float
     annotated: Path
@@ -56,7 +53,6 @@ def run_demo(folder: Path, seed: int = 0) -> DemoResult:
     table = make_dataset(folder / "videos", clips=CLIPS, people=PEOPLE, actions=ACTIONS, untrimmed=0, seed=seed)
     options = TrainOptions(epochs=EPOCHS, seed=seed)
     run = api.train(table, folder / "run", approach="lrcn", options=options, overwrite=True)
-    shuffled = api.evaluate(folder / "run", table, frame_order="shuffled")
     # Another seed draws other people: whoever is in this video was in no split of the set.
     make_dataset(folder / "stranger", clips=1, people=1, actions=ACTIONS, untrimmed=1, seed=seed + 1)
     (video,) = (folder / "stranger" / "untrimmed").glob("*.mp4")
@@ -64,7 +60,7 @@ def run_demo(folder: Path, seed: int = 0) -> DemoResult:
     prediction = model.predict(video)
     annotated = save_prediction(prediction, ("video", "json"), folder / "prediction", model)[0]
     right = _share_right(prediction, folder / "stranger" / "untrimmed" / "segments.csv")
-    return DemoResult(folder / "videos", run, shuffled, prediction, right, annotated)
+    return DemoResult(folder / "videos", run, prediction, right, annotated)
 
 
 def _share_right(prediction: Prediction, segments_csv: Path) -> float:

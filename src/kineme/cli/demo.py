@@ -23,7 +23,7 @@ def demo(
         print_json(
             {
                 "test": figures,
-                "shuffled": result.shuffled["top1"],
+                "shuffled": figures["orders"]["shuffled"]["top1"],
                 "prediction": result.prediction.to_json(),
                 "labelled_right": round(result.right, 4),
                 "folder": str(out),
@@ -31,8 +31,6 @@ def demo(
         )
         return
     print_verdict(result.run.metrics)
-    shuffled = percent(result.shuffled["top1"])
-    print(f"With the frames of each clip shuffled: {shuffled}. What is lost is what it knew from their order.")
     print(f"In a long video of a stranger it labels {percent(result.right)} of the time of the actions right.")
     print(f"\nReport           {result.run.folder / 'report.html'}")
     print(f"Annotated video  {result.annotated}")

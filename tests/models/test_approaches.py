@@ -129,7 +129,5 @@ def test_parts_that_do_not_fit_together_are_refused():
         network_of("lrcn", backbone="resnet")
     with pytest.raises(UsageError, match="at least 64 x 64"):
         network_of("lrcn", ClipSpec(height=32, width=64))
-    with pytest.raises(UsageError, match="needs maps"):
-        network_of("convlstm", backbone="small-cnn")
     with pytest.raises(UsageError, match="smaller size"):
         network_of("lrcn", ClipSpec(height=4096, width=4096), units=4096)

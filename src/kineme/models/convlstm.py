@@ -2,6 +2,8 @@
 
 The LSTM's states are feature maps and its gates are convolutions, so what moved where is remembered in place.
 Four such layers alternate with spatial pooling; the maps of all frames, flattened, are classified together.
+That is for frames. On the small maps of a large backbone one layer reads the clip, and the mean over space of its
+last state is classified; a vector is taken as a map of one pixel, where such a layer is an ordinary LSTM.
 
 Source: Shi et al., "Convolutional LSTM Network: A Machine Learning Approach for Precipitation Nowcasting",
 NeurIPS 2015. With 20 frames of 64 x 64 and four classes, this is the textbook network of 44,524 parameters.
@@ -15,14 +17,18 @@ from typing import Any, ClassVar
 
 from kineme.errors import UsageError
 
+_SMALLEST = 31  # pixels: what four unpadded 3 x 3 convolutions with pooling between them need
+
 
 @dataclass(frozen=True)
 class ConvLSTM:
     """Options of the approach.
 
     Args:
-        backbone: ``"pixels"``; the convolutions are the approach's own.
-        dropout: share of values dropped between blocks while training, 0 to 0.9.
+        backbone: ``"pixels"`` for the approach as published; one that gives maps or vectors also does.
+        units: filters of the one layer on vectors, or on maps of fewer than 31 pixels on a side, which are too
+            small for four; 1 to 4096.
+        dropout: share of values dropped between layers while training, 0 to 0.9.
         recurrent_dropout: share of the state dropped while training, 0 to 0.9.
 
     Raises:
@@ -30,32 +36,38 @@ class ConvLSTM:
     """
 
     backbone: str = "pixels"
+    units: int = 32
     dropout: float = 0.2
     recurrent_dropout: float = 0.2
 
     filters: ClassVar[tuple[int, ...]] = (4, 8, 14, 16)
 
     def __post_init__(self) -> None:
+        if not 1 <= self.units <= 4096:
+            raise UsageError(f"convlstm: option units must be from 1 to 4096, not {self.units}")
         for name in ("dropout", "recurrent_dropout"):
             if not 0 <= getattr(self, name) <= 0.9:
                 raise UsageError(f"convlstm: option {name} must be from 0 to 0.9, not {getattr(self, name)}")
 
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
-        """Maps (B, T, H, W, C) to logits_BK.
-
-        Raises:
-            UsageError: the backbone gives vectors instead of maps.
-        """
+        """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
         from kineme.models.backend import keras
-        from kineme.models.layers import check_matrix, logits
+        from kineme.models.layers import logits
 
-        if len(feature_shape) != 4:
-            raise UsageError(f"convlstm needs maps to convolve; the backbone {self.backbone!r} gives none: use pixels")
-        layers = keras.layers
         maps = keras.Input(feature_shape, name="features")
-        x = maps
+        four_fit = len(feature_shape) == 4 and min(feature_shape[1:3]) >= _SMALLEST
+        x = self._four_layers(maps, classes) if four_fit else self._one_layer(maps)
+        return keras.Model(maps, logits(classes)(x), name="head")
+
+    def _four_layers(self, x: Any, classes: int) -> Any:
+        """All the maps at all frames, flattened."""
+        from kineme.models.backend import keras
+        from kineme.models.convlstm_layer import FoldedConvLSTM2D
+        from kineme.models.layers import check_matrix
+
+        layers = keras.layers
         for number, filters in enumerate(self.filters, 1):
-            x = layers.ConvLSTM2D(
+            x = FoldedConvLSTM2D(
                 filters,
                 3,
                 recurrent_dropout=self.recurrent_dropout,
@@ -66,4 +78,21 @@ class ConvLSTM:
             if number < len(self.filters):
                 x = layers.Dropout(self.dropout, name=f"dropout{number}")(x)
         check_matrix(math.prod(x.shape[1:]), classes, "convlstm's last layer")
-        return keras.Model(maps, logits(classes)(layers.Flatten(name="flatten")(x)), name="head")
+        return layers.Flatten(name="flatten")(x)
+
+    def _one_layer(self, x: Any) -> Any:
+        """The mean over space of the state after the last frame."""
+        from kineme.models.backend import keras
+        from kineme.models.convlstm_layer import FoldedConvLSTM2D
+        from kineme.models.layers import check_matrix
+
+        layers = keras.layers
+        if len(x.shape) != 5:
+            x = layers.Reshape((x.shape[1], 1, 1, -1), name="one_pixel")(x)
+        kernel = tuple(3 if side > 1 else 1 for side in x.shape[2:4])
+        check_matrix(math.prod(kernel) * max(x.shape[-1], self.units), 4 * self.units, "convlstm's layer")
+        x = FoldedConvLSTM2D(
+            self.units, kernel, padding="same", recurrent_dropout=self.recurrent_dropout, name="convlstm"
+        )(x)
+        x = layers.Dropout(self.dropout, name="dropout")(x)
+        return layers.GlobalAveragePooling2D(name="mean_over_space")(x)

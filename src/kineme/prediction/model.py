@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from kineme.progress import track
 from kineme.training.metrics import softmax
 from kineme.video.clips import Clip, cut_clips, ticks
 from kineme.video.probe import probe
+
+if TYPE_CHECKING:
+    from kineme.prediction.stream import Stream
 
 MODEL_NAME = "model.safetensors"
 
@@ -86,6 +89,36 @@ class Model:
         if isinstance(source, str | os.PathLike):
             return self._predict_file(source)
         return (self._predict_file(one) for one in source)
+
+    def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
+        """Recognise while the frames come; one frame costs one frame where the approach allows it.
+
+        ::
+
+            with model.stream() as stream:
+                for frame_HWC, time_s in camera:
+                    probabilities_K = stream.push(frame_HWC, time_s)
+
+        Args:
+            mode: ``"exact"`` answers as :meth:`predict` does of the window of the last T ticks, from features kept
+                of each frame. ``"carried"`` keeps the network's state instead, for as long as the stream runs: still
+                cheaper, and it answers from the first frame, but an LSTM remembers what is older than a window, so
+                its answers drift from those of windows. It is for ``lrcn`` (not bidirectional), ``pose-lstm``,
+                ``convlstm``, ``single-frame``, and ``late-fusion`` with ``merge=mean``.
+            engine: ``"keras"``, ``"litert"`` (compiled once, and kept in the user's cache folder), or ``"auto"``:
+                LiteRT where it helps and can.
+            stride: ticks from one answer to the next in mode ``"exact"``; by default 1 where a window costs no more
+                than its newest frame, otherwise (3D and early fusion on frames, ConvLSTM, I3D) as from one window
+                of a file to the next.
+
+        Raises:
+            UsageError: there is no such mode or engine, the approach cannot do it, or its clips are spread over
+                whole videos.
+            KinemeError: the engine cannot run the model.
+        """
+        from kineme.prediction.stream import Stream
+
+        return Stream(self, mode=mode, engine=engine, stride=stride)
 
     def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities_NK of logits."""

@@ -1,0 +1,299 @@
+"""A stream: frames in, probabilities out, at the cost of one frame per frame."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, get_args
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from kineme.errors import UsageError
+from kineme.prediction.engine import Engine, open_engine
+from kineme.prediction.windows import Windows, recorder_of
+from kineme.video.convert import Converter
+from kineme.video.decode import EPSILON_S
+from kineme.video.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+
+Array = NDArray[Any]
+Pixels = NDArray[np.uint8]
+Mode = Literal["exact", "carried"]
+Due = list[tuple[float, "_Shown"]]
+
+
+class Stream:
+    """Recognises as the frames come; made by :meth:`kineme.prediction.model.Model.stream`, used in one thread.
+
+    The frames the model sees are those shown at its ticks: tick ``k`` is ``k / fps`` after the first frame, and its
+    frame is the last one whose time is not after it, just as in a file. So a camera of any rate shows the model the
+    clip it was trained for, and most frames of a fast one cost nothing.
+
+    - A frame that comes late leaves the one before it on the screen: the ticks in between see that one. Of a gap
+      longer than a clip only the last T ticks are run through, which ``exact`` does not notice (but for a model on
+      poses, whose tracker also sees only these).
+    - Time that goes back by a tick or more is a seek: everything is forgotten, as by :meth:`reset`, and the frame
+      is a new first one. By less, it is taken for jitter, and the frame for one that came just after the last.
+
+    Args:
+        model: a loaded model.
+        mode: ``"exact"``: the answer is that of the window of the last T ticks. ``"carried"``: that of a state which
+            has read every tick since the start.
+        engine: ``"auto"``, ``"keras"`` or ``"litert"``.
+        stride: ticks from one answer to the next in mode ``"exact"``.
+
+    Attributes:
+        mode: as asked for.
+        stride: ticks from one answer to the next.
+        answered_s: the tick that the newest answer is about, on the clock of the frames; None before there is one.
+
+    Raises:
+        UsageError: see :meth:`~kineme.prediction.model.Model.stream`.
+        KinemeError: the engine cannot run the model.
+    """
+
+    def __init__(self, model: Model, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> None:
+        spec = model.card.spec
+        if mode not in get_args(Mode):
+            raise UsageError(f"there is no mode {mode!r} of a stream; choose one of {', '.join(get_args(Mode))}")
+        if spec.fps is None:
+            raise UsageError(
+                f"{model.name} spreads its frames over a whole video, and a stream has no end: train with --fps"
+            )
+        if stride is not None and (stride < 1 or mode != "exact"):
+            raise UsageError(f"stream: stride is for mode 'exact' and must be 1 or more, not {stride} for {mode!r}")
+        runs = open_engine(engine, model.network, model.card)
+        self._model = model
+        self._reader: _Reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
+        self._ticks = _Ticks(spec)
+        self._sizer = _Sizer(spec)
+        self.mode, self.stride = mode, self._reader.stride
+        self.reset()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames; the next one is a first one."""
+        self._ticks.reset()
+        self._reader.reset()
+        self._newest: NDArray[np.float64] | None = None
+        self.answered_s: float | None = None
+
+    def push(
+        self, frame: Any, time_s: float, *, convert: Callable[[Any], Pixels] | None = None
+    ) -> NDArray[np.float64] | None:
+        """Show the model the next frame.
+
+        A frame that is on time for a tick is looked at once; a frame between two ticks is when the next one comes.
+
+        Args:
+            frame: uint8, RGB, (H, W, 3), of any size; it is brought to the model's as a file's frames are, which
+                differ by 1 to 2.5 levels on average: they become RGB and small in one pass. It may be overwritten
+                after the call.
+            time_s: when it was taken, in seconds on any clock that runs on.
+            convert: turns ``frame`` into pixels of the model's size, and is called only if it is seen at a tick.
+                ``frame`` may then be anything that keeps its content, such as a decoded frame with a
+                :class:`~kineme.video.convert.Converter`, which gives the very pixels of reading the file.
+
+        Returns:
+            The newest calibrated probabilities_K, not to be written to; the same as before where no tick came, and
+            None until there are any: in mode ``"exact"`` until T ticks have been seen.
+
+        Raises:
+            UsageError: the frame is not such an array, or the time is not a number.
+        """
+        if not math.isfinite(time_s):
+            raise UsageError(f"stream: the time of a frame must be a number of seconds, not {time_s}")
+        if self._ticks.is_seek(time_s):
+            self.reset()
+        shown = _Shown(frame, convert) if convert else _Shown(_checked(frame), self._sizer)
+        self._see(self._ticks.push(time_s, shown))
+        if convert is None:
+            shown.keep()
+        return self._newest
+
+    def wait(self, time_s: float) -> NDArray[np.float64] | None:
+        """Say that no other frame was shown before ``time_s``: ticks until then see the last one.
+
+        At the end of a file, ``time_s`` is where its last frame ends.
+
+        Returns:
+            As :meth:`push`.
+        """
+        self._see(self._ticks.until(time_s))
+        return self._newest
+
+    def _see(self, due: Due) -> None:
+        """Run through the ticks that have come."""
+        if not due:
+            return
+        answer = self._reader.read(due, skipped=self._ticks.skipped)
+        if answer is not None:
+            instant_s, logits_K = answer
+            self._newest = self._model.probabilities(logits_K[None])[0]
+            self._newest.flags.writeable = False
+            self.answered_s = self._ticks.origin_s + instant_s
+
+
+class _Shown:
+    """A frame on the screen, whose pixels are made when first wanted, and once."""
+
+    def __init__(self, frame: Any, convert: Callable[[Any], Pixels]) -> None:
+        self._frame, self._convert = frame, convert
+        self._pixels: Pixels | None = None
+
+    def pixels(self) -> Pixels:
+        if self._pixels is None:
+            self._pixels = self._convert(self._frame)
+            self._frame = None
+        return self._pixels
+
+    def keep(self) -> None:
+        """Copy what its owner may write to."""
+        if self._frame is not None:
+            self._frame = self._frame.copy()
+
+
+class _Ticks:
+    """Which frame is on the screen at each tick; the arithmetic of :func:`kineme.video.clips.ticks`."""
+
+    def __init__(self, spec: ClipSpec) -> None:
+        self._step_s = spec.step_s(0.0)
+        self._most = spec.frames
+        self.reset()
+
+    def reset(self) -> None:
+        self.origin_s = self._last_s = 0.0
+        self._tick = 0  # the next one
+        self.skipped = 0  # by the last push
+        self._shown: _Shown | None = None
+
+    def is_seek(self, time_s: float) -> bool:
+        return self._shown is not None and time_s - self.origin_s <= self._last_s - self._step_s + EPSILON_S
+
+    def push(self, time_s: float, shown: _Shown) -> Due:
+        """The ticks before this frame, which see the last one, and its own if it is on time for one."""
+        if self._shown is None:
+            self.origin_s = time_s
+        due = self.until(time_s)
+        self._shown = shown
+        if self._instant() <= self._last_s + EPSILON_S:
+            due.append((self._instant(), shown))
+            self._tick += 1
+        return due
+
+    def until(self, time_s: float) -> Due:
+        """The last T of the ticks up to a time at which the last frame is still on the screen."""
+        self._last_s = max(self._last_s, time_s - self.origin_s)
+        self.skipped = 0
+        if self._shown is None:
+            return []
+        end = max(self._tick, math.ceil((self._last_s - EPSILON_S) / self._step_s))
+        self.skipped = max(0, end - self._tick - self._most)
+        ticks = range(self._tick + self.skipped, end)
+        self._tick = end
+        return [(tick * self._step_s, self._shown) for tick in ticks]
+
+    def _instant(self) -> float:
+        return self._tick * self._step_s
+
+
+class _Reader(Protocol):
+    """Scores ticks."""
+
+    stride: int
+
+    def reset(self) -> None: ...
+
+    def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
+        """Instant and logits_K of the last of the ticks that has an answer; ``skipped`` ticks came before them."""
+
+
+class _Exact:
+    """The records of the last T ticks in a ring, scored together."""
+
+    def __init__(self, model: Model, engine: Engine, stride: int | None) -> None:
+        self._windows = Windows(model, engine)
+        self.stride = stride or self._windows.stride
+        self._ring: deque[Array] = deque(maxlen=model.card.spec.frames)
+        self._count = 0
+
+    def reset(self) -> None:
+        self._windows.recorder.reset()
+        self._ring.clear()
+        self._count = 0
+
+    def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
+        answer = None
+        self._count += skipped
+        for left, (instant_s, shown) in zip(range(len(due), 0, -1), due, strict=True):
+            self._ring.append(self._windows.recorder(instant_s, shown.pixels()))
+            self._count += 1
+            start = self._count - (self._ring.maxlen or 0)
+            is_answer = len(self._ring) == self._ring.maxlen and start % self.stride == 0
+            if is_answer and left <= self.stride:  # a later one would take its place
+                answer = instant_s, self._windows.logits(np.stack(self._ring))
+        return answer
+
+
+class _Carried:
+    """What the network remembers, taken from tick to tick."""
+
+    stride = 1
+
+    def __init__(self, model: Model, engine: Engine) -> None:
+        from kineme.prediction import steps
+
+        self._step = engine.function("step", lambda: steps.step_part(model.card, model.network))
+        self._needs = steps.ticks_before_answer(model.network, model.card.spec.frames)
+        self._recorder = recorder_of(model, engine)
+        self.reset()
+
+    def reset(self) -> None:
+        self._recorder.reset()
+        self._states = [np.zeros(shape, np.float32) for shape in self._step.input_shapes[1:]]
+        self._count = 0
+
+    def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
+        logits_BK = None
+        for instant_s, shown in due:
+            record = self._recorder(instant_s, shown.pixels())
+            logits_BK, *self._states = self._step(record[None], *self._states)
+            self._count += 1
+        return None if logits_BK is None or self._count < self._needs else (due[-1][0], logits_BK[0])
+
+
+class _Sizer:
+    """Brings frames that are arrays to the model's size, by the code that does it for files."""
+
+    def __init__(self, spec: ClipSpec) -> None:
+        self._size, self._fit = (spec.height, spec.width), spec.fit
+        self._shape: tuple[int, ...] = ()
+        self._converter: Converter | None = None
+
+    def __call__(self, frame_HWC: Pixels) -> Pixels:
+        if frame_HWC.shape[:2] == self._size:
+            return frame_HWC.copy()
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
+        if self._converter is None or frame_HWC.shape != self._shape:
+            upright: Any = SimpleNamespace(sample_aspect_ratio=None, metadata={})  # in the place of a file's stream
+            self._converter = Converter(frame, upright, size=self._size, fit=self._fit)
+            self._shape = frame_HWC.shape
+        return self._converter(frame)
+
+
+def _checked(frame: Any) -> Pixels:
+    shape, dtype = getattr(frame, "shape", None), getattr(frame, "dtype", None)
+    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
+        raise UsageError(f"stream: a frame must be a uint8 array of shape (H, W, 3), not {dtype} {shape}")
+    return cast("Pixels", frame)

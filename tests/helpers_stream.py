@@ -1,0 +1,38 @@
+"""Models and frames for tests of streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from helpers_networks import SMALL, moving_squares, network_of
+from numpy.typing import NDArray
+
+from kineme.models.model_file import ModelCard, config_of
+from kineme.models.registry import make_approach
+from kineme.prediction.model import Model
+from kineme.prediction.stream import Stream
+from kineme.video.spec import ClipSpec
+
+STEP_S = 1 / 8
+
+
+def model_of(name: str, spec: ClipSpec = SMALL, stride: int | None = 1, **options: Any) -> Model:
+    """A model whose weights are drawn so that its answers differ from clip to clip."""
+    approach = make_approach(name, options)
+    card = ModelCard(approach=name, config=config_of(approach), spec=spec, labels=("left", "right"))
+    network = network_of(name, spec, **options)
+    rng = np.random.default_rng(5)
+    network.set_weights([weight + rng.normal(scale=0.1, size=weight.shape) for weight in network.get_weights()])
+    return Model(network, card, name, stride=stride)
+
+
+def frames_of(count: int, seed: int = 3) -> NDArray[np.uint8]:
+    """Frames_NHWC of a square that goes to and fro."""
+    return np.concatenate(list(moving_squares(-(-count // SMALL.frames), SMALL, seed)[0]))[:count]
+
+
+def feed(stream: Stream, frames: NDArray[np.uint8], start_s: float = 0.0) -> NDArray[np.float64]:
+    """Push one frame a tick; the answers that there were."""
+    answers = [stream.push(frame, start_s + tick * STEP_S) for tick, frame in enumerate(frames)]
+    return np.array([one for one in answers if one is not None])

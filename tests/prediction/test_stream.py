@@ -1,0 +1,254 @@
+"""Streams: the clip of a file at any frame rate, the answers of windows, gaps, seeks, and what cannot be carried."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers_networks import SMALL, network_of
+from helpers_stream import STEP_S, feed, frames_of, model_of
+from helpers_video import encode, numbered_video
+
+from kineme.errors import KinemeError, UsageError
+from kineme.models.model_file import ModelCard, config_of
+from kineme.models.registry import make_approach
+from kineme.models.weights import require
+from kineme.video.clips import read_clips
+from kineme.video.decode import Decoder, read_frames
+from kineme.video.spec import ClipSpec
+
+
+def play(stream, path):
+    """Push a file's decoded frames; the answer after each, by its tick in tenths of a microsecond."""
+    answers = {}
+    with Decoder(path) as decoder:
+        convert = decoder.converter(size=(SMALL.height, SMALL.width), fit=SMALL.fit)
+        for pts_s, duration_s, frame, is_last in decoder.shown():
+            for now in (
+                stream.push(frame, pts_s, convert=convert),
+                stream.wait(pts_s + duration_s) if is_last else None,
+            ):
+                if now is not None:
+                    answers[round(stream.answered_s, 7)] = now
+    return answers
+
+
+def check_equal(answers, predicted):
+    """Each answer is to the bit that of the window which ends at its tick."""
+    last_ticks = predicted.window_times_W2[:, 1].round(7).tolist()
+    of_windows = dict(zip(last_ticks, predicted.window_probabilities_WK, strict=True))
+    assert set(answers) <= set(of_windows)
+    np.testing.assert_array_equal(list(answers.values()), [of_windows[tick] for tick in answers])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fps"),
+    [
+        ("lrcn", {}, 6),
+        ("lrcn", {}, 15),
+        ("lrcn", {}, 25),
+        ("lrcn", {}, 60),
+        ("lrcn", {"backbone": "small-cnn"}, 25),
+        ("single-frame", {}, 30),
+        ("late-fusion", {"backbone": "motion-cnn"}, 60),
+    ],
+)
+def test_exact_gives_to_the_bit_what_predict_says_of_each_window(tmp_path, name, options, fps):
+    path = numbered_video(tmp_path / "clip.mp4", 2 * fps, fps=fps)
+    model = model_of(name, **options)
+    predicted = model.predict(path)
+    answers = play(model.stream(engine="keras"), path)
+    check_equal(answers, predicted)
+    assert len(answers) == len(predicted.window_times_W2) or fps == 6  # where a frame may be on the screen for two
+    assert np.ptp(predicted.window_probabilities_WK[:, 0]) > 0.001  # there is something to tell apart
+
+
+def test_exact_is_equal_across_gaps_and_uneven_times(tmp_path):
+    times_s = [0.0, 0.03, 0.5, 0.51, 0.55, 1.4, 1.41, 1.42, 1.43, 4.0, 4.04, 4.3, 4.5]  # one gap is longer than a clip
+    path = numbered_video(tmp_path / "gaps.mkv", len(times_s), times_s=times_s)
+    model = model_of("lrcn")
+    predicted = model.predict(path)
+    answers = play(model.stream(engine="keras"), path)
+    check_equal(answers, predicted)
+    assert len(answers) >= 4
+
+
+def test_frames_as_arrays_of_any_size_are_nearly_those_of_the_file(tmp_path):
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(60, 200, (40, 6, 8, 3)).astype(np.uint8)
+    path = encode(tmp_path / "clip.mp4", np.repeat(np.repeat(coarse, 20, axis=1), 20, axis=2), options={"crf": "18"})
+    model = model_of("lrcn", backbone="small-cnn")
+    stream = model.stream(engine="keras")
+    answer = [stream.push(frame.pixels_HWC, frame.pts_s) for frame in read_frames(path)][-1]
+    from_file = [one for one in play(model.stream(engine="keras"), path).items() if one[0] <= stream.answered_s][-1][1]
+    np.testing.assert_allclose(answer, from_file, atol=0.01)
+
+    seen = []
+    recorder = stream._reader._windows.recorder
+    stream.reset()
+    stream._reader._windows.recorder = type(
+        "Seen",
+        (),
+        {"first": None, "reset": recorder.reset, "__call__": lambda self, t, p: seen.append(p) or recorder(t, p)},
+    )()
+    for frame in read_frames(path):
+        stream.push(frame.pixels_HWC, frame.pts_s)
+    clip = next(read_clips(path, SMALL)).frames_THWC.astype(int)
+    difference = np.abs(np.stack(seen[: SMALL.frames]).astype(int) - clip)
+    assert difference.mean() < 3  # RGB was made before the frame was made smaller, and not while it was
+    assert np.quantile(difference, 0.99) <= 20
+
+
+def test_arrays_of_the_models_size_are_taken_as_they_are_and_may_be_overwritten():
+    model = model_of("lrcn")
+    frames = frames_of(14)
+    buffer, stream, answers = np.empty_like(frames[0]), model.stream(engine="keras"), []
+    for number, frame in enumerate(frames):  # at 20 frames a second: most are held until it is known whether they count
+        buffer[:] = frame
+        answers.append(stream.push(buffer, number / 20))
+        buffer[:] = 7
+    shown = [int(tick * STEP_S * 20 + 1e-6) for tick in range(6)]
+    expected = model.probabilities(model.network.predict_on_batch(frames[shown][None]))[0]
+    assert answers[-2] is None
+    assert answers[-1] is None or stream.answered_s is not None
+    np.testing.assert_array_equal(stream.wait(0.7), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lrcn", {}),
+        ("lrcn", {"pooling": "mean", "backbone": "small-cnn"}),
+        ("lrcn", {"pooling": "max", "change_over": 3, "projection": 8, "backbone": "small-cnn"}),
+        ("lrcn", {"change_over": 1, "backbone": "small-cnn"}),
+        ("lrcn", {"change_over": 50}),
+        ("single-frame", {}),
+        ("late-fusion", {"merge": "mean"}),
+        ("convlstm", {}),
+        ("convlstm", {"backbone": "motion-cnn"}),
+    ],
+)
+def test_carried_equals_exact_at_the_first_full_window_and_goes_on(name, options):
+    model = model_of(name, **options)
+    frames = frames_of(3 * SMALL.frames)
+    carried, exact = model.stream(mode="carried", engine="keras"), model.stream(engine="keras", stride=1)
+    for tick, frame in enumerate(frames[: SMALL.frames]):
+        answers = carried.push(frame, tick * STEP_S), exact.push(frame, tick * STEP_S)
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    later = [stream.push(frame, 0.75 + n * STEP_S) for n, frame in enumerate(frames[6:]) for stream in (carried, exact)]
+    assert np.isfinite(later).all()
+    drift = np.abs(np.array(later[::2]) - later[1::2]).max()
+    assert drift < 1e-5 if name in ("single-frame", "late-fusion") else drift > 1e-5  # where nothing older is held
+
+
+def test_a_carried_state_waits_while_nobody_is_there():
+    """On landmarks, through the network's own step: a tracker would need a film of a person."""
+    from kineme.prediction.engine import KerasEngine
+    from kineme.prediction.steps import step_part
+
+    spec = ClipSpec(frames=6, height=224, width=224)
+    network = network_of("pose-lstm", spec)
+    approach = make_approach("pose-lstm", {})
+    card = ModelCard("pose-lstm", config_of(approach), spec, ("left", "right"))
+    rows_TD = np.random.default_rng(0).normal(size=(6, 166)).astype(np.float32)
+    rows_TD[[0, 3, 5]] = 0
+    step = KerasEngine().function("step", lambda: step_part(card, network))
+    states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
+    for row_D in rows_TD:
+        logits_BK, *states = step(row_D[None], *states)
+    np.testing.assert_allclose(logits_BK, network.predict_on_batch(rows_TD[None]), atol=1e-6)
+
+
+def test_poses_are_followed_through_a_stream_as_through_a_file():
+    try:
+        files = require("blazepose")
+    except KinemeError as error:
+        pytest.skip(str(error))
+    from kineme.models.encoder import PoseEncoder
+    from kineme.prediction.windows import _Poses
+
+    encoder = PoseEncoder("blazepose", files)
+    rng = np.random.default_rng(0)
+    ticks = [(tick * STEP_S, rng.integers(0, 256, (224, 224, 3)).astype(np.uint8)) for tick in range(3)]
+    recorder = _Poses(encoder)
+    for (_, row_D), tick in zip(encoder(ticks), ticks, strict=True):
+        np.testing.assert_array_equal(recorder(*tick), row_D)
+
+
+@pytest.mark.parametrize("mode", ["exact", "carried"])
+def test_going_back_in_time_and_reset_begin_anew(mode):
+    model = model_of("lrcn")
+    frames = frames_of(20)
+    fresh = feed(model.stream(mode=mode, engine="keras"), frames[9:])
+    stream = model.stream(mode=mode, engine="keras")
+    feed(stream, frames[:9], 100.0)
+    np.testing.assert_array_equal(feed(stream, frames[9:], 3.0), fresh)
+    assert stream.answered_s == 3.0 + 10 * STEP_S
+    stream.reset()
+    assert stream.answered_s is None
+    np.testing.assert_array_equal(feed(stream, frames[9:], 500.0), fresh)
+
+
+def test_a_little_back_in_time_is_jitter():
+    model = model_of("lrcn")
+    frames = frames_of(10)
+    plain, jittery = model.stream(engine="keras"), model.stream(engine="keras")
+    feed(plain, frames)
+    for tick, frame in enumerate(frames):
+        answer = jittery.push(frame, tick * STEP_S)
+        jittery.push(frame, tick * STEP_S - 0.05)
+    np.testing.assert_array_equal(answer, plain.push(frames[-1], 9 * STEP_S))
+
+
+def test_nothing_is_answered_before_there_is_a_window_and_nothing_new_between_ticks():
+    model = model_of("lrcn")
+    stream = model.stream(engine="keras")
+    frames = frames_of(8)
+    assert all(stream.push(frame, tick * STEP_S) is None for tick, frame in enumerate(frames[:5]))
+    first = stream.push(frames[5], 5 * STEP_S)
+    assert first is not None
+    assert stream.push(frames[6], 5.5 * STEP_S) is first
+    assert stream.push(frames[6], 6 * STEP_S) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1
+
+
+def test_networks_that_see_whole_clips_slide_with_a_stride(tmp_path):
+    path = numbered_video(tmp_path / "clip.mp4", 60, fps=25)
+    model = model_of("slow-fusion", stride=3)
+    predicted = model.predict(path)
+    stream = model.stream()
+    answers = play(stream, path)
+    assert stream.stride == 3
+    check_equal(answers, predicted)
+    assert len(answers) >= 3
+    assert len(play(model.stream(stride=1, engine="keras"), path)) > 2 * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "how", "says"),
+    [
+        ("slow-fusion", {}, {"mode": "carried"}, "slow-fusion keeps no state to carry"),
+        ("late-fusion", {}, {"mode": "carried"}, "merge=concat.*use mode='exact'"),
+        ("lrcn", {"bidirectional": True}, {"mode": "carried"}, "reads clips backwards"),
+        ("lrcn", {}, {"mode": "fast"}, "choose one of exact, carried"),
+        ("lrcn", {}, {"engine": "gpu"}, "choose one of auto, keras, litert"),
+        ("lrcn", {}, {"stride": 0}, "must be 1 or more"),
+        ("lrcn", {}, {"mode": "carried", "stride": 2}, "stride is for mode 'exact'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(name, options, how, says):
+    with pytest.raises(UsageError, match=says) as error:
+        model_of(name, **options).stream(**how)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_of_whole_videos_and_wrong_frames_are_refused():
+    with pytest.raises(UsageError, match="train with --fps"):
+        model_of("lrcn", ClipSpec(frames=6, fps=None)).stream()
+    stream = model_of("lrcn").stream(engine="keras")
+    with pytest.raises(UsageError, match=r"uint8 array of shape \(H, W, 3\), not float32"):
+        stream.push(np.zeros((64, 64, 3), np.float32), 0.0)
+    with pytest.raises(UsageError, match="not uint8"):
+        stream.push(np.zeros((64, 64), np.uint8), 0.0)
+    with pytest.raises(UsageError, match="must be a number of seconds, not nan"):
+        stream.push(np.zeros((64, 64, 3), np.uint8), float("nan"))

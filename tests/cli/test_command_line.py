@@ -20,7 +20,7 @@ from kineme.models.registry import make_approach
 VERBS = {
     "demo": {"--json", "--out", "--seed"},
     "evaluate": {"--frames", "--group-column", "--json", "--seed", "--split"},
-    "predict": {"--json", "--model", "--out", "--save", "--top"},
+    "predict": {"--end", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"},
     "train": {
         "--approach",
         "--augment",

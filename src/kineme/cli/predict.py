@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos, parse_seconds, parse_size, table_of_kinds
+
 
 def predict(
-    source: Annotated[list[str], typer.Argument(help="Video files.")],
+    source: Annotated[list[str], typer.Argument(help="What to look at; see the table above.", metavar="SOURCE...")],
     model: Annotated[
         str, typer.Option(help="Model file, the run folder that holds it, or a pretrained model: it names 400 actions.")
     ] = "i3d-kinetics400",
-    save: Annotated[str | None, typer.Option(help="What to write: video, json, or both as video,json.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is saved.")] = Path("predictions"),
+    save: Annotated[
+        str | None,
+        typer.Option(help="What to write: video, json, csv, srt, vtt, html, parquet, or several as video,json."),
+    ] = None,
+    out: Annotated[
+        str, typer.Option(help="Folder for what is saved; - writes json, csv, srt or vtt to standard output.")
+    ] = "predictions",
+    start: Annotated[
+        str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there; sound is left out.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")] = None,
+    max_size: Annotated[str, typer.Option(help="Refuse what is larger, of the web or standard input.")] = "1G",
     top: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON: an object, or a list for several.")] = False,
 ) -> None:
@@ -23,37 +37,85 @@ def predict(
     from kineme import api
     from kineme.cli.models import fetch
     from kineme.cli.output import percent, print_json, print_table, warn
-    from kineme.errors import KinemeError
+    from kineme.errors import KinemeError, UsageError
     from kineme.models import weights
     from kineme.prediction.pretrained import KINETICS
-    from kineme.report.save import parse_formats, save_prediction
+    from kineme.report.save import WITH_SOUND, check_pipe, parse_formats, save_prediction
+    from kineme.report.tables import TEXTS
 
     formats = parse_formats(save)
+    pipe = out == "-"
+    if pipe:
+        check_pipe(formats)
+        if json:
+            raise UsageError("--json and --out - both print on standard output; choose one")
+    start_s, end_s = parse_seconds("--start", start or "0"), parse_seconds("--end", end) if end else None
+    if end_s is not None and end_s <= start_s:
+        raise UsageError(f"--end {end}: must come after --start {start or 0}")
+    max_bytes = parse_size("--max-size", max_size)
     if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
         fetch(model)
     loaded = api.load(model)
-    rows, documents, failed = [], [], 0
-    for one in source:
-        try:
-            result = loaded.predict(one)
-            notes = list(result.warnings)
-            written = save_prediction(result, formats, out, loaded, notes.append)
-            warn(f"{one}: {line}" for line in dict.fromkeys(notes))
+    spec = loaded.card.spec
+    options = FetchOptions(
+        min_side=max(spec.height, spec.width),
+        with_sound=bool(WITH_SOUND & set(formats)),
+        max_bytes=max_bytes,
+        start_s=start_s,
+        end_s=end_s,
+    )
+    rows, documents, failed, alone = [], [], 0, False
+
+    def on_error(name: str, error: KinemeError) -> None:
+        nonlocal failed
+        warn([str(error)])
+        documents.append({"source": name, "error": str(error)})
+        failed += 1
+
+    def one(video: LocalVideo) -> None:
+        notes: list[str] = []
+        result = loaded.predict(video.path)
+        told = tuple(video.in_words(line) for line in result.warnings)
+        result = replace(result, source=video.source, warnings=told)
+        if pipe:
+            print(TEXTS[formats[0]](result), end="")
+        else:
+            written = save_prediction(
+                result, formats, Path(out), loaded, notes.append, video=video.path, name=video.name
+            )
             for path in written:
                 print(f"wrote {path}", file=sys.stderr)
-        except KinemeError as error:
-            if len(source) == 1:
-                raise
-            warn([str(error)])
-            documents.append({"source": one, "error": str(error)})
-            failed += 1
-            continue
+        lines = dict.fromkeys(video.in_words(line) for line in (*result.warnings, *notes))
+        warn(f"{video.source}: {line}" for line in lines)
         documents.append(result.to_json(top))
         best = "   ".join(f"{label} {percent(value)}" for label, value in result.top[:top])
-        rows.append([one, f"{result.duration_s:.1f} s", best, f"{result.timing['seconds']:.2f} s"])
+        rows.append([video.source, f"{result.duration_s:.1f} s", best, f"{result.timing['seconds']:.2f} s"])
+
+    with closing(local_videos(source, options, leave_out=Path(out), on_error=on_error)) as videos:
+        for video in videos:
+            alone = video.alone
+            if pipe and not alone:
+                raise UsageError("--out -: standard output takes the result of one video")
+            try:
+                one(video)
+            except KinemeError as error:
+                if str(video.path) != video.source:
+                    error = KinemeError(video.in_words(str(error)))
+                if alone:
+                    raise error from None
+                on_error(video.source, error)
     if json:
-        print_json(documents if len(source) > 1 else documents[0])
-    elif rows:
+        print_json(documents[0] if alone else documents)
+    elif rows and not pipe:
         print_table(["video", "length", "action", "took"], rows)
     if failed:
-        raise KinemeError(f"{failed} of {len(source)} could not be read; see the notes above")
+        raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")
+
+
+predict.__doc__ = f"""Recognise the action in videos.
+
+\b
+{table_of_kinds()}
+
+One bad source among several is told of, and the others are done. Cameras and live streams are not taken yet.
+"""

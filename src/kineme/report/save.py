@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.files import write_json
+from kineme.files import write_text
 from kineme.models.encoder import PoseEncoder
 from kineme.prediction.model import Model
 from kineme.prediction.result import Prediction
+from kineme.report.tables import TEXTS, write_parquet
 
-FORMATS = ("video", "json")
+FORMATS = ("video", *TEXTS, "html", "parquet")
+WITH_SOUND = {"video", "html"}  # these play
+_ENDINGS = (".mp4", ".html", "-video.mp4", "-video.webm", ".parquet", *(f".{name}" for name in TEXTS))
 
 
 def parse_formats(text: str | None) -> tuple[str, ...]:
@@ -32,39 +35,76 @@ def parse_formats(text: str | None) -> tuple[str, ...]:
     return formats
 
 
+def check_pipe(formats: tuple[str, ...]) -> None:
+    """Whether ``--out -`` makes sense.
+
+    Raises:
+        UsageError: not exactly one format, or one that is no text.
+    """
+    if len(formats) != 1 or formats[0] not in TEXTS:
+        raise UsageError(f"--out -: standard output takes one of --save {', '.join(TEXTS)}")
+
+
 def save_prediction(
     result: Prediction,
     formats: tuple[str, ...],
     folder: Path,
     model: Model,
     on_warning: Callable[[str], None] | None = None,
+    *,
+    video: Path | None = None,
+    name: str | None = None,
 ) -> list[Path]:
-    """Write a prediction as ``folder/NAME.mp4`` (the video with bars drawn in) and ``folder/NAME.json``.
+    """Write a prediction as ``folder/NAME.mp4`` (the video with bars drawn in), ``folder/NAME.json`` and so on.
 
     A name that is taken by the result of another source gets a number; a result of the same source is replaced.
+
+    Args:
+        result: what to write.
+        formats: some of ``FORMATS``.
+        folder: where to.
+        model: that made it.
+        on_warning: told in one line of what could not be kept.
+        video: the file it was made from, where that is not ``result.source``.
+        name: of the files, without suffix; by default that of ``result.source``.
+
+    Returns:
+        The files that were asked for.
 
     Raises:
         KinemeError: a file cannot be written.
     """
     if not formats:
         return []
-    stem = _free_stem(result, folder)
+    video = video or Path(result.source)
+    stem = _free_stem(result, folder, name or Path(result.source).stem)
     written = []
     if "video" in formats:
         from kineme.report.annotate import annotate_video
 
         written.append(folder / f"{stem}.mp4")
         annotate_video(
-            result.source,
+            video,
             written[-1],
             result.probabilities_at,
             result.labels,
             decorate=_skeletons(model.encoder) if isinstance(model.encoder, PoseEncoder) else None,
             on_warning=on_warning,
         )
-    written.append(folder / f"{stem}.json")  # always: it also says which source a name stands for
-    write_json(written[-1], result.to_json(top=len(result.labels)))
-    return written if "json" in formats else written[:-1]
+    if "html" in formats:
+        from kineme.report.page import write_page
+
+        written += write_page(folder / f"{stem}.html", result, video, on_warning)
+    if "parquet" in formats:
+        written.append(folder / f"{stem}.parquet")
+        write_parquet(written[-1], result)
+    for text in TEXTS:
+        if text in formats and text != "json":
+            written.append(folder / f"{stem}.{text}")
+            write_text(written[-1], TEXTS[text](result))
+    document = folder / f"{stem}.json"  # always: it also says which source a name stands for
+    write_text(document, TEXTS["json"](result))
+    return [*written, document] if "json" in formats else written
 
 
 def _skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
@@ -76,13 +116,12 @@ def _skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDA
     return lambda frame_HWC, time_s: draw_skeleton(frame_HWC, tracker(frame_HWC, time_s))
 
 
-def _free_stem(result: Prediction, folder: Path) -> str:
+def _free_stem(result: Prediction, folder: Path, stem: str) -> str:
     """A file name that is free, or that holds an earlier result of the same source."""
-    stem = Path(result.source).stem
     for number in itertools.count(1):
         name = stem if number == 1 else f"{stem}-{number}"
         document = folder / f"{name}.json"
-        if not document.exists() and not (folder / f"{name}.mp4").exists():
+        if not any((folder / f"{name}{ending}").exists() for ending in _ENDINGS):
             return name
         try:
             if json.loads(document.read_text(encoding="utf-8"))["source"] == result.source:

@@ -29,7 +29,6 @@ def cache(tmp_path, monkeypatch):
     [
         ("lrcn", {}, "exact"),
         ("lrcn", {}, "carried"),
-        ("lrcn", {"pooling": "mean", "backbone": "small-cnn"}, "carried"),
         ("single-frame", {}, "exact"),
         ("late-fusion", {"merge": "mean"}, "carried"),
     ],
@@ -45,7 +44,7 @@ def test_a_stream_on_litert_says_what_one_on_keras_says(cache, name, options, mo
 
 def test_other_parts_agree_too():
     """EfficientNet's features, steps of a ConvLSTM and of one that skips, and a head that reads both ways."""
-    landmarks = np.random.default_rng(0).normal(size=(1, 166)).astype(np.float32)
+    nobody = np.zeros((1, 166), np.float32)
     frame = frames_of(1)[:, :32, :32]
     maps = np.random.default_rng(1).random((1, 64, 64, 3), np.float32)
     features = np.random.default_rng(2).normal(size=(1, 6, 64)).astype(np.float32)
@@ -53,8 +52,7 @@ def test_other_parts_agree_too():
     for name, spec, options, part, inputs in (
         ("lrcn", small, {"backbone": "efficientnet-lite0"}, "frame", [frame]),
         ("convlstm", SMALL, {}, "step", [maps]),
-        ("pose-lstm", SMALL, {}, "step", [landmarks]),
-        ("pose-lstm", SMALL, {}, "step", [landmarks * 0]),
+        ("pose-lstm", SMALL, {}, "step", [nobody]),
         ("lrcn", SMALL, {"bidirectional": True}, "window", [features]),
     ):
         network = network_of(name, spec, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers_networks import SMALL, network_of
@@ -10,9 +12,14 @@ from helpers_video import encode, numbered_video
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard, config_of
+from kineme.models.network import build_network
 from kineme.models.registry import make_approach
 from kineme.models.weights import require
-from kineme.video.clips import read_clips
+from kineme.prediction.engine import KerasEngine
+from kineme.prediction.model import Model
+from kineme.prediction.stream import _Sizer
+from kineme.prediction.windows import Windows
+from kineme.video.clips import ticks
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.spec import ClipSpec
 
@@ -62,6 +69,34 @@ def test_exact_gives_to_the_bit_what_predict_says_of_each_window(tmp_path, name,
     assert np.ptp(predicted.window_probabilities_WK[:, 0]) > 0.001  # there is something to tell apart
 
 
+@pytest.mark.parametrize("short", ["hold", "loop"])
+@pytest.mark.parametrize("frames", [2, 9, 50])
+def test_windows_of_a_file_from_cached_features_are_those_of_predict(tmp_path, short, frames):
+    spec = dataclasses.replace(SMALL, short=short)
+    path = numbered_video(tmp_path / "clip.mp4", frames, fps=25)
+    model = model_of("lrcn", spec, stride=4)
+    predicted = model.predict(path)
+    windows = Windows(model, KerasEngine())
+    scored = list(windows.score(path, ticks(path, spec), model.stride))
+    np.testing.assert_array_equal(
+        model.probabilities(np.array([row for _, row in scored])), predicted.window_probabilities_WK
+    )
+    np.testing.assert_array_equal([(times[0], times[-1]) for times, _ in scored], predicted.window_times_W2)
+
+
+def test_frames_one_at_a_time_through_efficientnet_are_those_of_batches_but_for_rounding(tmp_path):
+    spec = ClipSpec(frames=6, height=64, width=64)
+    path = numbered_video(tmp_path / "clip.mp4", 60, fps=25)
+    approach = make_approach("lrcn", {"backbone": "efficientnet-lite0"})
+    card = ModelCard("lrcn", config_of(approach), spec, ("left", "right"))
+    model = Model(build_network(approach, spec, 2, pretrained=True), card, "lrcn", stride=1)
+    predicted = model.predict(path)
+    answers = play(model.stream(engine="keras"), path)
+    assert len(answers) == len(predicted.window_times_W2) == 15
+    np.testing.assert_allclose(list(answers.values()), predicted.window_probabilities_WK, atol=1e-5)
+    assert np.ptp(predicted.window_probabilities_WK[:, 0]) > 0.001
+
+
 def test_exact_is_equal_across_gaps_and_uneven_times(tmp_path):
     times_s = [0.0, 0.03, 0.5, 0.51, 0.55, 1.4, 1.41, 1.42, 1.43, 4.0, 4.04, 4.3, 4.5]  # one gap is longer than a clip
     path = numbered_video(tmp_path / "gaps.mkv", len(times_s), times_s=times_s)
@@ -82,18 +117,10 @@ def test_frames_as_arrays_of_any_size_are_nearly_those_of_the_file(tmp_path):
     from_file = [one for one in play(model.stream(engine="keras"), path).items() if one[0] <= stream.answered_s][-1][1]
     np.testing.assert_allclose(answer, from_file, atol=0.01)
 
-    seen = []
-    recorder = stream._reader._windows.recorder
-    stream.reset()
-    stream._reader._windows.recorder = type(
-        "Seen",
-        (),
-        {"first": None, "reset": recorder.reset, "__call__": lambda self, t, p: seen.append(p) or recorder(t, p)},
-    )()
-    for frame in read_frames(path):
-        stream.push(frame.pixels_HWC, frame.pts_s)
-    clip = next(read_clips(path, SMALL)).frames_THWC.astype(int)
-    difference = np.abs(np.stack(seen[: SMALL.frames]).astype(int) - clip)
+    sizer = _Sizer(SMALL)
+    of_arrays = np.stack([sizer(frame.pixels_HWC) for frame in read_frames(path)]).astype(int)
+    of_file = np.stack([frame.pixels_HWC for frame in read_frames(path, size=(SMALL.height, SMALL.width))])
+    difference = np.abs(of_arrays - of_file)
     assert difference.mean() < 3  # RGB was made before the frame was made smaller, and not while it was
     assert np.quantile(difference, 0.99) <= 20
 

@@ -140,11 +140,19 @@ class _Auto:
 
 
 class _KerasFunction:
+    """Runs a part on Keras' backend; on TensorFlow by its graph, without what ``predict_on_batch`` adds to a frame."""
+
     def __init__(self, network: Any) -> None:
-        self._network = network
         self.input_shapes = [tuple(one.shape) for one in network.inputs]
+        self._run = _traced(network) if _on_tensorflow() else None
+        self._network = network
 
     def __call__(self, *arrays: Array) -> list[Array]:
+        if self._run is not None:
+            import tensorflow as tf
+
+            outputs = self._run(*(tf.constant(array) for array in arrays))
+            return [outputs[f"output{number}"].numpy() for number in range(len(outputs))]
         outputs = self._network.predict_on_batch(list(arrays) if len(arrays) > 1 else arrays[0])
         return [np.asarray(one) for one in outputs] if isinstance(outputs, list | tuple) else [np.asarray(outputs)]
 
@@ -162,35 +170,47 @@ class _LiteRTFunction:
         with native_noise_held_back():
             self._interpreter = Interpreter(model_content=content, num_threads=1)
             self._run = self._interpreter.get_signature_runner()
-        details = self._run.get_input_details()
-        self._inputs = [f"input{number}" for number in range(len(details))]
-        self._outputs = [f"output{number}" for number in range(len(self._run.get_output_details()))]
-        self.input_shapes = [tuple(int(side) for side in details[name]["shape"]) for name in self._inputs]
+            details = self._run.get_input_details()
+            self._inputs = [f"input{number}" for number in range(len(details))]
+            self._outputs = [f"output{number}" for number in range(len(self._run.get_output_details()))]
+            self.input_shapes = [tuple(int(side) for side in details[name]["shape"]) for name in self._inputs]
+            # It sets itself up, and speaks of it, when it first runs.
+            self(*(np.zeros(details[name]["shape"], details[name]["dtype"]) for name in self._inputs))
 
     def __call__(self, *arrays: Array) -> list[Array]:
         outputs = self._run(**dict(zip(self._inputs, arrays, strict=True)))
         return [outputs[name] for name in self._outputs]
 
 
-def _compile(network: Any, part: str) -> bytes:
-    """A Keras model as a LiteRT file whose inputs and outputs are called by their numbers."""
+def _on_tensorflow() -> bool:
     from kineme.models.backend import keras
 
-    if keras.backend.backend() != "tensorflow":
-        raise KinemeError(f"compiling for LiteRT needs Keras on TensorFlow, not on {keras.backend.backend()}")
+    return bool(keras.backend.backend() == "tensorflow")
+
+
+def _traced(network: Any) -> Any:
+    """A Keras model as a TensorFlow graph whose inputs and outputs are called by their numbers."""
     import tensorflow as tf
 
     def run(*arrays: Any) -> dict[str, Any]:
-        outputs = keras.tree.flatten(network(list(arrays) if len(arrays) > 1 else arrays[0], training=False))
+        outputs = tf.nest.flatten(network(list(arrays) if len(arrays) > 1 else arrays[0], training=False))
         return {f"output{number}": one for number, one in enumerate(outputs)}
 
     signature = [tf.TensorSpec(one.shape, one.dtype, name=f"input{n}") for n, one in enumerate(network.inputs)]
+    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+
+
+def _compile(network: Any, part: str) -> bytes:
+    """A Keras model as a LiteRT file, its inputs and outputs called as :func:`_traced` calls them."""
+    if not _on_tensorflow():
+        raise KinemeError("compiling for LiteRT needs Keras on TensorFlow; use the engine keras")
+    import tensorflow as tf
+
     holder = tf.Module()
     holder.variables_of_part = [weight.value for weight in network.weights]
     lacking = ""
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder, native_noise_held_back(), _unrolled(network):
-        traced = tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
-        tf.saved_model.save(holder, folder, signatures={"serving_default": traced})
+        tf.saved_model.save(holder, folder, signatures={"serving_default": _traced(network)})
         try:
             return bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
         except Exception as error:  # the converter's own class is private

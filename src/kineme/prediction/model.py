@@ -103,8 +103,9 @@ class Model:
             mode: ``"exact"`` answers as :meth:`predict` does of the window of the last T ticks, from features kept
                 of each frame. ``"carried"`` keeps the network's state instead, for as long as the stream runs: still
                 cheaper, and it answers from the first frame, but an LSTM remembers what is older than a window, so
-                its answers drift from those of windows. It is for ``lrcn`` (not bidirectional), ``pose-lstm``,
-                ``convlstm``, ``single-frame``, and ``late-fusion`` with ``merge=mean``.
+                its answers drift from those of windows, often to another label: ``benchmarks/streaming.py`` measures
+                how far. It is for ``lrcn`` (not bidirectional), ``pose-lstm``, ``convlstm``, ``single-frame``, and
+                ``late-fusion`` with ``merge=mean``.
             engine: ``"keras"``, ``"litert"`` (compiled once, and kept in the user's cache folder), or ``"auto"``:
                 LiteRT where it helps and can.
             stride: ticks from one answer to the next in mode ``"exact"``; by default 1 where a window costs no more

@@ -13,6 +13,7 @@ from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import make_approach
 from kineme.prediction import steps
 from kineme.prediction.engine import KerasEngine, open_engine
+from kineme.prediction.windows import Windows
 from kineme.video.spec import ClipSpec
 
 TOLERANCE = 1e-4  # of the scale of the outputs, as the engine says of itself
@@ -74,6 +75,14 @@ def test_other_parts_agree_too():
             scale = np.abs(wanted).max()
             assert scale > 0.01, (name, part)
             np.testing.assert_allclose(given, wanted, atol=TOLERANCE * scale)
+
+
+def test_a_stream_and_the_windows_of_a_file_are_equal_to_the_bit_on_litert():
+    model, frames = model_of("lrcn"), frames_of(12)
+    windows = Windows(model, open_engine("litert", model.network, model.card))
+    scored = windows.score("clip.mp4", ((tick * STEP_S, frame) for tick, frame in enumerate(frames)), 1)
+    logits_NK = np.array([logits_K for _, logits_K in scored])
+    np.testing.assert_array_equal(feed(model.stream(engine="litert"), frames), model.probabilities(logits_NK))
 
 
 def never():

@@ -42,7 +42,10 @@ def compare(
     learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
     patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 20,
     augment: Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")] = True,
-    views: Annotated[int, typer.Option(help="Augmented views of each training video, for a frozen backbone.")] = 1,
+    views: Annotated[
+        int | None,
+        typer.Option(help="Augmented views of each training video behind a frozen backbone.  [default: as it is slow]"),
+    ] = None,
     flip: Annotated[
         bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
     ] = None,

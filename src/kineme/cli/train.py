@@ -26,10 +26,14 @@ def train(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to make.  [default: runs/DATA-APPROACH]")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames of a clip.  [default: 20, for i3d 64]")] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Frames of a clip.  [default: 20; efficientnet-lite0 16, i3d 64]")
+    ] = None,
     fps: Annotated[
         str | None,
-        typer.Option(help="Frames a second of a clip; 'spread' spreads them over the video.  [default: 8, for i3d 25]"),
+        typer.Option(
+            help="Frames a second of a clip; 'spread' spreads them over the video.  [default: 8; efficientnet-lite0 4, i3d 25]"
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -48,7 +52,10 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
     patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 20,
     augment: Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")] = True,
-    views: Annotated[int, typer.Option(help="Augmented views of each training video, for a frozen backbone.")] = 1,
+    views: Annotated[
+        int | None,
+        typer.Option(help="Augmented views of each training video behind a frozen backbone.  [default: as it is slow]"),
+    ] = None,
     flip: Annotated[
         bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
     ] = None,

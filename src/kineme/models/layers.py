@@ -43,14 +43,23 @@ class UnfoldTime(keras.layers.Layer):
 
 
 class Changes(keras.layers.Layer):
-    """(B, T, ...) to (B, T, ...): each frame less the one before; the first has none before it and becomes 0.
+    """(B, T, ...) to (B, T, ...): each frame less one before it, or less the first where there is none so early.
 
-    What stands still vanishes. A frame needs one frame before it and no more, so a stream can do the same.
+    What stands still vanishes. A frame needs no frame after it, so a stream can do the same.
+
+    Args:
+        over: how many frames earlier.
+        kwargs: of ``keras.layers.Layer``.
     """
 
+    def __init__(self, over: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.over = over
+
     def call(self, clips_BT: Any) -> Any:
-        """Subtract the frame before."""
-        before = keras.ops.concatenate([clips_BT[:, :1], clips_BT[:, :-1]], axis=1)
+        """Subtract the earlier frame."""
+        early = min(self.over, clips_BT.shape[1])
+        before = keras.ops.concatenate([clips_BT[:, :1]] * early + [clips_BT[:, : clips_BT.shape[1] - early]], axis=1)
         return clips_BT - before
 
 

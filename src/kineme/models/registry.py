@@ -35,8 +35,17 @@ FROZEN = {  # what comes trained, and its weights
     "i3d": "i3d-kinetics400",
     "blazepose": "blazepose",
 }
-# Options for approaches behind features that come trained, which are many and strong.
-_ON_FROZEN: dict[str, dict[str, Any]] = {"lrcn": {"units": 64, "dropout": 0.3}}
+# Options that suit an approach behind a backbone that comes trained, as found on UT-Interaction.
+_RECOMMENDED: dict[tuple[str, str], dict[str, Any]] = {
+    ("lrcn", "efficientnet-lite0"): {
+        "units": 64,
+        "dropout": 0.5,
+        "projection": 64,
+        "change_over": 3,
+        "pooling": "max",
+    },
+    ("lrcn", "i3d"): {"units": 32, "dropout": 0.5},
+}
 
 
 class Approach(Protocol):
@@ -84,13 +93,15 @@ def default_spec(backbone: str) -> ClipSpec:
         raise UsageError(f"there is no backbone {backbone!r}; choose one of {', '.join(BACKBONES)}")
     if backbone == "i3d":  # as trained; a short video starts again (section 2.5 of the paper): it never saw a stillness
         return ClipSpec(frames=64, fps=25.0, height=224, width=224, fit="crop", short="loop")
+    if backbone == "efficientnet-lite0":  # four a second tell as much of four seconds as eight of half as many
+        return ClipSpec(frames=16, fps=4.0, height=224, width=224)
     size = 224 if backbone in FROZEN else 64
     return ClipSpec(height=size, width=size, fit="letterbox" if backbone == "blazepose" else "stretch")
 
 
 def recommended(approach: str, backbone: str) -> dict[str, Any]:
     """Options of an approach that suit a backbone, the backbone itself among them."""
-    return {"backbone": backbone, **(_ON_FROZEN.get(approach, {}) if backbone in FROZEN else {})}
+    return {"backbone": backbone, **_RECOMMENDED.get((approach, backbone), {})}
 
 
 def build_backbone(name: str, spec: ClipSpec) -> Any:

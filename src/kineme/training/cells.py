@@ -148,7 +148,7 @@ class Bench:
                 for place in missing:
                     fold, seed = place
                     label = None if many else f"{candidate.name}, fold {fold + 1}, seed {self.options.seed + seed}"
-                    checkpoint = folder / f"fold{fold + 1}-seed{self.options.seed + seed}.safetensors"
+                    checkpoint = None if learner.encoder else files[place].with_suffix(".safetensors")
                     cell = self._train(learner, cache, items, fold, seed, checkpoint, settings[place], label)
                     if place == first and self.times:
                         _save(model, learner, candidate, self.labels)
@@ -199,7 +199,7 @@ class Bench:
         items: Sequence[Any],
         fold: int,
         seed: int,
-        checkpoint: Path,
+        checkpoint: Path | None,
         settings: dict[str, Any],
         label: str | None,
     ) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Bench:
             options,
             checkpoint=checkpoint,
             settings=settings,
-            resume=checkpoint.exists(),
+            resume=checkpoint is not None and checkpoint.exists(),
             label=label,
         )
         seconds = time.perf_counter() - started
@@ -229,7 +229,8 @@ class Bench:
             order: score_items(learner.trained, parts["test"], cache, frame_order=order).argmax(axis=1).tolist()
             for order in CHANGED_ORDERS
         }
-        checkpoint.unlink(missing_ok=True)
+        if checkpoint:
+            checkpoint.unlink(missing_ok=True)
         return {
             "names": [item.name for item in parts["test"]],
             "truth": [item.label for item in parts["test"]],

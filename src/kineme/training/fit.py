@@ -8,6 +8,7 @@ weights, bit for bit.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -51,22 +52,26 @@ def fit(
     cache: StripCache,
     options: TrainOptions,
     *,
-    checkpoint: Path,
+    checkpoint: Path | None,
     settings: dict[str, Any],
     flip: bool = True,
     resume: bool = False,
     backbone_weights: int = 0,
     label: str | None = "training",
 ) -> list[dict[str, float]]:
-    """Train ``network`` in place; at the end it holds the weights of the best validation loss.
+    """Train ``network`` in place.
+
+    With validation videos, the learning rate is halved when their loss does not fall, training stops when that does
+    not help, and the network ends with the weights of the best loss. Without them it sees all epochs, the learning
+    rate falls to nothing along a cosine (Loshchilov and Hutter, "SGDR", ICLR 2017), and the last weights stay.
 
     Args:
         network: from what the cache holds, clips_BTHWC or features_BTD, to logits_BK.
         train: videos to learn from.
-        validation: videos to stop by; where empty, the training loss decides.
+        validation: videos to stop by, perhaps none.
         cache: where frames come from.
         options: how to train.
-        checkpoint: file written after every epoch.
+        checkpoint: file written after every epoch; None where the whole training takes seconds.
         settings: what must be equal for ``resume`` to make sense (approach, data, options).
         flip: mirror half of the clips where frames are augmented.
         resume: go on from ``checkpoint``.
@@ -83,11 +88,11 @@ def fit(
     _prepare(network, options.learning_rate, backbone_weights)
     best = [np.array(weight) for weight in network.get_weights()]
     state = Progress()
-    if resume:
+    if resume and checkpoint:
         state, best = _load_checkpoint(checkpoint, network, settings)
     changed = options.augment and not cache.encoder
     augmentation = Augmentation(flip=flip) if changed else None
-    views = options.views if options.augment and cache.encoder else 0
+    views = options.views_behind(cache.encoder)
     weights_K = class_weights(train, classes)
 
     with progress(label, options.epochs) as advance:
@@ -95,6 +100,9 @@ def fit(
             advance(state.epoch, f"resumed after epoch {state.epoch}")
         while state.epoch < options.epochs and state.waited < options.patience:
             started = time.perf_counter()
+            if not validation:
+                share = (1 + math.cos(math.pi * state.epoch / options.epochs)) / 2
+                network.optimizer.learning_rate = options.learning_rate * share
             sums = np.zeros(3)
             batches = training_batches(
                 train,
@@ -121,15 +129,15 @@ def fit(
                     f"try a smaller --learning-rate than {options.learning_rate:g}"
                 )
             state.history.append(row)
-            watched = row.get("val_loss", row["loss"])
-            if watched < state.best_loss:
-                state.best_loss, state.best_epoch, state.waited = watched, state.epoch, 0
+            if not validation or row["val_loss"] < state.best_loss:
+                state.best_loss, state.best_epoch, state.waited = row.get("val_loss", row["loss"]), state.epoch, 0
                 best = [np.array(weight) for weight in network.get_weights()]
             else:
                 state.waited += 1
                 if state.waited % max(1, options.patience // 3) == 0:
                     network.optimizer.learning_rate = float(network.optimizer.learning_rate) / 2
-            _save_checkpoint(checkpoint, network, best, state, settings)
+            if checkpoint:
+                _save_checkpoint(checkpoint, network, best, state, settings)
             advance(1, _note(row, state, len(train)))
         if state.waited >= options.patience:
             advance(0, f"stopped early; epoch {state.best_epoch} was best")

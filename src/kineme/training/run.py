@@ -209,7 +209,7 @@ def learn(
     cache: StripCache,
     options: TrainOptions,
     *,
-    checkpoint: Path,
+    checkpoint: Path | None,
     settings: dict[str, Any],
     resume: bool = False,
     label: str | None = "training",
@@ -221,7 +221,7 @@ def learn(
         parts: the videos of each split.
         cache: from :meth:`kineme.training.learner.Learner.cache`, with all of them prepared.
         options: how to train.
-        checkpoint: file written after every epoch.
+        checkpoint: see :func:`kineme.training.fit.fit`.
         settings: what must be equal for ``resume`` to make sense.
         resume: go on from ``checkpoint``.
         label: what the progress bar says; None shows none.
@@ -235,8 +235,9 @@ def learn(
     from kineme.training.metrics import fit_temperature
 
     flip = options.flips(tuple(settings["labels"]))
-    if learner.encoder and options.augment and options.views:
-        cache.add_views(parts["train"], Augmentation(flip=flip), options.views)
+    views = options.views_behind(learner.encoder)
+    if views:
+        cache.add_views(parts["train"], Augmentation(flip=flip), views)
     history = fit(
         learner.trained,
         parts["train"],
@@ -262,7 +263,7 @@ def _training_facts(history: list[dict[str, float]], videos: int, total_s: float
     return {
         "videos": videos,
         "epochs": len(history),
-        "best_epoch": min(history, key=lambda row: row.get("val_loss", row["loss"]))["epoch"],
+        "best_epoch": min(history, key=lambda row: row.get("val_loss", -row["epoch"]))["epoch"],  # else the last
         "training_seconds": round(trained_s, 1),
         "clips_per_second": round(videos * len(history) / trained_s, 1),
         "total_seconds": round(total_s, 1),

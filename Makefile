@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install lint clean
+.PHONY: demo test test-jax test-torch install lint clean
 
 demo: install
 	$(BIN)/kineme demo
 
 test: install lint
 	$(BIN)/python -m pytest
+
+# The model tests on Keras' other backends, each in an environment of its own: small sizes, a few minutes.
+test-jax test-torch: test-%:
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --upgrade pip
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*,dev]"
+	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest tests/models tests/training/test_other_backends.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -26,4 +33,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-jax .venv-torch build dist .pytest_cache .mypy_cache .ruff_cache

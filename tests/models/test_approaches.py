@@ -131,3 +131,30 @@ def test_parts_that_do_not_fit_together_are_refused():
         network_of("lrcn", ClipSpec(height=32, width=64))
     with pytest.raises(UsageError, match="smaller size"):
         network_of("lrcn", ClipSpec(height=4096, width=4096), units=4096)
+
+
+def test_lrcn_that_reads_changes_takes_no_notice_of_what_stands_still():
+    head = make_approach("lrcn", {"change_over": 3, "projection": 8, "pooling": "max"}).head((6, 4), 3)
+    rng = np.random.default_rng(0)
+    still_BTD = np.repeat(rng.normal(size=(2, 1, 4)), 6, axis=1).astype(np.float32)
+    moving_BTD = rng.normal(size=(2, 6, 4)).astype(np.float32)
+    first, second = head.predict_on_batch(still_BTD)
+    np.testing.assert_array_equal(first, second)
+    there, elsewhere = head.predict_on_batch(moving_BTD), head.predict_on_batch(moving_BTD + 5)
+    np.testing.assert_allclose(there, elsewhere, atol=1e-4)
+    assert np.abs(there[0] - there[1]).max() > 1e-3
+
+
+def test_changes_over_more_frames_than_a_clip_has_are_changes_since_its_first():
+    from kineme.models.layers import Changes
+
+    clips_BTD = np.arange(10, dtype=np.float32).reshape(1, 5, 2) ** 2
+    np.testing.assert_array_equal(Changes(2)(clips_BTD)[0, 3], clips_BTD[0, 3] - clips_BTD[0, 1])
+    np.testing.assert_array_equal(Changes(2)(clips_BTD)[0, 1], clips_BTD[0, 1] - clips_BTD[0, 0])
+    np.testing.assert_array_equal(Changes(9)(clips_BTD), clips_BTD - clips_BTD[:, :1])
+
+
+@pytest.mark.parametrize(("option", "value"), [("change_over", 101), ("projection", -1), ("pooling", "sum")])
+def test_lrcn_refuses_options_out_of_range(option, value):
+    with pytest.raises(UsageError, match=f"lrcn: option {option} must be"):
+        make_approach("lrcn", {option: value})

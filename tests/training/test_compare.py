@@ -13,6 +13,7 @@ from kineme.dataset.folds import Protocol
 from kineme.errors import KinemeError, UsageError
 from kineme.training.cells import parse_candidate
 from kineme.training.options import TrainOptions
+from kineme.video.spec import ClipSpec
 
 OPTIONS = TrainOptions(epochs=15, flip=False, learning_rate=0.003)
 BLIND = "late-fusion,merge=mean"
@@ -159,3 +160,21 @@ def test_what_makes_no_sense_is_refused_in_a_line(data, tmp_path):
     done = kineme("compare", data, "--folds", 3, "--leave-one-group-out")
     assert done.returncode == 2
     assert "give one of --folds" in done.stderr
+
+
+def test_without_validation_every_epoch_is_run_and_the_learning_rate_falls_to_nothing(data, tmp_path):
+    run = package.train(
+        data,
+        tmp_path / "run",
+        approach="late-fusion",
+        spec=ClipSpec(frames=4, height=64, width=64),
+        options=TrainOptions(epochs=5, patience=1, learning_rate=0.01),
+        validation=0,
+    )
+    rates = [row["learning_rate"] for row in run.history]
+    assert len(rates) == 5
+    assert rates[0] == pytest.approx(0.01)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.002
+    assert run.metrics["train"]["best_epoch"] == 5
+    assert "validation" not in run.metrics

@@ -6,7 +6,8 @@ That is for frames. On the small maps of a large backbone one layer reads the cl
 last state is classified; a vector is taken as a map of one pixel, where such a layer is an ordinary LSTM.
 
 Source: Shi et al., "Convolutional LSTM Network: A Machine Learning Approach for Precipitation Nowcasting",
-NeurIPS 2015. With 20 frames of 64 x 64 and four classes, this is the textbook network of 44,524 parameters.
+NeurIPS 2015. With 20 frames of 64 x 64 and four classes, this is the textbook network of 44,524 parameters;
+``backbone=pixels`` shows it the frames as the textbook does, the default what changed between them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class ConvLSTM:
     """Options of the approach.
 
     Args:
-        backbone: ``"pixels"`` for the approach as published; one that gives maps or vectors also does.
+        backbone: ``"pixels"`` for the approach as published, ``"changes"`` for what is learned faster; any other
+            that gives maps or vectors also does.
         units: filters of the one layer on vectors, or on maps of fewer than 31 pixels on a side, which are too
             small for four; 1 to 4096.
         dropout: share of values dropped between layers while training, 0 to 0.9.
@@ -35,7 +37,7 @@ class ConvLSTM:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "pixels"
+    backbone: str = "changes"
     units: int = 32
     dropout: float = 0.2
     recurrent_dropout: float = 0.2

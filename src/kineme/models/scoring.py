@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 _BATCH = 16  # clips at a time
 _HEAVY_PIXELS = 500_000  # a clip of more pixels is looked at alone: several take gigabytes and are no faster
 

@@ -32,7 +32,7 @@ def train(
     fps: Annotated[
         str | None,
         typer.Option(
-            help="Frames a second of a clip; 'spread' spreads them over the video.  [default: 8; efficientnet-lite0 4, i3d 25]"
+            help="Frames a second of a clip; or 'spread' over the video.  [default: 8; efficientnet-lite0 4, i3d 25]"
         ),
     ] = None,
     size: Annotated[

@@ -70,9 +70,12 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
 
 def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Any], metadata: dict[str, str]) -> None:
     """Write NumPy arrays and text as a safetensors file through :func:`replacing`."""
+    import numpy as np
     from safetensors.numpy import save
 
-    content = save(tensors, metadata)  # its own writing to a file leaves a stray one behind when the process is killed
+    # It writes the memory of an array as it lies, so what is transposed must be laid out first; and its own writing to
+    # a file leaves a stray one behind when the process is killed.
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 

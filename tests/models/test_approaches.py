@@ -114,7 +114,7 @@ def test_motion_cnn_sees_nothing_in_a_still_clip_and_small_cnn_does():
         ("lrcn", {"unit": "8"}, "no option 'unit'; it has backbone"),
         ("lrcn", {"units": "many"}, "must be of type int"),
         ("lrcn", {"units": "0"}, "from 1 to 4096"),
-        ("lrcn", {"pooling": "max"}, "one of last, mean"),
+        ("lrcn", {"pooling": "sum"}, "one of last, mean, max"),
         ("lrcn", {"bidirectional": "maybe"}, "of type bool"),
         ("convlstm", {"dropout": "1.5"}, "from 0 to 0.9"),
     ],

@@ -132,3 +132,13 @@ def test_every_single_damaged_byte_of_the_header_gives_an_error_or_the_same_name
             read_card(model_file)
         except KinemeError:
             continue
+
+
+def test_an_array_that_lies_transposed_in_memory_is_read_back_as_it_is(tmp_path):
+    from safetensors.numpy import load_file
+
+    from kineme.files import write_tensors
+
+    transposed = np.arange(12, dtype=np.float32).reshape(3, 4).T
+    write_tensors(tmp_path / "x.safetensors", {"x": transposed}, {})
+    np.testing.assert_array_equal(load_file(tmp_path / "x.safetensors")["x"], transposed)

@@ -75,7 +75,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Any], metadat
 
     # It writes the memory of an array as it lies, so what is transposed must be laid out first; and its own writing to
     # a file leaves a stray one behind when the process is killed.
-    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    content = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, metadata)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 

@@ -140,5 +140,7 @@ def test_an_array_that_lies_transposed_in_memory_is_read_back_as_it_is(tmp_path)
     from kineme.files import write_tensors
 
     transposed = np.arange(12, dtype=np.float32).reshape(3, 4).T
-    write_tensors(tmp_path / "x.safetensors", {"x": transposed}, {})
-    np.testing.assert_array_equal(load_file(tmp_path / "x.safetensors")["x"], transposed)
+    write_tensors(tmp_path / "x.safetensors", {"x": transposed, "scalar": np.array(2.0)}, {})
+    back = load_file(tmp_path / "x.safetensors")
+    np.testing.assert_array_equal(back["x"], transposed)
+    assert back["scalar"].shape == ()

@@ -37,10 +37,10 @@ def compare(
     size: Annotated[str | None, typer.Option(help="Pixels, for all: 64, or 96x64 for width and height.")] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or letterbox, for all.")] = None,
     short: Annotated[str | None, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = None,
-    epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 60,
+    epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 80,
     batch_size: Annotated[int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]")] = None,
     learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
-    patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 10,
+    patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 15,
     augment: Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")] = True,
     views: Annotated[
         int | None,

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_ONE_AT_A_TIME = threading.RLock()  # two blocks that overlapped would each put back what the other had put there
 
 
 @contextmanager
 def native_noise_held_back() -> Iterator[None]:
     """Keep native output to standard error away from the user; it is shown only if the block fails."""
+    with _ONE_AT_A_TIME:
+        yield from _held_back()
+
+
+def _held_back() -> Iterator[None]:
     try:
         sys.stderr.flush()
         real = os.dup(2)

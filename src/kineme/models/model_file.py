@@ -49,6 +49,51 @@ class ModelCard:
         """The approach with its options, from the registry."""
         return make_approach(self.approach, self.config)
 
+    def to_json(self) -> dict[str, Any]:
+        """A document; :meth:`from_json` makes an equal card of its text."""
+        return {
+            "format": FORMAT,
+            "approach": self.approach,
+            "config": self.config,
+            "spec": self.spec.to_json(),
+            "labels": list(self.labels),
+            "calibration": {"temperature": self.temperature},
+            "provenance": self.provenance,
+            "finetuned": self.finetuned,
+        }
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike[str], text: str) -> ModelCard:
+        """Read :meth:`to_json`'s document.
+
+        Args:
+            path: the file it is from, for the error.
+            text: the document.
+
+        Raises:
+            KinemeError: it cannot be read, or is of another version.
+        """
+        try:
+            document = json.loads(text)
+            if document["format"] != FORMAT:
+                raise KinemeError(
+                    f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
+                    f"{FORMAT}; use the version of kineme that wrote it, or train again"
+                )
+            card = cls(
+                approach=document["approach"],
+                config=document["config"],
+                spec=ClipSpec.from_json(document["spec"]),
+                labels=tuple(document["labels"]),
+                temperature=float(document["calibration"]["temperature"]),
+                provenance=document["provenance"],
+                finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
+            )
+            _check(card)
+        except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise KinemeError(f"{path}: its description cannot be read ({error}); copy or train it again") from error
+        return card
+
 
 def save_model(path: str | os.PathLike[str], network: Any, card: ModelCard) -> None:
     """Write the model file.
@@ -63,18 +108,8 @@ def save_model(path: str | os.PathLike[str], network: Any, card: ModelCard) -> N
     """
     from kineme.models.backend import keras
 
-    document = {
-        "format": FORMAT,
-        "approach": card.approach,
-        "config": card.config,
-        "spec": card.spec.to_json(),
-        "labels": list(card.labels),
-        "calibration": {"temperature": card.temperature},
-        "provenance": card.provenance,
-        "finetuned": card.finetuned,
-    }
     tensors = {weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights}
-    write_tensors(path, tensors, {"kineme": json.dumps(document, ensure_ascii=False)})
+    write_tensors(path, tensors, {"kineme": json.dumps(card.to_json(), ensure_ascii=False)})
 
 
 def read_card(path: str | os.PathLike[str]) -> ModelCard:
@@ -95,26 +130,7 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
         raise KinemeError(f"{path}: not a model file, or cut short ({error}); copy or train it again") from error
     if text is None:
         raise KinemeError(f"{path}: a safetensors file, but not one of Kineme's: it lacks the model's description")
-    try:
-        document = json.loads(text)
-        if document["format"] != FORMAT:
-            raise KinemeError(
-                f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
-                f"{FORMAT}; use the version of kineme that wrote it, or train again"
-            )
-        card = ModelCard(
-            approach=document["approach"],
-            config=document["config"],
-            spec=ClipSpec.from_json(document["spec"]),
-            labels=tuple(document["labels"]),
-            temperature=float(document["calibration"]["temperature"]),
-            provenance=document["provenance"],
-            finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
-        )
-        _check(card)
-    except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise KinemeError(f"{path}: its description cannot be read ({error}); copy or train it again") from error
-    return card
+    return ModelCard.from_json(path, text)
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:

@@ -15,7 +15,8 @@ from helpers_browser import browser
 from helpers_video import numbered_video
 
 from kineme.errors import UsageError
-from kineme.prediction.result import Prediction, Segment, segments
+from kineme.prediction.result import Prediction, Segment
+from kineme.prediction.timeline import segments
 from kineme.report.page import write_page
 from kineme.report.save import FORMATS, check_pipe, parse_formats
 from kineme.report.tables import to_csv, to_json, to_srt, to_vtt, write_parquet
@@ -31,7 +32,7 @@ def prediction(source: str = "clip.mp4", seconds: float = 4.0) -> Prediction:
     times_W2 = np.stack([starts, starts + 1], axis=1)
     middle = (starts > seconds / 4) & (starts < seconds / 2)
     probabilities_WK = np.where(middle[:, None], [0.1, 0.75, 0.15], [0.8, 0.1, 0.1])
-    parts = segments(times_W2, probabilities_WK, labels, seconds)
+    parts = segments(times_W2.mean(axis=1), probabilities_WK, None, labels, seconds)
     whole_K = probabilities_WK.mean(axis=0)
     return Prediction(source, "some-model", seconds, 25.0, labels, whole_K, times_W2, probabilities_WK, parts, {})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,8 @@ class ModelCard:
             8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
         finetuned: a backbone that came trained was trained on, so its weights are the model's own.
+        threshold: the energy of the logits (see :func:`kineme.training.known.energy`) from which on a video shows one
+            of the labels at all; None where that was not learned.
     """
 
     approach: str
@@ -44,6 +47,7 @@ class ModelCard:
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
     finetuned: bool = False
+    threshold: float | None = None
 
     def make_approach(self) -> Approach:
         """The approach with its options, from the registry."""
@@ -57,7 +61,7 @@ class ModelCard:
             "config": self.config,
             "spec": self.spec.to_json(),
             "labels": list(self.labels),
-            "calibration": {"temperature": self.temperature},
+            "calibration": {"temperature": self.temperature, "threshold": self.threshold},
             "provenance": self.provenance,
             "finetuned": self.finetuned,
         }
@@ -80,6 +84,7 @@ class ModelCard:
                     f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
                     f"{FORMAT}; use the version of kineme that wrote it, or train again"
                 )
+            threshold = document["calibration"].get("threshold")  # nor this
             card = cls(
                 approach=document["approach"],
                 config=document["config"],
@@ -88,6 +93,7 @@ class ModelCard:
                 temperature=float(document["calibration"]["temperature"]),
                 provenance=document["provenance"],
                 finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
+                threshold=None if threshold is None else float(threshold),
             )
             _check(card)
         except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -181,5 +187,7 @@ def _check(card: ModelCard) -> None:
         raise ValueError("a label is there twice")
     if not 0 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
+    if card.threshold is not None and not math.isfinite(card.threshold):
+        raise ValueError("the threshold must be a number")
     if not isinstance(card.config, dict) or not isinstance(card.provenance, dict):
         raise TypeError("config and provenance must be objects")

@@ -15,8 +15,10 @@ from kineme.errors import KinemeError
 from kineme.models.encoder import FrameEncoder, PoseEncoder, WindowEncoder, encoder_of
 from kineme.models.model_file import ModelCard, load_model
 from kineme.models.scoring import is_heavy, score_clips
-from kineme.prediction.result import Prediction, segments
+from kineme.prediction.result import Prediction
+from kineme.prediction.timeline import segments
 from kineme.progress import track
+from kineme.training.known import energy
 from kineme.training.metrics import softmax
 from kineme.video.clips import Clip, cut_clips, ticks
 from kineme.video.probe import probe
@@ -125,6 +127,13 @@ class Model:
         """Calibrated probabilities_NK of logits."""
         return softmax(logits_NK, self.card.temperature)
 
+    def knownness(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """How far the energy of logits lies above the model's threshold, (N,): from 0 on they show one of the labels.
+
+        None where the model has no threshold.
+        """
+        return None if self.card.threshold is None else energy(logits_NK) - self.card.threshold
+
     def score_clip(self, clip: Clip) -> NDArray[np.float32]:
         """Logits_K of one clip."""
         records: NDArray[Any] = clip.frames_THWC
@@ -157,7 +166,7 @@ class Model:
         else:
             logits_WK = score_clips(self.classifier, clips())
         seconds = time.perf_counter() - started
-        windows_WK = self.probabilities(logits_WK)
+        windows_WK, known_W = self.probabilities(logits_WK), self.knownness(logits_WK)
         return Prediction(
             source=os.fspath(source),
             model=self.name,
@@ -167,7 +176,8 @@ class Model:
             probabilities_K=self.probabilities(logits_WK.mean(axis=0, keepdims=True))[0],
             window_times_W2=np.array(times),
             window_probabilities_WK=windows_WK,
-            segments=segments(np.array(times), windows_WK, self.labels, info.duration_s),
+            window_known_W=known_W,
+            segments=segments(np.mean(times, axis=1), windows_WK, known_W, self.labels, info.duration_s),
             timing={"seconds": round(seconds, 3), "windows": len(times)},
             warnings=tuple(dict.fromkeys(warnings)),
         )

@@ -8,15 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BACKGROUND = "background"  # the label of time in which nothing known happens
+
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a video with one label; ``confidence`` is its mean probability there."""
+    """A part of a video with one label, or with :data:`BACKGROUND`.
+
+    Args:
+        start_s: seconds.
+        end_s: seconds.
+        label: what happens.
+        confidence: the mean probability of the label there; of background, how far the knownness lies below its
+            threshold, on the same scale of 0 to 1, but 0.5 being at the threshold and not calibrated.
+    """
 
     start_s: float
     end_s: float
     label: str
     confidence: float
+
+    @property
+    def is_background(self) -> bool:
+        """Whether nothing known happens."""
+        return self.label == BACKGROUND
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +46,12 @@ class Prediction:
         labels: the classes, in the order of the probabilities.
         probabilities_K: calibrated, of the video as a whole.
         window_times_W2: first and last instant of each window, seconds.
-        window_probabilities_WK: calibrated, of each window.
-        segments: when what happens.
+        window_probabilities_WK: calibrated, of each window, if it shows one of the labels.
+        segments: when what happens; they follow each other without gaps.
         timing: seconds taken and windows scored.
         warnings: what the video's reader had to say, such as that the file is damaged.
+        window_known_W: knownness of each window, from 0 on known (see :func:`kineme.training.known.energy`); None
+            where the model has no threshold, and nothing is background.
     """
 
     source: str
@@ -48,6 +65,7 @@ class Prediction:
     segments: tuple[Segment, ...]
     timing: dict[str, float]
     warnings: tuple[str, ...] = ()
+    window_known_W: NDArray[np.float64] | None = None
 
     @property
     def top(self) -> list[tuple[str, float]]:
@@ -57,8 +75,13 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The likeliest label."""
+        """The likeliest label, whether or not anything known happens."""
         return self.top[0][0]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything known happens."""
+        return not all(one.is_background for one in self.segments)
 
     def probabilities_at(self, time_s: float) -> NDArray[np.float64]:
         """Probabilities_K at an instant: between the middles of windows, a straight line."""
@@ -85,27 +108,3 @@ class Prediction:
             "timing": self.timing,
             "warnings": list(self.warnings),
         }
-
-
-def segments(
-    window_times_W2: NDArray[np.float64],
-    probabilities_WK: NDArray[np.float64],
-    labels: tuple[str, ...],
-    duration_s: float,
-) -> tuple[Segment, ...]:
-    """Join neighbouring windows of one label; the border between two lies halfway between their middles."""
-    best_W = probabilities_WK.argmax(axis=1)
-    middles_W = window_times_W2.mean(axis=1)
-    changes = np.flatnonzero(best_W[1:] != best_W[:-1]) + 1
-    firsts = [0, *changes.tolist()]
-    lasts = [*changes.tolist(), len(best_W)]
-    borders = [0.0, *((middles_W[changes - 1] + middles_W[changes]) / 2).tolist(), duration_s]
-    return tuple(
-        Segment(
-            start_s=borders[number],
-            end_s=borders[number + 1],
-            label=labels[int(best_W[first])],
-            confidence=float(probabilities_WK[first:last, best_W[first]].mean()),
-        )
-        for number, (first, last) in enumerate(zip(firsts, lasts, strict=True))
-    )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kineme.errors import UsageError, VideoError
+from kineme.prediction.result import BACKGROUND, Segment
 from kineme.report.annotate import annotate_video
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
@@ -111,7 +112,8 @@ def test_each_frame_shows_what_is_likely_at_its_time(tmp_path: Path) -> None:
 def test_the_strip_appears_only_where_the_label_changes(tmp_path: Path) -> None:
     source = small_video(tmp_path / "in.mp4")
     annotate_video(source, tmp_path / "still.mp4", always, LABELS)
-    annotate_video(source, tmp_path / "changes.mp4", lambda time: np.array([time < 1, time >= 1], float), LABELS)
+    changes = [Segment(0.0, 1.0, LABELS[0], 0.9), Segment(1.0, 2.0, LABELS[1], 0.9)]
+    annotate_video(source, tmp_path / "changes.mp4", always, LABELS, changes)
 
     def lower_edge_spread(path: Path) -> float:
         frame = next(read_frames(path))
@@ -119,6 +121,13 @@ def test_the_strip_appears_only_where_the_label_changes(tmp_path: Path) -> None:
 
     assert lower_edge_spread(tmp_path / "still.mp4") < 3
     assert lower_edge_spread(tmp_path / "changes.mp4") > 10
+
+
+def test_nothing_is_said_where_it_is_background(tmp_path: Path) -> None:
+    source, out = small_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    annotate_video(source, out, always, LABELS, [Segment(0.0, 1.0, BACKGROUND, 0.9), Segment(1.0, 2.0, LABELS[0], 0.9)])
+    spreads = [float(frame.pixels_HWC[:60].std()) for frame in read_frames(out)]
+    assert max(spreads[:25]) < 3 < 10 < min(spreads[25:])
 
 
 def test_the_source_is_never_overwritten(tmp_path: Path) -> None:

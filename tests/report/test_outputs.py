@@ -17,7 +17,7 @@ from helpers_video import numbered_video
 from kineme.errors import UsageError
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.timeline import segments
-from kineme.report.page import write_page
+from kineme.report.page import page_of, write_page
 from kineme.report.save import FORMATS, check_pipe, parse_formats
 from kineme.report.tables import to_csv, to_json, to_srt, to_vtt, write_parquet
 from kineme.video.probe import probe
@@ -98,6 +98,24 @@ def test_parquet_has_a_row_for_each_segment(tmp_path):
 
 def test_json_holds_every_label():
     assert len(json.loads(to_json(prediction()))["top"]) == 3
+
+
+def test_background_is_told_apart_everywhere():
+    times_W2 = np.stack([np.arange(4.0), np.arange(4.0) + 2], axis=1)
+    rows_WK = np.array([[0.8, 0.2]] * 4)
+    known_W = np.array([-3.0, 3.0, 3.0, -3.0])
+    parts = segments(times_W2.mean(axis=1), rows_WK, known_W, ("wave", "punch"), 5.0)
+    result = Prediction("a.mp4", "m", 5.0, 25.0, ("wave", "punch"), rows_WK[0], times_W2, rows_WK, parts, {})
+    assert [one["label"] for one in result.to_json()["segments"]] == ["background", "wave", "background"]
+    assert to_srt(result).count("-->") == to_vtt(result).count("-->") == 1
+    assert "background" not in to_srt(result)
+    page = page_of(result, "a.mp4")
+    assert page.count('class="c-background"') == 2
+    assert ">wave<" in page
+    nothing = segments([1.0], rows_WK[:1], [-1.0], ("wave", "punch"), 2.0)
+    result = Prediction("a.mp4", "m", 2.0, 25.0, ("wave", "punch"), rows_WK[0], times_W2[:1], rows_WK[:1], nothing, {})
+    assert result.actions == ()
+    assert "Nothing known (if anything, wave, 80 %)" in page_of(result, "a.mp4").replace("\u00a0", " ")
 
 
 def test_formats_are_checked():

@@ -79,9 +79,9 @@ class Prediction:
         return self.top[0][0]
 
     @property
-    def is_known(self) -> bool:
-        """Whether anything known happens."""
-        return not all(one.is_background for one in self.segments)
+    def actions(self) -> tuple[Segment, ...]:
+        """The segments without background; empty where nothing known happens."""
+        return tuple(one for one in self.segments if not one.is_background)
 
     def probabilities_at(self, time_s: float) -> NDArray[np.float64]:
         """Probabilities_K at an instant: between the middles of windows, a straight line."""

@@ -66,7 +66,13 @@ def page_of(result: Prediction, video_name: str) -> str:
         video_name=video_name,
         video_address=quote(video_name),
         segments=[
-            (one, colours.get(one.label, "other"), _clock(one.start_s), _clock(one.end_s)) for one in result.segments
+            (
+                one,
+                "background" if one.is_background else colours.get(one.label, "other"),
+                _clock(one.start_s),
+                _clock(one.end_s),
+            )
+            for one in result.segments
         ],
         curves=[
             (result.labels[k], number, _points(result, middles_W, result.window_probabilities_WK[:, k]))
@@ -85,20 +91,23 @@ def page_of(result: Prediction, video_name: str) -> str:
 
 def _answer(result: Prediction) -> str:
     label, probability = result.top[0]
+    likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), result.actions
+    if not actions:
+        return f"Nothing known (if anything, {likeliest})"
     if len(result.segments) == 1:
-        return f"{label}, {probability:.0%}".replace("%", " %")
-    if len(result.segments) <= _IN_WORDS:
-        return ", then ".join(one.label for one in result.segments)
+        return likeliest
+    if len(actions) <= _IN_WORDS:
+        return ", then ".join(one.label for one in actions)
     times = _time_of_labels(result)
     longest = max(times, key=lambda label: times[label])
     share = f"{times[longest] / result.duration_s:.0%}".replace("%", " %")
-    return f"{len(result.segments)} parts, {len(times)} labels; the longest is {longest}, {share} of the time"
+    return f"{len(actions)} parts, {len(times)} labels; the longest is {longest}, {share} of the time"
 
 
 def _time_of_labels(result: Prediction) -> dict[str, float]:
-    """Seconds that the segments of each label last together."""
+    """Seconds that the segments of each label last together; background is none."""
     times: dict[str, float] = {}
-    for one in result.segments:
+    for one in result.actions:
         times[one.label] = times.get(one.label, 0.0) + one.end_s - one.start_s
     return times
 

@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,3 +86,23 @@ def remove_abandoned(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     for stray in target.parent.glob(f".{glob.escape(target.stem)}-*{glob.escape(target.suffix)}"):
         stray.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process holds ``lock``. The system frees it when its holder ends, however that ends."""
+    with lock.open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                try:
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # gives up after ten seconds
+                    break
+                except OSError:
+                    continue
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,4 +1,4 @@
-"""``kineme datasets``: the synthetic set."""
+"""``kineme datasets``: the synthetic set, public sets by name, cutting long videos, and a look at a set."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Data sets: make the synthetic one.", no_args_is_help=True)
+from kineme.cli import public_sets
+
+app = typer.Typer(
+    help="Data sets: public ones by name, the synthetic one, and tools to make your own.", no_args_is_help=True
+)
+app.command("list")(public_sets.list_sets)
+app.command("get")(public_sets.get)
 
 
 @app.callback()
 def group() -> None:
-    """Data sets: make the synthetic one."""
+    """Data sets: public ones by name, the synthetic one, and tools to make your own."""
 
 
 @app.command("make")

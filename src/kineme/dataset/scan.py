@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = (
 CSV_IN_FOLDER = "clips.csv"
 
 _OS_JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
-_COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name")
+_COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name", "fold")
 _SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
@@ -34,7 +34,7 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_
 
     Args:
         data: a folder of ``class/video.*`` (folders inside a class folder are searched too); or a CSV with the
-            columns path and label and perhaps group, split, start_s, end_s, its paths relative to its own folder;
+            columns path and label and perhaps group, split, fold, start_s, end_s, its paths relative to its own folder;
             or a folder that holds such a ``clips.csv``.
         group_column: the column of the CSV that holds the groups, where it is not ``group``.
         fold_column: the column of the CSV that holds the folds, if any.

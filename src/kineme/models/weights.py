@@ -17,14 +17,13 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import cannot_write, user_cache_folder
+from kineme.files import alone, cannot_write, user_cache_folder
 from kineme.progress import progress
 
 _MB = 1_000_000
@@ -192,7 +191,7 @@ def pull(name: str) -> dict[str, Path]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / ".lock"):
+        with alone(folder / ".lock"):
             if (found := find(name)) is not None:
                 return found
             for abandoned in folder.glob(".fetching-*"):  # by a pull that was killed
@@ -257,26 +256,6 @@ def _look_for(pretrained: Pretrained) -> dict[str, Path] | str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process holds ``lock``. The system frees it when its holder ends, however that ends."""
-    with lock.open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # gives up after ten seconds
-                    break
-                except OSError:
-                    continue
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 # pip asks the build backend of a source archive for its name and version, which would run the archive's own code.

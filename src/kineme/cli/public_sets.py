@@ -1,0 +1,100 @@
+"""``kineme datasets list`` and ``get``: public sets by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kineme.errors import UsageError
+
+if TYPE_CHECKING:
+    from kineme.dataset.public.catalogue import PublicSet
+
+
+def list_sets(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Show the public sets that can be had by name, with their terms. Nothing is fetched."""
+    from kineme.cli.output import print_json, print_table
+    from kineme.dataset.public.catalogue import SETS
+
+    if json:
+        print_json([_facts(one) for one in SETS.values()])
+        return
+    print_table(
+        ["name", "classes", "videos", "download", "terms", "page"],
+        [[one.name, one.classes, f"{one.videos:,}", one.size, one.terms, one.page] for one in SETS.values()],
+    )
+    print("To fetch one: kineme datasets get NAME DIR")
+
+
+def get(
+    name: Annotated[str, typer.Argument(help="As in kineme datasets list.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the videos and their tables.", metavar="DIR")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch without asking.")] = False,
+    classes: Annotated[str | None, typer.Option(help="Only these, with commas between.")] = None,
+    per_class: Annotated[int | None, typer.Option(min=1, help="At most so many videos of each class.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FOLDER|URL", help="Where the archives lie, fetched by hand or on a mirror."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+) -> None:
+    """Fetch a public set: videos, groups and official splits, ready for train. Run again, it goes on."""
+    from kineme.cli.output import print_json, warn
+    from kineme.dataset.public.catalogue import named
+    from kineme.dataset.public.get import get_set
+
+    public = named(name)
+    chosen = None if classes is None else [one.strip() for one in classes.split(",") if one.strip()]
+    _show(public, folder)
+    if not yes and not _is_here(source):
+        _ask(public, folder)
+    got = get_set(public, folder, source=source, classes=chosen, per_class=per_class)
+    warn(got.warnings)
+    if json:
+        tables = {name: str(path) for name, path in got.tables.items()}
+        print_json(
+            {**_facts(public), "folder": str(folder), "labels": got.labels, "found": got.videos, "tables": tables}
+        )
+        return
+    for path in got.tables.values():
+        print(f"Table    {path}")
+    print(f"\n{got.videos:,} videos of {len(got.labels)} classes. {folder / 'archives'} is no longer needed.")
+    print(f"As the literature measures: {public.protocol.replace('DIR', str(folder))}")
+    print(f"\nNext: kineme train {folder}")
+
+
+def _facts(public: PublicSet) -> dict[str, Any]:
+    columns = ("name", "classes", "videos", "size", "terms", "citation", "page", "protocol")
+    return {column: getattr(public, column) for column in columns}
+
+
+def _show(public: PublicSet, folder: Path) -> None:
+    """What is about to be fetched, on standard error."""
+    from kineme.dataset.public.unpack import RAR_HINT, rar_tool_is_missing
+
+    lines = {
+        "Set": f"{public.name}, {public.videos:,} videos of {public.classes} classes",
+        "Size": f"{public.size} to fetch, and about as much again unpacked, into {folder}",
+        "Terms": public.terms,
+        "Cite": public.citation,
+        "Page": public.page,
+    }
+    if any(archive.name.endswith(".rar") for archive in public.archives) and rar_tool_is_missing():
+        lines["Needs"] = RAR_HINT
+    for head, text in lines.items():
+        print(f"{head:<6} {text}", file=sys.stderr)
+
+
+def _is_here(source: str | None) -> bool:
+    """Whether nothing is fetched, since the archives lie in a folder."""
+    return source is not None and Path(source).is_dir()
+
+
+def _ask(public: PublicSet, folder: Path) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(f"nothing is fetched without consent: kineme datasets get {public.name} {folder} --yes")
+    if not typer.confirm(f"Fetch {public.size} into {folder}?", err=True):
+        raise typer.Abort

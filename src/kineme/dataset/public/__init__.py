@@ -1,0 +1,1 @@
+"""Public sets of videos by name: facts, fetching, unpacking, and tables with groups and official splits."""

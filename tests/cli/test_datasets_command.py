@@ -1,0 +1,54 @@
+"""``kineme datasets``: public sets, cutting long videos, and a look at a set, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from helpers_archives import write_zip
+
+from kineme.dataset.scan import scan
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archives")
+    for of, first in ((1, 1), (2, 11)):
+        names = [f"segmented_set{of}/{n}_{first + n}_{label}.avi" for n in range(3) for label in range(6)]
+        write_zip(folder / f"ut-interaction_segmented_set{of}.zip", {name: name.encode() for name in names})
+    return folder
+
+
+def kineme(*arguments, stdin=subprocess.DEVNULL):
+    code = "import sys; from kineme.cli.main import main; sys.argv = ['kineme', *sys.argv[1:]]; main()"
+    command = [sys.executable, "-c", code, "datasets", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, stdin=stdin)
+
+
+def test_list_tells_terms_and_pages():
+    sets = {one["name"]: one for one in json.loads(kineme("list", "--json").stdout)}
+    assert set(sets) == {"ucf11", "ucf50", "ucf101", "hmdb51", "kth", "weizmann", "ut-interaction"}
+    assert all(one["terms"] and one["citation"] and one["page"].startswith("https://") for one in sets.values())
+    assert "ucf101" in kineme("list").stdout
+
+
+def test_nothing_is_fetched_without_consent(tmp_path):
+    done = kineme("get", "ucf101", tmp_path / "out")
+    assert done.returncode == 2
+    for part in ("about 6.9 GB", "no licence is stated", "Soomro", "https://www.crcv.ucf.edu/data/UCF101.php"):
+        assert part in done.stderr
+    assert done.stderr.splitlines()[-1].endswith(f"kineme datasets get ucf101 {tmp_path / 'out'} --yes")
+    assert not (tmp_path / "out").exists()
+
+
+def test_archives_fetched_by_hand_become_a_table(archives, tmp_path):
+    done = kineme("get", "UT-Interaction", tmp_path, "--from", archives, "--classes", "hug, kick", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["found"], found["labels"]) == (12, ["hug", "kick"])
+    assert scan(found["tables"]["clips"]).labels == ("hug", "kick")
+    again = kineme("get", "ut-interaction", tmp_path, "--from", archives)
+    assert f"kineme compare {tmp_path}/set1.csv --leave-one-group-out" in again.stdout
+    assert len(scan(tmp_path)) == 36

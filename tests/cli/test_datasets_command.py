@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 
+import cv2
 import pytest
 from helpers_archives import write_zip
+from helpers_video import numbered_video
 
 from kineme.dataset.scan import scan
 
@@ -52,3 +54,21 @@ def test_archives_fetched_by_hand_become_a_table(archives, tmp_path):
     again = kineme("get", "ut-interaction", tmp_path, "--from", archives)
     assert f"kineme compare {tmp_path}/set1.csv --leave-one-group-out" in again.stdout
     assert len(scan(tmp_path)) == 36
+
+
+def test_a_long_video_is_cut_and_looked_at(tmp_path):
+    video = numbered_video(tmp_path / "party.mp4", 75, options={"g": "25", "bf": "0", "sc_threshold": "0"})
+    (tmp_path / "stamps.txt").write_text("0:00 jump\n0:01 sit down\n0:02.5\n")
+    done = kineme("split", video, tmp_path / "stamps.txt", "--out", tmp_path / "clips", "--json")
+    assert done.returncode == 0, done.stderr
+    clips = json.loads(done.stdout)["clips"]
+    assert [(one["label"], one["frames"], one["copied"]) for one in clips] == [
+        ("jump", 25, True),
+        ("sit down", 38, True),
+    ]
+    sheet = tmp_path / "sheet.png"
+    done = kineme("preview", tmp_path / "clips", "--out", sheet, "--columns", "4")
+    assert done.returncode == 0, done.stderr
+    assert cv2.imread(str(sheet)).shape[0] > 2 * 96
+    wrong = kineme("split", video, tmp_path / "missing.csv", "--out", tmp_path / "clips")
+    assert (wrong.returncode, "missing.csv: cannot be read" in wrong.stderr) == (1, True)

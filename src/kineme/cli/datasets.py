@@ -43,3 +43,55 @@ def make(
         print_json({"table": str(table), "contact_sheet": str(sheet)})
     else:
         print(f"Table    {table}\nPicture  {sheet}\n\nNext: kineme train {folder}")
+
+
+@app.command("split")
+def split(
+    video: Annotated[Path, typer.Argument(help="A long video.", metavar="VIDEO")],
+    segments: Annotated[
+        Path,
+        typer.Argument(
+            help="Its segments: CSV (start_s,end_s,label), ELAN, VIA 3, or lines such as '0:15 jump'.",
+            metavar="SEGMENTS",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the clips; several videos may share one.")],
+    tier: Annotated[str | None, typer.Option(help="Tier of ELAN or attribute of VIA, where there are several.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+) -> None:
+    """Cut the labelled segments of a long video into clips, without loss where key frames allow. No sound.
+
+    (Without cutting: train takes a CSV with the columns path, label, start_s and end_s.)
+    """
+    from kineme.cli.output import print_json, warn
+    from kineme.dataset.long_videos import split_video
+
+    made = split_video(video, segments, out, tier=tier)
+    warn(made.warnings)
+    if json:
+        clips = [{**vars(clip), "path": str(clip.path), "label": label} for clip, label in made.clips]
+        print_json({"table": str(made.table), "clips": clips, "warnings": made.warnings})
+        return
+    copied = sum(clip.copied for clip, _ in made.clips)
+    print(f"Table    {made.table}\n")
+    print(f"{len(made.clips)} clips: {copied} copied (within a frame), {len(made.clips) - copied} encoded anew (exact)")
+    print(f"\nNext: kineme train {out}")
+
+
+@app.command("preview")
+def preview(
+    data: Annotated[Path, typer.Argument(help="Folder of class folders, or a CSV.", metavar="DATA")],
+    out: Annotated[Path, typer.Option(help="Picture to write (PNG).")] = Path("sheet.png"),
+    per_class: Annotated[int, typer.Option(min=1, help="Videos of each class.")] = 2,
+    columns: Annotated[int, typer.Option(min=1, max=100, help="Frames of each video.")] = 8,
+    json: Annotated[bool, typer.Option("--json", help="Print where the picture is as JSON.")] = False,
+) -> None:
+    """Draw a picture with a few videos of each class, a row of frames each."""
+    from kineme.cli.output import print_json
+    from kineme.report.contact_sheet import contact_sheet_of
+
+    sheet = contact_sheet_of(data, out, per_class=per_class, columns=columns)
+    if json:
+        print_json({"contact_sheet": str(sheet)})
+    else:
+        print(f"Picture  {sheet}")

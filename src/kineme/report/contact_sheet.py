@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from kineme.dataset.scan import read_csv
+from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
 from kineme.files import replacing
 from kineme.report.filmstrip import filmstrip
@@ -35,6 +35,7 @@ def contact_sheet(
     columns: int = 8,
     height: int = 96,
     size: tuple[int, int] | None = None,
+    parts: Sequence[tuple[float, float | None]] | None = None,
 ) -> Path:
     """Draw a row for each video: its label, then frames spread evenly over its length.
 
@@ -45,6 +46,8 @@ def contact_sheet(
         height: of a row, in pixels.
         size: height and width to which frames are stretched first, as a network sees them; by default they keep
             their own detail and aspect.
+        parts: start and end of what to show of each video, seconds; None as an end is that of the video. By default
+            all of it.
 
     Returns:
         ``out_png``.
@@ -55,7 +58,8 @@ def contact_sheet(
     """
     if not videos:
         raise KinemeError(f"{out_png}: there is no video to show")
-    strips = [_strip(path, columns, height, size) for path, _ in videos]
+    spans = parts or [(0.0, None)] * len(videos)
+    strips = [_strip(path, columns, height, size, span) for (path, _), span in zip(videos, spans, strict=True)]
     font = _font(max(12, height // 6))
     margin = max(int(font.getlength(label)) for _, label in videos) + 3 * _GAP
     width = margin + max(strip.shape[1] for strip in strips) + _GAP
@@ -73,11 +77,11 @@ def contact_sheet(
     return Path(out_png)
 
 
-def contact_sheet_of(table: PathLike, out_png: PathLike, *, per_class: int = 2, columns: int = 8) -> Path:
+def contact_sheet_of(data: PathLike, out_png: PathLike, *, per_class: int = 2, columns: int = 8) -> Path:
     """Draw the contact sheet of a data set.
 
     Args:
-        table: a CSV with the columns path and label, and perhaps group.
+        data: a folder of class folders, or a CSV, as :func:`kineme.dataset.scan.scan` takes it.
         out_png: where to.
         per_class: videos of each class, of different groups as far as there are any.
         columns: frames of each video.
@@ -89,7 +93,7 @@ def contact_sheet_of(table: PathLike, out_png: PathLike, *, per_class: int = 2, 
         KinemeError: the table cannot be read, or the picture cannot be written.
     """
     by_label: dict[str, list[dict[str, Any]]] = {}
-    for row in read_csv(Path(table)).rows.iter_rows(named=True):
+    for row in scan(data).rows.iter_rows(named=True):
         by_label.setdefault(row["label"], []).append(row)
     chosen = []
     for number, label in enumerate(sorted(by_label)):
@@ -97,16 +101,23 @@ def contact_sheet_of(table: PathLike, out_png: PathLike, *, per_class: int = 2, 
         count = min(per_class, len(rows))
         for pick in range(count):  # other classes show other people
             row = rows[(number * count + pick) % len(rows)]
-            chosen.append((row["path"], label))
-    return contact_sheet(chosen, out_png, columns=columns)
+            chosen.append(row)
+    return contact_sheet(
+        [(row["path"], row["label"]) for row in chosen],
+        out_png,
+        columns=columns,
+        parts=[(row["start_s"], row["end_s"]) for row in chosen],
+    )
 
 
-def _strip(path: PathLike, columns: int, height: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+def _strip(
+    path: PathLike, columns: int, height: int, size: tuple[int, int] | None, part: tuple[float, float | None]
+) -> NDArray[np.uint8]:
     info = probe(path)
     if size is None:
         size = (height, max(1, round(height * info.width / info.height)))
     spec = ClipSpec(fps=None, frames=columns, height=size[0], width=size[1])
-    frames_THWC = read_strip(path, spec).frames_NHWC
+    frames_THWC = read_strip(path, spec, start_s=part[0], end_s=part[1]).frames_NHWC
     if size[0] >= height:
         return filmstrip(frames_THWC, count=columns, height=height)
     blocks = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import make_approach
+from kineme.models.scoring import score_clips
 from kineme.prediction.model import Model
 from kineme.prediction.stream import Stream
+from kineme.video.clips import read_clips
 from kineme.video.spec import ClipSpec
 
 STEP_S = 1 / 8
@@ -36,3 +39,10 @@ def feed(stream: Stream, frames: NDArray[np.uint8], start_s: float = 0.0) -> NDA
     """Push one frame a tick; the answers that there were."""
     answers = [stream.push(frame, start_s + tick * STEP_S) for tick, frame in enumerate(frames)]
     return np.array([one for one in answers if one is not None])
+
+
+def by_whole_clips(model: Model, path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First and last instant, and probabilities_WK, of the windows of a file, by the whole network on whole clips."""
+    clips = list(read_clips(path, model.card.spec, stride=model.stride))
+    logits_WK = score_clips(model.network, (clip.frames_THWC for clip in clips))
+    return np.array([(clip.times_s[0], clip.times_s[-1]) for clip in clips]), model.probabilities(logits_WK)

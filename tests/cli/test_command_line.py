@@ -49,7 +49,8 @@ VERBS = {
     },
     "demo": {"--json", "--out", "--seed"},
     "evaluate": {"--frames", "--group-column", "--json", "--seed", "--split"},
-    "predict": {"--end", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"},
+    "export": {"--check", "--format", "--json", "--out"},
+    "predict": {"--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"},
     "train": {
         "--approach",
         "--augment",

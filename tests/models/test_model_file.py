@@ -17,8 +17,8 @@ from kineme.models.model_file import ModelCard, config_of, load_model, read_card
 from kineme.models.registry import APPROACHES, make_approach
 
 
-def card_of(name):
-    return ModelCard(name, config_of(make_approach(name)), SMALL, ("left", "right"), 1.7, {"seed": 3})
+def card_of(name, **options):
+    return ModelCard(name, config_of(make_approach(name, options)), SMALL, ("left", "right"), 1.7, {"seed": 3})
 
 
 @pytest.fixture
@@ -36,6 +36,15 @@ def test_same_result_after_save_and_load(name, tmp_path):
     clips = inputs_for(network, moving_squares(3, SMALL)[0])
     np.testing.assert_array_equal(loaded.predict_on_batch(clips), network.predict_on_batch(clips))
     assert card == card_of(name)
+
+
+def test_layers_of_backbone_and_head_that_are_called_alike_keep_their_own_weights(tmp_path):
+    network, path = network_of("slow-fusion", backbone="small-cnn"), tmp_path / "model.safetensors"
+    save_model(path, network, card_of("slow-fusion", backbone="small-cnn"))
+    loaded, _ = load_model(path)
+    clips, _ = moving_squares(2, SMALL)
+    np.testing.assert_array_equal(loaded.predict_on_batch(clips), network.predict_on_batch(clips))
+    assert len(load_file(path)) == len(network.weights)
 
 
 def rewrite(path, change):

@@ -1,18 +1,26 @@
-"""LiteRT gives what Keras gives; what it compiled is kept, and made anew when it is damaged or the model is another."""
+"""Both engines give what the whole network gives of a file; what is compiled is kept, and made anew when it must be."""
 
 from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from helpers_networks import SMALL, network_of
-from helpers_stream import STEP_S, feed, frames_of, model_of
+from helpers_stream import STEP_S, by_whole_clips, feed, frames_of, model_of
+from helpers_video import numbered_video
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, UsageError
 from kineme.models.backend import keras
-from kineme.models.model_file import ModelCard, config_of
+from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.prediction import steps
-from kineme.prediction.engine import KerasEngine, open_engine
+from kineme.prediction import litert
+from kineme.prediction.engine import KerasFunction, open_engine
+from kineme.prediction.model import Model
+from kineme.prediction.steps import part_of
 from kineme.prediction.windows import Windows
 from kineme.video.spec import ClipSpec
 
@@ -23,6 +31,99 @@ TOLERANCE = 1e-4  # of the scale of the outputs, as the engine says of itself
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KINEME_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "engines"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fps"),
+    [
+        ("lrcn", {}, 25),
+        ("lrcn", {"backbone": "small-cnn", "bidirectional": True}, 5),
+        ("single-frame", {}, 15),
+        ("late-fusion", {"backbone": "motion-cnn"}, 60),
+        ("slow-fusion", {"backbone": "small-cnn"}, 25),
+        ("convlstm", {}, 12),
+        ("slow-fusion", {}, 60),
+        ("early-fusion", {}, 25),
+    ],
+)
+def test_engines_give_of_a_file_what_the_whole_network_gives(tmp_path, name, options, fps):
+    path = numbered_video(tmp_path / "clip.mp4", 2 * fps, fps=fps)
+    model = model_of(name, **options, stride=2)
+    times_W2, windows_WK = by_whole_clips(model, path)
+    by_engine = {engine: model.predict(path, engine=engine) for engine in ("keras", "litert")}
+    np.testing.assert_array_equal(by_engine["keras"].window_probabilities_WK, windows_WK)
+    for engine, predicted in by_engine.items():
+        np.testing.assert_array_equal(predicted.window_times_W2, times_W2)
+        np.testing.assert_allclose(predicted.window_probabilities_WK, windows_WK, atol=1e-5, err_msg=engine)
+    assert np.ptp(np.log(windows_WK[:, 0])) > 0.001  # there is something to tell apart
+
+
+@pytest.mark.parametrize("short", ["hold", "loop"])
+def test_short_videos_and_odd_ends_are_read_as_whole_clips_are(tmp_path, short):
+    model = model_of("lrcn", dataclasses.replace(SMALL, short=short), stride=4)
+    videos = [numbered_video(tmp_path / f"{frames}.mp4", frames, fps=25) for frames in (1, 2, 9, 50)]
+    for engine, atol in (("keras", 0), ("litert", 1e-5)):
+        for video, predicted in zip(videos, model.predict(videos, engine=engine), strict=True):
+            times_W2, windows_WK = by_whole_clips(model, video)
+            np.testing.assert_array_equal(predicted.window_times_W2, times_W2)
+            np.testing.assert_allclose(predicted.window_probabilities_WK, windows_WK, atol=atol)
+
+
+def test_frames_spread_over_a_whole_video_are_read_alike(tmp_path):
+    path = numbered_video(tmp_path / "clip.mp4", 70, fps=25)
+    model = model_of("single-frame", ClipSpec(frames=6, fps=None))
+    _, windows_WK = by_whole_clips(model, path)
+    for engine in ("keras", "litert"):
+        np.testing.assert_allclose(model.predict(path, engine=engine).window_probabilities_WK, windows_WK, atol=1e-5)
+
+
+def saved(path, name="lrcn", spec=SMALL, **options):
+    """A model file, and the model in it."""
+    model = model_of(name, spec, **options)
+    save_model(path, model.network, model.card)
+    return path, model
+
+
+def test_the_command_line_takes_an_engine_and_what_is_kept_compiled_runs_without_keras(tmp_path, cache):
+    """Keras first; then LiteRT with what this process has compiled, of the same model."""
+    video = numbered_video(tmp_path / "clip.mp4", 90, fps=25)
+    path, model = saved(tmp_path / "model.safetensors")
+    model.predict(video, engine="litert")
+    files = set(cache.iterdir())
+    options = ["predict", video, "--model", path, "--start", "1", "--end", "3", "--json", "--top", 2]
+    said = []
+    for engine, is_imported in (("keras", True), ("auto", False)):
+        command = [*map(str, options), "--engine", engine]
+        code = f"""
+import sys
+from kineme.cli.main import main
+sys.argv = ["kineme", *{command!r}]
+try:
+    main()
+finally:
+    assert ("keras" in sys.modules) == {is_imported}
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said.append(json.loads(done.stdout))
+    assert said[0]["duration_s"] == said[1]["duration_s"] == pytest.approx(2, abs=0.05)
+    for one, other in zip(*(document["top"] for document in said), strict=True):
+        assert one["label"] == other["label"]
+        assert one["probability"] == pytest.approx(other["probability"], abs=2e-4)
+    assert set(cache.iterdir()) == files
+    with pytest.raises(UsageError, match="--engine gpu: there is no such engine; choose one of auto, keras, litert"):
+        model.predict(video, engine="gpu")
+
+
+def test_a_network_that_was_changed_is_not_answered_for_by_the_old_one(tmp_path):
+    video = numbered_video(tmp_path / "clip.mp4", 30, fps=25)
+    model = model_of("lrcn")
+    before = model.predict(video).probabilities_K
+    model.network.set_weights([weight + 0.05 for weight in model.network.get_weights()])
+    _, windows_WK = by_whole_clips(model, video)
+    after = model.predict(video)
+    assert np.abs(after.probabilities_K - before).max() > 1e-4
+    np.testing.assert_allclose(after.window_probabilities_WK, windows_WK, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +163,8 @@ def test_other_parts_agree_too():
                 if layer.name.endswith("conv") or layer.name.startswith("conv"):
                     layer.set_weights([weight * 4 for weight in layer.get_weights()])
         card = ModelCard(name, config_of(make_approach(name, options)), spec, ("left", "right"))
-        build = {
-            "frame": lambda network=network: steps.frame_part(network.get_layer("backbone")),
-            "step": lambda network=network, card=card: steps.step_part(card, network),
-            "window": lambda network=network: steps.window_part(network.get_layer("head")),
-        }[part]
-        functions = [open_engine(engine, network, card).function(part, build) for engine in ("keras", "litert")]
+        cut = part_of(part, network, card)
+        functions = [KerasFunction(cut), litert.LiteRTFunction(litert.compiled({part: cut}), part)]
         assert functions[0].input_shapes == functions[1].input_shapes
         rng = np.random.default_rng(3)
         inputs = inputs + [rng.random(shape, np.float32) for shape in functions[0].input_shapes[len(inputs) :]]
@@ -79,25 +176,28 @@ def test_other_parts_agree_too():
 
 def test_a_stream_and_the_windows_of_a_file_are_equal_to_the_bit_on_litert():
     model, frames = model_of("lrcn"), frames_of(12)
-    windows = Windows(model, open_engine("litert", model.network, model.card))
+    windows = Windows(model, open_engine("litert", model))
     scored = windows.score("clip.mp4", ((tick * STEP_S, frame) for tick, frame in enumerate(frames)), 1)
     logits_NK = np.array([logits_K for _, logits_K in scored])
     np.testing.assert_array_equal(feed(model.stream(engine="litert"), frames), model.probabilities(logits_NK))
 
 
-def never():
+def never(*arguments):
     raise AssertionError("it was compiled again")
 
 
-def test_a_part_is_compiled_once_and_again_when_damaged_or_the_weights_change(cache):
+def test_a_part_is_compiled_once_and_again_when_damaged_or_the_weights_change(cache, monkeypatch):
     model = model_of("lrcn")
     model.stream(mode="carried", engine="litert")
     files = {path: path.read_bytes() for path in cache.iterdir()}
     assert {path.name.partition("-")[2] for path in files} == {"frame.tflite", "step.tflite"}
 
-    engine = open_engine("litert", model.network, model.card)
-    assert engine.function("step", never).input_shapes == [(1, 64), (1, 32), (1, 32)]
+    monkeypatch.setattr(litert, "traced", never)
+    engine = open_engine("litert", model)
+    assert engine.function("step").input_shapes == [(1, 64), (1, 32), (1, 32)]
 
+    monkeypatch.undo()
+    monkeypatch.setenv("KINEME_CACHE", str(cache.parent))
     step = next(path for path in files if path.name.endswith("step.tflite"))
     step.write_bytes(files[step][:1000])
     damaged = feed(model.stream(mode="carried", engine="litert"), frames_of(3))
@@ -122,12 +222,32 @@ def test_auto_takes_litert_for_frames_keras_for_clips_and_keras_where_litert_can
     feed(model_of("slow-fusion").stream(), frames_of(6))
     assert len(list(cache.iterdir())) == 2
 
-    maps = keras.Input(batch_shape=(1, 4, 4, 4, 1), name="maps")
-    odd = keras.Model(maps, keras.layers.MaxPooling3D()(maps))
-    engine = open_engine("auto", odd, model_of("lrcn").card)
-    assert engine.function("window", lambda: odd)(np.ones((1, 4, 4, 4, 1), np.float32))[0].shape == (1, 2, 2, 2, 1)
-    with pytest.raises(KinemeError, match=r"LiteRT cannot run this network's window: it lacks MaxPool3D; use"):
-        open_engine("litert", odd, model_of("lrcn").card).function("window", lambda: odd)
+
+def test_what_litert_lacks_is_said_in_a_line_and_auto_goes_on_without():
+    model = model_of("lrcn", backbone="small-cnn")
+    features = keras.Input((6, 64), name="features")
+    maps = keras.layers.AveragePooling3D(2)(keras.ops.reshape(features, (-1, 6, 8, 8, 1)))
+    head = keras.Model(features, keras.ops.reshape(maps, (-1, 48))[:, :2], name="head")
+    network = keras.Model(model.network.input, head(model.network.get_layer("backbone")(model.network.input)))
+    model = Model(network, model.card, "odd")
+    clip = frames_of(6)
+    answer = feed(model.stream(engine="auto"), clip)[-1:]
+    np.testing.assert_allclose(answer, model.probabilities(network.predict_on_batch(clip[None])), atol=1e-5)
+    with pytest.raises(KinemeError, match=r"cannot run this network's window: it lacks AvgPool3D; use"):
+        model.stream(engine="litert")
+
+
+@pytest.mark.parametrize(
+    ("pool", "padding", "strides"), [((2, 2, 2), "same", None), ((3, 3, 3), "same", (2, 2, 2)), ((1, 3, 3), "valid", 2)]
+)
+def test_pooling_over_time_and_space_is_compiled_as_two(pool, padding, strides):
+    maps = keras.Input((5, 9, 8, 3), name="maps")
+    network = keras.Model(maps, keras.layers.MaxPooling3D(pool, strides, padding=padding)(maps))
+    given = np.random.default_rng(0).normal(size=(1, 5, 9, 8, 3)).astype(np.float32)
+    wanted = network.predict_on_batch(given)
+    function = litert.LiteRTFunction(litert.compiled({"clip": network}), "clip")
+    np.testing.assert_array_equal(function(given)[0], wanted)
+    np.testing.assert_array_equal(network.predict_on_batch(given), wanted)
 
 
 def test_the_keras_engine_compiles_nothing(cache):
@@ -135,4 +255,3 @@ def test_the_keras_engine_compiles_nothing(cache):
     assert len(feed(stream, frames_of(6))) == 1
     assert stream.answered_s == 5 * STEP_S
     assert not cache.exists()
-    assert KerasEngine().name == "keras"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from helpers_networks import SMALL, network_of
-from helpers_stream import STEP_S, feed, frames_of, model_of
+from helpers_stream import STEP_S, by_whole_clips, feed, frames_of, model_of
 from helpers_video import encode, numbered_video
 
 from kineme.errors import KinemeError, UsageError
@@ -15,11 +13,8 @@ from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network
 from kineme.models.registry import make_approach
 from kineme.models.weights import require
-from kineme.prediction.engine import KerasEngine
 from kineme.prediction.model import Model
 from kineme.prediction.stream import _Sizer
-from kineme.prediction.windows import Windows
-from kineme.video.clips import ticks
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.spec import ClipSpec
 
@@ -39,10 +34,9 @@ def play(stream, path):
     return answers
 
 
-def check_equal(answers, predicted):
+def check_equal(answers, times_W2, of_windows_WK):
     """Each answer is to the bit that of the window which ends at its tick."""
-    last_ticks = predicted.window_times_W2[:, 1].round(7).tolist()
-    of_windows = dict(zip(last_ticks, predicted.window_probabilities_WK, strict=True))
+    of_windows = dict(zip(times_W2[:, 1].round(7).tolist(), of_windows_WK, strict=True))
     assert set(answers) <= set(of_windows)
     np.testing.assert_array_equal(list(answers.values()), [of_windows[tick] for tick in answers])
 
@@ -59,29 +53,14 @@ def check_equal(answers, predicted):
         ("late-fusion", {"backbone": "motion-cnn"}, 60),
     ],
 )
-def test_exact_gives_to_the_bit_what_predict_says_of_each_window(tmp_path, name, options, fps):
+def test_exact_gives_to_the_bit_what_the_whole_network_says_of_each_window(tmp_path, name, options, fps):
     path = numbered_video(tmp_path / "clip.mp4", 2 * fps, fps=fps)
     model = model_of(name, **options)
-    predicted = model.predict(path)
+    times_W2, windows_WK = by_whole_clips(model, path)
     answers = play(model.stream(engine="keras"), path)
-    check_equal(answers, predicted)
-    assert len(answers) == len(predicted.window_times_W2) or fps == 6  # where a frame may be on the screen for two
-    assert np.ptp(predicted.window_probabilities_WK[:, 0]) > 0.001  # there is something to tell apart
-
-
-@pytest.mark.parametrize("short", ["hold", "loop"])
-@pytest.mark.parametrize("frames", [2, 9, 50])
-def test_windows_of_a_file_from_cached_features_are_those_of_predict(tmp_path, short, frames):
-    spec = dataclasses.replace(SMALL, short=short)
-    path = numbered_video(tmp_path / "clip.mp4", frames, fps=25)
-    model = model_of("lrcn", spec, stride=4)
-    predicted = model.predict(path)
-    windows = Windows(model, KerasEngine())
-    scored = list(windows.score(path, ticks(path, spec), model.stride))
-    np.testing.assert_array_equal(
-        model.probabilities(np.array([row for _, row in scored])), predicted.window_probabilities_WK
-    )
-    np.testing.assert_array_equal([(times[0], times[-1]) for times, _ in scored], predicted.window_times_W2)
+    check_equal(answers, times_W2, windows_WK)
+    assert len(answers) == len(times_W2) or fps == 6  # where a frame may be on the screen for two
+    assert np.ptp(windows_WK[:, 0]) > 0.001  # there is something to tell apart
 
 
 def test_frames_one_at_a_time_through_efficientnet_are_those_of_batches_but_for_rounding(tmp_path):
@@ -90,20 +69,20 @@ def test_frames_one_at_a_time_through_efficientnet_are_those_of_batches_but_for_
     approach = make_approach("lrcn", {"backbone": "efficientnet-lite0"})
     card = ModelCard("lrcn", config_of(approach), spec, ("left", "right"))
     model = Model(build_network(approach, spec, 2, pretrained=True), card, "lrcn", stride=1)
-    predicted = model.predict(path)
+    times_W2, windows_WK = by_whole_clips(model, path)
     answers = play(model.stream(engine="keras"), path)
-    assert len(answers) == len(predicted.window_times_W2) == 15
-    np.testing.assert_allclose(list(answers.values()), predicted.window_probabilities_WK, atol=1e-5)
-    assert np.ptp(predicted.window_probabilities_WK[:, 0]) > 0.001
+    assert len(answers) == len(times_W2) == 15
+    np.testing.assert_allclose(list(answers.values()), windows_WK, atol=1e-5)
+    assert np.ptp(windows_WK[:, 0]) > 0.001
 
 
 def test_exact_is_equal_across_gaps_and_uneven_times(tmp_path):
     times_s = [0.0, 0.03, 0.5, 0.51, 0.55, 1.4, 1.41, 1.42, 1.43, 4.0, 4.04, 4.3, 4.5]  # one gap is longer than a clip
     path = numbered_video(tmp_path / "gaps.mkv", len(times_s), times_s=times_s)
     model = model_of("lrcn")
-    predicted = model.predict(path)
+    times_W2, windows_WK = by_whole_clips(model, path)
     answers = play(model.stream(engine="keras"), path)
-    check_equal(answers, predicted)
+    check_equal(answers, times_W2, windows_WK)
     assert len(answers) >= 4
 
 
@@ -169,7 +148,7 @@ def test_carried_equals_exact_at_the_first_full_window_and_goes_on(name, options
 
 def test_a_carried_state_waits_while_nobody_is_there():
     """On landmarks, through the network's own step: a tracker would need a film of a person."""
-    from kineme.prediction.engine import KerasEngine
+    from kineme.prediction.engine import KerasFunction
     from kineme.prediction.steps import step_part
 
     spec = ClipSpec(frames=6, height=224, width=224)
@@ -178,7 +157,7 @@ def test_a_carried_state_waits_while_nobody_is_there():
     card = ModelCard("pose-lstm", config_of(approach), spec, ("left", "right"))
     rows_TD = np.random.default_rng(0).normal(size=(6, 166)).astype(np.float32)
     rows_TD[[0, 3, 5]] = 0
-    step = KerasEngine().function("step", lambda: step_part(card, network))
+    step = KerasFunction(step_part(card, network))
     states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
     for row_D in rows_TD:
         logits_BK, *states = step(row_D[None], *states)
@@ -198,7 +177,9 @@ def test_poses_are_followed_through_a_stream_as_through_a_file():
     ticks = [(tick * STEP_S, rng.integers(0, 256, (224, 224, 3)).astype(np.uint8)) for tick in range(3)]
     recorder = _Poses(encoder)
     for (_, row_D), tick in zip(encoder(ticks), ticks, strict=True):
-        np.testing.assert_array_equal(recorder(*tick), row_D)
+        np.testing.assert_array_equal(recorder([tick])[0], row_D)
+    recorder.reset()
+    np.testing.assert_array_equal(recorder(ticks), [row_D for _, row_D in encoder(ticks)])
 
 
 @pytest.mark.parametrize("mode", ["exact", "carried"])
@@ -242,11 +223,11 @@ def test_nothing_is_answered_before_there_is_a_window_and_nothing_new_between_ti
 def test_networks_that_see_whole_clips_slide_with_a_stride(tmp_path):
     path = numbered_video(tmp_path / "clip.mp4", 60, fps=25)
     model = model_of("slow-fusion", stride=3)
-    predicted = model.predict(path)
+    times_W2, windows_WK = by_whole_clips(model, path)
     stream = model.stream()
     answers = play(stream, path)
     assert stream.stride == 3
-    check_equal(answers, predicted)
+    check_equal(answers, times_W2, windows_WK)
     assert len(answers) >= 3
     assert len(play(model.stream(stride=1, engine="keras"), path)) > 2 * len(answers)
 

@@ -16,8 +16,12 @@ from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos, pa
 def predict(
     source: Annotated[list[str], typer.Argument(help="What to look at; see the table above.", metavar="SOURCE...")],
     model: Annotated[
-        str, typer.Option(help="Model file, the run folder that holds it, or a pretrained model: it names 400 actions.")
+        str,
+        typer.Option(help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions."),
     ] = "i3d-kinetics400",
+    engine: Annotated[
+        str, typer.Option(help="keras, litert, or auto: LiteRT for what runs frame by frame, Keras for the rest.")
+    ] = "auto",
     save: Annotated[
         str | None,
         typer.Option(help="What to write: video, json, csv, srt, vtt, html, parquet, or several as video,json."),
@@ -74,7 +78,7 @@ def predict(
 
     def one(video: LocalVideo) -> None:
         notes: list[str] = []
-        result = loaded.predict(video.path)
+        result = loaded.predict(video.path, engine=engine)
         told = tuple(video.in_words(line) for line in result.warnings)
         result = replace(result, source=video.source, warnings=told)
         if pipe:

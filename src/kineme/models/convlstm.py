@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from kineme.errors import UsageError
 
-_SMALLEST = 31  # pixels: what four unpadded 3 x 3 convolutions with pooling between them need
+SMALLEST = 31  # pixels: what four unpadded 3 x 3 convolutions with pooling between them need
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ConvLSTM:
         from kineme.models.layers import logits
 
         maps = keras.Input(feature_shape, name="features")
-        four_fit = len(feature_shape) == 4 and min(feature_shape[1:3]) >= _SMALLEST
+        four_fit = len(feature_shape) == 4 and min(feature_shape[1:3]) >= SMALLEST
         x = self._four_layers(maps, classes) if four_fit else self._one_layer(maps)
         return keras.Model(maps, logits(classes)(x), name="head")
 

@@ -10,14 +10,18 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
 from kineme.models.registry import Approach, make_approach
 from kineme.video.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -114,7 +118,7 @@ def save_model(path: str | os.PathLike[str], network: Any, card: ModelCard) -> N
     """
     from kineme.models.backend import keras
 
-    tensors = {weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights}
+    tensors = {name: keras.ops.convert_to_numpy(weight) for name, weight in named_weights(network).items()}
     write_tensors(path, tensors, {"kineme": json.dumps(card.to_json(), ensure_ascii=False)})
 
 
@@ -156,7 +160,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
     try:
         network = build_network(card.make_approach(), card.spec, len(card.labels))
         with safe_open(path, framework="numpy") as file:
-            wanted = {weight.path: weight for weight in network.weights}
+            wanted = named_weights(network)
             present = set(file.keys())
             if present != set(wanted):
                 odd = sorted(present ^ set(wanted))[0]
@@ -172,6 +176,34 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
     except (UsageError, SafetensorError) as error:
         raise KinemeError(f"{path}: {error}") from error
     return network, card
+
+
+def named_weights(network: Any) -> dict[str, Any]:
+    """Every weight of a network under a name of its own: its path, with a number where another has the same path.
+
+    A backbone and a head may both have a layer ``conv1``.
+    """
+    named: dict[str, Any] = {}
+    for weight in network.weights:
+        alike = sum(name.partition("#")[0] == weight.path for name in named)
+        named[f"{weight.path}#{alike + 1}" if alike else weight.path] = weight
+    return named
+
+
+def read_weights(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Name and values of every weight in a model file, without building a network.
+
+    Raises:
+        KinemeError: it is missing, or not a model file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118 (no mapping)
+                yield name, file.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise KinemeError(f"{path}: not a model file, or cut short ({error}); copy or train it again") from error
 
 
 def config_of(approach: Approach) -> dict[str, Any]:

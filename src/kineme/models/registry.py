@@ -30,6 +30,7 @@ BACKBONES = {
     "i3d": "kineme.models.backbones.i3d:build_backbone",
     "blazepose": "kineme.models.backbones.blazepose:PoseTracker",
 }
+BY_FRAME = ("small-cnn", "motion-cnn", "efficientnet-lite0", "blazepose")  # see a frame, or its change from the last
 FROZEN = {  # what comes trained, and its weights
     "efficientnet-lite0": "efficientnet-lite0",
     "i3d": "i3d-kinetics400",

@@ -1,4 +1,4 @@
-"""Clips to logits in batches, the same way for evaluation and for prediction."""
+"""Clips to logits in batches, for evaluation; logits to probabilities, there and in prediction."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BATCH = 16  # clips at a time
-_HEAVY_PIXELS = 500_000  # a clip of more pixels is looked at alone: several take gigabytes and are no faster
+HEAVY_PIXELS = 500_000  # a clip of more pixels is looked at alone: several take gigabytes and are no faster
 
 
 def is_heavy(network: Any) -> bool:
     """Whether one clip is as much as the network should be given at a time."""
     shape = network.input.shape[1:]
-    return len(shape) == 4 and math.prod(shape[:3]) > _HEAVY_PIXELS
+    return len(shape) == 4 and math.prod(shape[:3]) > HEAVY_PIXELS
 
 
 def score_clips(network: Any, clips: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
@@ -40,3 +40,10 @@ def score_clips(network: Any, clips: Iterable[NDArray[Any]]) -> NDArray[np.float
             rows.append(np.asarray(network.predict_on_batch(np.stack(batch[:size])), np.float32))
             batch = batch[size:]
     return np.concatenate(rows) if rows else np.empty((0, network.output.shape[-1]), np.float32)
+
+
+def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Probabilities from logits over the last axis; above 1 the temperature makes them less sure, below it more."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.encoder import FrameEncoder, PoseEncoder, WindowEncoder, encoder_of
-from kineme.models.model_file import ModelCard, load_model
-from kineme.models.scoring import is_heavy, score_clips
+from kineme.models.encoder import Encoder, PoseEncoder, encoder_of
+from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
+from kineme.models.scoring import softmax
+from kineme.prediction.engine import fingerprint, open_engine
+from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
+from kineme.prediction.exported import Exported
 from kineme.prediction.result import Prediction
 from kineme.prediction.timeline import segments
+from kineme.prediction.windows import Windows, is_heavy
 from kineme.progress import track
 from kineme.training.known import energy
-from kineme.training.metrics import softmax
-from kineme.video.clips import Clip, cut_clips, ticks
+from kineme.video.clips import Clip, ticks
 from kineme.video.probe import probe
 
 if TYPE_CHECKING:
     from kineme.prediction.stream import Stream
+    from kineme.prediction.watch import Event
 
 MODEL_NAME = "model.safetensors"
 
@@ -33,38 +39,87 @@ class Model:
     """A network with the contract it was trained under.
 
     Args:
-        network: a Keras model from uint8 clips_BTHWC to logits_BK.
+        network: a Keras model from uint8 clips_BTHWC to logits_BK; where there is none, that of the model file is
+            built when first wanted, since much can be done without Keras.
         card: all else of the model.
         name: how the model is called in results.
         path: the file it was read from, if it was.
         stride: ticks from one window of a video to the next; half a clip by default, as in evaluation.
+        exported: its parts, compiled, instead of a network.
+
+    Attributes:
+        poses: what finds landmarks in frames, for a model on poses.
+
+    Raises:
+        KinemeError: BlazePose's weights are not on this machine; a model on landmarks does not hold them.
     """
 
     def __init__(
-        self, network: Any, card: ModelCard, name: str, path: Path | None = None, *, stride: int | None = None
+        self,
+        network: Any,
+        card: ModelCard,
+        name: str,
+        path: Path | None = None,
+        *,
+        stride: int | None = None,
+        exported: Exported | None = None,
     ) -> None:
-        self.network, self.card, self.name, self.path, self.stride = network, card, name, path, stride
-        self.encoder = encoder_of(network, str(card.config.get("backbone")), finetuned=card.finetuned)
-        self.classifier = network.get_layer("head") if self.encoder else network
-
-    @property
-    def heavy(self) -> bool:
-        """Whether a window takes seconds, so that progress within a video is worth showing."""
-        return isinstance(self.encoder, WindowEncoder) or is_heavy(self.classifier)
+        self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
+        self.poses: PoseEncoder | None = None
+        if card.config.get("backbone") == "blazepose":
+            self.poses = cast("PoseEncoder", encoder_of(network, "blazepose"))
+        self._network = network
+        self._ready = threading.local()
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Model:
-        """Load a model that was trained here; its name is the run folder's, or the file's.
+        """Load a model that was trained here, or exported; its name is the run folder's, or the file's.
 
         Args:
-            path: a model file, or a run folder that holds one.
+            path: a model file, a run folder that holds one, or what ``kineme export`` wrote.
 
         Raises:
             KinemeError: it is missing, damaged, or of another version.
         """
         file = find_model_file(path)
-        network, card = load_model(file)
-        return cls(network, card, file.parent.name if file.name == MODEL_NAME else file.name, file)
+        if file.suffix.lower() == EXPORTED_SUFFIX:
+            exported = Exported(file)
+            return cls(None, exported.card, exported.name, file, stride=exported.stride, exported=exported)
+        return cls(None, read_card(file), file.parent.name if file.name == MODEL_NAME else file.name, file)
+
+    @property
+    def network(self) -> Any:
+        """The Keras model.
+
+        Raises:
+            KinemeError: the model is exported, or Keras or a tensor of the file is missing.
+        """
+        if self._network is None:
+            if self.exported or not self.path:
+                raise KinemeError(f"{self.path}: an exported model only predicts; for all else use the one it is from")
+            self._network, _ = load_model(self.path)
+        return self._network
+
+    @functools.cached_property
+    def encoder(self) -> Encoder | None:
+        """The encoder inside the network, if its backbone comes trained."""
+        return self.poses or encoder_of(
+            self.network, str(self.card.config.get("backbone")), finetuned=self.card.finetuned
+        )
+
+    @property
+    def classifier(self) -> Any:
+        """What follows the encoder; the whole network where there is none."""
+        return self.network.get_layer("head") if self.encoder else self.network
+
+    def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Name and values of every weight of the network, or of its file where it is not built."""
+        if self._network is None and self.path:
+            return read_weights(self.path)
+        from kineme.models.backend import keras
+
+        named = named_weights(self.network)
+        return ((name, keras.ops.convert_to_numpy(weight)) for name, weight in named.items())
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -72,25 +127,31 @@ class Model:
         return self.card.labels
 
     @overload
-    def predict(self, source: str | os.PathLike[str]) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(self, source: str | os.PathLike[str], *, engine: str = "auto") -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, source: Iterable[str | os.PathLike[str]]) -> Iterator[Prediction]: ...
+    def predict(self, source: Iterable[str | os.PathLike[str]], *, engine: str = "auto") -> Iterator[Prediction]: ...
     def predict(
-        self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+        self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, engine: str = "auto"
     ) -> Prediction | Iterator[Prediction]:
         """Recognise the action in a video file, or in each of several.
 
-        A video longer than a clip is covered by windows; the label of the whole is that of their mean scores.
+        A video longer than a clip is covered by windows; the label of the whole is that of their mean scores. Where
+        the backbone looks at frames one by one, so is each frame of the video, once, whatever the windows share.
 
         Args:
             source: a path, or several (the results then come one by one).
+            engine: ``"keras"``, ``"litert"`` (compiled once, and kept in the user's cache folder), or ``"auto"``:
+                LiteRT where it helps and can.
 
         Raises:
             VideoError: the file cannot be used.
+            UsageError: there is no such engine.
+            KinemeError: the engine cannot run the model.
         """
+        windows = self._windows(engine)
         if isinstance(source, str | os.PathLike):
-            return self._predict_file(source)
-        return (self._predict_file(one) for one in source)
+            return self._predict_file(source, windows)
+        return (self._predict_file(one, windows) for one in source)
 
     def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
         """Recognise while the frames come; one frame costs one frame where the approach allows it.
@@ -123,6 +184,61 @@ class Model:
 
         return Stream(self, mode=mode, engine=engine, stride=stride)
 
+    def watch(
+        self,
+        source: str | int,
+        *,
+        mode: str = "exact",
+        engine: str = "auto",
+        stride: int | None = None,
+        max_seconds: float | None = None,
+        timeout_s: float = 10.0,
+        retry_s: float = 60.0,
+        stop: threading.Event | None = None,
+    ) -> Generator[Event, None, None]:
+        """Recognise what a camera or live stream shows, as it comes.
+
+        ::
+
+            for event in model.watch("rtsp://camera/stream"):
+                print(event.label, event.top, event.delay_s)
+
+        The newest frame wins: where the model is slower than the source, frames are left out and counted, and the
+        stream's ticks see the one before them (:class:`~kineme.prediction.stream.Stream`). A source that breaks off is
+        opened again, with growing waits; the clip begins anew then.
+
+        Args:
+            source: a camera's number or device (``0``, ``"/dev/video0"``), or an address: ``rtsp://``, ``rtmp://``,
+                ``udp://``, ``tcp://``, or http with Motion JPEG or live HLS.
+            mode: see :meth:`stream`.
+            engine: likewise.
+            stride: likewise.
+            max_seconds: end after so many seconds from the first frame.
+            timeout_s: how long the source may be silent before it is taken for broken off.
+            retry_s: how long a source that broke off is tried again.
+            stop: ends it when set, by another thread or a signal's handler.
+
+        Yields:
+            An event for each frame that the model had time for, and at least one every half second.
+
+        Raises:
+            UsageError: as :meth:`stream`.
+            VideoError: the source cannot be opened, or is gone for good; the last event comes before that.
+        """
+        from kineme.prediction.watch import watch
+
+        return watch(
+            self,
+            source,
+            mode=mode,
+            engine=engine,
+            stride=stride,
+            max_seconds=max_seconds,
+            timeout_s=timeout_s,
+            retry_s=retry_s,
+            stop=stop,
+        )
+
     def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities_NK of logits."""
         return softmax(logits_NK, self.card.temperature)
@@ -134,37 +250,33 @@ class Model:
         """
         return None if self.card.threshold is None else energy(logits_NK) - self.card.threshold
 
-    def score_clip(self, clip: Clip) -> NDArray[np.float32]:
+    def score_clip(self, clip: Clip, *, engine: str = "auto") -> NDArray[np.float32]:
         """Logits_K of one clip."""
-        records: NDArray[Any] = clip.frames_THWC
-        if isinstance(self.encoder, WindowEncoder):
-            records = self.encoder.window(clip.frames_THWC)
-        elif self.encoder:
-            of_ticks = zip(clip.times_s.tolist(), clip.frames_THWC, strict=True)
-            records = np.stack([record for _, record in self.encoder(of_ticks)])
-        logits_K: NDArray[np.float32] = score_clips(self.classifier, [records])[0]
+        of_ticks = zip(clip.times_s.tolist(), clip.frames_THWC, strict=True)
+        ((_, logits_K),) = self._windows(engine).score(self.name, of_ticks)
         return logits_K
 
-    def _predict_file(self, source: str | os.PathLike[str]) -> Prediction:
+    def _windows(self, engine: str) -> Windows:
+        """What scores windows in this thread; made anew when the network has other weights."""
+        made: dict[Any, Windows] = self._ready.__dict__.setdefault("windows", {})
+        key = engine, fingerprint(self) if engine != "keras" and not self.exported else None
+        if key not in made:
+            made.clear()
+            made[key] = Windows(self, open_engine(engine, self))
+        return made[key]
+
+    def _predict_file(self, source: str | os.PathLike[str], windows: Windows) -> Prediction:
         started = time.perf_counter()
         info = probe(source)
         spec = self.card.spec
         warnings: list[str] = []
-        times: list[tuple[float, float]] = []
-
-        def clips() -> Iterator[NDArray[Any]]:
-            of_ticks = ticks(source, spec, on_warning=warnings.append)
-            encoder = self.encoder
-            records = encoder(of_ticks) if isinstance(encoder, FrameEncoder | PoseEncoder) else of_ticks
-            for clip in cut_clips(source, records, spec, self.stride):
-                times.append((float(clip.times_s[0]), float(clip.times_s[-1])))
-                yield encoder.window(clip.frames_THWC) if isinstance(encoder, WindowEncoder) else clip.frames_THWC
-
-        if self.heavy:
-            windows = len(spec.window_starts(spec.tick_count(info.duration_s), self.stride))
-            logits_WK = score_clips(self.classifier, track(clips(), f"{Path(source).name}, windows", windows))
-        else:
-            logits_WK = score_clips(self.classifier, clips())
+        scored = windows.score(source, ticks(source, spec, on_warning=warnings.append), self.stride)
+        if is_heavy(self.card):
+            count = len(spec.window_starts(spec.tick_count(info.duration_s), self.stride))
+            scored = track(scored, f"{Path(source).name}, windows", count)
+        times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
+        logits_WK = np.stack(rows)
+        times_W2 = np.array([(times_T[0], times_T[-1]) for times_T in times])
         seconds = time.perf_counter() - started
         windows_WK, known_W = self.probabilities(logits_WK), self.knownness(logits_WK)
         return Prediction(
@@ -174,10 +286,10 @@ class Model:
             fps=float(info.fps),
             labels=self.labels,
             probabilities_K=self.probabilities(logits_WK.mean(axis=0, keepdims=True))[0],
-            window_times_W2=np.array(times),
+            window_times_W2=times_W2,
             window_probabilities_WK=windows_WK,
             window_known_W=known_W,
-            segments=segments(np.mean(times, axis=1), windows_WK, known_W, self.labels, info.duration_s),
+            segments=segments(times_W2.mean(axis=1), windows_WK, known_W, self.labels, info.duration_s),
             timing={"seconds": round(seconds, 3), "windows": len(times)},
             warnings=tuple(dict.fromkeys(warnings)),
         )

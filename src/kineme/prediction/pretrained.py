@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kineme.models import weights
-from kineme.models.backbones import i3d
 from kineme.models.model_file import ModelCard
 from kineme.models.registry import default_spec
 from kineme.prediction.model import Model
@@ -24,6 +23,8 @@ def load_kinetics() -> Model:
         KinemeError: the weights are not on this machine; the line says how to get them.
     """
     files = weights.require(KINETICS)
+    from kineme.models.backbones import i3d  # Keras, which a model that is exported does without
+
     network = i3d.build(SPEC.frames, SPEC.height, SPEC.width, include_top=True)
     i3d.load_weights(network, files)
     pretrained = weights.PRETRAINED[KINETICS]

@@ -1,7 +1,7 @@
 """The parts of a network that a stream runs one frame at a time, cut out of it with the weights it has.
 
 ``frame`` turns one frame into features, ``window`` turns T features into scores, ``step`` reads one frame's features
-with what is remembered of those before. All take and give a batch of one, so that their shapes are fixed.
+with what is remembered of those before; ``clip`` is the whole. A step takes and gives a batch of one, the others any.
 """
 
 from __future__ import annotations
@@ -17,42 +17,39 @@ from kineme.models.model_file import ModelCard
 ops = keras.ops
 
 
-def sees_frames_alone(backbone: Any) -> bool:
-    """Whether a backbone has a network that looks at each frame by itself, or at its change from the one before."""
-    return "frame_network" in _names(backbone)
+def part_of(part: str, network: Any, card: ModelCard) -> Any:
+    """A part of a model's network as a Keras model.
 
+    Args:
+        part: ``"frame"``, ``"window"``, ``"step"`` or ``"clip"``.
+        network: the model's.
+        card: all else of the model.
 
-def looks_back(backbone: Any) -> bool:
-    """Whether what it makes of a frame also needs the frame before."""
-    return "changes" in _names(backbone)
+    Raises:
+        UsageError: there is no such part of it; see :func:`step_part`.
+    """
+    if part == "step":
+        return step_part(card, network)
+    if part == "frame":
+        return frame_part(network.get_layer("backbone"))
+    return network if part == "clip" else network.get_layer("head")
 
 
 def frame_part(backbone: Any) -> Any:
-    """uint8 frame (1, H, W, 3), and the one before where the backbone looks back, to features (1, ...)."""
+    """uint8 frames_NHWC, and those before where the backbone looks back, to features (N, ...)."""
     names = _names(backbone)
-    shape = (1, *backbone.input.shape[2:])
-    frame = keras.Input(batch_shape=shape, dtype="uint8", name="frame")
+    shape = backbone.input.shape[2:]
+    frame = keras.Input(shape, dtype="uint8", name="frame")
     inputs, x = [frame], frame
     if "scale" in names:
         x = backbone.get_layer("scale")(x)
     if "changes" in names:
-        before = keras.Input(batch_shape=shape, dtype="uint8", name="before")
+        before = keras.Input(shape, dtype="uint8", name="before")
         inputs.append(before)
         x = x - backbone.get_layer("scale")(before)
     if "frame_network" in names:
         x = backbone.get_layer("frame_network")(x)
     return keras.Model(inputs, x, name="frame_part")
-
-
-def window_part(network: Any) -> Any:
-    """A network from clips or features, (1, T, ...), to logits (1, K): ``network`` with its batch fixed at one."""
-    records = keras.Input(batch_shape=(1, *network.input.shape[1:]), dtype=network.input.dtype, name="records")
-    return keras.Model(records, network(records), name="window_part")
-
-
-def ticks_before_answer(network: Any, frames: int) -> int:
-    """How many ticks a step must have seen before its scores mean anything."""
-    return frames if "convlstm1" in _names(network.get_layer("head")) else 1
 
 
 def step_part(card: ModelCard, network: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import UsageError
 from kineme.prediction.engine import Engine, open_engine
-from kineme.prediction.windows import Windows, recorder_of
+from kineme.prediction.windows import Windows, recorder_of, ticks_before_answer
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
@@ -52,6 +52,7 @@ class Stream:
         mode: as asked for.
         stride: ticks from one answer to the next.
         answered_s: the tick that the newest answer is about, on the clock of the frames; None before there is one.
+        logits_K: those of the newest answer, for :meth:`kineme.prediction.model.Model.knownness`; None likewise.
 
     Raises:
         UsageError: see :meth:`~kineme.prediction.model.Model.stream`.
@@ -68,7 +69,7 @@ class Stream:
             )
         if stride is not None and (stride < 1 or mode != "exact"):
             raise UsageError(f"stream: stride is for mode 'exact' and must be 1 or more, not {stride} for {mode!r}")
-        runs = open_engine(engine, model.network, model.card)
+        runs = open_engine(engine, model)
         self._model = model
         self._reader: _Reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
         self._ticks = _Ticks(spec)
@@ -88,6 +89,7 @@ class Stream:
         self._reader.reset()
         self._newest: NDArray[np.float64] | None = None
         self.answered_s: float | None = None
+        self.logits_K: NDArray[np.float32] | None = None
 
     def push(
         self, frame: Any, time_s: float, *, convert: Callable[[Any], Pixels] | None = None
@@ -139,8 +141,8 @@ class Stream:
             return
         answer = self._reader.read(due, skipped=self._ticks.skipped)
         if answer is not None:
-            instant_s, logits_K = answer
-            self._newest = self._model.probabilities(logits_K[None])[0]
+            instant_s, self.logits_K = answer
+            self._newest = self._model.probabilities(self.logits_K[None])[0]
             self._newest.flags.writeable = False
             self.answered_s = self._ticks.origin_s + instant_s
 
@@ -237,7 +239,7 @@ class _Exact:
         answer = None
         self._count += skipped
         for left, (instant_s, shown) in zip(range(len(due), 0, -1), due, strict=True):
-            self._ring.append(self._windows.recorder(instant_s, shown.pixels()))
+            self._ring += self._windows.recorder([(instant_s, shown.pixels())])
             self._count += 1
             start = self._count - (self._ring.maxlen or 0)
             is_answer = len(self._ring) == self._ring.maxlen and start % self.stride == 0
@@ -252,10 +254,8 @@ class _Carried:
     stride = 1
 
     def __init__(self, model: Model, engine: Engine) -> None:
-        from kineme.prediction import steps
-
-        self._step = engine.function("step", lambda: steps.step_part(model.card, model.network))
-        self._needs = steps.ticks_before_answer(model.network, model.card.spec.frames)
+        self._step = engine.function("step")
+        self._needs = ticks_before_answer(model.card)
         self._recorder = recorder_of(model, engine)
         self.reset()
 
@@ -267,7 +267,7 @@ class _Carried:
     def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
         logits_BK = None
         for instant_s, shown in due:
-            record = self._recorder(instant_s, shown.pixels())
+            (record,) = self._recorder([(instant_s, shown.pixels())])
             logits_BK, *self._states = self._step(record[None], *self._states)
             self._count += 1
         return None if logits_BK is None or self._count < self._needs else (due[-1][0], logits_BK[0])

@@ -1,18 +1,23 @@
 """A model's windows, for an engine: each tick's frame becomes a record once, and T records become scores.
 
 A record is what a window needs of a frame: its features where the backbone looks at frames one by one, landmarks
-for a model on poses, else the frame itself.
+for a model on poses, else the frame itself. Files and streams are both scored here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.models.convlstm import SMALLEST
 from kineme.models.encoder import PoseEncoder
+from kineme.models.model_file import ModelCard
+from kineme.models.registry import BY_FRAME
+from kineme.models.scoring import HEAVY_PIXELS
 from kineme.prediction.engine import Engine, Function
 from kineme.video.clips import cut_clips
 from kineme.video.container import PathLike
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
     from kineme.prediction.model import Model
 
 Array = NDArray[Any]
+Tick = tuple[float, NDArray[np.uint8]]
+
+_TICKS = 32  # at a time: more makes EfficientNet slower on a CPU
+_WINDOWS = 16  # at a time
 
 
 class Recorder(Protocol):
@@ -36,16 +45,16 @@ class Recorder(Protocol):
     def reset(self) -> None:
         """Forget the frames so far."""
 
-    def __call__(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
-        """The record of the frame shown at a tick, that instant being in seconds from the first tick."""
+    def __call__(self, of_ticks: Sequence[Tick]) -> list[Array]:
+        """The records of the frames shown at the next ticks, whose instants are in seconds from the first tick."""
 
 
 class Windows:
-    """Records and scores of one source. Use it in one thread.
+    """Records and scores of one source after another. Use it in one thread.
 
-    Networks trained from scratch get the logits of :meth:`Model.predict <kineme.prediction.model.Model.predict>` to
-    the bit on the engine ``keras``; EfficientNet gets them within 1e-5, for it rounds a frame among 32 otherwise than
-    one alone. For ``litert`` see there.
+    On the engine ``keras``, networks trained from scratch get the logits of the whole network to the bit; behind
+    EfficientNet within 1e-5, for it rounds a frame among 32 otherwise than one alone. For ``litert`` see
+    :class:`kineme.prediction.litert.LiteRTFunction`.
 
     Args:
         model: a loaded model.
@@ -53,27 +62,24 @@ class Windows:
 
     Attributes:
         recorder: makes the records, in order.
-        stride: ticks from one window to the next where nothing else is asked: 1 where a window costs no more than
-            its newest frame, otherwise the model's own, or half a clip.
+        stride: ticks from one window of a stream to the next where nothing else is asked: 1 where a window costs no
+            more than its newest frame, otherwise the model's own, or half a clip.
 
     Raises:
         KinemeError: the engine cannot run the model.
     """
 
     def __init__(self, model: Model, engine: Engine) -> None:
-        from kineme.prediction import steps
-
         self._spec = model.card.spec
+        self._at_once = 1 if is_heavy(model.card) else _WINDOWS
         self.recorder: Recorder
-        backbone = backbone_of(model)
-        if isinstance(model.encoder, PoseEncoder) or (backbone is not None and steps.sees_frames_alone(backbone)):
+        if is_by_frame(model.card):
             self.recorder = recorder_of(model, engine)
-            head = model.network.get_layer("head")
-            self._function = engine.function("window", lambda: steps.window_part(head))
+            self._function = engine.function("window")
             self.stride = 1
         else:
             self.recorder = _Frames()
-            self._function = engine.function("clip", lambda: steps.window_part(model.network))
+            self._function = engine.function("clip")
             self.stride = model.stride or max(1, model.card.spec.frames // 2)
 
     def logits(self, records_T: Array) -> NDArray[np.float32]:
@@ -82,12 +88,11 @@ class Windows:
         Args:
             records_T: of T ticks in a row, as they came from ``recorder``.
         """
-        if self.recorder.first is not None:
-            records_T = np.concatenate([self.recorder.first[None], records_T[1:]])
-        return np.asarray(self._function(records_T[None])[0][0], np.float32)
+        (logits_K,) = self._logits(records_T[None])
+        return cast("NDArray[np.float32]", logits_K)
 
     def score(
-        self, path: PathLike, of_ticks: Iterable[tuple[float, NDArray[np.uint8]]], stride: int | None = None
+        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
         """Yield the instants of its ticks, (T,), and logits_K of each window that covers a video.
 
@@ -99,24 +104,59 @@ class Windows:
         Raises:
             VideoError: it is too short, and the policy is to refuse such videos.
         """
+        windows = self._cut(path, of_ticks, stride)
+        while batch := list(itertools.islice(windows, self._at_once)):
+            logits_NK = self._logits(np.stack([records_T for _, records_T in batch]))
+            yield from zip((times_T for times_T, _ in batch), logits_NK, strict=True)
+
+    def _cut(
+        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None
+    ) -> Iterator[tuple[NDArray[np.float64], Array]]:
+        """Instants and records of each window."""
         self.recorder.reset()
-        opening: list[NDArray[np.uint8]] = []
+        opening: list[Tick] = []
         spec = self._spec
 
         def records() -> Iterator[tuple[float, Array]]:
-            for number, (instant_s, pixels_HWC) in enumerate(of_ticks):
-                if number < spec.frames:
-                    opening.append(pixels_HWC)
-                yield instant_s, self.recorder(instant_s, pixels_HWC)
+            remaining = iter(of_ticks)
+            while batch := list(itertools.islice(remaining, _TICKS)):
+                if self.recorder.first is not None:
+                    opening.extend(batch[: spec.frames - len(opening)])
+                yield from zip((instant_s for instant_s, _ in batch), self.recorder(batch), strict=True)
 
         for clip in cut_clips(path, records(), spec, stride):
-            records_T = clip.frames_THWC
+            records_T: Array = clip.frames_THWC
             is_short = len(np.unique(clip.times_s)) < spec.frames
             if is_short and self.recorder.first is not None:  # what changed where frames repeat is not in the records
                 self.recorder.reset()
-                shown = [opening[tick] for tick in spec.window(0, len(opening))]
-                records_T = np.stack([self.recorder(0.0, pixels_HWC) for pixels_HWC in shown])
-            yield clip.times_s, self.logits(records_T)
+                records_T = np.stack(self.recorder([opening[tick] for tick in spec.window(0, len(opening))]))
+            yield clip.times_s, records_T
+
+    def _logits(self, records_NT: Array) -> NDArray[np.float32]:
+        if self.recorder.first is not None:
+            first_N1 = np.broadcast_to(self.recorder.first, (len(records_NT), 1, *self.recorder.first.shape))
+            records_NT = np.concatenate([first_N1, records_NT[:, 1:]], axis=1)
+        return np.asarray(self._function(records_NT)[0], np.float32)
+
+
+def is_by_frame(card: ModelCard) -> bool:
+    """Whether a model's windows are made of what it sees in single frames, so that a frame is looked at once."""
+    return card.config.get("backbone") in BY_FRAME
+
+
+def is_heavy(card: ModelCard) -> bool:
+    """Whether a window takes seconds, and gigabytes if there were several at a time."""
+    return not is_by_frame(card) and card.spec.frames * card.spec.height * card.spec.width > HEAVY_PIXELS
+
+
+def ticks_before_answer(card: ModelCard) -> int:
+    """How many ticks a step must have seen before its scores mean anything.
+
+    The last layer of a ConvLSTM on frames reads the maps of T of them side by side.
+    """
+    spec = card.spec
+    side_by_side = card.approach == "convlstm" and not is_by_frame(card) and min(spec.height, spec.width) >= SMALLEST
+    return spec.frames if side_by_side else 1
 
 
 def recorder_of(model: Model, engine: Engine) -> Recorder:
@@ -125,18 +165,7 @@ def recorder_of(model: Model, engine: Engine) -> Recorder:
     Raises:
         KinemeError: the engine cannot run the backbone.
     """
-    from kineme.prediction import steps
-
-    if isinstance(model.encoder, PoseEncoder):
-        return _Poses(model.encoder)
-    backbone = backbone_of(model)
-    function = engine.function("frame", lambda: steps.frame_part(backbone))
-    return _Features(function, looks_back=steps.looks_back(backbone))
-
-
-def backbone_of(model: Model) -> Any:
-    """The layer of that name; None where there is none, as in a model that starts from landmarks."""
-    return next((layer for layer in model.network.layers if layer.name == "backbone"), None)
+    return _Poses(model.poses) if model.poses else _Features(engine.function("frame"))
 
 
 class _Frames:
@@ -146,35 +175,45 @@ class _Frames:
 
     def reset(self) -> None: ...
 
-    def __call__(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
-        return pixels_HWC
+    def __call__(self, of_ticks: Sequence[Tick]) -> list[Array]:
+        return [pixels_HWC for _, pixels_HWC in of_ticks]
 
 
 class _Features:
     """Features, float32, of frames or of what changed from one to the next; a frame that repeats costs nothing."""
 
-    def __init__(self, function: Function, *, looks_back: bool) -> None:
-        self._function, self._looks_back = function, looks_back
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._looks_back = len(function.input_shapes) == 2
         black = np.zeros(function.input_shapes[0][1:], np.uint8)
-        self.first = self._features(black, black) if looks_back else None
+        self.first = self._features([(black, black)])[0] if self._looks_back else None
         self.reset()
 
     def reset(self) -> None:
         self._before: NDArray[np.uint8] | None = None
         self._record: Array | None = None
 
-    def __call__(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
-        before, self._before = self._before, pixels_HWC
-        if self.first is not None and (before is None or before is pixels_HWC):
-            return self.first
-        if before is not pixels_HWC or self._record is None:
-            self._record = self._features(pixels_HWC, pixels_HWC if before is None else before)
-        return self._record
+    def __call__(self, of_ticks: Sequence[Tick]) -> list[Array]:
+        new: dict[int, tuple[Array, Array]] = {}  # place of the tick: its frame and the one before
+        for place, (_, pixels_HWC) in enumerate(of_ticks):
+            before, self._before = self._before, pixels_HWC
+            if before is not pixels_HWC and not (self._looks_back and before is None):
+                new[place] = pixels_HWC, pixels_HWC if before is None else before
+        features = iter(self._features(list(new.values())) if new else ())
+        records = []
+        for place in range(len(of_ticks)):
+            if place in new:
+                self._record = next(features)
+            elif self.first is not None:
+                self._record = self.first
+            assert self._record is not None
+            records.append(self._record)
+        return records
 
-    def _features(self, frame_HWC: NDArray[np.uint8], before_HWC: NDArray[np.uint8]) -> Array:
-        frames = (frame_HWC[None], before_HWC[None]) if self._looks_back else (frame_HWC[None],)
-        features: Array = self._function(*frames)[0][0]
-        return features
+    def _features(self, frames_and_before: list[tuple[Array, Array]]) -> Array:
+        inputs = zip(*frames_and_before, strict=True) if self._looks_back else [[one for one, _ in frames_and_before]]
+        features_ND: Array = self._function(*(np.stack(list(one)) for one in inputs))[0]
+        return features_ND
 
 
 class _Poses:
@@ -192,7 +231,10 @@ class _Poses:
         self._tracker.reset()
         self._before: list[tuple[float, Any]] = []
 
-    def __call__(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
+    def __call__(self, of_ticks: Sequence[Tick]) -> list[Array]:
+        return [self._record(*tick) for tick in of_ticks]
+
+    def _record(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
         from kineme.models.backbones.landmarks import landmark_features
 
         timed = [*self._before, (instant_s, self._tracker(pixels_HWC, instant_s))]

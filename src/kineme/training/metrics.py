@@ -15,6 +15,7 @@ from scipy import optimize, special, stats
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, top_k_accuracy_score
 
 from kineme.errors import KinemeError
+from kineme.models.scoring import softmax as softmax  # here too, beside what fits its temperature
 
 CALIBRATION_BINS = 15
 
@@ -326,11 +327,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 # Probabilities
-
-
-def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities from logits over the last axis; above 1 the temperature makes them less sure, below it more."""
-    return np.asarray(special.softmax(np.asarray(logits, np.float64) / temperature, axis=-1))
 
 
 def fit_temperature(logits_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) -> float:

@@ -1,0 +1,54 @@
+"""``kineme export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Model file, or the run folder that holds it.")],
+    format_: Annotated[str, typer.Option("--format", help="litert; there is no other yet.")] = "litert",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, ending in .tflite; by default named after the model.")
+    ] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="VIDEO", help="Compare with Keras on this video; by default on drawn people.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Write a model as one file that predicts without Keras and TensorFlow.
+
+    Nothing is written unless its scores agree with those of Keras on some 200 frames.
+    """
+    from kineme import api
+    from kineme.cli.output import print_json
+    from kineme.errors import UsageError
+    from kineme.prediction.export import FORMATS, TOLERANCE, export_litert
+
+    if format_ not in FORMATS:
+        raise UsageError(f"--format {format_}: there is no such format; choose from {', '.join(FORMATS)}")
+    loaded = api.load(model)
+    found = export_litert(loaded, out or Path(f"{Path(loaded.name).stem}.tflite"), check=check)
+    size = found.path.stat().st_size
+    if json:
+        print_json(
+            {
+                "path": str(found.path),
+                "bytes": size,
+                "parts": list(found.parts),
+                "frames_compared": found.frames,
+                "differences": found.differences,
+                "scale": found.scale,
+                "tolerance": TOLERANCE,
+            }
+        )
+        return
+    print(f"wrote {found.path}: {size / 1e6:.1f} MB with the parts {', '.join(found.parts)}")
+    shown = ", ".join(f"{name} {value:.1e}" for name, value in found.differences.items())
+    print(
+        f"its scores agree with those of Keras over {found.frames} frames: they differ by {shown} of their scale, "
+        f"{found.scale:.1f}; the tolerance is {TOLERANCE:.0e}"
+    )

@@ -50,7 +50,10 @@ VERBS = {
     "demo": {"--json", "--out", "--seed"},
     "evaluate": {"--frames", "--group-column", "--json", "--seed", "--split"},
     "export": {"--check", "--format", "--json", "--out"},
-    "predict": {"--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"},
+    "predict": {
+        *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"),
+        *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
+    },
     "train": {
         "--approach",
         "--augment",
@@ -80,6 +83,10 @@ VERBS = {
         "--validation",
         "--views",
     },
+    "datasets get": {"--classes", "--from", "--json", "--per-class", "--yes"},
+    "datasets list": {"--json"},
+    "datasets preview": {"--columns", "--json", "--out", "--per-class"},
+    "datasets split": {"--json", "--out", "--tier"},
     "datasets make": {"--actions", "--clips", "--json", "--people", "--seed", "--untrimmed"},
     "models list": {"--json"},
     "models pull": {"--all"},

@@ -108,8 +108,8 @@ def test_a_folder_or_pattern_without_videos_is_one_line_and_the_rest_goes_on(tmp
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        *((live, "live streams are not supported") for live in ("0", "/dev/video0", "rtsp://x/y", "udp://@:1234")),
-        *((other, "only addresses with http") for other in ("ftp://x/y.mp4", "file:///etc/passwd")),
+        *((live, "name it alone") for live in ("0", "/dev/video0", "rtsp://x/y", "udp://@:1234")),
+        *((other, "addresses of this kind are not taken") for other in ("ftp://x/y.mp4", "file:///etc/passwd")),
     ],
 )
 def test_live_sources_and_other_addresses_are_refused_before_anything_is_done(source, says):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kineme.prediction.result import Prediction
 
 
 def print_json(document: Any) -> None:
@@ -38,6 +41,14 @@ def warn(lines: Iterable[str]) -> None:
 def percent(share: float | None) -> str:
     """0.853 as "85.3 %"; a dash where there is no figure."""
     return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def best(result: Prediction, top: int) -> str:
+    """The likeliest labels of a prediction with their shares, or that nothing known happens."""
+    label, share = result.top[0]
+    if not result.actions:
+        return f"nothing known ({label} {percent(share)})"
+    return "   ".join(f"{label} {percent(share)}" for label, share in result.top[:top])
 
 
 def interval(figures: dict[str, Any], name: str = "top1") -> str:

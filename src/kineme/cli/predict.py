@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos, parse_seconds, parse_size, table_of_kinds
+from kineme.prediction.sources import (
+    FetchOptions,
+    LocalVideo,
+    is_live,
+    local_videos,
+    parse_seconds,
+    parse_size,
+    table_of_kinds,
+)
 
 
 def predict(
@@ -34,13 +42,19 @@ def predict(
     ] = None,
     end: Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")] = None,
     max_size: Annotated[str, typer.Option(help="Refuse what is larger, of the web or standard input.")] = "1G",
+    mode: Annotated[str | None, typer.Option(help="Live: exact (by default) or carried, as in model.stream().")] = None,
+    max_seconds: Annotated[str | None, typer.Option(help="Live: end after so long; by default at Ctrl-C.")] = None,
+    retry_seconds: Annotated[
+        str | None, typer.Option(help="Live: how long a stream that broke off is tried again; 60 by default.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Live: open a window that shows it; q or Esc ends.")] = False,
     top: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON: an object, or a list for several.")] = False,
 ) -> None:
     """Recognise the action in videos."""
     from kineme import api
     from kineme.cli.models import fetch
-    from kineme.cli.output import percent, print_json, print_table, warn
+    from kineme.cli.output import best, print_json, print_table, warn
     from kineme.errors import KinemeError, UsageError
     from kineme.models import weights
     from kineme.prediction.pretrained import KINETICS
@@ -57,9 +71,32 @@ def predict(
     if end_s is not None and end_s <= start_s:
         raise UsageError(f"--end {end}: must come after --start {start or 0}")
     max_bytes = parse_size("--max-size", max_size)
+    for_live = {"--mode": mode, "--max-seconds": max_seconds, "--retry-seconds": retry_seconds, "--show": show}
+    live = len(source) == 1 and is_live(source[0])
+    if live and (start or end):
+        raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
+    if given := [] if live else [option for option, value in for_live.items() if value]:
+        raise UsageError(f"{given[0]} is for a camera or live stream, and {source[0]} is none")
     if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
         fetch(model)
     loaded = api.load(model)
+    if live:
+        from kineme.cli.watch import watch
+
+        watch(
+            loaded,
+            source[0],
+            mode=mode or "exact",
+            engine=engine,
+            max_seconds=parse_seconds("--max-seconds", max_seconds) if max_seconds else None,
+            retry_seconds=parse_seconds("--retry-seconds", retry_seconds or "60"),
+            formats=formats,
+            out=None if pipe else Path(out),
+            top=top,
+            json=json,
+            show=show,
+        )
+        return
     spec = loaded.card.spec
     options = FetchOptions(
         min_side=max(spec.height, spec.width),
@@ -92,8 +129,8 @@ def predict(
         lines = dict.fromkeys(video.in_words(line) for line in (*result.warnings, *notes))
         warn(f"{video.source}: {line}" for line in lines)
         documents.append(result.to_json(top))
-        best = "   ".join(f"{label} {percent(value)}" for label, value in result.top[:top])
-        rows.append([video.source, f"{result.duration_s:.1f} s", best, f"{result.timing['seconds']:.2f} s"])
+        took = f"{result.timing['seconds']:.2f} s"
+        rows.append([video.source, f"{result.duration_s:.1f} s", best(result, top), took])
 
     with closing(local_videos(source, options, leave_out=Path(out), on_error=on_error)) as videos:
         for video in videos:
@@ -121,5 +158,6 @@ predict.__doc__ = f"""Recognise the action in videos.
 \b
 {table_of_kinds()}
 
-One bad source among several is told of, and the others are done. Cameras and live streams are not taken yet.
+One bad source among several is told of, and the others are done. A camera or live stream is named alone; it is
+watched until Ctrl-C, and what is saved is complete then. One that breaks off is opened again.
 """

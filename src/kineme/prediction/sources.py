@@ -1,4 +1,4 @@
-"""What ``kineme predict`` takes, and how each kind of source becomes a video file on this machine."""
+"""What ``kineme predict`` takes, and how each kind that is not live becomes a video file on this machine."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ KINDS = (
     ("https://site/clip.mp4", "a video file on the web"),
     ("https://youtu.be/...", "a video, playlist or channel of YouTube or another site that yt-dlp knows"),
     ("-", "a video on standard input"),
+    ("0", "a camera by its number, or a device such as /dev/video0; on Windows video=NAME too"),
+    ("rtsp://camera/stream", "a live stream; rtmp, udp, tcp and srt too, and http with Motion JPEG or live HLS"),
 )
 
-_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "mms", "mmsh", "v4l2"}
+_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt"}
 _BLOCK = 1 << 20
 
 
@@ -97,7 +99,7 @@ def local_videos(
             where it is the only one, the error is raised.
 
     Raises:
-        UsageError: a camera, a live stream or another address that is not taken.
+        UsageError: a camera or live stream, which is no file; or an address that is not taken.
         KinemeError: a source cannot be had.
     """
     sources, options = list(sources), options or FetchOptions()
@@ -151,13 +153,24 @@ def size_in_words(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def is_live(source: str) -> bool:
+    """Whether a source is a camera or a live stream, which is watched. A server is asked if need be."""
+    if _is_live_by_name(source):
+        return True
+    if _scheme(source) not in ("http", "https"):
+        return False
+    from kineme.video.live import sends_live
+
+    return sends_live(source)
+
+
 def _refuse_live(source: str) -> None:
-    """Raise UsageError for what is a camera, a live stream or an address of another kind."""
+    """Raise UsageError for what is no file, and for addresses of other kinds."""
+    if _is_live_by_name(source):
+        raise UsageError(f"{source}: a camera or live stream has no end; name it alone")
     scheme = _scheme(source)
-    if scheme in _LIVE_SCHEMES or _is_camera(source):
-        raise UsageError(f"{source}: cameras and live streams are not supported by predict yet; give a video file")
     if scheme and scheme not in ("http", "https"):
-        raise UsageError(f"{source}: only addresses with http:// or https:// are fetched")
+        raise UsageError(f"{source}: addresses of this kind are not taken; see kineme predict --help")
 
 
 def _scheme(source: str) -> str:
@@ -165,8 +178,8 @@ def _scheme(source: str) -> str:
     return match[1].lower() if match else ""
 
 
-def _is_camera(source: str) -> bool:
-    if source.startswith("/dev/video"):
+def _is_live_by_name(source: str) -> bool:
+    if _scheme(source) in _LIVE_SCHEMES or source.startswith(("/dev/video", "video=")):
         return True
     path = Path(source)
     if path.exists():

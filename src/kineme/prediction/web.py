@@ -194,7 +194,7 @@ def _entries(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _refuse_live(entry: Mapping[str, Any], source: str) -> None:
     if entry.get("is_live") or entry.get("live_status") in _REFUSED:
-        raise KinemeError(f"{source}: is a live stream, which predict does not support yet")
+        raise KinemeError(f"{source}: is live, and of this site only videos that have ended are taken")
 
 
 def _address(entry: Mapping[str, Any], playlist: str, number: int) -> str:

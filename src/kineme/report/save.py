@@ -88,7 +88,8 @@ def save_prediction(
             written[-1],
             result.probabilities_at,
             result.labels,
-            decorate=_skeletons(model.encoder) if isinstance(model.encoder, PoseEncoder) else None,
+            result.segments,
+            decorate=skeletons(model.poses) if model.poses else None,
             on_warning=on_warning,
         )
     if "html" in formats:
@@ -107,7 +108,7 @@ def save_prediction(
     return [*written, document] if "json" in formats else written
 
 
-def _skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
+def skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
     """Draws the person that a model on landmarks followed, at the full rate of the video."""
     from kineme.models.backbones.blazepose import PoseTracker
     from kineme.report.skeleton import draw_skeleton

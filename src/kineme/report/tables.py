@@ -6,11 +6,14 @@ import csv
 import html
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kineme.files import replacing
-from kineme.prediction.result import Prediction
+from kineme.prediction.result import Prediction, Segment
 
 
 def to_json(result: Prediction) -> str:
@@ -20,36 +23,46 @@ def to_json(result: Prediction) -> str:
 
 def to_csv(result: Prediction) -> str:
     """A row for each window: ``start_s``, ``end_s``, then the probability of each label."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["start_s", "end_s", *result.labels])
-    for (start, end), probabilities_K in zip(
-        result.window_times_W2.tolist(), result.window_probabilities_WK.tolist(), strict=True
-    ):
-        rows.writerow([f"{start:.3f}", f"{end:.3f}", *(f"{value:.4f}" for value in probabilities_K)])
-    return text.getvalue()
+    windows = zip(result.window_times_W2.tolist(), result.window_probabilities_WK, strict=True)
+    return csv_head(result.labels) + "".join(csv_row(times[0], times[1], shares_K) for times, shares_K in windows)
 
 
 def to_srt(result: Prediction) -> str:
-    """A subtitle for each segment: its label and confidence.
-
-    SRT has no way to escape: what players would take for a tag is written with similar letters.
-    """
-    alike = str.maketrans("<>{}", "‹›()")
-    return "".join(
-        f"{number}\n{_time(one.start_s, ',')} --> {_time(one.end_s, ',')}\n"
-        f"{_line(one.label, one.confidence).translate(alike)}\n\n"
-        for number, one in enumerate(result.segments, start=1)
-    )
+    """A subtitle for each segment but background: its label and confidence."""
+    return "".join(srt_cue(number, one) for number, one in enumerate(result.actions, start=1))
 
 
 def to_vtt(result: Prediction) -> str:
     """As :func:`to_srt`, as WebVTT for HTML video."""
-    return "WEBVTT\n\n" + "".join(
-        f"{_time(one.start_s, '.')} --> {_time(one.end_s, '.')}\n"
-        f"{html.escape(_line(one.label, one.confidence), quote=False)}\n\n"
-        for one in result.segments
-    )
+    return VTT_HEAD + "".join(vtt_cue(number, one) for number, one in enumerate(result.actions, start=1))
+
+
+def csv_head(labels: Sequence[str]) -> str:
+    """The first line of :func:`to_csv`."""
+    return _csv_line(["start_s", "end_s", *labels])
+
+
+def csv_row(start_s: float, end_s: float, probabilities_K: NDArray[np.float64]) -> str:
+    """The line of a window."""
+    return _csv_line([f"{start_s:.3f}", f"{end_s:.3f}", *(f"{value:.4f}" for value in probabilities_K.tolist())])
+
+
+def srt_cue(number: int, segment: Segment) -> str:
+    """The subtitle of a segment, counted from 1.
+
+    SRT has no way to escape: what players would take for a tag is written with similar letters.
+    """
+    line = _line(segment.label, segment.confidence).translate(str.maketrans("<>{}", "‹›()"))
+    return f"{number}\n{_time(segment.start_s, ',')} --> {_time(segment.end_s, ',')}\n{line}\n\n"
+
+
+VTT_HEAD = "WEBVTT\n\n"
+
+
+def vtt_cue(number: int, segment: Segment) -> str:
+    """As :func:`srt_cue`; WebVTT needs no number."""
+    line = html.escape(_line(segment.label, segment.confidence), quote=False)
+    return f"{_time(segment.start_s, '.')} --> {_time(segment.end_s, '.')}\n{line}\n\n"
 
 
 TEXTS: dict[str, Callable[[Prediction], str]] = {"json": to_json, "csv": to_csv, "srt": to_srt, "vtt": to_vtt}
@@ -71,6 +84,12 @@ def write_parquet(path: Path, result: Prediction) -> None:
     whole = [pl.lit(result.source).alias("source"), pl.lit(result.model).alias("model")]
     with replacing(path) as temporary:
         rows.select(*whole, pl.all()).write_parquet(temporary)
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def _line(label: str, confidence: float) -> str:

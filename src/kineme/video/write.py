@@ -67,6 +67,8 @@ class VideoWriter:
         codec: name of an FFmpeg encoder instead of the usual one.
         options: options of the encoder (``{"g": "250", "bf": "2"}``), over the usual ones.
         pixel_format: FFmpeg's name; ``yuv420p`` is the one that plays everywhere.
+        in_fragments: for videos without a known end: an MP4 is written in pieces that need no index, so that it can be
+            as long as you like, and what was written can be played even if the process is killed.
         on_warning: told in one line when the sound cannot be kept.
 
     Raises:
@@ -85,6 +87,7 @@ class VideoWriter:
         codec: str | None = None,
         options: Mapping[str, str] | None = None,
         pixel_format: str = "yuv420p",
+        in_fragments: bool = False,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
         self.path = Path(path)
@@ -93,6 +96,7 @@ class VideoWriter:
         self.codec = _usable_codec(self.path, codec)
         self._options = {**_OPTIONS.get(self.codec, {}), **(options or {})}
         self._pixel_format = pixel_format
+        self._movflags = "+frag_keyframe+empty_moov+default_base_moof" if in_fragments else "+faststart"
         self._sound_from = sound_from
         self._on_warning = on_warning
         self._reformatter = VideoReformatter()
@@ -106,7 +110,7 @@ class VideoWriter:
         self._resources = ExitStack()
         try:
             with _disk_errors(self.path):
-                options = {"movflags": "+faststart"} if self.path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
+                options = {"movflags": self._movflags} if self.path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
                 self._container: OutputContainer = av.open(
                     os.fspath(temporary), "w", format=_format(self.path), options=options
                 )

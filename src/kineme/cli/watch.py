@@ -1,0 +1,183 @@
+"""How ``kineme predict`` watches a camera or live stream."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from kineme.cli.output import best, print_json, print_table, warn
+from kineme.errors import KinemeError
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+    from kineme.prediction.watch import Event
+
+_SHOWN = 3
+_BAR = 12
+_LINE_EVERY_S = 0.1
+
+
+def watch(
+    model: Model,
+    source: str,
+    *,
+    mode: str,
+    engine: str,
+    max_seconds: float | None,
+    retry_seconds: float,
+    formats: tuple[str, ...],
+    out: Path | None,
+    top: int,
+    json: bool,
+    show: bool,
+) -> None:
+    """Watch until the source is gone for good, the time is over, or the user stops it; then everything is complete.
+
+    Args:
+        model: the one that watches.
+        source: the camera or stream.
+        mode: of the stream.
+        engine: likewise.
+        max_seconds: end after so long.
+        retry_seconds: how long a stream that broke off is tried again.
+        formats: what to save.
+        out: where to; None is standard output.
+        top: how many labels to show.
+        json: whether to print one document at the end.
+        show: whether to open a window.
+    """
+    from kineme.report.recording import Painter, Recording
+
+    stop, failure = threading.Event(), None
+    output = _Output(stop)
+    with ExitStack() as stack:
+        window = None
+        if show:
+            from kineme.report.window import Window
+
+            window = stack.enter_context(Window(f"kineme: {model.name}"))
+        write = output.write if out is None else None
+        recording = stack.enter_context(Recording(model, source, formats, out or Path(), write=write))
+        events = model.watch(
+            source, mode=mode, engine=engine, max_seconds=max_seconds, retry_s=retry_seconds, stop=stop
+        )
+        stack.enter_context(closing(events))
+        stack.enter_context(_stopped_by_signals(stop))
+        line = stack.enter_context(_LiveLine()) if sys.stderr.isatty() else None
+        tells_changes = not json and out is not None and not (line and sys.stdout.isatty())
+        paint = Painter(model) if window or "video" in formats else None
+        label = None
+        try:
+            for event in events:
+                picture = paint(event) if paint else None
+                recording.add(event, picture)
+                warn(event.notices)
+                if line:
+                    line.update(event)
+                if window:
+                    window.show(picture)
+                    if not window.is_open:
+                        stop.set()
+                if tells_changes and event.now and event.label != label:
+                    output.write(f"{event.now.start_s:.1f} s  {event.label}\n")
+                label = event.label
+        except KinemeError as error:
+            failure = error
+    for path in recording.written:
+        print(f"wrote {path}", file=sys.stderr)
+    if output.is_broken:
+        raise BrokenPipeError
+    if failure is None or recording.has_answer:
+        result = recording.result()
+        if json:
+            print_json(result.to_json(top))
+        elif out is not None:
+            print_table(
+                ["source", "watched", "action", "frames", "dropped", "longest delay"],
+                [
+                    [
+                        result.source,
+                        f"{result.duration_s:.1f} s",
+                        best(result, top),
+                        result.timing["frames"],
+                        result.timing["dropped"],
+                        f"{result.timing['longest_delay_s']:.2f} s",
+                    ]
+                ],
+            )
+    if failure:
+        raise failure
+
+
+class _Output:
+    """Standard output, line by line; when nobody reads it any more, the watching is to stop."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.is_broken = False
+        self._stop = stop
+
+    def write(self, text: str) -> None:
+        if self.is_broken:
+            return
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.is_broken = True
+            self._stop.set()
+
+
+class _LiveLine:
+    """One line on the terminal that always tells what goes on."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(stderr=True), transient=True, auto_refresh=False)
+        self._drawn_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def update(self, event: Event) -> None:
+        from rich.text import Text
+
+        if time.monotonic() - self._drawn_s < _LINE_EVERY_S:
+            return
+        self._drawn_s = time.monotonic()
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{event.label or '…'}  ", style="bold")
+        for name, share in event.top[:_SHOWN]:
+            full = round(share * _BAR)
+            line.append(f" {name} ").append("━" * full, style="blue").append("─" * (_BAR - full), style="dim")
+            line.append(f" {share:.0%}".replace("%", " %"))
+        line.append(f"   {event.time_s:.0f} s, {event.fps:.0f} fps, delay {event.delay_s:.2f} s")
+        line.append(f", {event.dropped} dropped")
+        self._live.update(line, refresh=True)
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C, or being told to end, lets what is under way be completed; Ctrl-C again does not."""
+
+    def on_signal(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

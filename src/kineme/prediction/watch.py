@@ -1,0 +1,168 @@
+"""Watches a camera or live stream: an event for each frame that the model has time for."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError
+from kineme.prediction.result import Segment
+from kineme.prediction.stream import Stream
+from kineme.prediction.timeline import Timeline
+from kineme.video.reader import LiveFrame, LiveReader, News
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+
+_SILENCE_S = 0.5  # an event comes after that long in any case
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Event:
+    """What there is to say at a moment of a live source.
+
+    Args:
+        time_s: when the newest frame was taken, in seconds from the first one.
+        probabilities_K: calibrated, of the newest window; None until there is one, and after an interruption.
+        labels: the K names.
+        answered_s: the tick that ``probabilities_K`` is about.
+        now: what goes on, as the timeline has it, which follows by about a second; None before that is certain.
+        ended: the segments that are over since the last event.
+        delay_s: how old the newest frame is; where none comes, that grows.
+        dropped: frames so far that the model had no time for.
+        fps: frames a second that come.
+        notices: what has happened to the connection since the last event, a line each.
+        frame: the newest frame, if it came since the last event; ``frame.pixels()`` gives its picture.
+    """
+
+    time_s: float
+    probabilities_K: NDArray[np.float64] | None
+    labels: tuple[str, ...]
+    answered_s: float | None
+    now: Segment | None
+    ended: tuple[Segment, ...]
+    delay_s: float
+    dropped: int
+    fps: float
+    notices: tuple[str, ...]
+    frame: LiveFrame | None = field(repr=False)
+
+    @property
+    def label(self) -> str | None:
+        """The label of what goes on."""
+        return self.now.label if self.now else None
+
+    @property
+    def top(self) -> list[tuple[str, float]]:
+        """All labels with their probabilities now, the likeliest first; nothing where there are none."""
+        if self.probabilities_K is None:
+            return []
+        order = np.argsort(-self.probabilities_K, kind="stable")
+        return [(self.labels[k], float(self.probabilities_K[k])) for k in order]
+
+
+def watch(
+    model: Model,
+    source: str | int,
+    *,
+    mode: str = "exact",
+    engine: str = "auto",
+    stride: int | None = None,
+    max_seconds: float | None = None,
+    timeout_s: float = 10.0,
+    retry_s: float = 60.0,
+    stop: threading.Event | None = None,
+) -> Generator[Event, None, None]:
+    """See :meth:`kineme.prediction.model.Model.watch`."""
+    stream = model.stream(mode=mode, engine=engine, stride=stride)  # errors in what was asked for come at once
+    spec = model.card.spec
+    reader = LiveReader(str(source), size=(spec.height, spec.width), fit=spec.fit, timeout_s=timeout_s, retry_s=retry_s)
+    return _Watcher(model, stream).events(reader, max_seconds, stop or threading.Event())
+
+
+class _Watcher:
+    """Brings frames to a stream, and its answers to a timeline."""
+
+    def __init__(self, model: Model, stream: Stream) -> None:
+        spec = model.card.spec
+        self._model, self._stream = model, stream
+        self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
+        self._timeline = Timeline(model.labels)
+        self._newest: LiveFrame | None = None
+        self._probabilities_K: NDArray[np.float64] | None = None
+
+    def events(
+        self, reader: LiveReader, max_seconds: float | None, stop: threading.Event
+    ) -> Generator[Event, None, None]:
+        """All events; the last one ends the last segment, however it comes to that."""
+        self._warm_up()
+        began_s: float | None = None
+        news, told_s = News(None, 0, 0.0, ()), time.monotonic()
+        with reader:
+            while not stop.is_set():
+                try:
+                    news = reader.news(_POLL_S)
+                except KinemeError:
+                    yield self._event(news, self._close(), is_news=False)
+                    raise
+                ended = self._see(news.frame) if news.frame else ()
+                if news.frame or news.notices or time.monotonic() - told_s > _SILENCE_S:
+                    yield self._event(news, ended)
+                    told_s = time.monotonic()
+                if self._newest and max_seconds is not None:
+                    began_s = began_s or self._newest.received_s
+                    # By the clock too, for the case that nothing comes any more.
+                    if self._newest.time_s >= max_seconds or time.monotonic() - began_s > max_seconds + _SILENCE_S:
+                        break
+        yield self._event(news, self._close(), is_news=False)
+
+    def _warm_up(self) -> None:
+        """Run a window of black frames: the first run of a network takes long, and frames would be dropped."""
+        spec = self._model.card.spec
+        self._stream.push(np.zeros((spec.height, spec.width, 3), np.uint8), 0.0)
+        self._stream.wait((spec.frames + 1) * spec.step_s(0.0))
+        self._stream.reset()
+
+    def _see(self, frame: LiveFrame) -> tuple[Segment, ...]:
+        """Show the model a frame; gives the segments that are over."""
+        ended: tuple[Segment, ...] = ()
+        if self._newest and frame.connection != self._newest.connection:  # nobody knows what was in between
+            ended = self._close()
+            self._stream.reset()
+            self._timeline = Timeline(self._model.labels, start_s=frame.time_s)
+        self._newest = frame
+        stream, before_s = self._stream, self._stream.answered_s
+        self._probabilities_K = stream.push(frame.frame, frame.time_s, convert=frame.model_pixels)
+        if self._probabilities_K is None or stream.answered_s is None or stream.answered_s == before_s:
+            return ended
+        assert stream.logits_K is not None
+        known = self._model.knownness(stream.logits_K[None])
+        middle_s = stream.answered_s - self._half_s
+        return (*ended, *self._timeline.push(middle_s, self._probabilities_K, math.inf if known is None else known[0]))
+
+    def _close(self) -> tuple[Segment, ...]:
+        return self._timeline.close(self._newest.time_s) if self._newest else ()
+
+    def _event(self, news: News, ended: tuple[Segment, ...], *, is_news: bool = True) -> Event:
+        newest = self._newest
+        return Event(
+            time_s=newest.time_s if newest else 0.0,
+            probabilities_K=self._probabilities_K,
+            labels=self._model.labels,
+            answered_s=self._stream.answered_s,
+            now=self._timeline.current,
+            ended=ended,
+            delay_s=newest.late_s + time.monotonic() - newest.received_s if newest else 0.0,
+            dropped=news.dropped,
+            fps=news.fps,
+            notices=news.notices if is_news else (),
+            frame=news.frame if is_news else None,
+        )

@@ -1,0 +1,246 @@
+"""What is watched, kept: videos, tables and subtitles that grow as it comes and are complete however it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import UsageError, VideoError
+from kineme.files import replacing
+from kineme.prediction.model import Model
+from kineme.prediction.result import Prediction, Segment
+from kineme.prediction.watch import Event
+from kineme.report import tables
+from kineme.report.overlay import draw_prediction
+from kineme.report.save import FORMATS, skeletons
+from kineme.video.fit import place
+from kineme.video.live import file_name, without_password
+from kineme.video.write import VideoWriter
+
+_SHOWN = 3
+_KEY_FRAME_S = 2  # a recording can be entered that often
+
+
+class Painter:
+    """Draws what the model says on the frames of a live source.
+
+    Args:
+        model: the one that watches.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._skeleton = skeletons(model.poses) if model.poses else None
+        self._size: tuple[int, int] | None = None
+
+    def __call__(self, event: Event) -> NDArray[np.uint8] | None:
+        """The newest frame, RGB, with the likeliest labels if anything known goes on; None where there is none.
+
+        All are of the size of the first.
+        """
+        if event.frame is None:
+            return None
+        frame_HWC = event.frame.pixels()
+        self._size = self._size or (frame_HWC.shape[0], frame_HWC.shape[1])
+        frame_HWC = _fitted(frame_HWC, self._size)
+        if self._skeleton:
+            frame_HWC = self._skeleton(frame_HWC, event.time_s)
+        is_pause = event.now is not None and event.now.is_background
+        return draw_prediction(frame_HWC, [] if is_pause else event.top[:_SHOWN])
+
+
+class Recording:
+    """Writes what is watched; use it in a ``with`` statement, whose end completes the files in any case.
+
+    Memory does not grow with time but for the segments.
+
+    Args:
+        model: the one that watches.
+        source: the live source.
+        formats: some of ``FORMATS`` but ``html``.
+        folder: where to. Files are called by the source and the time when it began.
+        write: takes the text of the only format instead, as it comes.
+
+    Raises:
+        UsageError: the format needs a finished video.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        source: str,
+        formats: tuple[str, ...],
+        folder: Path,
+        *,
+        write: Callable[[str], object] | None = None,
+    ) -> None:
+        if "html" in formats:
+            raise UsageError("--save html: a page is made of a finished video; --save video, and predict that")
+        self.source, self.written = without_password(source), list[Path]()
+        self._model, self._formats, self._folder, self._write = model, formats, folder, write
+        self._name = f"{file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"
+        self._files = ExitStack()
+        self._texts: list[_Text] = []
+        self._video: VideoWriter | None = None
+        self._began_s: float | None = None
+        self._last: Event | None = None
+        self._segments: list[Segment] = []
+        self._notices: list[str] = []
+        self._frames = self._windows = 0
+        self._seconds = 0.0  # since the first frame
+        self._sum_K = np.zeros(len(model.labels))
+        self._most_delay_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.has_answer:
+            result = self.result()
+            for text in self._texts:
+                text.end(result)
+            if "parquet" in self._formats:
+                tables.write_parquet(self._path("parquet"), result)
+        self._files.__exit__(None, None, None)
+
+    def add(self, event: Event, picture_HWC: NDArray[np.uint8] | None = None) -> None:
+        """Take in an event.
+
+        Args:
+            event: the next one.
+            picture_HWC: its frame as it is to appear in the video.
+        """
+        if event.frame:
+            if self._began_s is None:
+                self._began_s = time.monotonic()
+                self._open()
+            self._frames += 1
+            self._most_delay_s = max(self._most_delay_s, event.delay_s)
+            if picture_HWC is not None and "video" in self._formats:
+                self._show(event, picture_HWC)
+        is_answer = event.probabilities_K is not None and event.answered_s is not None
+        if is_answer and (self._last is None or event.answered_s != self._last.answered_s):
+            self._answer(event)
+        for segment in event.ended:
+            self._segments.append(segment)
+            for text in self._texts:
+                text.segment(segment)
+        self._notices += event.notices
+        self._seconds = time.monotonic() - self._began_s if self._began_s is not None else 0.0
+        self._last = event
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the model has answered yet."""
+        return self._windows > 0
+
+    def result(self) -> Prediction:
+        """What was seen so far; its windows are not kept.
+
+        Raises:
+            VideoError: nothing that the model could answer to.
+        """
+        spec, last = self._model.card.spec, self._last
+        if not self._windows or not last:
+            needs_s, had_s = spec.frames * spec.step_s(0.0), last.time_s if last else 0.0
+            raise VideoError(self.source, f"was watched for {had_s:.1f} s; the model needs {needs_s:.1f} s to answer")
+        came = self._frames + last.dropped
+        return Prediction(
+            source=self.source,
+            model=self._model.name,
+            duration_s=last.time_s,
+            fps=came / last.time_s if last.time_s else 0.0,
+            labels=self._model.labels,
+            probabilities_K=self._sum_K / self._windows,
+            window_times_W2=np.zeros((0, 2)),
+            window_probabilities_WK=np.zeros((0, len(self._model.labels))),
+            segments=tuple(self._segments),
+            timing={
+                "seconds": round(self._seconds, 3),
+                "windows": self._windows,
+                "frames": self._frames,
+                "dropped": last.dropped,
+                "longest_delay_s": round(self._most_delay_s, 3),
+            },
+            warnings=tuple(self._notices),
+        )
+
+    def _path(self, suffix: str) -> Path:
+        path = self._folder / f"{self._name}.{suffix}"
+        self.written.append(path)
+        return path
+
+    def _open(self) -> None:
+        """Begin the files that grow."""
+        number = 1
+        name = self._name
+        while any(self._folder.glob(f"{self._name}.*")):
+            number += 1
+            self._name = f"{name}-{number}"
+        for text in (one for one in FORMATS if one in tables.TEXTS and one in self._formats):
+            write = self._write
+            if write is None:
+                temporary = self._files.enter_context(replacing(self._path(text)))
+                write = self._files.enter_context(temporary.open("w", encoding="utf-8", newline="\n")).write
+            self._texts.append(_Text(text, self._model.labels, write))
+
+    def _show(self, event: Event, picture_HWC: NDArray[np.uint8]) -> None:
+        if self._video is None:
+            fps = min(max(event.fps, 5.0), 60.0)
+            height, width = picture_HWC.shape[:2]
+            options = {"g": str(round(fps * _KEY_FRAME_S))}
+            self._video = self._files.enter_context(
+                VideoWriter(self._path("mp4"), width=width, height=height, fps=fps, options=options, in_fragments=True)
+            )
+        self._video.write(picture_HWC, pts_s=event.time_s)
+
+    def _answer(self, event: Event) -> None:
+        spec = self._model.card.spec
+        end_s = event.answered_s or 0.0
+        probabilities_K = np.asarray(event.probabilities_K)
+        self._windows += 1
+        self._sum_K += probabilities_K
+        for text in self._texts:
+            text.window(max(0.0, end_s - (spec.frames - 1) * spec.step_s(0.0)), end_s, probabilities_K)
+
+
+class _Text:
+    """One of the text formats, given in pieces."""
+
+    def __init__(self, name: str, labels: tuple[str, ...], write: Callable[[str], object]) -> None:
+        self._name, self._write = name, write
+        self._actions = 0
+        head = {"csv": tables.csv_head(labels), "vtt": tables.VTT_HEAD}.get(name)
+        if head:
+            write(head)
+
+    def window(self, start_s: float, end_s: float, probabilities_K: NDArray[np.float64]) -> None:
+        if self._name == "csv":
+            self._write(tables.csv_row(start_s, end_s, probabilities_K))
+
+    def segment(self, segment: Segment) -> None:
+        cue = {"srt": tables.srt_cue, "vtt": tables.vtt_cue}.get(self._name)
+        if cue and not segment.is_background:
+            self._actions += 1
+            self._write(cue(self._actions, segment))
+
+    def end(self, result: Prediction) -> None:
+        if self._name == "json":
+            self._write(tables.to_json(result))
+
+
+def _fitted(frame_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A frame of another size, as of a camera that has turned, between black bars."""
+    if frame_HWC.shape[:2] == size:
+        return frame_HWC
+    spot = place((frame_HWC.shape[0], frame_HWC.shape[1]), size, "letterbox")
+    canvas = np.zeros((*size, 3), np.uint8)
+    small = cv2.resize(frame_HWC, (spot.width, spot.height), interpolation=cv2.INTER_AREA)
+    canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = small
+    return canvas

@@ -18,6 +18,9 @@ from kineme.video.spec import ClipSpec
 
 Warn = Callable[[str], None]
 
+_MUCH = 500_000_000  # bytes of ticks that show a few frames again and again: a clock that is broken, and a full disk
+_REPEATS = 10
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -85,7 +88,7 @@ def ticks(
     with Decoder(path, on_warning=on_warning) as decoder:
         convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
         tick = 0
-        for pts_s, duration_s, frame, is_last in decoder.shown(start_s):
+        for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.shown(start_s), 1):
             until_s = pts_s + duration_s
             if is_last:
                 limit = min(limit, spec.tick_count(until_s - start_s, per_frame))
@@ -93,6 +96,8 @@ def ticks(
             pixels: NDArray[np.uint8] | None = None
             while tick < limit and start_s + tick * step_s + EPSILON_S < until_s:
                 pixels = convert(frame) if pixels is None else pixels
+                if tick > _REPEATS * per_frame * number and tick * pixels.nbytes > _MUCH:
+                    raise VideoError(path, f"shows {number} frames for {tick * step_s:,.0f} s: its clock is broken")
                 yield start_s + tick * step_s, pixels
                 tick += 1
             if tick >= limit:
@@ -112,7 +117,12 @@ def read_strip(
     warnings: list[str] = []
     info = probe(path)
     expected_s = (info.duration_s if end_s is None else min(end_s, info.duration_s)) - start_s
-    frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
+    try:
+        frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
+    except MemoryError as error:
+        raise VideoError(
+            path, f"lasts {expected_s:,.0f} s, too long to be held in memory; give a part of it"
+        ) from error
     times: list[float] = []
     for instant, frame in ticks(
         path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, on_warning=warnings.append

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 _LARGEST_SIDE = 16384
+MOST_PIXELS = 8192 * 4320  # of a frame: a hostile header must not make us ask for gigabytes
+DECODER_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
+TOO_LARGE = "frames of more pixels than 8192 x 4320 are not read"
 _SLOWEST, _FASTEST = Fraction(1, 100), Fraction(1000)
 _USUAL_RATE = Fraction(25)
+_FINEST = Fraction(1, 10**9)
 
 
 def open_container(path: PathLike) -> InputContainer:
@@ -35,8 +40,10 @@ def open_container(path: PathLike) -> InputContainer:
         _check_file(Path(name))
     try:
         # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
-        return av.open(name, metadata_errors="ignore")
+        return av.open(name, options=DECODER_OPTIONS, metadata_errors="ignore")
     except OSError as error:
+        if error.errno == errno.EIO and Path(name).is_file():  # FFmpeg's word for a header that ends too early
+            raise VideoError(name, "is cut short or damaged, so nothing can be read") from error
         raise VideoError(name, f"cannot be opened ({error.strerror or error})") from error
     except av.error.FFmpegError as error:
         raise VideoError(name, _why_not_opened(Path(name))) from error
@@ -59,11 +66,13 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     stream = streams[0]
     context = stream.codec_context
     if context is None:
-        raise VideoError(name, "its video codec is not known to this build of FFmpeg")
-    if max(context.width, context.height) > _LARGEST_SIDE:
-        raise VideoError(
-            name, f"its frames are {context.width} x {context.height}; more than {_LARGEST_SIDE} a side is not read"
-        )
+        raise VideoError(name, "its video codec is not known to this build of FFmpeg, or its header is damaged")
+    width, height = context.width, context.height
+    if max(width, height) > _LARGEST_SIDE:
+        raise VideoError(name, f"its frames are {width} x {height}; more than {_LARGEST_SIDE} a side is not read")
+    if width * height > MOST_PIXELS:
+        raise VideoError(name, f"its frames are {width} x {height}; {TOO_LARGE}")
+    context.options = DECODER_OPTIONS  # frames may grow on the way, whatever the header says
     return stream
 
 
@@ -78,6 +87,12 @@ def frame_rate(stream: VideoStream) -> Fraction:
         if rate is not None and _SLOWEST <= rate <= _FASTEST:
             return rate
     return _USUAL_RATE
+
+
+def time_base(stream: VideoStream) -> Fraction:
+    """Seconds of one tick of the stream's time stamps; that of the rate where the container's own makes no sense."""
+    given = Fraction(stream.time_base or 0)
+    return given if _FINEST <= given <= 1 / _SLOWEST else 1 / frame_rate(stream)
 
 
 def _check_file(path: Path) -> None:

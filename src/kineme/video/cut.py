@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ import av
 import av.error
 
 from kineme.errors import VideoError
-from kineme.files import cannot_write, replacing
+from kineme.files import replacing
 from kineme.video.container import PathLike, open_container, video_stream
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.probe import VideoInfo, probe
@@ -92,7 +93,8 @@ class Cutter:
         """
         span = self._copyable(start_s, end_s)
         if span is not None:
-            return self._copy(*span, stem)
+            with suppress(av.error.FFmpegError):  # of a damaged source some packets cannot be copied
+                return self._copy(*span, stem)
         return self._encode(start_s, end_s, stem)
 
     def _ticks(self, time_s: float) -> int:
@@ -121,31 +123,28 @@ class Cutter:
         path = Path(f"{stem}{own if own in ('.webm', '.mov', '.m4v') else suffix}")
         begin = self._packets[first].shown
         frames = [one.shown for one in self._packets[first : last + 1] if one.shown >= begin]
-        try:
-            with (
-                replacing(path) as temporary,
-                open_container(self.video) as source,
-                av.open(os.fspath(temporary), "w", format="webm" if path.suffix == ".webm" else name) as output,
-            ):
-                stream = video_stream(source, self.video)
-                out = output.add_stream_from_template(stream)
-                number = -1
-                for packet in source.demux(stream):
-                    if not packet.size or packet.is_discard:
-                        continue
-                    number += 1
-                    if number > last:
-                        break
-                    shown = packet.dts if packet.pts is None else packet.pts
-                    # What is shown before the key frame but stored after it refers to frames that are not copied.
-                    if number < first or shown is None or shown < begin:
-                        continue
-                    packet.pts = shown - begin
-                    packet.dts = None if packet.dts is None else packet.dts - begin
-                    packet.stream = out
-                    output.mux(packet)
-        except av.error.FFmpegError as error:
-            raise cannot_write(path, OSError(error.errno, error.strerror or str(error))) from error
+        with (
+            replacing(path) as temporary,
+            open_container(self.video) as source,
+            av.open(os.fspath(temporary), "w", format="webm" if path.suffix == ".webm" else name) as output,
+        ):
+            stream = video_stream(source, self.video)
+            out = output.add_stream_from_template(stream)
+            number = -1
+            for packet in source.demux(stream):
+                if not packet.size or packet.is_discard:
+                    continue
+                number += 1
+                if number > last:
+                    break
+                shown = packet.dts if packet.pts is None else packet.pts
+                # What is shown before the key frame but stored after it refers to frames that are not copied.
+                if number < first or shown is None or shown < begin:
+                    continue
+                packet.pts = shown - begin
+                packet.dts = None if packet.dts is None else packet.dts - begin
+                packet.stream = out
+                output.mux(packet)
         rest = [shown for shown in self._shown if shown > max(frames)]
         ends_s = self._seconds(rest[0]) if rest else self.info.duration_s
         return CutClip(path, self._seconds(begin), ends_s, len(frames), True)

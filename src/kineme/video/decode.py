@@ -18,10 +18,10 @@ from av.video.frame import PictureType, VideoFrame
 from numpy.typing import NDArray
 
 from kineme.errors import VideoError
-from kineme.video.container import PathLike, frame_rate, open_container, video_stream
+from kineme.video.container import TOO_LARGE, PathLike, frame_rate, open_container, time_base, video_stream
 from kineme.video.convert import Converter
 from kineme.video.spec import Fit
-from kineme.video.timestamps import Clock, has_display_times, missing_s
+from kineme.video.timestamps import LONGEST_HOLD_S, Clock, has_display_times, missing_s
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
 _LARGE_FRAME = 1280 * 720
+_SHORTEST_S = 1e-4  # for which a frame may be shown; less is a broken clock
 _WORTH_A_SEEK_S = 4.0
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 
@@ -145,7 +146,7 @@ class Decoder:
             held = pts_s, frame
         if held is not None:
             duration = (held[1].duration or 0) * self.time_base
-            duration_s = float(duration if duration > 0 else 1 / frame_rate(self.stream))
+            duration_s = float(duration if _SHORTEST_S <= duration <= LONGEST_HOLD_S else 1 / frame_rate(self.stream))
             self._report(held[0] + duration_s)
             if held[0] + duration_s > start_s + EPSILON_S:
                 yield Shown(held[0], duration_s, held[1], True)
@@ -153,7 +154,7 @@ class Decoder:
     def _start(self) -> None:
         """Decode the first frame and keep it to be given again."""
         self.stream = video_stream(self.container, self.path)
-        self.time_base = Fraction(self.stream.time_base or 1)
+        self.time_base = time_base(self.stream)
         self._counted_from_start = True
         self._frames = self._lost = 0
         self._lost_at: float | None = None
@@ -168,12 +169,13 @@ class Decoder:
         try:
             self.zero, self.first = next(stamped)
         except StopIteration:
-            raise VideoError(self.path, "none of its frames can be decoded") from None
+            unknown = "" if context.width else f", or they are too large: {TOO_LARGE}"
+            raise VideoError(self.path, f"none of its frames can be decoded{unknown}") from None
         self._stamped = chain([(self.zero, self.first)], stamped)
 
     def _stamp(self) -> Iterator[tuple[int, VideoFrame]]:
         """Every decodable frame from here on with its time stamp."""
-        clock = Clock(self.container, self.stream)
+        self._clock = clock = Clock(self.container, self.stream)
         for packet in self._packets():
             try:
                 frames = packet.decode()
@@ -225,7 +227,12 @@ class Decoder:
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
         zero_s = float(self.zero * self.time_base)
-        missing = missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
+        missing = 0.0
+        if self._clock.leapt_at is None:
+            missing = missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
+        else:  # what the header says of the length counts the leap in
+            at = float((self._clock.leapt_at - self.zero) * self.time_base)
+            self._warn(f"a time stamp leaps ahead by more than {LONGEST_HOLD_S} s at {at:.1f} s; the leap is left out")
         used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
         if missing or self._cut:
             says = f" (its header says {end_s + missing:.1f} s)" if missing else ""

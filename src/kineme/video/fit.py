@@ -9,6 +9,7 @@ from kineme.video.spec import Fit
 
 _NEARLY_SQUARE = Fraction(1, 100)
 _OBLONG_AT_MOST = 10
+_MOST_PIXELS = 8192 * 4320
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def displayed_size(height: int, width: int, pixel_aspect: Fraction | None, rotat
         pixel_aspect
         and abs(pixel_aspect - 1) > _NEARLY_SQUARE
         and Fraction(1, _OBLONG_AT_MOST) <= pixel_aspect <= _OBLONG_AT_MOST
+        and height * width * pixel_aspect <= _MOST_PIXELS
     ):
         width = max(1, round(width * pixel_aspect))
     return (width, height) if rotation % 180 else (height, width)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av.error
 
-from kineme.video.container import PathLike, frame_rate, open_container, video_stream
+from kineme.video.container import PathLike, frame_rate, open_container, time_base, video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+LONGEST_HOLD_S = 600  # a frame shown for longer has a broken time stamp; it would fill memory with its repeats
 _MICROSECONDS = 1_000_000
 
 
@@ -33,11 +36,13 @@ class Clock:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._by_pts = has_display_times(container)
-        time_base = Fraction(stream.time_base or 1)
-        self._period = max(1, round(1 / frame_rate(stream) / time_base))
-        self._second = max(1, round(1 / time_base))
+        tick = time_base(stream)
+        self._period = max(1, round(1 / frame_rate(stream) / tick))
+        self._second = max(1, round(1 / tick))
+        self._longest = round(LONGEST_HOLD_S / tick)
         self._offset = 0
         self.last: int | None = None
+        self.leapt_at: int | None = None  # the stamp before the first leap ahead
 
     def stamp(self, frame: VideoFrame) -> int:
         """Time stamp of the next frame shown."""
@@ -49,7 +54,10 @@ class Clock:
             stamp = self.last + self._period
         else:
             stamp = given + self._offset
-            if stamp <= self.last - self._second:  # the clock was set back, as where recordings are joined
+            # The clock was set back, as where recordings are joined, or leaps ahead where a stamp is broken.
+            if not -self._second < stamp - self.last <= self._longest:
+                if stamp > self.last and self.leapt_at is None:
+                    self.leapt_at = self.last
                 self._offset += self.last + self._period - stamp
                 stamp = self.last + self._period
         self.last = max(stamp, self.last + 1)
@@ -62,7 +70,8 @@ class PacketTimes:
 
     Args:
         count: packets that hold a frame to be shown.
-        end: time stamp at which the last one ends, in seconds on the container's clock; None if nothing is stamped.
+        end: time stamp at which the last one ends, in seconds on the container's clock, leaps left out; None if nothing
+            is stamped.
         start: time stamp of the earliest, likewise.
     """
 
@@ -74,12 +83,13 @@ class PacketTimes:
 def packet_times(path: PathLike) -> PacketTimes:
     """Read all packets of the video stream, without decoding, for its true length."""
     count = 0
-    first: int | None = None
+    stamps = array("q")
     last: int | None = None
     with open_container(path) as container:
         stream = video_stream(container, path)
-        time_base = Fraction(stream.time_base or 1)
-        period = max(1, round(1 / frame_rate(stream) / time_base))
+        tick = time_base(stream)
+        period = max(1, round(1 / frame_rate(stream) / tick))
+        longest = round(LONGEST_HOLD_S / tick)
         by_pts = has_display_times(container)
         try:
             for packet in container.demux(stream):
@@ -89,14 +99,17 @@ def packet_times(path: PathLike) -> PacketTimes:
                 stamp = packet.pts if by_pts else packet.dts
                 if stamp is None:
                     continue
-                end = stamp + (packet.duration or period)
-                first = stamp if first is None else min(first, stamp)
+                stamps.append(stamp)
+                duration = packet.duration or 0
+                end = stamp + (duration if 0 < duration <= longest else period)
                 last = end if last is None else max(last, end)
         except av.error.FFmpegError:
             pass  # the end of what can be read
-    if first is None or last is None:
+    if last is None:
         return PacketTimes(count, None, None)
-    return PacketTimes(count, first * time_base, last * time_base)
+    in_order = sorted(stamps)
+    leaps = sum(later - one - period for one, later in pairwise(in_order) if later - one > longest)
+    return PacketTimes(count, in_order[0] * tick, (last - leaps) * tick)
 
 
 def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, zero_s: float, end_s: float) -> float:
@@ -105,14 +118,14 @@ def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, ze
     0 where it says nothing, or where they differ by no more than rounding and headers usually do.
     """
     period_s = float(1 / frame_rate(stream))
-    if stream.duration is not None and stream.time_base is not None:
-        length_s = float(stream.duration * stream.time_base)
+    if stream.duration is not None:
+        length_s = float(stream.duration * time_base(stream))
         if not has_display_times(container):  # FFmpeg shortens the length of a cut AVI; the count stays as it was
             length_s = max(length_s, stream.frames * period_s)
             end_s -= zero_s  # what the decoder's delay has added
         # XviD's packed B-frames leave an empty packet or two at the end.
         usual_s = (3.5 if stream.codec_context.name == "mpeg4" else 1.5) * period_s + 0.005 * length_s
-        says_s = float((stream.start_time or 0) * stream.time_base) + length_s
+        says_s = float((stream.start_time or 0) * time_base(stream)) + length_s
     elif container.duration is not None:
         says_s = ((container.start_time or 0) + container.duration) / _MICROSECONDS
         usual_s = 0.5

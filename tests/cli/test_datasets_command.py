@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import cv2
 import pytest
 from helpers_archives import write_zip
 from helpers_video import numbered_video
 
+from kineme.cli.main import main
 from kineme.dataset.scan import scan
 
 
@@ -23,20 +23,31 @@ def archives(tmp_path_factory):
     return folder
 
 
-def kineme(*arguments, stdin=subprocess.DEVNULL):
-    code = "import sys; from kineme.cli.main import main; sys.argv = ['kineme', *sys.argv[1:]]; main()"
-    command = [sys.executable, "-c", code, "datasets", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=stdin)
+@pytest.fixture
+def kineme(monkeypatch, capsys):
+    """Runs the command in this process; gives its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["kineme", "datasets", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=said.out, stderr=said.err)
+
+    return run
 
 
-def test_list_tells_terms_and_pages():
+def test_list_tells_terms_and_pages(kineme):
     sets = {one["name"]: one for one in json.loads(kineme("list", "--json").stdout)}
     assert set(sets) == {"ucf11", "ucf50", "ucf101", "hmdb51", "kth", "weizmann", "ut-interaction"}
     assert all(one["terms"] and one["citation"] and one["page"].startswith("https://") for one in sets.values())
     assert "ucf101" in kineme("list").stdout
 
 
-def test_nothing_is_fetched_without_consent(tmp_path):
+def test_nothing_is_fetched_without_consent(kineme, tmp_path):
     done = kineme("get", "ucf101", tmp_path / "out")
     assert done.returncode == 2
     for part in ("about 6.9 GB", "no licence is stated", "Soomro", "https://www.crcv.ucf.edu/data/UCF101.php"):
@@ -45,7 +56,7 @@ def test_nothing_is_fetched_without_consent(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_archives_fetched_by_hand_become_a_table(archives, tmp_path):
+def test_archives_fetched_by_hand_become_a_table(kineme, archives, tmp_path):
     done = kineme("get", "UT-Interaction", tmp_path, "--from", archives, "--classes", "hug, kick", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -56,7 +67,7 @@ def test_archives_fetched_by_hand_become_a_table(archives, tmp_path):
     assert len(scan(tmp_path)) == 36
 
 
-def test_a_long_video_is_cut_and_looked_at(tmp_path):
+def test_a_long_video_is_cut_and_looked_at(kineme, tmp_path):
     video = numbered_video(tmp_path / "party.mp4", 75, options={"g": "25", "bf": "0", "sc_threshold": "0"})
     (tmp_path / "stamps.txt").write_text("0:00 jump\n0:01 sit down\n0:02.5\n")
     done = kineme("split", video, tmp_path / "stamps.txt", "--out", tmp_path / "clips", "--json")

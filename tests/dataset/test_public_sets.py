@@ -262,16 +262,28 @@ def test_what_is_asked_for_wrongly(tmp_path):
     with pytest.raises(UsageError, match=r"no class 'Yoyo'; it has Archery, YoYo"):
         get_set(named("ucf101"), tmp_path / "out", source=source, classes=["Yoyo"])
     with pytest.raises(UsageError, match="no class 'box'"):
-        get_set(named("kth"), tmp_path / "out", source=source, classes=["box"])
+        get_set(named("kth"), tmp_path / "kth", source=source, classes=["box"])
     with pytest.raises(UsageError, match="no public set 'ucf5'; choose one of ucf11"):
         named("ucf5")
     with pytest.raises(UsageError, match="must be a folder"):
-        get_set(named("ucf50"), tmp_path / "out", source="ftp://example.org")
+        get_set(named("ucf50"), tmp_path / "ucf50", source="ftp://example.org")
     with pytest.raises(KinemeError, match=r"no such file; --from needs 'UCF50\.rar'"):
-        get_set(named("ucf50"), tmp_path / "out", source=source)
+        get_set(named("ucf50"), tmp_path / "ucf50", source=source)
     (tmp_path / "UCF50.rar").write_text("<html>moved</html>")
     with pytest.raises(KinemeError, match="is not an archive but perhaps a web page"):
-        get_set(named("ucf50"), tmp_path / "out", source=source)
+        get_set(named("ucf50"), tmp_path / "ucf50", source=source)
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "clips.csv").write_text("path,label\n")
+    source = str(ut_archives(tmp_path))
+    with pytest.raises(KinemeError, match="mine: holds a table already; choose another folder for ut-interaction"):
+        get_set(named("ut-interaction"), tmp_path / "mine", source=source)
+    get_set(named("ut-interaction"), tmp_path / "ut", source=source)
+    with pytest.raises(KinemeError, match="ut: holds ut-interaction already; choose another folder for kth"):
+        get_set(named("kth"), tmp_path / "ut", source=source)
+    assert (tmp_path / "mine" / "clips.csv").read_text() == "path,label\n"
 
 
 @pytest.mark.parametrize("name", ["../v_X_g01_c01.avi", "UCF50/../v_X_g01_c01.avi", "UCF50/.ssh/v_X_g01_c01.avi"])

@@ -9,12 +9,12 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError
-from kineme.files import cannot_write, write_json
+from kineme.files import cannot_write, remove_abandoned, write_json
 from kineme.progress import Advance, progress
 from kineme.version import __version__
 
@@ -55,8 +55,8 @@ def download(
     part = Path(f"{target}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with progress(f"fetching {target.name}, MB", None if size_bytes is None else -(-size_bytes // _MB)) as advance:
-            meter = _Meter(advance)
+        with ExitStack() as shown:
+            meter = _Meter(target.name, shown)
             in_vain = 0
             while True:
                 before = _size(part)
@@ -71,6 +71,7 @@ def download(
         _check(url, part, size_bytes, sha256)
         part.replace(target)
         _facts(part).unlink(missing_ok=True)
+        remove_abandoned(_facts(part))
     except OSError as error:
         raise cannot_write(target, error) from error
 
@@ -78,13 +79,19 @@ def download(
 class _Meter:
     """Shows whole megabytes as they come; a start from scratch is not shown again."""
 
-    def __init__(self, advance: Advance) -> None:
-        self._advance, self._shown = advance, 0
+    def __init__(self, name: str, shown: ExitStack) -> None:
+        self._name, self._shown = name, shown
+        self._advance: Advance | None = None
+        self._done = 0
 
-    def __call__(self, count: int) -> None:
-        if count // _MB > self._shown:
-            self._advance(count // _MB - self._shown)
-            self._shown = count // _MB
+    def __call__(self, count: int, total: int | None) -> None:
+        if self._advance is None:
+            whole = None if total is None else -(-total // _MB)
+            self._advance = self._shown.enter_context(progress(f"fetching {self._name}, MB", whole))
+        done = -(-count // _MB) if count == total else count // _MB
+        if done > self._done:
+            self._advance(done - self._done)
+            self._done = done
 
 
 def _try(url: str, part: Path, size_bytes: int | None, timeout_s: float, meter: _Meter) -> str | None:
@@ -114,7 +121,7 @@ def _try(url: str, part: Path, size_bytes: int | None, timeout_s: float, meter: 
                 while block := answer.read(_BLOCK):
                     file.write(block)
                     done += len(block)
-                    meter(done)
+                    meter(done, total)
             if total is not None and done < total:
                 return f"the connection broke off half-way ({total / _MB:.1f} MB in all)"
             return None

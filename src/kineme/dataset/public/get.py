@@ -16,11 +16,13 @@ from kineme.dataset.public.fetch import download
 from kineme.dataset.public.layouts import Video
 from kineme.dataset.public.unpack import Archive as OpenArchive
 from kineme.dataset.public.unpack import Member, is_archive, open_archive
+from kineme.dataset.scan import CSV_IN_FOLDER
 from kineme.dataset.table import listed
 from kineme.errors import KinemeError, UsageError
-from kineme.files import alone, cannot_write, replacing, write_text
+from kineme.files import alone, cannot_write, remove_abandoned, replacing, write_text
 from kineme.progress import track
 
+_ABOUT = "about.txt"
 _ARCHIVES = "archives"
 _WORK = ".unpacking"
 
@@ -67,9 +69,13 @@ def get_set(
         UsageError: a class does not exist, or the source is neither a folder nor http.
         KinemeError: something could not be fetched, unpacked or written.
     """
+    known = {one.label for one in public.archives if one.label}
+    if known and classes is not None:
+        _check_classes(public, classes, known)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder / ".lock"):
+            _claim(folder, public)
             return _get(public, folder, source, classes, per_class)
     except OSError as error:
         raise cannot_write(error.filename or folder, error) from error
@@ -79,9 +85,6 @@ def _get(
     public: PublicSet, folder: Path, source: str | None, classes: Collection[str] | None, per_class: int | None
 ) -> Got:
     wanted = [one for one in public.archives if classes is None or one.label is None or one.label in classes]
-    known = {one.label for one in public.archives if one.label}
-    if known and classes is not None:
-        _check_classes(public, classes, known)
     files = [_fetched(public, one, folder, source) for one in wanted]
 
     work = folder / _WORK
@@ -101,9 +104,19 @@ def _get(
         if rows:
             tables[name] = _write_table(folder / f"{name}.csv", rows)
             warnings += _straddling(name, rows)
-    about = [public.name, f"Terms: {public.terms}", f"Cite: {public.citation}", f"Page: {public.page}"]
-    write_text(folder / "about.txt", "\n".join([*about, f"Protocol: {public.protocol}"]) + "\n")
     return Got(len(videos), tuple(sorted({video.label for video in videos})), tables, tuple(warnings))
+
+
+def _claim(folder: Path, public: PublicSet) -> None:
+    """Say in ``about.txt`` whose folder it is; KinemeError where it is another's already."""
+    about = folder / _ABOUT
+    if about.is_file() or (folder / CSV_IN_FOLDER).exists():
+        holds = about.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if about.is_file() else "a table"
+        if holds != public.name:
+            raise KinemeError(f"{folder}: holds {holds[:50]} already; choose another folder for {public.name}")
+    remove_abandoned(about)
+    facts = [public.name, f"Terms: {public.terms}", f"Cite: {public.citation}", f"Page: {public.page}"]
+    write_text(about, "\n".join([*facts, f"Protocol: {public.protocol}"]) + "\n")
 
 
 def _fetched(public: PublicSet, archive: Archive, folder: Path, source: str | None) -> Path:
@@ -250,6 +263,7 @@ def _write_table(path: Path, videos: Sequence[Video]) -> Path:
         if all(getattr(video, column) is not None for video in videos)
     ]
     columns = ["path", "label", "group", *optional]
+    remove_abandoned(path)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

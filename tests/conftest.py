@@ -14,4 +14,5 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
 def _own_strips(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINEME_STRIPS", str(tmp_path_factory.mktemp("strips")))
+        patch.setenv("KINEME_LOOKS", str(tmp_path_factory.mktemp("looks")))
         yield

@@ -24,11 +24,12 @@ Pathlike = str | os.PathLike[str]
 
 
 def load(model: Pathlike) -> Model:
-    """Load a trained model.
+    """Load a trained model. Its network is built when first wanted: a model predicts without, where it is compiled.
 
     Args:
-        model: a model file, or a run folder made by :func:`train`, or ``"i3d-kinetics400"`` for the pretrained
-            model that names 400 actions. What exists under that name goes first.
+        model: a model file, or a run folder made by :func:`train`, or what ``kineme export`` wrote, or
+            ``"i3d-kinetics400"`` for the pretrained model that names 400 actions. What exists under that name goes
+            first.
 
     Raises:
         KinemeError: it is missing, damaged, or of another version; or the weights of the pretrained model are not
@@ -98,7 +99,7 @@ def train(
         config: the approach's options, with its own defaults where the approach is named.
         spec: what a clip is; by default 20 frames at 8 a second, of the size that the backbone is meant for.
         options: how to train.
-        split_and_folder: ``test``, ``validation``, ``leaky``, ``resume``, ``overwrite``: see
+        split_and_folder: ``test``, ``validation``, ``leaky``, ``allow_leaks``, ``resume``, ``overwrite``: see
             :func:`kineme.training.run.train`.
 
     Raises:
@@ -128,6 +129,7 @@ def compare(
     seeds: int = 1,
     options: TrainOptions | None = None,
     name: str = "",
+    allow_leaks: bool = False,
 ) -> Comparison:
     """Train several approaches on the same honest test, and write the report that puts them beside each other.
 
@@ -142,9 +144,10 @@ def compare(
         seeds: trainings of each candidate and fold.
         options: how to train.
         name: of the data, for people.
+        allow_leaks: go on where the same video is on two sides of a split or under two labels.
 
     Raises:
-        KinemeError: the data cannot be divided, or every candidate failed.
+        KinemeError: the data cannot be divided, or leaks; or every candidate failed.
         UsageError: an unknown approach, backbone or option.
     """
     from kineme.models.registry import APPROACHES
@@ -164,11 +167,77 @@ def compare(
     candidates = [parse_candidate(one, spec_changes) for one in dict.fromkeys(wanted)]
     table = scan(data) if isinstance(data, str | os.PathLike) else data
     found = comparing.compare(
-        table, out, candidates, protocol=protocol, seeds=seeds, options=options, name=name or Path(out).name
+        table,
+        out,
+        candidates,
+        protocol=protocol,
+        seeds=seeds,
+        options=options,
+        name=name or Path(out).name,
+        allow_leaks=allow_leaks,
     )
     write_run_report(found.winner)
     write_comparison(found.folder / "report.html", found.document)
     return found
+
+
+def check(
+    data: Pathlike,
+    *,
+    page: Pathlike | None = None,
+    fix: bool = False,
+    approach: str | None = None,
+    config: dict[str, Any] | None = None,
+    spec_changes: dict[str, Any] | None = None,
+    options: TrainOptions | None = None,
+    group_column: str | None = None,
+) -> dict[str, Any]:
+    """Say what is wrong with labelled videos, and what training on them will take.
+
+    Args:
+        data: the folder or the CSV.
+        page: where to write a page with pictures, if anywhere.
+        fix: move broken files to ``DATA-quarantine``, with a list of the reasons; nothing is deleted.
+        approach: what the needs are estimated for; by default that of :func:`train`.
+        config: its options.
+        spec_changes: fields of the clip spec.
+        options: how to train, for the estimate.
+        group_column: the column of the CSV that names groups, if it is not called ``group``.
+
+    Returns:
+        ``data`` (what it holds), ``findings`` (``kind``, ``severity``, ``files``, ``says``, ``advice`` each, the worst
+        first), ``counts`` of each severity, ``needs``, and ``moved``: None, or where broken files are now.
+
+    Raises:
+        KinemeError: there is nothing usable, or a file cannot be written or moved.
+    """
+    from dataclasses import asdict, replace
+
+    from kineme.dataset.audit.audit import audit, document_of
+    from kineme.dataset.audit.quarantine import put_aside
+    from kineme.models.registry import make_approach
+    from kineme.report.check import write_check
+    from kineme.training.needs import needs
+    from kineme.training.options import TrainOptions
+
+    approach, config, spec = choose(approach, config)
+    spec = replace(spec, **(spec_changes or {}))
+    seen = audit(scan(data, group_column=group_column), spec)
+    backbone = make_approach(approach, config).backbone
+    moved = put_aside(Path(data), seen.broken) if fix else None
+    document = {
+        **document_of(seen, Path(data)),
+        "needs": asdict(needs(seen.lengths_s, seen.decoding_s, approach, backbone, spec, options or TrainOptions())),
+        "moved": moved
+        and {
+            "folder": str(moved.folder),
+            "files": {name: str(place) for name, place in moved.files.items()},
+            "outside": list(moved.outside),
+        },
+    }
+    if page is not None:
+        write_check(page, seen, document)
+    return document
 
 
 def evaluate(

@@ -18,7 +18,21 @@ from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 
 VERBS = {
+    "check": {
+        "--approach",
+        "--backbone",
+        "--fix",
+        "--fps",
+        "--frames",
+        "--group-column",
+        "--json",
+        "--out",
+        "--short",
+        "--size",
+        "--strict",
+    },
     "compare": {
+        "--allow-leaks",
         "--approach",
         "--augment",
         "--backbone",
@@ -55,6 +69,7 @@ VERBS = {
         *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
     },
     "train": {
+        "--allow-leaks",
         "--approach",
         "--augment",
         "--backbone",
@@ -87,7 +102,7 @@ VERBS = {
     "datasets list": {"--json"},
     "datasets preview": {"--columns", "--json", "--out", "--per-class"},
     "datasets split": {"--json", "--out", "--tier"},
-    "datasets make": {"--actions", "--clips", "--json", "--people", "--seed", "--untrimmed"},
+    "datasets make": {"--actions", "--clips", "--json", "--people", "--seed", "--strong-scenes", "--untrimmed"},
     "models list": {"--json"},
     "models pull": {"--all"},
 }

@@ -53,6 +53,9 @@ def compare(
     group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
     test: Annotated[float, typer.Option(help="Share of the videos to test on, with one split.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share of the videos to stop by.")] = 0.2,
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or under two labels.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="The first seed, and that of the split.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
 ) -> None:
@@ -98,6 +101,7 @@ def compare(
         seeds=seeds,
         options=options,
         name=name_of(data),
+        allow_leaks=allow_leaks,
     )
     if json:
         print_json(found.document)

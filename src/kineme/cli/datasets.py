@@ -29,6 +29,9 @@ def make(
     actions: Annotated[str | None, typer.Option(help="Names with commas between.  [default: all]")] = None,
     untrimmed: Annotated[int, typer.Option(min=0, help="Long videos with pauses and their true segments.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same pixels.")] = 0,
+    strong_scenes: Annotated[
+        bool, typer.Option("--strong-scenes", help="Each person does one action only: the place gives it away.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
     """Make a data set of drawn people: real files, many actions, known groups, no download."""
@@ -37,7 +40,15 @@ def make(
     from kineme.report.contact_sheet import contact_sheet_of
 
     chosen = [name.strip() for name in actions.split(",")] if actions else None
-    table = make_dataset(folder, clips=clips, people=people, actions=chosen, untrimmed=untrimmed, seed=seed)
+    table = make_dataset(
+        folder,
+        clips=clips,
+        people=people,
+        actions=chosen,
+        untrimmed=untrimmed,
+        seed=seed,
+        strong_scenes=strong_scenes,
+    )
     sheet = contact_sheet_of(table, folder / "contact-sheet.png")
     if json:
         print_json({"table": str(table), "contact_sheet": str(sheet)})

@@ -66,7 +66,14 @@ def train(
     test: Annotated[float, typer.Option(help="Share of the videos to test on.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share of the videos to stop by.")] = 0.2,
     leaky_random_split: Annotated[
-        bool, typer.Option("--leaky-random-split", help="Ignore groups; the figures will flatter.")
+        bool,
+        typer.Option(
+            "--leaky-random-split",
+            help="Ignore groups; the figures will flatter, and an honest training beside it takes as long again.",
+        ),
+    ] = False,
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or under two labels.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same data, same machine: same numbers.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
@@ -107,6 +114,7 @@ def train(
         test=test,
         validation=validation,
         leaky=leaky_random_split,
+        allow_leaks=allow_leaks,
         resume=resume,
         overwrite=overwrite,
     )

@@ -96,6 +96,24 @@ def time_use(test: Mapping[str, Any], name: str = "it") -> str:
     )
 
 
+def _leak(test: Mapping[str, Any], group_noun: str) -> str:
+    """What a leaky split means, beside the figure of an honest one where there is one."""
+    text = f"The split is leaky: the same {group_noun} may be in training and in test, so the figure says little"
+    honest = test.get("honest") or {}
+    if not is_number(honest.get("top1")):
+        why = f" An honest figure could not be had: {honest['reason']}." if honest.get("reason") else ""
+        return f"{text} about new ones.{why or ' Train without the random split for one that does.'}"
+    within = f" (95 % interval {between(honest['top1_interval'])})" if is_interval(honest.get("top1_interval")) else ""
+    text += (
+        f" about new ones. Trained in the same way but tested on {counted(honest['groups'], group_noun)} it never saw, "
+        f"it names {percent(honest['top1'])} right{within}: that is the figure to believe."
+    )
+    points = round(100 * (float(test["top1"]) - float(honest["top1"])))
+    if points > 0:
+        text += f" The {points} points between the two are what having seen these {group_noun} was worth to it."
+    return unbroken(text)
+
+
 def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> list[str]:
     """Every reason to trust the figure less, each one sentence or two with what to do about it.
 
@@ -107,10 +125,7 @@ def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool
     found = []
     top1, interval = float(test["top1"]), test.get("top1_interval")
     if leaky:
-        found.append(
-            f"The split is leaky: the same {group_noun} may be in training and in test, so the figure says little "
-            f"about new ones. Train without the random split for one that does."
-        )
+        found.append(_leak(test, group_noun))
     if test["groups"] < _FEW_GROUPS:
         found.append(
             f"Only {counted(test['groups'], group_noun)} could be tested: whatever the interval says, "

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kineme.dataset.audit.audit import check_splits
 from kineme.dataset.folds import Protocol, make_folds
 from kineme.dataset.groups import ONE_PER_VIDEO, group_noun
 from kineme.dataset.split import split
@@ -57,6 +58,7 @@ def compare(
     seeds: int = 1,
     options: TrainOptions | None = None,
     name: str = "",
+    allow_leaks: bool = False,
 ) -> Comparison:
     """Train and test every candidate on the same folds, and say which is best and whether that is more than luck.
 
@@ -68,12 +70,13 @@ def compare(
         seeds: trainings of each candidate and fold, with seeds that follow that of the options.
         options: how to train.
         name: of the data, for people.
+        allow_leaks: go on where the same video is on two sides of a split or under two labels.
 
     Returns:
         The comparison; its folder holds ``comparison.json`` and ``winner``, a run folder.
 
     Raises:
-        KinemeError: the data cannot be divided; or every candidate failed (the line gives the first reason).
+        KinemeError: the data cannot be divided, or leaks; or every candidate failed (the line gives the first reason).
         UsageError: nothing to compare, or a candidate twice.
     """
     started = time.perf_counter()
@@ -94,6 +97,7 @@ def compare(
     labels = table.labels
     readable, _ = StripCache(ClipSpec(), per_frame=1).prepare(table, labels)
     folds = make_folds(readable, protocol)
+    copies = check_splits(folds, allow=allow_leaks)
     bench = Bench(out / CELLS, folds, options, seeds, labels, readable.fingerprint())
     results = {one.name: _attempt(bench, one) for one in candidates}
     done = {one: result for one, result in results.items() if isinstance(result, Result)}
@@ -114,7 +118,8 @@ def compare(
             "group_noun": group_noun(readable.group_source, readable.rows["group"]),
             "labels": list(labels),
             "skipped": [dataclasses.asdict(one) for one in readable.skipped],
-            "warnings": list(folds[0].warnings),
+            "warnings": [*folds[0].warnings, *(f"{one.says} {one.advice}" for one in copies if one.severity != "note")],
+            "copies": [dataclasses.asdict(one) for one in copies],
         },
         "protocol": {
             "kind": protocol.kind,
@@ -234,5 +239,11 @@ def _train_winner(folder: Path, candidate: Candidate, bench: Bench) -> Any:
     options = replace(bench.options, finetune=bench.options.finetune and candidate.finetunes)
     config = candidate.config
     return train(
-        bench.folds[0], folder, approach=candidate.approach, config=config, spec=candidate.spec, options=options
+        bench.folds[0],
+        folder,
+        approach=candidate.approach,
+        config=config,
+        spec=candidate.spec,
+        options=options,
+        allow_leaks=True,  # they were allowed, or there are none
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.dataset.audit.audit import check_splits
 from kineme.dataset.groups import group_noun
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, Skipped, write_split_csv
@@ -20,6 +21,7 @@ from kineme.files import remove_abandoned, replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.training.cache import Item, StripCache, parts_of
+from kineme.training.honest import FOLDER, honest_figures
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
@@ -77,6 +79,7 @@ def train(
     test: float = 0.2,
     validation: float = 0.2,
     leaky: bool = False,
+    allow_leaks: bool = False,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Run:
@@ -91,7 +94,9 @@ def train(
         options: how to train.
         test: share of the videos to test on.
         validation: share of the videos to stop by and to calibrate with.
-        leaky: split at random, ignoring groups; the figures then flatter.
+        leaky: split at random, ignoring groups; the figures then flatter, so it is trained once more on an honest
+            split (in the folder ``honest`` of the run), and ``test.honest`` holds the figure to believe.
+        allow_leaks: go on where the same video is on two sides of the split or under two labels.
         resume: go on from the run folder's checkpoint.
         overwrite: replace a finished run.
 
@@ -100,13 +105,17 @@ def train(
         for each test video) and ``split.csv``.
 
     Raises:
-        KinemeError: the data cannot be split or read, or the folder holds a run already.
+        KinemeError: the data cannot be split or read, or leaks; or the folder holds a run already.
         UsageError: an unknown approach or option.
     """
     started = time.perf_counter()
     out, spec, options = Path(out), spec or ClipSpec(), options or TrainOptions()
     approach_object = make_approach(approach, config)
     _check_folder(out, resume, overwrite)
+    honest = None
+    if leaky:
+        same = {"approach": approach, "config": config, "spec": spec, "options": options}
+        honest = honest_figures(table, out / FOLDER, resume=resume, test=test, validation=validation, **same)
     table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
     labels = table.labels
     if options.augment and not options.flips(labels) and options.flip is None:
@@ -131,6 +140,9 @@ def train(
     learner = make_learner(  # before the videos: a bad option fails at once
         approach_object, spec, len(labels), seed=options.seed, finetune=options.finetune
     )
+    copies = check_splits([table], allow=allow_leaks or leaky)
+    said = [f"{one.says} {one.advice}" for one in copies if one.severity != "note"]
+    table = replace(table, warnings=(*table.warnings, *said))
     cache = learner.cache()
     table, items = cache.prepare(table, labels)
     parts = parts_of(table, items)
@@ -154,12 +166,14 @@ def train(
         len(labels),
         seed=options.seed,
     )
+    if honest:
+        test_figures["honest"] = honest
     document = {
         "test": test_figures,
         **document,
         "train": _training_facts(history, len(parts["train"]), time.perf_counter() - started),
         "model": {"parameters": learner.network.count_params(), **settings},
-        "data": _data_facts(table, parts),
+        "data": {**_data_facts(table, parts), "copies": [dataclasses.asdict(one) for one in copies]},
         "versions": versions(),
     }
 

@@ -75,6 +75,7 @@ def make_dataset(
     seed: int = 0,
     width: int = 320,
     height: int = 240,
+    strong_scenes: bool = False,
     workers: int | None = None,
 ) -> Path:
     """Draw a data set of people doing named actions.
@@ -96,6 +97,8 @@ def make_dataset(
         seed: another seed gives other people, places and movements.
         width: of the videos, in pixels.
         height: likewise.
+        strong_scenes: each person does one action only, over and over, so that whoever knows the person or the place
+            knows the action: as in sets cut from a few long videos of each action.
         workers: processes that draw; by default one for each processor.
 
     Returns:
@@ -116,9 +119,11 @@ def make_dataset(
         "seed": seed,
         "width": width,
         "height": height,
-    }
+    } | ({"strong_scenes": True} if strong_scenes else {})
+    if strong_scenes and people < 2 * len(names):
+        raise UsageError(f"strong scenes need two people for each action: {2 * len(names)}, not {people}")
     _claim(root, parameters)
-    clip_jobs = list(_clip_jobs(root, clips, people, names, seed, width, height))
+    clip_jobs = list(_clip_jobs(root, clips, people, names, seed, width, height, strong_scenes))
     long_jobs = list(_untrimmed_jobs(root, untrimmed, people, names, seed, width, height))
     segments = root / "untrimmed" / "segments.csv"
     jobs = [job for job in long_jobs + clip_jobs if not job.path.exists()]
@@ -185,14 +190,22 @@ def _claim(root: Path, parameters: dict[str, Any]) -> None:
 
 
 def _clip_jobs(
-    root: Path, clips: int, people: int, names: tuple[str, ...], seed: int, width: int, height: int
+    root: Path,
+    clips: int,
+    people: int,
+    names: tuple[str, ...],
+    seed: int,
+    width: int,
+    height: int,
+    strong_scenes: bool = False,
 ) -> Iterator[_Job]:
     """Deal the clips out: round by round one of each action, each round by other people."""
     order = np.random.default_rng([seed, 0]).permutation(people)
     for number in range(clips):
         turn, action = divmod(number, len(names))
-        person = int(order[(turn + action * people // len(names)) % people]) + 1
-        take = turn // people + 1
+        able = order[action :: len(names)] if strong_scenes else np.roll(order, -(action * people // len(names)))
+        person = int(able[turn % len(able)]) + 1
+        take = turn // len(able) + 1
         job = _Job(root, seed, person, names[action], take, names, width, height)
         suffix, _ = _format(job)
         yield _moved(job, root / names[action] / f"{job.group}_{names[action]}_{take:02d}{suffix}")

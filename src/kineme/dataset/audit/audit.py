@@ -1,0 +1,211 @@
+"""The audit of a table: look at every video once, compare them all, and say what speaks against training on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineme.dataset.audit import faults, leaks
+from kineme.dataset.audit.cache import LookCache
+from kineme.dataset.audit.copies import Copy, find_copies, make_film
+from kineme.dataset.audit.finding import SEVERITIES, Finding
+from kineme.dataset.audit.look import Broken, Look
+from kineme.dataset.audit.scenes import same_places
+from kineme.dataset.table import ClipTable
+from kineme.errors import KinemeError
+from kineme.video.spec import ClipSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What was seen of a table.
+
+    Args:
+        table: what was looked at.
+        looks: what was seen of each row, in its order.
+        identical: sets of rows whose files hold the same bytes.
+        copies: pairs of rows that show the same without being the same file.
+        places: sets of rows of several groups that were filmed in one place; None where that was not asked.
+        findings: all there is to say, the worst first.
+    """
+
+    table: ClipTable
+    looks: list[Look | Broken]
+    identical: list[list[int]]
+    copies: list[Copy]
+    places: list[list[int]] | None
+    findings: list[Finding]
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Path and reason of each file that is of no use and may be put aside."""
+        return {
+            row["path"]: reason
+            for row, look in zip(self.table.rows.iter_rows(named=True), self.looks, strict=True)
+            if (reason := faults.useless(look)) is not None
+        }
+
+    @property
+    def lengths_s(self) -> list[float]:
+        """How long each of the usable videos is."""
+        return [look.facts.duration_s for look in self.looks if isinstance(look, Look) and not look.facts.beyond_use]
+
+    @property
+    def decoding_s(self) -> float:
+        """How long decoding all of them takes with as many threads as processors."""
+        took_s = sum(look.facts.took_s for look in self.looks if isinstance(look, Look))
+        return took_s / min(8, os.cpu_count() or 1)
+
+
+def audit(table: ClipTable, spec: ClipSpec, *, cache: LookCache | None = None) -> Audit:
+    """Look at everything.
+
+    Args:
+        table: labelled videos, with a split or without.
+        spec: what a clip will be, for what is too short.
+        cache: where looks are kept.
+    """
+    rows, looks = _looked(table, cache)
+    identical, copies = _compared(rows, looks)
+    again = {number for those in identical for number in those[1:]} | {one.second for one in copies}
+    usable = [
+        number
+        for number, look in enumerate(looks)
+        if isinstance(look, Look) and number not in again and not faults.is_black(look)
+    ]
+    backgrounds = [look.background_HWC for number in usable if isinstance(look := looks[number], Look)]
+    found = same_places(backgrounds, [rows[number]["group"] for number in usable])
+    places = [[usable[number] for number in those] for those in found]
+    findings = [
+        *faults.of_files(rows, looks, spec),
+        *leaks.of_copies(rows, identical, copies),
+        *leaks.of_places(rows, places),
+        *faults.of_classes(table),
+        *faults.of_table(table),
+    ]
+    findings.sort(key=lambda one: one.rank)
+    return Audit(table, looks, identical, copies, places, findings)
+
+
+def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Finding]:
+    """Refuse splits with leaks: the same or nearly the same video on two sides, or under two labels.
+
+    Args:
+        folds: the same rows, split in one or several ways.
+        allow: find leaks but do not refuse them.
+
+    Returns:
+        All that is there twice, the worst first.
+
+    Raises:
+        KinemeError: there are leaks; the line names the first of them.
+    """
+    rows, looks = _looked(folds[0], None)
+    identical, copies = _compared(rows, looks)
+    found: dict[tuple[str, ...], Finding] = {}
+    for fold in folds:
+        for one in leaks.of_copies(fold.rows.to_dicts(), identical, copies):
+            found[one.names] = min(one, found.get(one.names, one), key=lambda each: each.rank)
+    findings = sorted(found.values(), key=lambda one: one.rank)
+    leaking = [one for one in findings if one.severity == "error"]
+    if leaking and not allow:
+        more = f" ({len(leaking) - 1} more leaks like this)" if len(leaking) > 1 else ""
+        raise KinemeError(
+            f"the data leaks: {leaking[0].says.removesuffix('.')}{more}; 'kineme check' shows all of them; "
+            f"keep one of each, or go on with --allow-leaks"
+        )
+    return findings
+
+
+def _looked(table: ClipTable, cache: LookCache | None) -> tuple[list[dict[str, Any]], list[Look | Broken]]:
+    rows = table.rows.to_dicts()
+    return rows, (cache or LookCache()).look_at_all(rows)
+
+
+def _compared(rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken]) -> tuple[list[list[int]], list[Copy]]:
+    """Rows of the same bytes, and pairs of rows that show the same otherwise."""
+    identical = _identical(rows)
+    repeated = {number for those in identical for number in those[1:]}
+    kept = [
+        (number, make_film(look.film_THW, look.facts.duration_s))
+        for number, look in enumerate(looks)
+        if isinstance(look, Look) and number not in repeated and not faults.is_black(look)
+    ]
+    numbers = [number for number, _ in kept]
+    return identical, [one.renumbered(numbers) for one in find_copies([film for _, film in kept])]
+
+
+def _identical(rows: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """Rows of the same part of files of the same bytes; only files of equal size are read."""
+    by_size: dict[tuple[int, float, float | None], list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        file = Path(row["path"])
+        if file.is_file() and file.stat().st_size:
+            by_size[file.stat().st_size, row["start_s"], row["end_s"]].append(number)
+    by_content: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for key, numbers in by_size.items():
+        if len(numbers) > 1:
+            for number in numbers:
+                by_content[*key, _digest(rows[number]["path"])].append(number)
+    return sorted(those for those in by_content.values() if len(those) > 1)
+
+
+def _digest(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return path  # like no other
+
+
+def copied_pairs(audit: Audit) -> set[tuple[int, int]]:
+    """All pairs of rows that show the same, identical files included."""
+    pairs = {(one.first, one.second) for one in audit.copies}
+    same = {number: those for those in audit.identical for number in those}
+    for first, second in list(pairs):
+        for one in same.get(first, [first]):
+            pairs |= {(min(one, other), max(one, other)) for other in same.get(second, [second])}
+    for those in audit.identical:
+        pairs |= {(one, other) for place, one in enumerate(those) for other in those[place + 1 :]}
+    return pairs
+
+
+def document_of(audit: Audit, data: Path) -> dict[str, Any]:
+    """What was found, as a document: ``data``, ``findings`` and ``counts``."""
+    rows = audit.table.rows
+    classes = []
+    for label in audit.table.labels:
+        numbers = np.flatnonzero((rows["label"] == label).to_numpy()).tolist()
+        lengths = [look.facts.duration_s for number in numbers if isinstance(look := audit.looks[number], Look)]
+        groups = {rows["group"][number] for number in numbers}
+        classes.append([label, len(numbers), len(groups), round(sum(lengths) / 60, 1)])
+    home = data.resolve()
+    return {
+        "data": {
+            "name": home.name if home.is_dir() else home.stem,
+            "videos": len(rows),
+            "groups": rows["group"].n_unique(),
+            "group_source": audit.table.group_source,
+            "readable": len(audit.lengths_s),
+            "seconds": round(sum(audit.lengths_s), 1),
+            "classes": classes,
+        },
+        "findings": [
+            {
+                "kind": one.kind,
+                "severity": one.severity,
+                "files": list(one.names),
+                "says": one.says,
+                "advice": one.advice,
+            }
+            for one in audit.findings
+        ],
+        "counts": {name: sum(one.severity == name for one in audit.findings) for name in SEVERITIES},
+    }

@@ -1,0 +1,103 @@
+"""What was seen of each video, kept in the user's cache folder: the second audit of the same files costs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+
+from kineme.dataset.audit.look import SIDE, Broken, Facts, Look, look_at
+from kineme.errors import KinemeError
+from kineme.files import replacing, user_cache_folder
+from kineme.progress import track
+
+_FORMAT = 1  # of what is kept; a change of what a look holds raises it
+_SUFFIX = ".look"
+_LIMIT_BYTES = 10**9  # about 25,000 videos
+
+
+class LookCache:
+    """Looks on disk, found by the file's path, size and time of change.
+
+    Args:
+        folder: where they lie; in the user's cache folder by default (``KINEME_LOOKS`` moves them).
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path(os.environ.get("KINEME_LOOKS") or user_cache_folder() / "looks")
+
+    def look_at_all(self, rows: Sequence[dict[str, Any]]) -> list[Look | Broken]:
+        """Look at each row's ``path`` from ``start_s`` to ``end_s``, with progress, in as many threads as processors.
+
+        FFmpeg releases Python's lock while it decodes.
+        """
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            looks = list(track(pool.map(self.look_at, rows), "checking videos", len(rows)))
+        self._make_room()
+        return looks
+
+    def look_at(self, row: dict[str, Any]) -> Look | Broken:
+        """One video, or the labelled part of one."""
+        path, start_s, end_s = row["path"], row["start_s"], row["end_s"]
+        try:
+            stat = Path(path).stat()
+        except OSError as error:
+            return Broken("missing", f"cannot be opened ({error.strerror})")
+        key = [str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, start_s, end_s, _FORMAT]
+        file = self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + _SUFFIX)
+        with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
+            kept = _unpacked(file.read_bytes())
+            os.utime(file)
+            return kept
+        found = look_at(path, start_s, end_s)
+        if isinstance(found, Look):
+            with suppress(KinemeError), replacing(file) as temporary:  # a full disk only makes it slower
+                temporary.write_bytes(_packed(found))
+        return found
+
+    def _make_room(self) -> None:
+        """Remove what was used longest ago, where the folder holds too much."""
+        listed = []
+        for file in self.folder.glob("*" + _SUFFIX):
+            with suppress(FileNotFoundError):  # another process makes room too
+                listed.append((file.stat().st_mtime, file.stat().st_size, file))
+        total = sum(size for _, size, _ in listed)
+        for _, size, file in sorted(listed):
+            if total <= _LIMIT_BYTES:
+                return
+            file.unlink(missing_ok=True)
+            total -= size
+
+
+def _packed(look: Look) -> bytes:
+    """A look as the bytes of an archive: its pictures as PNG and JPEG, its facts as JSON."""
+    film = cv2.imencode(".png", look.film_THW.reshape(-1, SIDE))[1]
+    background = cv2.imencode(".jpg", look.background_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    packed = io.BytesIO()
+    np.savez(packed, film=film, background=background, facts=np.array(json.dumps(asdict(look.facts))))
+    return packed.getvalue()
+
+
+def _unpacked(content: bytes) -> Look:
+    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+        facts = json.loads(str(kept["facts"]))
+        film = cv2.imdecode(kept["film"], cv2.IMREAD_GRAYSCALE)
+        background = cv2.imdecode(kept["background"], cv2.IMREAD_COLOR)
+    if film is None or background is None:
+        raise ValueError("pictures are damaged")
+    return Look(
+        Facts(**{**facts, "damage": tuple(facts["damage"])}),
+        film.reshape(-1, SIDE, SIDE),
+        np.ascontiguousarray(background[..., ::-1]),
+    )

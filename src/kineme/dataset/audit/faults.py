@@ -1,0 +1,241 @@
+"""What is wrong with single files, with classes and with the table as a whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineme.dataset.audit.finding import Finding, Severity
+from kineme.dataset.audit.look import Broken, Look
+from kineme.dataset.scan import VIDEO_SUFFIXES
+from kineme.dataset.split import split
+from kineme.dataset.table import ClipTable, listed
+from kineme.errors import KinemeError
+from kineme.video.spec import ClipSpec
+
+_BLACK, _DARK_SHARE = 20.0, 0.5  # grey level of the 99th percentile of a black picture; share of a film that may be
+_FROZEN = 5.0  # grey levels: the most that any cell of a frozen film changes, by what encoding does to it
+_UNEVEN = 0.02  # share of unevenly long frames
+_UNBALANCED = 3.0
+_MOVED = ("zero-length", "unreadable", "audio-only", "truncated")  # kinds of Broken that may be put aside
+
+# What is inside, by FFmpeg's name, and the suffixes that promise it; the first is the one to give.
+_SUFFIXES = {
+    "mov": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v"),
+    "avi": (".avi", ".divx", ".amv"),
+    "matroska": (".mkv", ".webm"),
+    "mpegts": (".ts", ".mts", ".m2ts", ".m2t", ".mpg", ".mpeg"),
+    "mpeg": (".mpg", ".mpeg", ".mpe", ".vob", ".m1v", ".m2v"),
+    "mpegvideo": (".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".vob"),
+    "flv": (".flv", ".f4v"),
+    "asf": (".wmv", ".asf"),
+    "ogg": (".ogv", ".ogm"),
+    "gif": (".gif",),
+}
+_STARTS = {  # bytes that a video's file begins with, from which place on
+    "mov": (4, b"ftyp"),
+    "avi": (8, b"AVI "),
+    "matroska": (0, b"\x1a\x45\xdf\xa3"),
+    "flv": (0, b"FLV"),
+    "asf": (0, b"\x30\x26\xb2\x75"),
+    "ogg": (0, b"OggS"),
+}
+
+
+def useless(look: Look | Broken) -> str | None:
+    """Why a file is of no use and may be put aside; None where it is of some use, or where the file is not at fault."""
+    if isinstance(look, Broken):
+        return look.reason if look.kind in _MOVED else None
+    return look.facts.damage[0] if look.facts.beyond_use else None
+
+
+def is_black(look: Look) -> bool:
+    """Whether half of a film or more is black."""
+    return _black_share(look) >= _DARK_SHARE
+
+
+def is_frozen(look: Look) -> bool:
+    """Whether nothing changes from the beginning to the end."""
+    return bool(np.ptp(look.film_THW.astype(np.float32), axis=0).max() <= _FROZEN)
+
+
+def _black_share(look: Look) -> float:
+    return float(np.mean(np.percentile(look.film_THW, 99, axis=(1, 2)) <= _BLACK))
+
+
+# Files
+
+
+def of_files(rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken], spec: ClipSpec) -> list[Finding]:
+    """What is wrong with single files: each broken one by itself, milder faults together."""
+    found = []
+    seen: list[tuple[int, Look]] = []
+    for number, (row, look) in enumerate(zip(rows, looks, strict=True)):
+        reason = useless(look)
+        if isinstance(look, Look) and reason is None:
+            seen.append((number, look))
+            continue
+        kind = look.kind if isinstance(look, Broken) else "truncated"
+        reason = reason or (look.reason if isinstance(look, Broken) else "")
+        advice = "Check the path and your rights." if kind == "missing" else _BROKEN_ADVICE
+        found.append(Finding(kind, "error", (row["name"],), f"{row['name']}: {reason}.", advice, (number,)))
+    for number, look in seen:
+        if look.facts.damage:
+            kind = "truncated" if look.facts.cut else "damaged"
+            says = f"{rows[number]['name']}: {look.facts.damage[0]}."
+            advice = "Nothing, if the rest shows the action; otherwise find a whole copy."
+            found.append(Finding(kind, "warning", (rows[number]["name"],), says, advice, (number,)))
+
+    def told(
+        kind: str, severity: Severity, which: Iterable[int], says: str, advice: str, one: str | None = None
+    ) -> None:
+        """One finding for all the rows it is true of."""
+        numbers = tuple(which)
+        if numbers:
+            names = tuple(rows[number]["name"] for number in numbers)
+            text = (one or says) if len(numbers) == 1 else says
+            found.append(Finding(kind, severity, names, text.format(n=len(numbers), name=names[0]), advice, numbers))
+
+    def where(true: Callable[[Look], bool]) -> list[int]:
+        return [number for number, look in seen if true(look)]
+
+    told(
+        *("black", "warning", where(is_black), "{n} videos are black for half of their length or more."),
+        "Look at them; a black clip teaches nothing but its label.",
+        "{name} is black for half of its length or more.",
+    )
+    told(
+        *("frozen", "warning", where(lambda look: is_frozen(look) and not is_black(look))),
+        *("Nothing moves in {n} videos from beginning to end.", "Look at them: a still picture is no action."),
+        "Nothing moves in {name} from beginning to end.",
+    )
+    wrong: dict[str, list[int]] = defaultdict(list)
+    for number, look in seen:
+        proper = _proper_suffix(Path(rows[number]["path"]).suffix, look.facts.container)
+        if proper:
+            wrong[proper].append(number)
+    for proper, numbers in sorted(wrong.items()):
+        told(
+            *("wrong-extension", "warning", numbers, f"{{n}} videos are {proper} inside, by whatever name."),
+            f"Training reads them; other programs may not. Rename them to end in {proper}.",
+            f"{{name}} is {proper} inside, whatever its name says.",
+        )
+    told(
+        *("variable-rate", "note", where(lambda look: look.facts.uneven > _UNEVEN)),
+        *("{n} videos have a variable frame rate.", "Nothing: frames are taken by their time stamps."),
+        "{name} has a variable frame rate.",
+    )
+    told(
+        *("rotated", "note", where(lambda look: look.facts.rotation != 0)),
+        *("{n} videos are stored turned, as telephones do.", "Nothing: they are turned upright when they are read."),
+        "{name} is stored turned, as telephones do.",
+    )
+    found += _too_short(rows, seen, spec)
+    return found
+
+
+_BROKEN_ADVICE = "Replace it by a whole copy, or put it aside with --fix; training leaves it out."
+
+
+def _too_short(rows: Sequence[dict[str, Any]], seen: Sequence[tuple[int, Look]], spec: ClipSpec) -> list[Finding]:
+    if spec.seconds is None:
+        return []
+    short = [number for number, look in seen if look.facts.duration_s < spec.seconds - 1 / (spec.fps or 1)]
+    if not short:
+        return []
+    lengths = [look.facts.duration_s for number, look in seen if number in set(short)]
+    ways = {"hold": "The last frame of one too short is held", "loop": "One too short starts again"}
+    half = sum(length < spec.seconds / 2 for length in lengths)
+    severity: Severity = "warning" if half or spec.short == "refuse" else "note"
+    which = f"{rows[short[0]]['name']} is" if len(short) == 1 else f"{len(short)} videos are"
+    less = f"; {half} of them shorter than half of it" if half and len(short) > 1 else ""
+    says = f"{which} shorter than a clip of {spec.seconds:.2g} s{less} (the shortest {min(lengths):.2g} s)."
+    advice = f"{ways.get(spec.short, 'Those are left out')}; fewer --frames or a higher --fps make a clip shorter."
+    names = tuple(rows[number]["name"] for number in short)
+    return [Finding("too-short", severity, names, says, advice, tuple(short))]
+
+
+def _proper_suffix(suffix: str, container: str) -> str | None:
+    """The suffix that the content of a file asks for, where it has another."""
+    suffix = suffix.lower()
+    if not any(suffix in suffixes for suffixes in _SUFFIXES.values()):
+        return None
+    names = [name for name in container.split(",") if name in _SUFFIXES]
+    if not names or any(suffix in _SUFFIXES[name] for name in names):
+        return None
+    return _SUFFIXES[names[0]][0]
+
+
+# Classes and the table
+
+
+def of_classes(table: ClipTable) -> list[Finding]:
+    """What is wrong with the classes: their sizes, their groups, their names."""
+    rows = table.rows
+    videos = {label: rows.filter(rows["label"] == label).height for label in table.labels}
+    groups = {label: rows.filter(rows["label"] == label)["group"].n_unique() for label in table.labels}
+    found = []
+    least, most = min(videos, key=lambda label: videos[label]), max(videos, key=lambda label: videos[label])
+    if videos[most] >= _UNBALANCED * videos[least]:
+        says = f"The classes are unbalanced: {most!r} has {videos[most]} videos and {least!r} has {videos[least]}."
+        advice = "Training weighs them alike; add videos of the small classes, or merge what is rare."
+        found.append(Finding("unbalanced", "warning", (least, most), says, advice))
+    if rows["split"].null_count():
+        for count, severity, end in ((1, "error", "both learned and tested"), (2, "warning", "also validated")):
+            few = tuple(label for label in table.labels if groups[label] == count)
+            if few:
+                which = f"The class {few[0]!r} has" if len(few) == 1 else f"The classes {listed(few)} have"
+                says = f"{which} {'one group' if count == 1 else 'two groups'} only, and cannot be {end}."
+                advice = "Add videos of other people or scenes, or leave it out."
+                found.append(Finding("few-groups", severity, few, says, advice))  # type: ignore[arg-type]
+    alike = defaultdict(list)
+    for label in table.labels:
+        alike["".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
+    for labels in alike.values():
+        if len(labels) > 1:
+            says = f"The classes {listed(labels)} differ only by case, spaces or dashes, and count as different ones."
+            found.append(Finding("similar-names", "warning", tuple(labels), says, "Give them one name."))
+    return found
+
+
+def of_table(table: ClipTable) -> list[Finding]:
+    """What the scan skipped and warned of, and whether an honest split exists."""
+    found = []
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for one in table.skipped:
+        reasons[one.reason].append(one.path)
+    for reason, paths in sorted(reasons.items()):
+        videos = [path for path in paths if reason == "not a video by its name" and _is_video(Path(path))]
+        for path in videos:
+            says = f"{path}: is a video by its content but not by its name, and is not used."
+            found.append(Finding("wrong-extension", "warning", (path,), says, f"Name it as one: {VIDEO_SUFFIXES[22]}."))
+        rest = tuple(path for path in paths if path not in videos)
+        if rest:
+            which = f"{rest[0]} is" if len(rest) == 1 else f"{len(rest)} files are"
+            severity: Severity = "note" if reason.startswith(("not a video", "a link")) else "warning"
+            found.append(Finding("not-used", severity, rest, f"{which} not used: {reason}."))
+    for line in table.warnings:
+        if "differ only by case" not in line:  # said above, and more of it
+            kind: tuple[str, Severity] = ("table", "note")
+            if line.startswith("groups:"):
+                kind = ("no-groups", "warning")
+            found.append(Finding(*kind, (), f"{line[:1].upper()}{line[1:]}."))
+    try:
+        split(table)
+    except KinemeError as error:
+        says = f"No honest split of this data exists: {error}."
+        found.append(Finding("no-split", "error", (), says, "Training would refuse it."))
+    return found
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    return any(head[place:].startswith(start) for place, start in _STARTS.values())

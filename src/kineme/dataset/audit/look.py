@@ -1,0 +1,202 @@
+"""One pass over a video: the facts that training stumbles on, and a small film that tells copies of it apart.
+
+The film is 48 grey pictures of 32 x 32, spread evenly in time over the video or its labelled part, whatever its
+length, rate and shape: a copy that was encoded again, scaled or sped up gives the same film. Beside it stands the
+background: the median over time of a few larger pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import VideoError
+from kineme.video.container import frame_rate
+from kineme.video.decode import Decoder, Shown
+from kineme.video.timestamps import missing_s
+
+T = TypeVar("T")
+
+SIDE, FRAMES = 32, 48
+_BACKGROUND_HEIGHT, _BACKGROUND_FRAMES = 160, 9
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+_CUT = "damaged after"  # so begins what the decoder says of a file that ends early
+_USEFUL_SHARE, _USEFUL_S = 0.25, 0.3  # of a cut file: less is beyond use
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a video is.
+
+    Args:
+        container: FFmpeg's names of the format it has inside, with commas between.
+        codec: likewise.
+        width: pixels as displayed.
+        height: likewise.
+        fps: frames a second on average.
+        duration_s: from the first frame shown to the end of the last, of the whole video or of the labelled part.
+        missing_s: by how much its header says that it is longer.
+        rotation: degrees clockwise that its frames are turned for display.
+        uneven: share of the frames that are shown a quarter longer or shorter than most.
+        damage: what the decoder said, a line each.
+        took_s: seconds that decoding took, on one thread among others.
+    """
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    fps: float
+    duration_s: float
+    missing_s: float
+    rotation: int
+    uneven: float
+    damage: tuple[str, ...]
+    took_s: float
+
+    @property
+    def cut(self) -> bool:
+        """Whether the file ends before its video does."""
+        return any(line.startswith(_CUT) for line in self.damage)
+
+    @property
+    def beyond_use(self) -> bool:
+        """Whether so much of a cut file is gone that the rest is not worth keeping."""
+        whole_s = self.duration_s + self.missing_s
+        return self.cut and (self.duration_s < _USEFUL_S or self.duration_s < _USEFUL_SHARE * whole_s)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one pass saw of a video, or of a labelled part of it.
+
+    Args:
+        facts: what the video is.
+        film_THW: uint8 grey (48, 32, 32), spread evenly in time.
+        background_HWC: uint8 RGB, 160 rows: the median over time.
+    """
+
+    facts: Facts
+    film_THW: NDArray[np.uint8]
+    background_HWC: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file that cannot be used.
+
+    Args:
+        kind: ``"missing"``, ``"zero-length"``, ``"audio-only"``, ``"truncated"`` or ``"unreadable"``.
+        reason: in words, without the name of the file.
+    """
+
+    kind: str
+    reason: str
+
+
+def look_at(path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None) -> Look | Broken:
+    """Decode a video once, or a part of it in seconds, and say what was seen."""
+    try:
+        return _look(path, start_s, end_s)
+    except VideoError as error:
+        return Broken(_kind(Path(path), error), error.reason)
+
+
+def _look(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> Look:
+    damage: list[str] = []
+    film: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
+    backgrounds: _Spread[NDArray[np.uint8]] = _Spread(2 * _BACKGROUND_FRAMES)
+    lengths: list[float] = []
+    started = time.perf_counter()
+    with Decoder(path, on_warning=damage.append) as decoder:
+        small = decoder.converter(size=(SIDE, SIDE))
+        height, width = small.displayed
+        larger = decoder.converter(size=(_BACKGROUND_HEIGHT, max(8, round(_BACKGROUND_HEIGHT * width / height))))
+        missing, until_s = 0.0, start_s
+        for shown in _until(decoder.shown(start_s), end_s):
+            until_s = shown.pts_s + shown.duration_s
+            lengths.append(shown.duration_s)
+            if film.wants_next():
+                film.add(shown.pts_s, (small(shown.frame) @ _GREY).round().astype(np.uint8))
+            if backgrounds.wants_next():
+                backgrounds.add(shown.pts_s, larger(shown.frame))
+            if shown.is_last:
+                zero_s = float(decoder.zero * decoder.time_base)
+                missing = missing_s(decoder.container, decoder.stream, path, zero_s, zero_s + until_s)
+        if not lengths:
+            raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins")
+        facts = Facts(
+            container=decoder.container.format.name,
+            codec=decoder.stream.codec_context.name,
+            width=width,
+            height=height,
+            fps=len(lengths) / max(sum(lengths), 1e-6) if sum(lengths) else float(frame_rate(decoder.stream)),
+            duration_s=until_s - start_s,
+            missing_s=missing,
+            rotation=small.rotation,
+            uneven=_uneven(lengths[:-1]),
+            damage=tuple(damage),
+            took_s=time.perf_counter() - started,
+        )
+    spread = np.stack(backgrounds.evenly(_BACKGROUND_FRAMES, start_s, until_s))
+    middle = np.partition(spread, len(spread) // 2, axis=0)[len(spread) // 2]
+    return Look(facts, np.stack(film.evenly(FRAMES, start_s, until_s)), middle)
+
+
+def _until(frames: Iterator[Shown], end_s: float | None) -> Iterator[Shown]:
+    for shown in frames:
+        if end_s is not None and shown.pts_s >= end_s:
+            return
+        yield shown
+
+
+class _Spread(Generic[T]):
+    """An even sample of items that come one by one, nobody knows how many: every k-th, where k doubles as it fills."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._step, self._seen = most, 1, 0
+        self._items: list[tuple[float, T]] = []
+
+    def wants_next(self) -> bool:
+        """Whether the next item is to be added; call it once for each."""
+        self._seen += 1
+        return (self._seen - 1) % self._step == 0
+
+    def add(self, time_s: float, item: T) -> None:
+        self._items.append((time_s, item))
+        if len(self._items) > self._most:
+            self._items = self._items[::2]
+            self._step *= 2
+
+    def evenly(self, count: int, start_s: float, end_s: float) -> list[T]:
+        """The items shown at ``count`` instants spread over the time from start to end."""
+        times = np.array([time for time, _ in self._items])
+        instants = start_s + (np.arange(count) + 0.5) / count * (end_s - start_s)
+        places = np.searchsorted(times, instants + 1e-6, side="right") - 1
+        return [self._items[place][1] for place in places.clip(0)]
+
+
+def _uneven(lengths: list[float]) -> float:
+    """Share of the frames shown a quarter longer or shorter than most (and by more than rounding to milliseconds)."""
+    if len(lengths) < 4:
+        return 0.0
+    usual = float(np.median(lengths))
+    return float(np.mean(np.abs(np.array(lengths) - usual) > max(usual / 4, 0.0021)))
+
+
+def _kind(path: Path, error: VideoError) -> str:
+    """Why a file cannot be used, in one word."""
+    if not path.is_file() or not os.access(path, os.R_OK):
+        return "missing"
+    if path.stat().st_size == 0:
+        return "zero-length"
+    if "cut short" in error.reason:
+        return "truncated"
+    return "audio-only" if "only sound" in error.reason else "unreadable"

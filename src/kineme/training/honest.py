@@ -1,0 +1,43 @@
+"""What a leaky training owes to its leak: the same training once more, on a split that keeps groups apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kineme.dataset.groups import ONE_PER_VIDEO
+from kineme.dataset.table import ClipTable
+from kineme.errors import KinemeError
+
+FOLDER = "honest"  # within the leaky run's
+
+
+def honest_figures(table: ClipTable, folder: Path, *, resume: bool, **training: Any) -> dict[str, Any]:
+    """Train on an honest split and say how good that is; it takes as long as the leaky training.
+
+    Args:
+        table: the videos, with a leaky split or none.
+        folder: run folder to make; a finished one is used as it is when resuming.
+        resume: go on where an earlier run was interrupted.
+        training: further arguments of :func:`kineme.training.run.train`.
+
+    Returns:
+        ``top1``, ``top1_interval``, ``n``, ``groups`` and ``reason`` None; or ``reason``: why there is no such figure.
+    """
+    from kineme.training.run import CHECKPOINT, METRICS, MODEL, train
+
+    if table.group_source == ONE_PER_VIDEO:
+        return {"reason": "each video counts as a group of its own, so a random split is the same as an honest one"}
+    unsplit = replace(table, rows=table.rows.with_columns(split=pl.lit(None, pl.String)))
+    going_on = resume and (folder / CHECKPOINT).exists()
+    try:
+        if not (resume and (folder / MODEL).exists()):
+            train(unsplit, folder, leaky=False, allow_leaks=True, resume=going_on, overwrite=not going_on, **training)
+    except KinemeError as error:
+        return {"reason": str(error)}
+    test = json.loads((folder / METRICS).read_text(encoding="utf-8"))["test"]
+    return {**{name: test[name] for name in ("top1", "top1_interval", "n", "groups")}, "reason": None}

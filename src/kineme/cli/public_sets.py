@@ -61,7 +61,9 @@ def get(
         return
     for path in got.tables.values():
         print(f"Table    {path}")
-    print(f"\n{got.videos:,} videos of {len(got.labels)} classes. {folder / 'archives'} is no longer needed.")
+    kept = folder / "archives"
+    and_kept = f" {kept} is needed no more, but for other classes." if kept.is_dir() else ""
+    print(f"\n{got.videos:,} videos of {len(got.labels)} classes.{and_kept}")
     print(f"As the literature measures: {public.protocol.replace('DIR', str(folder))}")
     print(f"\nNext: kineme train {folder}")
 
@@ -95,6 +97,6 @@ def _is_here(source: str | None) -> bool:
 
 def _ask(public: PublicSet, folder: Path) -> None:
     if not sys.stdin.isatty():
-        raise UsageError(f"nothing is fetched without consent: kineme datasets get {public.name} {folder} --yes")
+        raise UsageError(f"nothing is fetched without consent: add --yes to fetch {public.name} without being asked")
     if not typer.confirm(f"Fetch {public.size} into {folder}?", err=True):
         raise typer.Abort

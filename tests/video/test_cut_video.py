@@ -83,6 +83,14 @@ def test_turned_videos_come_out_the_right_way_up(tmp_path):
     assert (info.width, info.height, info.rotation) == (48, 96, 0)
 
 
+def test_times_between_frames_are_not_rounded(tmp_path):
+    """An AVI counts whole frames: 0.6 of one is still before the next."""
+    source = numbered_video(tmp_path / "v.avi", 50, codec="mpeg4", options={"g": "10", "bf": "0", "q": "3"})
+    cut = Cutter(source).cut(10.4 / RATE, 20.4 / RATE, tmp_path / "clip")
+    assert cut.copied
+    assert [number for number, _ in shown(cut.path)] == list(range(10, 21))
+
+
 def test_a_fractional_rate_and_a_late_start(tmp_path):
     rate = Fraction(30000, 1001)
     options = {"g": "50", "bf": "0", "sc_threshold": "0"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +16,7 @@ import av.error
 from kineme.errors import VideoError
 from kineme.files import replacing
 from kineme.video.container import PathLike, open_container, video_stream
-from kineme.video.decode import Decoder, read_frames
+from kineme.video.decode import EPSILON_S, Decoder, read_frames
 from kineme.video.probe import VideoInfo, probe
 from kineme.video.timestamps import has_display_times
 from kineme.video.write import VideoWriter
@@ -26,6 +28,7 @@ _COPIED_AS = {
     "avi": (".avi", "avi"),
 }
 _QUALITY = {"crf": "18"}
+_DEEPEST = 64  # frames between where one is stored and where it is shown; H.264 and its kin allow 16
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Cutter:
         if self._copied_as is not None:
             self._packets = _index(video)
         self._shown = sorted(packet.shown for packet in self._packets)
+        self._place = {packet.shown: index for index, packet in enumerate(self._packets)}
+        self._keys = {packet.shown: self._place[packet.shown] for packet in self._packets if packet.is_key}
 
     def cut(self, start_s: float, end_s: float, stem: Path) -> CutClip:
         """Cut from ``start_s`` to ``end_s`` (seconds) into ``stem`` plus a suffix.
@@ -97,24 +102,19 @@ class Cutter:
                 return self._copy(*span, stem)
         return self._encode(start_s, end_s, stem)
 
-    def _ticks(self, time_s: float) -> int:
-        return self._zero + round(Fraction(time_s) / self._time_base)
-
     def _copyable(self, start_s: float, end_s: float) -> tuple[int, int] | None:
         """First and last packet of a copy, or None where there cannot be one."""
-        start, end = self._ticks(start_s), self._ticks(end_s)
-        before = [shown for shown in self._shown if shown <= start]
-        after = [shown for shown in self._shown if start < shown < end]
-        wanted = before[-1:] + after[:1]
-        first = next((i for i, one in enumerate(self._packets) if one.is_key and one.shown in wanted[:1]), None)
-        if first is None:
-            first = next((i for i, one in enumerate(self._packets) if one.is_key and one.shown in wanted), None)
-        if first is None:
+        start = self._zero + math.floor(Fraction(start_s + EPSILON_S) / self._time_base)
+        end = self._zero + math.ceil(Fraction(end_s - EPSILON_S) / self._time_base)
+        at_start = max(0, bisect_right(self._shown, start) - 1)
+        at_end = bisect_left(self._shown, end)  # the first frame that is left out
+        candidates = self._shown[at_start : min(at_start + 2, at_end)]
+        first = next((self._keys[one] for one in candidates if one in self._keys), None)
+        if first is None or at_end <= at_start:
             return None
-        last = max((i for i, one in enumerate(self._packets) if first <= i and one.shown < end), default=first)
+        last = max(self._place[one] for one in self._shown[max(at_start, at_end - _DEEPEST) : at_end])
         too_late = [one.shown for one in self._packets[first : last + 1] if one.shown >= end]
-        next_shown = next((shown for shown in self._shown if shown >= end), None)
-        return (first, last) if too_late in ([], [next_shown]) else None
+        return (first, last) if too_late in ([], self._shown[at_end : at_end + 1]) else None
 
     def _copy(self, first: int, last: int, stem: Path) -> CutClip:
         assert self._copied_as is not None
@@ -145,8 +145,8 @@ class Cutter:
                 packet.dts = None if packet.dts is None else packet.dts - begin
                 packet.stream = out
                 output.mux(packet)
-        rest = [shown for shown in self._shown if shown > max(frames)]
-        ends_s = self._seconds(rest[0]) if rest else self.info.duration_s
+        after = bisect_right(self._shown, max(frames))
+        ends_s = self._seconds(self._shown[after]) if after < len(self._shown) else self.info.duration_s
         return CutClip(path, self._seconds(begin), ends_s, len(frames), True)
 
     def _seconds(self, ticks: int) -> float:

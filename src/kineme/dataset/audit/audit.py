@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,9 @@ def audit(table: ClipTable, spec: ClipSpec, *, cache: LookCache | None = None) -
         spec: what a clip will be, for what is too short.
         cache: where looks are kept.
     """
-    rows, looks = _looked(table, cache)
-    identical, copies = _compared(rows, looks)
+    cache, rows = cache or LookCache(), table.rows.to_dicts()
+    looks = cache.look_at_all(rows)
+    identical, copies = _compared(rows, looks, cache)
     again = {number for those in identical for number in those[1:]} | {one.second for one in copies}
     usable = [
         number
@@ -107,8 +108,8 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
     Raises:
         KinemeError: there are leaks; the line names the first of them.
     """
-    rows, looks = _looked(folds[0], None)
-    identical, copies = _compared(rows, looks)
+    cache, rows = LookCache(), folds[0].rows.to_dicts()
+    identical, copies = _compared(rows, cache.look_at_all(rows), cache)
     found: dict[tuple[str, ...], Finding] = {}
     for fold in folds:
         for one in leaks.of_copies(fold.rows.to_dicts(), identical, copies):
@@ -124,22 +125,25 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
     return findings
 
 
-def _looked(table: ClipTable, cache: LookCache | None) -> tuple[list[dict[str, Any]], list[Look | Broken]]:
-    rows = table.rows.to_dicts()
-    return rows, (cache or LookCache()).look_at_all(rows)
-
-
-def _compared(rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken]) -> tuple[list[list[int]], list[Copy]]:
+def _compared(
+    rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken], cache: LookCache
+) -> tuple[list[list[int]], list[Copy]]:
     """Rows of the same bytes, and pairs of rows that show the same otherwise."""
-    identical = _identical(rows)
-    repeated = {number for those in identical for number in those[1:]}
-    kept = [
-        (number, make_film(look.film_THW, look.facts.duration_s))
-        for number, look in enumerate(looks)
-        if isinstance(look, Look) and number not in repeated and not faults.is_black(look)
-    ]
-    numbers = [number for number, _ in kept]
-    return identical, [one.renumbered(numbers) for one in find_copies([film for _, film in kept])]
+
+    def compare() -> dict[str, Any]:
+        identical = _identical(rows)
+        repeated = {number for those in identical for number in those[1:]}
+        films = {
+            number: make_film(look.film_THW, look.facts.duration_s)
+            for number, look in enumerate(looks)
+            if isinstance(look, Look) and number not in repeated and not faults.is_black(look)
+        }
+        copies = find_copies(list(films.values()))
+        return {"identical": identical, "copies": [asdict(one.renumbered(list(films))) for one in copies]}
+
+    found = cache.compared(rows, compare)
+    copies = [Copy(**{**one, "window": tuple(one["window"])}) for one in found["copies"]]
+    return found["identical"], copies
 
 
 def _identical(rows: Sequence[dict[str, Any]]) -> list[list[int]]:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,7 +19,7 @@ import numpy as np
 
 from kineme.dataset.audit.look import SIDE, Broken, Facts, Look, look_at
 from kineme.errors import KinemeError
-from kineme.files import replacing, user_cache_folder
+from kineme.files import replacing, user_cache_folder, write_text
 from kineme.progress import track
 
 _FORMAT = 1  # of what is kept; a change of what a look holds raises it
@@ -51,20 +51,39 @@ class LookCache:
         """One video, or the labelled part of one."""
         path, start_s, end_s = row["path"], row["start_s"], row["end_s"]
         try:
-            stat = Path(path).stat()
+            file = self._file([_key(row)])
         except OSError as error:
             return Broken("missing", f"cannot be opened ({error.strerror})")
-        key = [str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, start_s, end_s, _FORMAT]
-        file = self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + _SUFFIX)
         with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
             kept = _unpacked(file.read_bytes())
             os.utime(file)
             return kept
         found = look_at(path, start_s, end_s)
-        if isinstance(found, Look):
-            with suppress(KinemeError), replacing(file) as temporary:  # a full disk only makes it slower
-                temporary.write_bytes(_packed(found))
+        if isinstance(found, Broken):
+            return found
+        packed = _packed(found)
+        with suppress(KinemeError), replacing(file) as temporary:  # a full disk only makes it slower
+            temporary.write_bytes(packed)
+        return _unpacked(packed)  # what the next audit will see too
+
+    def compared(self, rows: Sequence[dict[str, Any]], compare: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What ``compare`` says of these rows, a JSON document; where it is kept from another time, without asking."""
+        try:
+            file = self._file([_key(row) for row in rows])
+        except OSError:  # some file is gone
+            return compare()
+        with suppress(OSError, ValueError):
+            kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            os.utime(file)
+            return kept
+        found = compare()
+        with suppress(KinemeError):
+            write_text(file, json.dumps(found))
         return found
+
+    def _file(self, key: list[Any]) -> Path:
+        """Where something lies: a name made of all that it depends on."""
+        return self.folder / (hashlib.sha256(json.dumps([key, _FORMAT]).encode()).hexdigest()[:40] + _SUFFIX)
 
     def _make_room(self) -> None:
         """Remove what was used longest ago, where the folder holds too much."""
@@ -78,6 +97,13 @@ class LookCache:
                 return
             file.unlink(missing_ok=True)
             total -= size
+
+
+def _key(row: dict[str, Any]) -> list[Any]:
+    """All that a look at a row depends on."""
+    path = Path(row["path"]).resolve()
+    stat = path.stat()
+    return [str(path), stat.st_size, stat.st_mtime_ns, row["start_s"], row["end_s"]]
 
 
 def _packed(look: Look) -> bytes:

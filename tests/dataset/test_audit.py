@@ -1,0 +1,198 @@
+"""The audit of a data set: planted faults are named, copies are found however they were made, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+from helpers_scenes import COUNT, HEIGHT, WIDTH, save, scene, scenes_of_people
+from helpers_video import cut_file, encode, sound_only, turn_mp4
+
+from kineme.dataset.audit.audit import audit, check_splits, copied_pairs
+from kineme.dataset.audit.cache import LookCache
+from kineme.dataset.audit.look import Broken, Look, look_at
+from kineme.dataset.scan import scan
+from kineme.errors import KinemeError
+from kineme.video.spec import ClipSpec
+
+SPEC = ClipSpec(frames=8, fps=8)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return scenes_of_people(tmp_path_factory.mktemp("people") / "set", 5)
+
+
+def findings(folder: Path, **options: object) -> set[tuple[str, str, tuple[str, ...]]]:
+    seen = audit(scan(folder), ClipSpec(**{"frames": 8, "fps": 8, **options}))  # type: ignore[arg-type]
+    return {(one.severity, one.kind, tuple(name.split("/")[-1] for name in one.names)) for one in seen.findings}
+
+
+def test_nothing_is_said_of_a_set_without_faults(people):
+    assert findings(people) == set()
+
+
+def test_each_fault_is_named_with_its_kind_and_file(people, tmp_path):
+    data = tmp_path / "set"
+    shutil.copytree(people, data)
+    good = data / "left" / "person00_left.mp4"
+    (data / "left" / "person10_empty.mp4").write_bytes(b"")
+    (data / "left" / "person11_noise.mp4").write_bytes(np.random.default_rng(0).bytes(3000))
+    sound_only(data / "left" / "person12_sound.mp4")
+    cut_file(encode(tmp_path / "whole.mp4", scene(13)), 0.5, data / "left" / "person13_cut.mp4")
+    save(data / "left" / "person14_part.avi", scene(14))
+    cut_file(data / "left" / "person14_part.avi", 0.6, data / "left" / "person14_part.avi")
+    save(tmp_path / "other.mp4", scene(15)).rename(data / "left" / "person15_other.avi")
+    times = [number / 20 + 0.02 * (number % 3) for number in range(COUNT)]
+    encode(data / "left" / "person16_uneven.mp4", scene(16), times_s=times)
+    turn_mp4(save(data / "left" / "person17_turned.mp4", scene(17)), 90)
+    save(data / "left" / "person18_short.mp4", scene(18, count=8))
+    save(data / "left" / "person19_black.mp4", (frame * 0 for frame in scene(19)))
+    save(data / "left" / "person20_still.mp4", [next(scene(20))] * COUNT)
+    save(data / "Left " / "person01_odd.mp4", scene(21))
+    (data / "left" / "notes.txt").write_text("no video")
+    shutil.copyfile(good, data / "left" / "video.bak")
+    found = findings(data)
+    assert {
+        ("error", "zero-length", ("person10_empty.mp4",)),
+        ("error", "unreadable", ("person11_noise.mp4",)),
+        ("error", "audio-only", ("person12_sound.mp4",)),
+        ("error", "truncated", ("person13_cut.mp4",)),
+        ("warning", "truncated", ("person14_part.avi",)),
+        ("warning", "wrong-extension", ("person15_other.avi",)),
+        ("note", "variable-rate", ("person16_uneven.mp4",)),
+        ("note", "rotated", ("person17_turned.mp4",)),
+        ("warning", "too-short", ("person18_short.mp4",)),
+        ("warning", "black", ("person19_black.mp4",)),
+        ("warning", "frozen", ("person20_still.mp4",)),
+        ("warning", "similar-names", ("Left ", "left")),
+        ("error", "few-groups", ("Left ",)),
+        ("warning", "unbalanced", ("Left ", "left")),
+        ("note", "not-used", ("notes.txt",)),
+        ("warning", "wrong-extension", ("video.bak",)),
+        ("error", "no-split", ()),
+    } == found
+
+
+def test_what_is_too_short_depends_on_the_clip(people):
+    assert {kind for _, kind, _ in findings(people, frames=24)} == {"too-short"}
+    (severity, _, names) = next(iter(findings(people, frames=24, short="refuse")))
+    assert (severity, len(names)) == ("warning", 10)
+
+
+def changed(how: str, seed: int) -> tuple[list[np.ndarray], int]:
+    frames, fps = list(scene(seed)), 20
+    if how == "mirrored":
+        frames = [frame[:, ::-1] for frame in frames]
+    elif how == "cropped":
+        frames = [frame[8:104, 20:150] for frame in frames]
+    elif how == "letterboxed":
+        frames = [cv2.copyMakeBorder(frame, 20, 20, 0, 0, cv2.BORDER_CONSTANT) for frame in frames]
+    elif how == "faster":
+        fps = 32
+    elif how == "cut":
+        frames = frames[6:-5]
+    elif how == "smaller":
+        frames = [cv2.resize(frame, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA) for frame in frames]
+    elif how == "half the frames":
+        frames, fps = frames[::2], 10
+    return [np.ascontiguousarray(frame) for frame in frames], fps
+
+
+@pytest.mark.parametrize(
+    "how", ["mirrored", "cropped", "letterboxed", "faster", "cut", "smaller", "half the frames", "worse"]
+)
+def test_a_copy_is_found_however_it_was_made_and_nothing_else_is(people, tmp_path, how):
+    shutil.copytree(people, tmp_path / "set")
+    frames, fps = changed(how, 2)
+    save(tmp_path / "set" / "left" / "person30_left.mkv", frames, fps=fps, crf=34 if how == "worse" else 24)
+    seen = audit(scan(tmp_path / "set"), SPEC)
+    names = [row.split("/")[-1] for row in seen.table.rows["name"]]
+    assert {(names[one], names[other]) for one, other in copied_pairs(seen)} == {
+        ("person02_left.mp4", "person30_left.mkv")
+    }
+    assert [(one.severity, one.kind) for one in seen.findings] == [("error", "near-duplicate")]
+    says = seen.findings[0].says
+    assert ("mirrored" in says) == (how == "mirrored")
+    assert ("another speed" in says) == (how == "faster")
+    assert ("cropped" in says) == (how in ("cropped", "letterboxed"))
+
+
+def test_takes_of_another_movement_in_one_place_are_one_scene_and_no_copies(people, tmp_path):
+    shutil.copytree(people, tmp_path / "set")
+    save(tmp_path / "set" / "left" / "person40_left.mp4", scene(1, take=7))
+    seen = audit(scan(tmp_path / "set"), SPEC)
+    assert not copied_pairs(seen)
+    (one,) = seen.findings
+    assert one.kind == "same-scene"
+    assert set(one.names) == {"left/person01_left.mp4", "left/person40_left.mp4", "right/person01_right.mp4"}
+    assert (one.severity, "2 of 6 groups" in one.says) == ("note", True)  # both classes were filmed there
+
+
+def table_of(people: Path, *copies: tuple[str, str, str, str]) -> object:
+    """The set's table with more rows: path, label, group and split of each; the other rows are for training."""
+    table = scan(people)
+    rows = table.rows.with_columns(
+        split=pl.when(pl.col("group") == "person04").then(pl.lit("test")).otherwise(pl.lit("train"))
+    )
+    more = [
+        {"path": path, "name": Path(path).name, "label": label, "group": group, "start_s": 0.0, "split": split}
+        for path, label, group, split in copies
+    ]
+    return replace(table, rows=pl.concat([rows, pl.DataFrame(more, schema=rows.schema)]) if more else rows)
+
+
+def test_a_split_with_the_same_video_on_two_sides_is_refused_unless_allowed(people, tmp_path):
+    copy = shutil.copyfile(people / "left" / "person00_left.mp4", tmp_path / "again.mp4")
+    assert check_splits([table_of(people)]) == []
+    leaky = table_of(people, (str(copy), "left", "person09", "test"))
+    with pytest.raises(
+        KinemeError, match=r"the data leaks: .*person00_left.mp4 and again.mp4 .*train and test.*allow-leaks"
+    ):
+        check_splits([leaky])
+    assert [(one.severity, one.kind) for one in check_splits([leaky], allow=True)] == [("error", "duplicate")]
+    same_side = table_of(people, (str(copy), "left", "person00", "train"))
+    assert [(one.severity, one.kind) for one in check_splits([same_side])] == [("warning", "duplicate")]
+
+
+def test_one_video_under_two_labels_is_refused_on_whatever_side(people, tmp_path):
+    copy = save(tmp_path / "again.mp4", changed("mirrored", 0)[0])
+    with pytest.raises(KinemeError, match="under the labels 'left', 'right'"):
+        check_splits([table_of(people, (str(copy), "right", "person00", "train"))])
+
+
+def test_a_look_is_kept_until_the_file_changes(people, tmp_path):
+    video = shutil.copyfile(people / "left" / "person00_left.mp4", tmp_path / "a.mp4")
+    row = {"path": str(video), "start_s": 0.0, "end_s": None}
+    cache = LookCache(tmp_path / "looks")
+    first = cache.look_at(row)
+    assert isinstance(first, Look)
+    content, stat = video.read_bytes(), video.stat()
+    video.write_bytes(bytes(len(content)))
+    os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    again = cache.look_at(row)  # it does not open the file
+    assert isinstance(again, Look)
+    np.testing.assert_array_equal(again.film_THW, first.film_THW)
+    os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    assert isinstance(cache.look_at(row), Broken)
+    video.write_bytes(content)
+    os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (kept,) = (tmp_path / "looks").glob("*.look")
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert isinstance(cache.look_at(row), Look)
+
+
+def test_a_labelled_part_is_looked_at_by_itself(people):
+    whole = look_at(people / "left" / "person00_left.mp4")
+    part = look_at(people / "left" / "person00_left.mp4", 0.5, 1.5)
+    assert isinstance(whole, Look)
+    assert isinstance(part, Look)
+    assert whole.facts.duration_s == pytest.approx(2.0)
+    assert part.facts.duration_s == pytest.approx(1.0)
+    assert not np.array_equal(whole.film_THW, part.film_THW)

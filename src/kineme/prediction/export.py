@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import tempfile
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ FORMATS = ("litert",)
 TOLERANCE = 1e-4  # of the scale of the scores
 
 _FRAMES = 200  # that are compared, where a window does not take seconds
-_DRAWN_S = 12  # about the length of one drawn video
+_DRAWN_S = 25  # a drawn video is hardly shorter
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _ticks(model: Model, check: str | os.PathLike[str] | None) -> list[Tick]:
 
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         needed_s = most / (spec.fps or most)
-        videos = max(1, round(needed_s / _DRAWN_S + 0.5))
+        videos = math.ceil(needed_s / _DRAWN_S)
         make_dataset(folder, clips=1, people=videos, untrimmed=videos, workers=1)
         found: list[Tick] = []
         for video in sorted(Path(folder, "untrimmed").glob("*.mp4")):

@@ -6,10 +6,11 @@ state can be carried through a stream. A zip archive follows them, as the metada
 interpreter ignores and any unzip program opens: ``kineme.json`` is the model's card as in a model file,
 ``export.json`` says what there is and that it is whole, ``labels.txt`` names the classes, a line each.
 
-A damaged file is told by its hash before it is run. Then LiteRT checks the structure of what it runs, and here its
-inputs and outputs are held against the card. What remains: the operations of a network are a program, and LiteRT
-was not made to run those of an enemy. A file that somebody made to harm could use up time and memory, or a fault in
-LiteRT, as a ``.safetensors`` model cannot. Take exported models from people you trust.
+A damaged file is told by its hash before it is run. LiteRT checks that the network's structure is one, and here its
+inputs and outputs are held against the card; but it follows operations that make no sense until it breaks down, so a
+network not seen before is run once in a process of its own. What remains: a network is a program, and one that
+somebody made to harm could use up time and memory, or a fault in LiteRT, as a ``.safetensors`` model cannot. Take
+exported models from people you trust.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ import io
 import json
 import math
 import os
+import subprocess
+import sys
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
+from kineme.files import user_cache_folder, write_text
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engine import Function, PartName, threads_for
 from kineme.prediction.litert import LiteRTFunction
@@ -36,6 +41,7 @@ _CARD, _EXPORT, _LABELS = "kineme.json", "export.json", "labels.txt"
 _MOST_BYTES = 2**31  # what the format can address
 _MOST_TEXT_BYTES = 2**24
 _MOST_NUMBERS = 2**28  # in one input or output
+_LONGEST_TRIAL_S = 120
 _AGAIN = "copy or export it again"
 
 
@@ -44,6 +50,7 @@ class Exported:
 
     Args:
         path: the file.
+        tried: whether its network is known to run; else that is found out in a process of its own, once.
 
     Attributes:
         path: likewise.
@@ -56,7 +63,7 @@ class Exported:
         KinemeError: it is missing, no exported model, damaged, or of another version.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, tried: bool = False) -> None:
         self.path = Path(path)
         content = _content(self.path)
         texts = _texts(self.path, content)
@@ -77,6 +84,8 @@ class Exported:
         self._network = content[: max(0, size)]
         if hashlib.sha256(self._network).hexdigest() != sha256:
             raise KinemeError(f"{self.path}: damaged: what it holds is not what was written; {_AGAIN}")
+        if not tried:
+            _try_out(self.path, sha256)
 
     def function(self, part: PartName) -> Function:
         """See :class:`kineme.prediction.engine.Engine`.
@@ -185,3 +194,40 @@ def _texts(path: Path, content: bytes) -> dict[str, str]:
     except (ValueError, RuntimeError, OSError, EOFError, NotImplementedError, zlib.error) as error:
         raise KinemeError(f"{path}: its description cannot be read ({error}); {_AGAIN}") from error
     return texts
+
+
+def _try_out(path: Path, sha256: str) -> None:
+    """Run every part of a network once in another process, which may break down; note that it did not.
+
+    Raises:
+        KinemeError: it did, or takes too long.
+    """
+    note = user_cache_folder() / "engines" / f"{sha256[:32]}-tried"
+    if note.exists() or not sys.executable:
+        return
+    command = [sys.executable, "-m", "kineme.prediction.exported", str(path)]
+    try:
+        done = subprocess.run(  # noqa: S603 (our own interpreter)
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_LONGEST_TRIAL_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise KinemeError(f"{path}: LiteRT takes over {_LONGEST_TRIAL_S} s to run it once") from error
+    if done.returncode == 1 and done.stderr.startswith(str(path)):
+        raise KinemeError(done.stderr.strip())
+    if done.returncode:
+        raise KinemeError(f"{path}: LiteRT breaks down over its network; {_AGAIN}")
+    with suppress(KinemeError):  # where it cannot be noted, it is tried every time
+        write_text(note, "")
+
+
+def _main(path: str) -> None:
+    try:
+        model = Exported(path, tried=True)
+        for part in model.parts:
+            model.function(part)  # type: ignore[arg-type]
+    except KinemeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

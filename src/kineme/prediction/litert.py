@@ -136,7 +136,8 @@ def _in_its_operations(network: Any) -> Iterator[None]:
 
     every = list(network._flatten_layers())
     layers = [layer for layer in every if getattr(layer, "unroll", None) is False]
-    pools = [layer for layer in every if isinstance(layer, keras.layers.MaxPooling3D) and "call" not in vars(layer)]
+    pooling = keras.layers.MaxPooling3D, keras.layers.AveragePooling3D
+    pools = [layer for layer in every if isinstance(layer, pooling) and "call" not in vars(layer)]
     for layer in layers:
         layer.unroll = True
     for pool in pools:
@@ -151,20 +152,21 @@ def _in_its_operations(network: Any) -> Iterator[None]:
 
 
 def _pooled_in_turn(pool: Any) -> Any:
-    """What max pooling over time and space does to maps (B, T, H, W, C), by pooling over two sides at a time."""
+    """What pooling over time and space does to maps (B, T, H, W, C), by pooling over two sides at a time."""
     from kineme.models.backend import keras
 
     ops = keras.ops
     (time, *space), (time_step, *space_step) = pool.pool_size, pool.strides
+    pooled = ops.max_pool if isinstance(pool, keras.layers.MaxPooling3D) else ops.average_pool
 
     def call(maps: Any) -> Any:
         frames = maps.shape[1]
-        x = ops.max_pool(ops.reshape(maps, (-1, *maps.shape[2:])), space, space_step, padding=pool.padding)
+        x = pooled(ops.reshape(maps, (-1, *maps.shape[2:])), space, space_step, padding=pool.padding)
         if time == time_step == 1:
             return ops.reshape(x, (-1, frames, *x.shape[1:]))
         _, height, width, channels = x.shape
         x = ops.reshape(x, (-1, frames, height * width, channels))
-        x = ops.max_pool(x, (time, 1), (time_step, 1), padding=pool.padding)
+        x = pooled(x, (time, 1), (time_step, 1), padding=pool.padding)
         return ops.reshape(x, (-1, x.shape[1], height, width, channels))
 
     return call

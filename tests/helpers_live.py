@@ -109,8 +109,13 @@ def _running(server: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def motion_jpeg(fps: int = 25, *, frames: int | None = None, password: str = "") -> Iterator[Server]:
-    """Motion JPEG over HTTP; after ``frames`` it falls silent. A password is that of the user ``me``."""
+def motion_jpeg(
+    fps: int = 25, *, frames: int | None = None, password: str = "", turns_s: float = 1e9
+) -> Iterator[Server]:
+    """Motion JPEG over HTTP.
+
+    After ``frames`` it falls silent. A password is that of the user ``me``. After ``turns_s`` the picture is turned.
+    """
     import base64
 
     wanted = b"Basic " + base64.b64encode(f"me:{password}".encode())
@@ -125,7 +130,9 @@ def motion_jpeg(fps: int = 25, *, frames: int | None = None, password: str = "")
         number = 0
         while not over.wait(max(0.0, began + number / fps - time.monotonic())):
             if number != frames:
-                jpeg = cv2.imencode(".jpg", picture(number / fps)[..., ::-1])[1].tobytes()
+                frame_HWC = picture(number / fps)
+                frame_HWC = np.rot90(frame_HWC) if number / fps >= turns_s else frame_HWC
+                jpeg = cv2.imencode(".jpg", np.ascontiguousarray(frame_HWC[..., ::-1]))[1].tobytes()
                 head = b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
                 client.sendall(head + jpeg + b"\r\n")
                 number += 1

@@ -205,6 +205,17 @@ def test_times_are_those_of_the_stream_where_they_can_be_believed():
     np.testing.assert_allclose(times, [100.0, 100.5, 100.9])
 
 
+def test_frames_that_come_in_one_piece_wait_until_they_are_due():
+    clock, _ = clock_of([(7.0, 1.0), (7.1, 1.1)])
+
+    def early_s(pts, now_s):
+        return clock.early_s(SimpleNamespace(pts=pts, time_base=1), now_s)
+
+    assert early_s(7.5, 1.2) == pytest.approx(0.3)
+    assert early_s(7.5, 1.6) == 0  # it is late already
+    assert early_s(99.0, 1.2) == early_s(3.0, 1.2) == 0  # nonsense
+
+
 @pytest.mark.parametrize("rate", [0.5, 2.0])
 def test_time_stamps_of_another_rate_are_given_up(rate):
     clock, times = clock_of([(number * rate, float(number)) for number in range(60)])

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kineme.prediction.sources import (
-    FetchOptions,
-    LocalVideo,
-    is_live,
-    local_videos,
-    parse_seconds,
-    parse_size,
-    table_of_kinds,
-)
+from kineme.prediction.sources import FetchOptions, is_live, parse_seconds, parse_size, table_of_kinds
 
 
 def predict(
@@ -54,12 +43,12 @@ def predict(
     """Recognise the action in videos."""
     from kineme import api
     from kineme.cli.models import fetch
-    from kineme.cli.output import best, print_json, print_table, warn
-    from kineme.errors import KinemeError, UsageError
+    from kineme.cli.videos import predict_videos
+    from kineme.cli.watch import watch
+    from kineme.errors import UsageError
     from kineme.models import weights
     from kineme.prediction.pretrained import KINETICS
-    from kineme.report.save import WITH_SOUND, check_pipe, parse_formats, save_prediction
-    from kineme.report.tables import TEXTS
+    from kineme.report.save import WITH_SOUND, check_pipe, parse_formats
 
     formats = parse_formats(save)
     pipe = out == "-"
@@ -71,6 +60,8 @@ def predict(
     if end_s is not None and end_s <= start_s:
         raise UsageError(f"--end {end}: must come after --start {start or 0}")
     max_bytes = parse_size("--max-size", max_size)
+    end_after_s = parse_seconds("--max-seconds", max_seconds) if max_seconds else None
+    retry_s = parse_seconds("--retry-seconds", retry_seconds or "60")
     for_live = {"--mode": mode, "--max-seconds": max_seconds, "--retry-seconds": retry_seconds, "--show": show}
     live = len(source) == 1 and is_live(source[0])
     if live and (start or end):
@@ -81,15 +72,13 @@ def predict(
         fetch(model)
     loaded = api.load(model)
     if live:
-        from kineme.cli.watch import watch
-
         watch(
             loaded,
             source[0],
             mode=mode or "exact",
             engine=engine,
-            max_seconds=parse_seconds("--max-seconds", max_seconds) if max_seconds else None,
-            retry_seconds=parse_seconds("--retry-seconds", retry_seconds or "60"),
+            max_seconds=end_after_s,
+            retry_seconds=retry_s,
             formats=formats,
             out=None if pipe else Path(out),
             top=top,
@@ -105,52 +94,9 @@ def predict(
         start_s=start_s,
         end_s=end_s,
     )
-    rows, documents, failed, alone = [], [], 0, False
-
-    def on_error(name: str, error: KinemeError) -> None:
-        nonlocal failed
-        warn([str(error)])
-        documents.append({"source": name, "error": str(error)})
-        failed += 1
-
-    def one(video: LocalVideo) -> None:
-        notes: list[str] = []
-        result = loaded.predict(video.path, engine=engine)
-        told = tuple(video.in_words(line) for line in result.warnings)
-        result = replace(result, source=video.source, warnings=told)
-        if pipe:
-            print(TEXTS[formats[0]](result), end="")
-        else:
-            written = save_prediction(
-                result, formats, Path(out), loaded, notes.append, video=video.path, name=video.name
-            )
-            for path in written:
-                print(f"wrote {path}", file=sys.stderr)
-        lines = dict.fromkeys(video.in_words(line) for line in (*result.warnings, *notes))
-        warn(f"{video.source}: {line}" for line in lines)
-        documents.append(result.to_json(top))
-        took = f"{result.timing['seconds']:.2f} s"
-        rows.append([video.source, f"{result.duration_s:.1f} s", best(result, top), took])
-
-    with closing(local_videos(source, options, leave_out=Path(out), on_error=on_error)) as videos:
-        for video in videos:
-            alone = video.alone
-            if pipe and not alone:
-                raise UsageError("--out -: standard output takes the result of one video")
-            try:
-                one(video)
-            except KinemeError as error:
-                if str(video.path) != video.source:
-                    error = KinemeError(video.in_words(str(error)))
-                if alone:
-                    raise error from None
-                on_error(video.source, error)
-    if json:
-        print_json(documents[0] if alone else documents)
-    elif rows and not pipe:
-        print_table(["video", "length", "action", "took"], rows)
-    if failed:
-        raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")
+    predict_videos(
+        loaded, source, options, engine=engine, formats=formats, out=None if pipe else Path(out), top=top, json=json
+    )
 
 
 predict.__doc__ = f"""Recognise the action in videos.

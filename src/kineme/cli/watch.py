@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 _BAR = 12
 _LINE_EVERY_S = 0.1
+_SILENCE_S = 1.0
 
 
 def watch(
@@ -157,13 +158,13 @@ class _LiveLine:
             return
         self._drawn_s = time.monotonic()
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{event.label or '…'}  ", style="bold")
-        for name, share in event.top[:_SHOWN]:
+        is_silent = event.frame is None and event.delay_s > _SILENCE_S
+        line.append(f"{'no picture' if is_silent else event.label or '…'}  ", style="bold")
+        line.append(f"{event.time_s:.0f} s, {event.fps:.0f} fps, delay {event.delay_s:.2f} s, {event.dropped} dropped ")
+        for name, share in [] if is_silent else event.top[:_SHOWN]:
             full = round(share * _BAR)
             line.append(f" {name} ").append("━" * full, style="blue").append("─" * (_BAR - full), style="dim")
             line.append(f" {share:.0%}".replace("%", " %"))
-        line.append(f"   {event.time_s:.0f} s, {event.fps:.0f} fps, delay {event.delay_s:.2f} s")
-        line.append(f", {event.dropped} dropped")
         self._live.update(line, refresh=True)
 
 

@@ -25,7 +25,7 @@ KINDS = (
     ("https://youtu.be/...", "a video, playlist or channel of YouTube or another site that yt-dlp knows"),
     ("-", "a video on standard input"),
     ("0", "a camera by its number, or a device such as /dev/video0; on Windows video=NAME too"),
-    ("rtsp://camera/stream", "a live stream; rtmp, udp, tcp and srt too, and http with Motion JPEG or live HLS"),
+    ("rtsp://camera/stream", "a live stream; also rtmp, udp and tcp, and http with Motion JPEG or live HLS"),
 )
 
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt"}

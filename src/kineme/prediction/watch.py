@@ -36,7 +36,8 @@ class Event:
         answered_s: the tick that ``probabilities_K`` is about.
         now: what goes on, as the timeline has it, which follows by about a second; None before that is certain.
         ended: the segments that are over since the last event.
-        delay_s: how old the newest frame is; where none comes, that grows.
+        delay_s: how long ago the newest frame came, and how much longer it was on its way than the quickest of late.
+            Where none comes, that grows.
         dropped: frames so far that the model had no time for.
         fps: frames a second that come.
         notices: what has happened to the connection since the last event, a line each.

@@ -187,12 +187,13 @@ class Recording:
             write = self._write
             if write is None:
                 temporary = self._files.enter_context(replacing(self._path(text)))
-                write = self._files.enter_context(temporary.open("w", encoding="utf-8", newline="\n")).write
+                file = temporary.open("w", buffering=1, encoding="utf-8", newline="\n")
+                write = self._files.enter_context(file).write
             self._texts.append(_Text(text, self._model.labels, write))
 
     def _show(self, event: Event, picture_HWC: NDArray[np.uint8]) -> None:
         if self._video is None:
-            fps = min(max(event.fps, 5.0), 60.0)
+            fps = min(max(event.fps or 25.0, 5.0), 60.0)
             height, width = picture_HWC.shape[:2]
             options = {"g": str(round(fps * _KEY_FRAME_S))}
             self._video = self._files.enter_context(

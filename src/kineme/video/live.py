@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import sys
-import urllib.error
+import time
 import urllib.request
 from contextlib import suppress
 from http.client import HTTPException
@@ -17,6 +17,7 @@ import av
 import av.error
 
 from kineme.errors import VideoError
+from kineme.video.container import DECODER_OPTIONS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -82,15 +83,21 @@ def open_live(source: str, timeout_s: float) -> InputContainer:
     """
     address, how = source, urlsplit(source).scheme.lower()
     reader: str | None = None
-    options = {**_SOON, **_OPTIONS.get(how, {})}
+    options = {**DECODER_OPTIONS, **_SOON, **_OPTIONS.get(how, {})}
     if "://" not in source:
         address, reader = _camera(source)
-        options = {"framerate": "30"} if reader == "avfoundation" else {}  # it has no rate of its own
+        options = {"framerate": "30"} if reader == "avfoundation" else {}  # which has none of its own
+    began_s = time.monotonic()
     try:
         return av.open(address, "r", format=reader, options=options, timeout=(timeout_s, timeout_s))
     except (OSError, ValueError, av.error.FFmpegError) as error:
-        name = without_password(source)
-        raise VideoError(name, _why_no_camera(error) if reader else _why_closed(error, source, timeout_s)) from error
+        if reader:
+            reason = _why_no_camera(error)
+        elif time.monotonic() - began_s >= timeout_s:  # whatever FFmpeg makes of being interrupted
+            reason = f"nothing came for {timeout_s:g} s"
+        else:
+            reason = _why_closed(error, source)
+        raise VideoError(without_password(source), reason) from error
 
 
 def why_broken(error: Exception, timeout_s: float) -> str:
@@ -100,10 +107,8 @@ def why_broken(error: Exception, timeout_s: float) -> str:
     return f"the connection was lost: {getattr(error, 'strerror', None) or error}"
 
 
-def _why_closed(error: Exception, source: str, timeout_s: float) -> str:
+def _why_closed(error: Exception, source: str) -> str:
     """In words, why an address cannot be opened."""
-    if isinstance(error, av.error.ExitError | TimeoutError):
-        return f"nothing came for {timeout_s:g} s"
     if isinstance(error, av.error.HTTPUnauthorizedError):
         return "wants a user name and password; write them before the host, as in rtsp://USER:PASSWORD@HOST/"
     if isinstance(error, av.error.HTTPNotFoundError):

@@ -186,6 +186,8 @@ class LiveReader:
             _set_threads(stream)
             clock = _Clock(self._next_time(), believed=container.format.name not in _NO_TIMES)
             in_pieces = container.format.name == "hls"  # of several seconds, each sent at once
+            if in_pieces and container.duration:
+                raise VideoError(self._name, "has ended")
             keeps_up = _KeepsUp(stream)
             convert: tuple[Converter, Converter] | None = None
             looks: tuple[int, int, str] | None = None
@@ -281,9 +283,10 @@ class _Clock:
         return self._time_s
 
     def early_s(self, frame: VideoFrame, now_s: float) -> float:
-        """How long the next frame should wait, by its time stamp."""
+        """How long the next frame should wait to be shown when its time stamp says."""
         step_s = self._step(frame)
-        return max(0.0, step_s - (now_s - self._now)) if self._began and step_s < _JUMP_S else 0.0
+        due_s = self._first_now + self._time_s + step_s - self._begins_s
+        return max(0.0, due_s - now_s) if self._began and 0 < step_s < _JUMP_S else 0.0
 
     def _pts(self, frame: VideoFrame) -> float | None:
         if frame.pts is None or frame.time_base is None or not self._believed:

@@ -96,7 +96,9 @@ class VideoWriter:
         self.codec = _usable_codec(self.path, codec)
         self._options = {**_OPTIONS.get(self.codec, {}), **(options or {})}
         self._pixel_format = pixel_format
-        self._movflags = "+frag_keyframe+empty_moov+default_base_moof" if in_fragments else "+faststart"
+        self._container_options = {"movflags": "+faststart"}
+        if in_fragments:
+            self._container_options = {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
         self._sound_from = sound_from
         self._on_warning = on_warning
         self._reformatter = VideoReformatter()
@@ -110,7 +112,7 @@ class VideoWriter:
         self._resources = ExitStack()
         try:
             with _disk_errors(self.path):
-                options = {"movflags": self._movflags} if self.path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
+                options = self._container_options if self.path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
                 self._container: OutputContainer = av.open(
                     os.fspath(temporary), "w", format=_format(self.path), options=options
                 )

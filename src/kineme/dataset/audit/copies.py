@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 Window = tuple[float, float, float, float]  # left, right, top, bottom, as shares of the picture
 
 WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
-ALIKE = 0.82  # correlation of what moves from which on two films are the same
+ALIKE, ALIKE_CROPPED = 0.82, 0.78  # correlation of what moves from which on two films are the same
 
 _COARSE = 8
 _CANDIDATE = 0.7  # of step 1
@@ -41,6 +41,7 @@ _STILL = 0.35  # grey levels: a film in which less moves is a still picture
 _SAME_STILL = 0.99
 _BLOCK = 2e8  # numbers of a matrix product held at a time
 _GRAIN = 0.75  # cells to compare for each cell of a film: fewer forgive more
+_CALM, _CALM_ALIKE = 0.4, 0.7  # share of a picture in which least moves; correlation of the backgrounds there
 _LEAST_WINDOW = 0.4  # of the side
 _UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-4)  # steps of the fit
 _WORTH_A_LOOK = 0.5
@@ -57,7 +58,7 @@ class Copy:
     Args:
         first: index of one.
         second: index of the other, larger.
-        alike: correlation of what moves, 0.82 to 1.
+        alike: correlation of what moves, up to 1.
         mirrored: whether one is the mirror picture of the other.
         window: the part of the larger picture that both show, as shares: left, right, top, bottom.
         speed: of the one over the other, at least 1.
@@ -280,11 +281,22 @@ def _verified(first: Film, second: Film, ways: Sequence[_Way]) -> tuple[float, b
         _stretch(one_TP + _seen(whole.background_HW[None, :, turn], WHOLE, window), begin[0], end[0]),
         _stretch(other_TP + _seen(part.background_HW[None], window, window), begin[1], end[1]),
     )
-    if alike < ALIKE:
+    if alike < (ALIKE if window == WHOLE else ALIKE_CROPPED) or not _same_surroundings(whole, part, way):
         return None
     lengths = (end[0] - begin[0]) * whole.seconds, (end[1] - begin[1]) * part.seconds
     speed = max(lengths) / max(min(lengths), 1e-6)
     return alike, way.mirrored, window, speed, max(end[0] - begin[0], end[1] - begin[1])
+
+
+def _same_surroundings(whole: Film, part: Film, way: _Way) -> bool:
+    """Whether the backgrounds agree where nothing moves: what moves leaves its traces in a background too."""
+    turn = slice(None, None, -1 if way.mirrored else 1)
+    ones = [_seen(picture[None, :, turn], WHOLE, way.window)[0] for picture in (whole.background_HW, whole.motion_HW)]
+    others = [_seen(picture[None], way.window, way.window)[0] for picture in (part.background_HW, part.motion_HW)]
+    calm_P = (ones[1] <= np.quantile(ones[1], _CALM)) & (others[1] <= np.quantile(others[1], _CALM))
+    if min(ones[0][calm_P].std(), others[0][calm_P].std(), calm_P.sum()) < _FLAT:
+        return True  # there is nothing to tell by
+    return _correlation(ones[0][calm_P], others[0][calm_P], centred=True) >= _CALM_ALIKE
 
 
 def _fitted(part_HW: Floats, whole_HW: Floats, window: Window) -> tuple[Window, float]:

@@ -117,11 +117,11 @@ class LiteRTEngine:
     """
 
     def __init__(self, model: Model) -> None:
-        self._model, self._fingerprint = model, fingerprint(model)
+        self._model = model
 
     def function(self, part: PartName) -> Function:
         """See :class:`Engine`."""
-        path = user_cache_folder() / "engines" / f"{self._fingerprint}-{part}.tflite"
+        path = user_cache_folder() / "engines" / f"{fingerprint(self._model)}-{part}.tflite"
         with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
             return self._ready(path.read_bytes(), part)
         from kineme.prediction.steps import part_of

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers_live import motion_jpeg, rtsp
-from helpers_networks import SMALL, network_of
+from helpers_networks import network_of
 from helpers_screen import screen
 
 from kineme.cli.main import main
@@ -25,13 +25,15 @@ from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
+from kineme.video.spec import ClipSpec
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    card = ModelCard("lrcn", config_of(make_approach("lrcn")), SMALL, ("to-left", "to-right"))
-    save_model(path, network_of("lrcn"), card)
+    spec = ClipSpec(frames=6, fps=16.0, height=64, width=64)
+    card = ModelCard("lrcn", config_of(make_approach("lrcn")), spec, ("to-left", "to-right"))
+    save_model(path, network_of("lrcn", spec), card)
     return path
 
 
@@ -113,20 +115,20 @@ def test_ctrl_c_ends_it_with_every_output_complete(tmp_path, model, capsys):
 def test_it_ends_after_the_time_that_was_asked_for(tmp_path, kineme, capsys):
     with motion_jpeg() as live:
         formats = ("--save", "video,json,csv,srt,vtt,parquet", "--out", tmp_path / "out")
-        assert kineme(live.url, "--max-seconds", "2", "--json", "--mode", "carried", *formats) == 0
-    document = check_files(tmp_path / "out", 2.0)
+        assert kineme(live.url, "--max-seconds", "1.5", "--json", "--mode", "carried", *formats) == 0
+    document = check_files(tmp_path / "out", 1.5)
     assert {**document, "top": None} == {**json.loads(capsys.readouterr().out), "top": None}
 
 
 def test_a_stream_that_is_gone_for_good_is_exit_code_1_and_what_was_seen_is_kept(tmp_path, kineme, capsys):
-    with rtsp() as live, later(1.6, live.cut):
+    with rtsp() as live, later(1.4, live.cut):
         formats = ("--save", "video,json,csv,srt,vtt,parquet", "--out", tmp_path / "out")
         assert kineme(live.url, "--retry-seconds", "0.5", "--json", *formats) == 1
     said = capsys.readouterr()
     last = said.err.strip().splitlines()[-1]
     assert last == f"kineme: {live.url}: broke off, and could not be had again for 0.5 s"
     document = check_files(tmp_path / "out", json.loads(said.out)["duration_s"])
-    assert document["duration_s"] > 0.8
+    assert document["duration_s"] > 0.5
     (warning,) = document["warnings"]
     assert f"note: {warning}" in said.err
 
@@ -158,9 +160,9 @@ def test_a_reader_of_the_pipe_that_goes_away_ends_it(kineme, monkeypatch, capfd)
 
 def test_a_watch_too_short_for_an_answer_says_so(kineme, capsys):
     with motion_jpeg() as live:
-        assert kineme(live.url, "--max-seconds", "0.3") == 1
+        assert kineme(live.url, "--max-seconds", "0.2") == 1
     assert re.search(
-        r"kineme: .* was watched for 0\.\d s; the model needs 0\.8 s to answer\n$", capsys.readouterr().err
+        r"kineme: .* was watched for 0\.\d s; the model needs 0\.4 s to answer\n$", capsys.readouterr().err
     )
 
 

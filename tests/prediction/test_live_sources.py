@@ -20,12 +20,13 @@ from kineme.video.live import file_name, without_password
 from kineme.video.reader import _Clock
 from kineme.video.spec import ClipSpec
 
+QUICK = ClipSpec(frames=6, fps=16.0, height=64, width=64)
 FAST = {"engine": "keras", "timeout_s": 1.0, "retry_s": 20.0}
 
 
 @pytest.fixture(scope="module")
 def model():
-    return model_of("lrcn", backbone="small-cnn")
+    return model_of("lrcn", QUICK, backbone="small-cnn")
 
 
 def until(events, wanted, seconds=15.0):
@@ -89,11 +90,11 @@ def test_rtsp_of_gstreamers_server_is_watched(model):
 def test_mpeg_ts_over_udp_goes_on_when_its_sender_begins_anew(model):
     with udp_sender(restarts_s=0.9) as (url, sent):
         began_s = time.monotonic()
-        came = list(model.watch(url, max_seconds=1.9, **FAST))
+        came = list(model.watch(url, max_seconds=1.7, **FAST))
         assert sent.restarts  # its time stamps are those of the beginning again
         times = check_times(came)
         assert max(np.diff(times)) < 1
-        assert abs(times[-1] - 1.9) < 0.5
+        assert abs(times[-1] - 1.7) < 0.5
         assert time.monotonic() - began_s < 6
         assert not any(event.notices for event in came)
         assert answered(came[-1])
@@ -116,7 +117,7 @@ def test_the_newest_frame_wins_where_the_model_is_slow():
 
 
 def test_a_silent_stream_is_told_of_and_given_up_after_the_time_that_was_asked_for(model):
-    with motion_jpeg(frames=25) as live:
+    with motion_jpeg(frames=20) as live:
         events = model.watch(live.url, engine="keras", timeout_s=0.5, retry_s=0.3)
         came = until(events, lambda event: event.notices)
         live.cut()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import av
 import numpy as np
 from helpers_live import motion_jpeg
 from helpers_stream import model_of
 
-from kineme.models.known import Known
 from kineme.prediction.result import BACKGROUND
 from kineme.report.recording import Painter, Recording
 from kineme.video.decode import read_frames
@@ -30,15 +30,15 @@ def test_what_was_written_in_fragments_can_be_played_if_the_process_is_killed(tm
 
 def test_a_camera_that_turns_is_recorded_at_its_first_size_and_pauses_have_no_labels(tmp_path):
     model = model_of("lrcn", backbone="small-cnn")
-    nowhere = Known(means=((1e3, 1e3), (-1e3, -1e3)), precision=((1.0, 0.0), (0.0, 1.0)), threshold=1.0)
-    model.card = replace(model.card, known=nowhere)
+    knows_nothing = SimpleNamespace(knownness=lambda logits_NK: np.full(len(logits_NK), -5.0))
+    model.card = replace(model.card, known=knows_nothing)
     paint = Painter(model)
     sizes, pictures = set(), []
     with (
-        motion_jpeg(turns_s=1.2) as live,
+        motion_jpeg(turns_s=1.0) as live,
         Recording(model, live.url, ("video", "json", "srt", "vtt"), tmp_path) as recording,
     ):
-        for event in model.watch(live.url, engine="keras", max_seconds=2.2):
+        for event in model.watch(live.url, engine="keras", max_seconds=1.8):
             picture = paint(event)
             if event.frame and picture is not None:
                 sizes.add(event.frame.pixels().shape)

@@ -141,6 +141,7 @@ def find_faults(folder: Path) -> dict[str, bool]:
 def find_copies(folder: Path, people: int) -> dict[str, Any]:
     """Plant copies among drawn people; which share of them is found, and what is found that is none."""
     rows = _planted_set(folder, people)
+    shutil.rmtree(folder / ".looks", ignore_errors=True)
     with (folder / "planted.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "group"])

@@ -22,7 +22,7 @@ from kineme.errors import KinemeError
 from kineme.files import replacing, user_cache_folder, write_text
 from kineme.progress import track
 
-_FORMAT = 1  # of what is kept; a change of what a look holds raises it
+_FORMAT = 1  # of what is kept; a change of what a look holds, or of what counts as a copy, raises it
 _SUFFIX = ".look"
 _LIMIT_BYTES = 10**9  # about 25,000 videos
 

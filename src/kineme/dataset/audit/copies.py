@@ -10,43 +10,34 @@ camera, agree in (1) and (2) but not in (3).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
+from kineme.dataset.audit.candidates import Way, candidates
+from kineme.dataset.audit.films import FLAT, WHOLE, Film, Floats, Window, correlation, one_thread, seen
 from kineme.dataset.audit.look import FRAMES, SIDE
 from kineme.progress import progress
 
-Floats = NDArray[np.float32]
-Window = tuple[float, float, float, float]  # left, right, top, bottom, as shares of the picture
+Ends = tuple[float, float]  # where something begins (or ends) in the one film and in the other, as shares
 
-WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
-ALIKE, ALIKE_CROPPED = 0.82, 0.78  # correlation of what moves from which on two films are the same
+ALIKE, ALIKE_CROPPED = 0.88, 0.82  # correlation of what moves from which on two films are the same
 
-_COARSE = 8
-_CANDIDATE = 0.7  # of step 1
 _MANY = 2000  # candidates: with more, progress is shown
-_PARTNERS = 24  # most candidates of each film
 _PLACED, _WELL_PLACED = 0.85, 0.95  # correlation of the backgrounds in step 2
-_FLAT = 2.0  # grey levels: a background that varies less has nothing to be recognised by
-_STILL = 0.35  # grey levels: a film in which less moves is a still picture
-_SAME_STILL = 0.99
-_BLOCK = 2e8  # numbers of a matrix product held at a time
-_GRAIN = 0.75  # cells to compare for each cell of a film: fewer forgive more
+_SAME_STILL = 0.99  # the same of still pictures
 _CALM, _CALM_ALIKE = 0.4, 0.7  # share of a picture in which least moves; correlation of the backgrounds there
 _LEAST_WINDOW = 0.4  # of the side
 _UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-4)  # steps of the fit
-_WORTH_A_LOOK = 0.5
-_LEAST_TOLD = 0.3
+_WORTH_A_LOOK = 0.5  # correlation of what moves
+_NUDGES = (-1 / 48, -1 / 96, 0.0, 1 / 96, 1 / 48)  # of a film's length
 _LEAST_OVERLAP = 0.5  # of each of two films
+_LEAST_TOLD = 0.3  # of all that moves in each of them
 _STEPS = 32  # places along a film where an overlap may begin or end
 _FASTEST = 3.0
 
@@ -78,46 +69,10 @@ class Copy:
         return replace(self, first=numbers[self.first], second=numbers[self.second])
 
 
-@dataclass(frozen=True, eq=False)
-class Film:
-    """A film made ready for comparison; all pictures float32, 32 x 32.
-
-    Args:
-        background_HW: the median over time.
-        moving_TP: frame less background, each frame with its own mean taken off.
-        motion_HW: mean over time of the size of what moves.
-        seconds: its length.
-    """
-
-    background_HW: Floats
-    moving_THW: Floats
-    motion_HW: Floats
-    seconds: float
-
-    @property
-    def flat(self) -> bool:
-        """Whether the background has nothing to be recognised by."""
-        return bool(self.background_HW.std() < _FLAT)
-
-    @property
-    def still(self) -> bool:
-        """Whether nothing moves."""
-        return bool(np.sqrt(np.mean(self.moving_THW**2)) < _STILL)
-
-
-def make_film(film_THW: NDArray[np.uint8], seconds: float) -> Film:
-    """Take background and motion apart."""
-    frames_THW = film_THW.astype(np.float32)
-    background_HW = np.partition(frames_THW, FRAMES // 2, axis=0)[FRAMES // 2]
-    moving_THW = frames_THW - background_HW
-    moving_THW -= moving_THW.mean(axis=(1, 2), keepdims=True)
-    return Film(background_HW, moving_THW, np.abs(moving_THW).mean(axis=0), seconds)
-
-
 def find_copies(films: Sequence[Film]) -> list[Copy]:
     """Every pair of films that show the same, in order."""
     copies = []
-    starts = _candidates(films)
+    starts = candidates(films)
     with one_thread(), progress("comparing videos" if len(starts) >= _MANY else None, len(starts)) as advance:
         for (first, second), ways in starts.items():
             found = _verified(films[first], films[second], ways)
@@ -127,128 +82,7 @@ def find_copies(films: Sequence[Film]) -> list[Copy]:
     return copies
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep libraries from dividing small pictures among threads, which costs far more than it gives."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        cv2.setNumThreads(before)
-
-
-# Step 1: every pair, coarsely
-
-
-class _Way(NamedTuple):
-    """How one of two films may be a copy of the other: the whole of one, mirrored or not, is a window of the other."""
-
-    first_is_whole: bool
-    mirrored: bool
-    window: Window
-
-
-def _candidates(films: Sequence[Film]) -> dict[tuple[int, int], list[_Way]]:
-    """Pairs that may be copies, in order, each with the ways in which it may be, the likeliest first."""
-    count, windows = len(films), _windows()
-    if count < 2:
-        return {}
-    wholes_ND = np.stack([_described(film, [WHOLE])[0] for film in films])
-    mirrors_ND = wholes_ND.reshape(count, 2, _COARSE, _COARSE)[..., ::-1].reshape(count, -1)
-    either_ND = np.concatenate([wholes_ND, mirrors_ND])
-    best_NN = np.full((count, count), -1.0, np.float32)
-    which_NN = np.zeros((count, count), np.int16)
-    rows = max(1, int(_BLOCK / (2 * count * len(windows))))
-    for start in range(0, count, rows):
-        parts_BWD = np.stack([_described(film, windows) for film in films[start : start + rows]])
-        alike_2NBW = (either_ND @ parts_BWD.reshape(-1, parts_BWD.shape[-1]).T).reshape(2, count, len(parts_BWD), -1)
-        alike_NBW = np.concatenate(list(alike_2NBW), axis=-1)  # as filmed, then mirrored
-        which = alike_NBW.argmax(axis=2)
-        best_NN[:, start : start + rows] = np.take_along_axis(alike_NBW, which[..., None], axis=2)[..., 0]
-        which_NN[:, start : start + rows] = which
-    np.fill_diagonal(best_NN, -1.0)
-    pair_NN = np.maximum(best_NN, best_NN.T)
-    partners = min(_PARTNERS, count - 1)
-    likely_NP = np.argpartition(-pair_NN, partners - 1, axis=1)[:, :partners]
-    ones, others = np.arange(count).repeat(partners), likely_NP.ravel()
-    kept = pair_NN[ones, others] >= _CANDIDATE
-    pairs = np.unique(np.sort(np.stack([ones[kept], others[kept]], axis=1), axis=1), axis=0).tolist()
-    found = {}
-    for first, second in pairs:
-        ways = sorted([(first, second), (second, first)], key=lambda pair: -best_NN[pair])
-        numbers = [int(which_NN[pair]) for pair in ways]
-        found[first, second] = [
-            _Way(whole == first, number >= len(windows), windows[number % len(windows)])
-            for (whole, _), number in zip(ways, numbers, strict=True)
-        ]
-    return found
-
-
-@cache
-def _windows() -> tuple[Window, ...]:
-    """The parts of a picture that a copy may show: the whole, crops of several sizes and places, and letterboxes."""
-    windows = [WHOLE]
-    for across, down in (
-        (0.95, 0.95),
-        (0.9, 0.9),
-        (0.8, 0.8),
-        (0.7, 0.7),
-        (0.6, 0.6),
-        (1, 0.88),
-        (1, 0.75),
-        (0.88, 1),
-        (0.75, 1),
-    ):
-        for left in _places(across):
-            for top in _places(down):
-                windows.append((left, left + across, top, top + down))
-    return tuple(windows)
-
-
-def _places(size: float) -> list[float]:
-    """Where a window of this size may begin along its axis, up to 0.1 apart."""
-    count = 1 + math.ceil((1 - size) / 0.1 - 1e-9)
-    return [float(place) for place in np.linspace(0, 1 - size, count if size == 1 else max(3, count))]
-
-
-def _described(film: Film, windows: Sequence[Window]) -> Floats:
-    """Background and motion map of each window, 8 x 8 each, scaled so that a dot product is a correlation."""
-    pictures_2HW = np.stack([film.background_HW, film.motion_HW])
-    across_WCS = np.stack([_sampling(left, right, _COARSE) for left, right, _, _ in windows])
-    down_WCS = np.stack([_sampling(top, bottom, _COARSE) for _, _, top, bottom in windows])
-    small = np.matmul(np.matmul(down_WCS[:, None], pictures_2HW), across_WCS.transpose(0, 2, 1)[:, None])
-    small = small.reshape(len(windows), 2, -1)
-    small -= small.mean(axis=2, keepdims=True)
-    lengths = np.linalg.norm(small, axis=2, keepdims=True)
-    small /= np.maximum(lengths, 1e-6)
-    if film.flat:
-        small[:, 0] = 0
-    if film.still:
-        small[:, 1] = 0
-    told = (small != 0).any(axis=2).sum(axis=1).clip(1)  # of background and motion
-    return np.asarray(small.reshape(len(windows), -1) / np.sqrt(told)[:, None], np.float32)
-
-
-def _sampling(first: float, last: float, count: int) -> Floats:
-    """The matrix (count, 32) that averages pixels between two places (shares of the side) into ``count`` cells."""
-    return _sampling_matrix(round(first, 4), round(last, 4), count)
-
-
-@cache
-def _sampling_matrix(first: float, last: float, count: int) -> Floats:
-    edges = np.linspace(first, last, count + 1) * SIDE
-    low, high = edges[:-1, None], edges[1:, None]
-    pixels = np.arange(SIDE)[None]
-    weights = np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None)
-    return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6), np.float32)
-
-
-# Steps 2 and 3: one pair, carefully
-
-
-def _verified(first: Film, second: Film, ways: Sequence[_Way]) -> tuple[float, bool, Window, float, float] | None:
+def _verified(first: Film, second: Film, ways: Sequence[Way]) -> tuple[float, bool, Window, float, float] | None:
     """Whether two films show the same in one of these ways.
 
     Returns:
@@ -270,33 +104,86 @@ def _verified(first: Film, second: Film, ways: Sequence[_Way]) -> tuple[float, b
         same = first.still and second.still and not flat and placed >= _SAME_STILL
         return (placed, way.mirrored, way.window, 1.0, 1.0) if same else None
     whole, part = (first, second) if way.first_is_whole else (second, first)
-    window, turn = way.window, slice(None, None, -1 if way.mirrored else 1)
-    one_TP = _seen(whole.moving_THW[:, :, turn], WHOLE, window)
-    other_TP = _seen(part.moving_THW, window, window)
-    alike, begin, end = _aligned(one_TP, other_TP, whole.seconds / part.seconds)
-    if alike < _WORTH_A_LOOK:
-        return None
-    # What stands still in the shared stretch may move elsewhere: the stretch has a background of its own.
-    alike = _correlation(
-        _stretch(one_TP + _seen(whole.background_HW[None, :, turn], WHOLE, window), begin[0], end[0]),
-        _stretch(other_TP + _seen(part.background_HW[None], window, window), begin[1], end[1]),
-    )
-    if alike < (ALIKE if window == WHOLE else ALIKE_CROPPED) or not _same_surroundings(whole, part, way):
+    enough = ALIKE if way.window == WHOLE else ALIKE_CROPPED
+    for carefully in (False, True):  # the second time where the first nearly sufficed
+        if carefully:
+            way = way._replace(window=_nudged(whole, part, way))
+        one_TP, other_TP = _moving(whole, part, way)
+        rough, begin, end = _aligned(one_TP, other_TP, whole.seconds / part.seconds)
+        if rough < _WORTH_A_LOOK:
+            return None
+        # What stands still in the shared stretch may move elsewhere: the stretch has a background of its own.
+        behind = _backgrounds(whole, part, way)
+        alike, begin, end = max(_stretched(one_TP + behind[0], other_TP + behind[1], begin, end, nudge=carefully))
+        if alike >= enough:
+            break
+    if alike < enough or not _same_surroundings(whole, part, way):
         return None
     lengths = (end[0] - begin[0]) * whole.seconds, (end[1] - begin[1]) * part.seconds
     speed = max(lengths) / max(min(lengths), 1e-6)
-    return alike, way.mirrored, window, speed, max(end[0] - begin[0], end[1] - begin[1])
+    return alike, way.mirrored, way.window, speed, max(end[0] - begin[0], end[1] - begin[1])
 
 
-def _same_surroundings(whole: Film, part: Film, way: _Way) -> bool:
+def _moving(whole: Film, part: Film, way: Way) -> tuple[Floats, Floats]:
+    """What moves in the two films, brought to the same part of the picture."""
+    turned_THW = whole.moving_THW[:, :, :: -1 if way.mirrored else 1]
+    return seen(turned_THW, WHOLE, way.window), seen(part.moving_THW, way.window, way.window)
+
+
+def _backgrounds(whole: Film, part: Film, way: Way) -> tuple[Floats, Floats]:
+    """Their backgrounds, likewise."""
+    turned_HW = whole.background_HW[:, :: -1 if way.mirrored else 1]
+    return seen(turned_HW[None], WHOLE, way.window), seen(part.background_HW[None], way.window, way.window)
+
+
+def _nudged(whole: Film, part: Film, way: Way) -> Window:
+    """The window moved edge by edge until the backgrounds lie on each other as well as they can."""
+    if way.window == WHOLE:
+        return WHOLE
+
+    def placed(window: Window) -> float:
+        return correlation(*_backgrounds(whole, part, way._replace(window=window)))
+
+    best, window = placed(way.window), way.window
+    for step in (0.04, 0.02, 0.01):
+        for edge in (0, 1, 2, 3) * 2:
+            for move in (-step, step):
+                edges = list(window)
+                edges[edge] = round(min(max(edges[edge] + move, 0.0), 1.0), 4)
+                moved: Window = tuple(edges)  # type: ignore[assignment]
+                if min(moved[1] - moved[0], moved[3] - moved[2]) >= _LEAST_WINDOW and placed(moved) > best:
+                    best, window = placed(moved), moved
+    return window
+
+
+def _stretched(
+    one_TP: Floats, other_TP: Floats, begin: Ends, end: Ends, *, nudge: bool
+) -> Iterator[tuple[float, Ends, Ends]]:
+    """How alike two films are in a stretch of time; with ``nudge`` also in those a little before, after or beside."""
+    moves = _NUDGES if nudge else (0.0,)
+    for first in moves:
+        for last in moves:
+            moved = [(begin[0] + first, end[0] + last), (begin[1], end[1])]
+            if moved[0][0] < 0 or moved[0][1] > 1:  # the one ends there: move the other against it
+                moved = [(begin[0], end[0]), (begin[1] - first, end[1] - last)]
+            if min(moved[0][0], moved[1][0]) < 0 or max(moved[0][1], moved[1][1]) > 1:
+                continue
+            alike = correlation(_stretch(one_TP, *moved[0]), _stretch(other_TP, *moved[1]))
+            yield alike, (moved[0][0], moved[1][0]), (moved[0][1], moved[1][1])
+
+
+def _same_surroundings(whole: Film, part: Film, way: Way) -> bool:
     """Whether the backgrounds agree where nothing moves: what moves leaves its traces in a background too."""
-    turn = slice(None, None, -1 if way.mirrored else 1)
-    ones = [_seen(picture[None, :, turn], WHOLE, way.window)[0] for picture in (whole.background_HW, whole.motion_HW)]
-    others = [_seen(picture[None], way.window, way.window)[0] for picture in (part.background_HW, part.motion_HW)]
+    pictures = _backgrounds(whole, part, way)
+    motions = (
+        seen(whole.motion_HW[None, :, :: -1 if way.mirrored else 1], WHOLE, way.window),
+        seen(part.motion_HW[None], way.window, way.window),
+    )
+    ones, others = [pictures[0][0], motions[0][0]], [pictures[1][0], motions[1][0]]
     calm_P = (ones[1] <= np.quantile(ones[1], _CALM)) & (others[1] <= np.quantile(others[1], _CALM))
-    if min(ones[0][calm_P].std(), others[0][calm_P].std(), calm_P.sum()) < _FLAT:
+    if min(ones[0][calm_P].std(), others[0][calm_P].std(), calm_P.sum()) < FLAT:
         return True  # there is nothing to tell by
-    return _correlation(ones[0][calm_P], others[0][calm_P], centred=True) >= _CALM_ALIKE
+    return correlation(ones[0][calm_P], others[0][calm_P], centred=True) >= _CALM_ALIKE
 
 
 def _fitted(part_HW: Floats, whole_HW: Floats, window: Window) -> tuple[Window, float]:
@@ -328,15 +215,7 @@ def _fitted(part_HW: Floats, whole_HW: Floats, window: Window) -> tuple[Window, 
 
 def _alike(part_HW: Floats, whole_HW: Floats, window: Window) -> float:
     """Correlation of a picture with a window of another."""
-    return _correlation(_seen(part_HW[None], window, window), _seen(whole_HW[None], WHOLE, window), centred=True)
-
-
-def _seen(pictures_THW: Floats, part: Window, grain: Window) -> Floats:
-    """A part of pictures as coarse as both films show it: what was cropped is finer than what it was cropped from."""
-    across, down = (max(8, round(_GRAIN * SIDE * (grain[end] - grain[end - 1]))) for end in (1, 3))
-    sampled = np.matmul(np.matmul(_sampling(*part[2:], down), pictures_THW), _sampling(*part[:2], across).T)
-    flat_TP = sampled.reshape(len(sampled), -1)
-    return np.asarray(flat_TP - flat_TP.mean(axis=1, keepdims=True), np.float32)
+    return correlation(seen(part_HW[None], window, window), seen(whole_HW[None], WHOLE, window), centred=True)
 
 
 def _stretch(frames_TP: Floats, begin: float, end: float) -> Floats:
@@ -344,12 +223,6 @@ def _stretch(frames_TP: Floats, begin: float, end: float) -> Floats:
     at = begin + (end - begin) * (np.arange(FRAMES) + 0.5) / FRAMES
     chosen_TP = frames_TP[np.minimum((at * FRAMES).astype(int), FRAMES - 1)]
     return np.asarray(chosen_TP - np.partition(chosen_TP, FRAMES // 2, axis=0)[FRAMES // 2], np.float32)
-
-
-def _correlation(one: Floats, other: Floats, *, centred: bool = False) -> float:
-    if centred:
-        one, other = one - one.mean(), other - other.mean()
-    return float((one * other).sum() / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-6))
 
 
 def _aligned(one_TP: Floats, other_TP: Floats, longer: float) -> tuple[float, tuple[float, float], tuple[float, float]]:

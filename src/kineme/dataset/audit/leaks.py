@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kineme.dataset.audit.copies import WHOLE, Copy
+from kineme.dataset.audit.copies import Copy
+from kineme.dataset.audit.films import WHOLE
 from kineme.dataset.audit.finding import Finding, Severity
 from kineme.dataset.table import SPLITS, listed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,9 @@ import polars as pl
 import pytest
 from helpers_dataset import SMALL_SPEC, kineme, make_videos
 from safetensors.numpy import load_file
+
+from kineme.video.decode import read_frames
+from kineme.video.write import VideoWriter
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +110,25 @@ def test_prediction_of_a_test_video_equals_its_evaluation(run, data):
     evaluated_NK = model.probabilities(score_items(model.network, items, cache))
     predicted_NK = np.stack([one.probabilities_K for one in model.predict(table.rows["path"].to_list())])
     np.testing.assert_allclose(evaluated_NK, predicted_NK, atol=1e-6)
+
+
+def test_a_video_that_stands_still_is_none_of_the_actions_and_an_action_within_it_is_found(run, data, tmp_path):
+    out, metrics = run
+    unknown = metrics["unknown"]
+    assert unknown["learned_from_background"]
+    assert unknown["background_refused"]["share"] == 1.0
+    assert "When nothing known happens" in (out / "report.html").read_text()
+    video = next((data / "to-left").glob("*.mp4"))
+    frames = [frame.pixels_HWC for frame in read_frames(video)]
+    for name, parts in {"still": [frames[:1] * 100], "pauses": [frames[:1] * 75, frames, frames[-1:] * 75]}.items():
+        with VideoWriter(tmp_path / f"{name}.mp4", width=64, height=64, fps=25) as writer:
+            for frame in itertools.chain(*parts):
+                writer.write(frame)
+    table = kineme("predict", tmp_path / "still.mp4", "--model", out, COLUMNS="200").stdout
+    assert "nothing known (to-" in table
+    printed = json.loads(kineme("predict", tmp_path / "pauses.mp4", "--model", out, "--json").stdout)
+    assert [one["label"] for one in printed["segments"]] == ["background", "to-left", "background"]
+    assert 2.5 < printed["segments"][1]["start_s"] < 4.0
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_gives_others(data, tmp_path):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
+from kineme.models.known import Known
 from kineme.models.registry import Approach, make_approach
 from kineme.video.spec import ClipSpec
 
@@ -40,8 +40,7 @@ class ModelCard:
             8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
         finetuned: a backbone that came trained was trained on, so its weights are the model's own.
-        threshold: the energy of the logits (see :func:`kineme.training.known.energy`) from which on a video shows one
-            of the labels at all; None where that was not learned.
+        known: tells whether logits show one of the labels at all; None where that was not learned.
     """
 
     approach: str
@@ -51,7 +50,7 @@ class ModelCard:
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
     finetuned: bool = False
-    threshold: float | None = None
+    known: Known | None = None
 
     def make_approach(self) -> Approach:
         """The approach with its options, from the registry."""
@@ -65,7 +64,7 @@ class ModelCard:
             "config": self.config,
             "spec": self.spec.to_json(),
             "labels": list(self.labels),
-            "calibration": {"temperature": self.temperature, "threshold": self.threshold},
+            "calibration": {"temperature": self.temperature, "known": self.known and self.known.to_json()},
             "provenance": self.provenance,
             "finetuned": self.finetuned,
         }
@@ -88,7 +87,6 @@ class ModelCard:
                     f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
                     f"{FORMAT}; use the version of kineme that wrote it, or train again"
                 )
-            threshold = document["calibration"].get("threshold")  # nor this
             card = cls(
                 approach=document["approach"],
                 config=document["config"],
@@ -97,7 +95,7 @@ class ModelCard:
                 temperature=float(document["calibration"]["temperature"]),
                 provenance=document["provenance"],
                 finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
-                threshold=None if threshold is None else float(threshold),
+                known=Known.from_json(document["calibration"].get("known")),  # nor this
             )
             _check(card)
         except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -219,7 +217,7 @@ def _check(card: ModelCard) -> None:
         raise ValueError("a label is there twice")
     if not 0 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
-    if card.threshold is not None and not math.isfinite(card.threshold):
-        raise ValueError("the threshold must be a number")
+    if card.known is not None and len(card.known.logits[0]) != len(card.labels):
+        raise ValueError("what is known must be of as many labels as there are")
     if not isinstance(card.config, dict) or not isinstance(card.provenance, dict):
         raise TypeError("config and provenance must be objects")

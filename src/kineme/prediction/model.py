@@ -21,10 +21,9 @@ from kineme.prediction.engine import fingerprint, open_engine
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.result import Prediction
-from kineme.prediction.timeline import segments
-from kineme.prediction.windows import Windows, is_heavy
+from kineme.prediction.timeline import TimelineSettings, segments
+from kineme.prediction.windows import Windows, is_by_frame, is_heavy
 from kineme.progress import track
-from kineme.training.known import energy
 from kineme.video.clips import Clip, ticks
 from kineme.video.probe import probe
 
@@ -244,11 +243,11 @@ class Model:
         return softmax(logits_NK, self.card.temperature)
 
     def knownness(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """How far the energy of logits lies above the model's threshold, (N,): from 0 on they show one of the labels.
+        """Whether logits show a label at all, (N,): from 0 on they do; see :class:`kineme.models.known.Known`.
 
-        None where the model has no threshold.
+        None where the model was not trained to tell.
         """
-        return None if self.card.threshold is None else energy(logits_NK) - self.card.threshold
+        return None if self.card.known is None else self.card.known.knownness(logits_NK)
 
     def score_clip(self, clip: Clip, *, engine: str = "auto") -> NDArray[np.float32]:
         """Logits_K of one clip."""
@@ -259,7 +258,8 @@ class Model:
     def _windows(self, engine: str) -> Windows:
         """What scores windows in this thread; made anew when the network has other weights."""
         made: dict[Any, Windows] = self._ready.__dict__.setdefault("windows", {})
-        key = engine, fingerprint(self) if engine != "keras" and not self.exported else None
+        compiles = not self.exported and (engine == "litert" or (engine == "auto" and is_by_frame(self.card)))
+        key = engine, fingerprint(self) if compiles else None
         if key not in made:
             made.clear()
             made[key] = Windows(self, open_engine(engine, self))
@@ -270,12 +270,16 @@ class Model:
         info = probe(source)
         spec = self.card.spec
         warnings: list[str] = []
-        scored = windows.score(source, ticks(source, spec, on_warning=warnings.append), self.stride)
+        # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
+        dense = self.card.known is not None and windows.stride == 1
+        stride = 1 if dense else self.stride
+        scored = windows.score(source, ticks(source, spec, on_warning=warnings.append), stride)
         if is_heavy(self.card):
-            count = len(spec.window_starts(spec.tick_count(info.duration_s), self.stride))
+            count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
             scored = track(scored, f"{Path(source).name}, windows", count)
         times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
         logits_WK = np.stack(rows)
+        judged = spec.window_starts(len(rows) - 1 + spec.frames, self.stride) if dense else slice(None)
         times_W2 = np.array([(times_T[0], times_T[-1]) for times_T in times])
         seconds = time.perf_counter() - started
         windows_WK, known_W = self.probabilities(logits_WK), self.knownness(logits_WK)
@@ -285,11 +289,13 @@ class Model:
             duration_s=info.duration_s,
             fps=float(info.fps),
             labels=self.labels,
-            probabilities_K=self.probabilities(logits_WK.mean(axis=0, keepdims=True))[0],
+            probabilities_K=self.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
             window_times_W2=times_W2,
             window_probabilities_WK=windows_WK,
             window_known_W=known_W,
-            segments=segments(times_W2.mean(axis=1), windows_WK, known_W, self.labels, info.duration_s),
+            segments=segments(
+                times_W2.mean(axis=1), windows_WK, known_W, self.labels, info.duration_s, TimelineSettings.of(spec)
+            ),
             timing={"seconds": round(seconds, 3), "windows": len(times)},
             warnings=tuple(dict.fromkeys(warnings)),
         )

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kineme.prediction.result import BACKGROUND, Segment
+from kineme.video.spec import ClipSpec
 
 _EPSILON_S = 1e-6
+_DEFAULT_CLIP_S = 2.5
 _MOST_KNOWN = 1e3  # a model without a threshold is never in doubt; a number keeps the means free of infinities
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineSettings:
-    """How windows become segments.
+    """How windows become segments; the defaults suit windows of 2.5 s.
 
     Args:
         smooth_s: each instant takes the mean of the windows whose middles lie within half of this, before and after.
@@ -27,9 +29,15 @@ class TimelineSettings:
             knownness stays above ``-margin``.
     """
 
-    smooth_s: float = 0.5
-    shortest_s: float = 0.5
-    margin: float = 1.0
+    smooth_s: float = 1.0
+    shortest_s: float = 0.75
+    margin: float = 0.5
+
+    @classmethod
+    def of(cls, spec: ClipSpec) -> TimelineSettings:
+        """Those for windows of another length: they blur the borders in proportion."""
+        share = (spec.seconds or _DEFAULT_CLIP_S) / _DEFAULT_CLIP_S
+        return cls(smooth_s=share * cls.smooth_s, shortest_s=share * cls.shortest_s)
 
 
 class Timeline:
@@ -45,7 +53,7 @@ class Timeline:
 
     ::
 
-        timeline = Timeline(model.labels)
+        timeline = Timeline(model.labels, TimelineSettings.of(model.card.spec))
         for time_s, probabilities_K, known in windows:  # middle of the window; known is Model.knownness of its logits
             for segment in timeline.push(time_s, probabilities_K, known):
                 ...  # it is over; background is given too

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError
 from kineme.prediction.result import Segment
 from kineme.prediction.stream import Stream
-from kineme.prediction.timeline import Timeline
+from kineme.prediction.timeline import Timeline, TimelineSettings
 from kineme.video.reader import LiveFrame, LiveReader, News
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class _Watcher:
         spec = model.card.spec
         self._model, self._stream = model, stream
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
-        self._timeline = Timeline(model.labels)
+        self._timeline = Timeline(model.labels, TimelineSettings.of(model.card.spec))
         self._newest: LiveFrame | None = None
         self._probabilities_K: NDArray[np.float64] | None = None
 
@@ -138,7 +138,9 @@ class _Watcher:
         if self._newest and frame.connection != self._newest.connection:  # nobody knows what was in between
             ended = self._close()
             self._stream.reset()
-            self._timeline = Timeline(self._model.labels, start_s=frame.time_s)
+            self._timeline = Timeline(
+                self._model.labels, TimelineSettings.of(self._model.card.spec), start_s=frame.time_s
+            )
         self._newest = frame
         stream, before_s = self._stream, self._stream.answered_s
         self._probabilities_K = stream.push(frame.frame, frame.time_s, convert=frame.model_pixels)

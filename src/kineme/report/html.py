@@ -96,6 +96,8 @@ class RunReport:
         history: rows of ``history.csv``, one for each epoch.
         best_epoch: the epoch whose weights were kept.
         reliability: bins of the reliability diagram: ``n``, ``confidence``, ``accuracy`` each.
+        unknown: the ``unknown`` object of ``metrics.json``, where there is one.
+        knownness: of the test videos, and of background made of them.
         mistakes: the worst first.
         sections: what else there is to say.
         how_to_use: commands to type next; a line that starts with ``#`` is shown as a remark.
@@ -110,6 +112,8 @@ class RunReport:
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
     reliability: Sequence[Mapping[str, Any]] = ()
+    unknown: Mapping[str, Any] | None = None
+    knownness: tuple[Sequence[float], Sequence[float]] = ((), ())
     mistakes: Sequence[Mistake] = ()
     sections: Sequence[Section] = ()
     how_to_use: Sequence[str] = ()
@@ -147,6 +151,8 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         all_lost=verdict.lost_when_shuffled(test),
         single_frame=verdict.baseline_top1(test, "single_frame"),
         reliability=plots.reliability(run.reliability) if run.reliability else None,
+        refusal=verdict.refusal(run.unknown) if run.unknown else None,
+        knownness=plots.knownness(*run.knownness) if run.unknown else None,
         numbered=len(labels) > plots.MOST_NAMES,
         splits=splits,
         totals={split: sum(row.get(split, 0) for row in data.counts.values()) for split in splits},

@@ -214,6 +214,28 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) 
         return to_svg(figure)
 
 
+def knownness(test_N: Sequence[float], background_N: Sequence[float]) -> str:
+    """Draw how known the test videos are to the model, and background made of them, as SVG: two histograms.
+
+    Args:
+        test_N: knownness of test videos; from 0 on they are taken for one of the actions.
+        background_N: knownness of background, perhaps none.
+    """
+    values = np.concatenate([test_N, background_N])
+    edges = np.linspace(min(values.min(), -1.0), max(values.max(), 1.0), 31)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_figure(4.4, 2.9)
+        for name, some, colour in (("known actions", test_N, BLUE), ("background", background_N, ORANGE)):
+            if len(some):
+                axes.hist(some, edges, color=colour, alpha=0.75, label=name)
+        axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), label="threshold")
+        axes.set_xlabel("knownness")
+        axes.set_ylabel("videos")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="best")
+        return to_svg(figure)
+
+
 def reliability(bins: Sequence[Mapping[str, Any]]) -> str:
     """Draw a reliability diagram (Guo et al. 2017, "On Calibration of Modern Neural Networks") as SVG.
 

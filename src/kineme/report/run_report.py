@@ -37,6 +37,11 @@ def write_run_report(run: Run) -> Path:
         history=run.history,
         best_epoch=int(metrics["train"]["best_epoch"]),
         reliability=reliability_bins(run.test_probabilities_NK, truth_N),
+        unknown=metrics.get("unknown"),
+        knownness=(
+            run.test_known_N.tolist() if run.test_known_N is not None else (),
+            run.background_known_N.tolist() if run.background_known_N is not None else (),
+        ),
         mistakes=_worst_mistakes(run),
         how_to_use=[
             "# recognise the action in a video of your own, and write it into the picture",

@@ -96,6 +96,26 @@ def time_use(test: Mapping[str, Any], name: str = "it") -> str:
     )
 
 
+def refusal(unknown: Mapping[str, Any]) -> str:
+    """How often known actions and background are refused, in sentences, from ``unknown`` of ``metrics.json``."""
+    actions, background = unknown["actions_refused"], unknown["background_refused"]
+
+    def share(figures: Mapping[str, Any]) -> str:
+        return f"{percent(figures['share'])} (95 % interval {between(figures['interval'])})"
+
+    stated = unknown["refused_at_most"]
+    asked = (
+        f"; the threshold was set on the validation videos to refuse {percent(stated)}" if stated is not None else ""
+    )
+    text = f"Of {counted(actions['n'], 'test videos')} it takes {share(actions)} for none of its actions{asked}."
+    if background:
+        text += (
+            f" Of {background['n']} windows without an action, made of the same videos by holding frames still, it "
+            f"refuses {share(background)}."
+        )
+    return unbroken(text)
+
+
 def _leak(test: Mapping[str, Any], group_noun: str) -> str:
     """What a leaky split means, beside the figure of an honest one where there is one."""
     text = f"The split is leaky: the same {group_noun} may be in training and in test, so the figure says little"

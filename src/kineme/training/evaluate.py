@@ -43,6 +43,22 @@ def score_items(
     Raises:
         UsageError: an unknown frame order.
     """
+    logits_WK, item_W = score_windows(network, items, cache, frame_order=frame_order, seed=seed, label=label)
+    sums_NK = np.zeros((len(items), logits_WK.shape[1]), np.float64)
+    np.add.at(sums_NK, item_W, logits_WK)
+    return (sums_NK / np.bincount(item_W, minlength=len(items))[:, None]).astype(np.float32)
+
+
+def score_windows(
+    network: Any,
+    items: Sequence[Item],
+    cache: StripCache,
+    *,
+    frame_order: FrameOrder = "ordered",
+    seed: int = 0,
+    label: str | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits_WK of each window of each video, and the number of its video; arguments as for :func:`score_items`."""
     check_order(frame_order)
     recompute = frame_order != "ordered" and cache.encoder is not None and cache.encoder.sees_time
     windows_of: list[int] = []
@@ -59,10 +75,7 @@ def score_items(
             for start in starts:
                 yield reorder(cache.window(item, start), frame_order, rng)
 
-    logits_WK = score_clips(network, windows())
-    sums_NK = np.zeros((len(items), logits_WK.shape[1]), np.float64)
-    np.add.at(sums_NK, windows_of, logits_WK)
-    return (sums_NK / np.bincount(windows_of, minlength=len(items))[:, None]).astype(np.float32)
+    return score_clips(network, windows()), np.array(windows_of, np.int64)
 
 
 def figures(

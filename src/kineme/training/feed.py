@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.training.augment import Augmentation
+from kineme.training.background import PARTLY, SHARE, Background
 from kineme.training.cache import Item, StripCache
 
 Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
@@ -33,6 +34,7 @@ def training_batches(
     augmentation: Augmentation | None,
     views: int = 0,
     class_weights_K: NDArray[np.float32],
+    background: Background | None = None,
 ) -> Iterator[Batch]:
     """One random window of every item, in a new order each epoch.
 
@@ -45,6 +47,7 @@ def training_batches(
         augmentation: changes frames; None where the cache holds features.
         views: augmented views of each item in the cache; one of them or the plain one is drawn.
         class_weights_K: weight of a clip of each class.
+        background: of the items; some of it, labelled K, is added to every batch.
 
     Yields:
         clips_BTHWC uint8, or features_BTD float32; labels_B int32; weights_B float32.
@@ -55,12 +58,24 @@ def training_batches(
         rng = np.random.default_rng([seed, epoch, number])
         item = items[number]
         start, view = int(rng.integers(cache.last_start(item) + 1)), int(rng.integers(views + 1))
-        window = cache.window(item, start, view)
+        partly = background is not None and rng.random() < PARTLY
+        window = background.partly(number, view, rng) if background and partly else cache.window(item, start, view)
+        return augmentation(window, rng) if augmentation else window
+
+    def nothing(made: Background, number: int) -> NDArray[Any]:
+        rng = np.random.default_rng([seed, epoch, number, 1])
+        window = made.window(number, int(rng.integers(views + 1)), rng)
         return augmentation(window, rng) if augmentation else window
 
     def batch(numbers: NDArray[np.int64]) -> Batch:
         labels_B = np.array([items[number].label for number in numbers], np.int32)
-        return np.stack([clip(int(number)) for number in numbers]), labels_B, class_weights_K[labels_B]
+        clips, weights_B = [clip(int(number)) for number in numbers], class_weights_K[labels_B]
+        if background:
+            count = max(1, round(SHARE * len(numbers)))
+            clips += [nothing(background, int(number)) for number in numbers[:count]]
+            labels_B = np.append(labels_B, np.full(count, len(class_weights_K), np.int32))
+            weights_B = np.append(weights_B, np.ones(count, np.float32))
+        return np.stack(clips), labels_B, weights_B
 
     starts = range(0, len(items), batch_size)
     yield from in_background(batch, (order[start : start + batch_size] for start in starts))

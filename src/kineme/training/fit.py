@@ -23,11 +23,15 @@ from kineme.files import write_tensors
 from kineme.models.backend import keras
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
+from kineme.training.background import Background
 from kineme.training.cache import Item, StripCache
 from kineme.training.discriminative import DiscriminativeAdam, learning_rate_factors
 from kineme.training.evaluate import score_items
 from kineme.training.feed import class_weights, training_batches
 from kineme.training.options import TrainOptions
+
+# A validation loss, in nats a video, that is lower by less is no progress: what is learned is learned.
+_PROGRESS = 1e-3
 
 
 @dataclass
@@ -57,13 +61,14 @@ def fit(
     flip: bool = True,
     resume: bool = False,
     backbone_weights: int = 0,
+    background: bool = False,
     label: str | None = "training",
 ) -> list[dict[str, float]]:
     """Train ``network`` in place.
 
     With validation videos, the learning rate is halved when their loss does not fall, training stops when that does
-    not help, and the network ends with the weights of the best loss. Without them it sees all epochs, the learning
-    rate falls to nothing along a cosine (Loshchilov and Hutter, "SGDR", ICLR 2017), and the last weights stay.
+    not help, and the network ends with the weights of the best loss, to 0.001. Without them it sees all epochs, the
+    learning rate falls to nothing along a cosine (Loshchilov and Hutter, "SGDR", ICLR 2017), and the last weights stay.
 
     Args:
         network: from what the cache holds, clips_BTHWC or features_BTD, to logits_BK.
@@ -76,6 +81,7 @@ def fit(
         flip: mirror half of the clips where frames are augmented.
         resume: go on from ``checkpoint``.
         backbone_weights: see :class:`kineme.training.learner.Learner`; they learn at smaller rates.
+        background: learn from background too, see :mod:`kineme.training.background`; accuracy then counts it.
         label: what the progress bar says; None shows none.
 
     Returns:
@@ -85,7 +91,7 @@ def fit(
         KinemeError: ``resume`` without a checkpoint, or one of other settings.
     """
     classes = network.output.shape[-1]
-    _prepare(network, options.learning_rate, backbone_weights)
+    _prepare(network, options.learning_rate, backbone_weights, background)
     best = [np.array(weight) for weight in network.get_weights()]
     state = Progress()
     if resume and checkpoint:
@@ -94,6 +100,7 @@ def fit(
     augmentation = Augmentation(flip=flip) if changed else None
     views = options.views_behind(cache.encoder)
     weights_K = class_weights(train, classes)
+    made = Background(train, cache) if background else None
 
     with progress(label, options.epochs) as advance:
         if state.epoch:
@@ -113,6 +120,7 @@ def fit(
                 augmentation=augmentation,
                 views=views,
                 class_weights_K=weights_K,
+                background=made,
             )
             for clips_BTHWC, labels_B, weights_B in batches:
                 logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
@@ -129,7 +137,7 @@ def fit(
                     f"try a smaller --learning-rate than {options.learning_rate:g}"
                 )
             state.history.append(row)
-            if not validation or row["val_loss"] < state.best_loss:
+            if not validation or row["val_loss"] < state.best_loss - _PROGRESS:
                 state.best_loss, state.best_epoch, state.waited = row.get("val_loss", row["loss"]), state.epoch, 0
                 best = [np.array(weight) for weight in network.get_weights()]
             else:
@@ -145,21 +153,35 @@ def fit(
     return state.history
 
 
-def _prepare(network: Any, learning_rate: float, backbone_weights: int) -> None:
+def _prepare(network: Any, learning_rate: float, backbone_weights: int, background: bool) -> None:
     """Compile the network, or give one that has been trained before the optimiser's first state again."""
     if not network.compiled:
         factors = learning_rate_factors(len(network.trainable_variables), backbone_weights)
         plain = keras.optimizers.Adam(clipnorm=1.0)
         network.compile(
             optimizer=DiscriminativeAdam(factors, clipnorm=1.0) if backbone_weights else plain,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            weighted_metrics=["accuracy"],
+            loss=_loss if background else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            weighted_metrics=[accuracy] if background else ["accuracy"],
             jit_compile=keras.backend.backend() == "jax",  # XLA was slower on CPU with TensorFlow
         )
         network.optimizer.build(network.trainable_variables)
     for variable in network.optimizer.variables:
         variable.assign(keras.ops.zeros_like(variable))
     network.optimizer.learning_rate = learning_rate
+
+
+def _loss(labels_B: Any, logits_BK: Any) -> Any:
+    """Cross-entropy with background as one more class, whose logit is 0."""
+    return keras.losses.sparse_categorical_crossentropy(labels_B, _with_background(logits_BK), from_logits=True)
+
+
+def accuracy(labels_B: Any, logits_BK: Any) -> Any:
+    """Whether the likeliest class, background among them, is the right one."""
+    return keras.metrics.sparse_categorical_accuracy(labels_B, _with_background(logits_BK))
+
+
+def _with_background(logits_BK: Any) -> Any:
+    return keras.ops.concatenate([logits_BK, keras.ops.zeros_like(logits_BK[:, :1])], axis=1)
 
 
 def _note(row: dict[str, float], state: Progress, clips: int) -> str:

@@ -1,43 +1,97 @@
-"""Whether a video shows one of the labels at all: a number for it, and the threshold."""
+"""Learning what is known: logits of videos that show it, and a threshold for a stated share of refused ones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+
+from kineme.models.known import Known, nearness
 
 REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
-LEARNED_THRESHOLD = 0.0  # without validation videos: background was learned, and here both are equally likely
+FEWEST = 10  # validation videos that are worth more than the training videos, which lie too close together
+_MOST = 500  # windows kept in the model file
 
 
-def energy(logits_NK: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """The logarithm of the sum of exponentials of each row, (N,): large where the network sees one of its labels.
+def fit_known(logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> tuple[Known, float]:
+    """Keep the logits of windows of known actions, and find the threshold by how far each video lies from the others.
 
-    Of a network that learned from background (:mod:`kineme.training.background`) it is the log odds of one of the
-    labels against background. Source: Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020; theirs
-    has the other sign.
-    """
-    return np.asarray(special.logsumexp(np.asarray(logits_NK, np.float64), axis=-1))
-
-
-def fit_threshold(energies_N: ArrayLike, refused: float = REFUSED) -> tuple[float, float]:
-    """The threshold that refuses at most a stated share of known videos.
-
-    It is the k-th lowest energy of N videos that were not trained on, with k as large as ``k / (N + 1) <= refused``
-    allows: another such video then lies below it with a probability of at most ``k / (N + 1)``, whatever the
-    distribution. Of fewer videos than that takes, it is the lowest. Source: conformal prediction (Vovk, Gammerman and
-    Shafer, "Algorithmic Learning in a Random World", 2005). Videos of one person are alike, so this holds on average
-    over people, and less exactly the fewer there are.
+    A video is as known as its best window: in a long one, an action is found where its window is best.
 
     Args:
-        energies_N: of validation videos, at least one.
+        logits_WK: of windows of validation videos.
+        video_W: the number of the video of each, at least two.
+
+    Returns:
+        What is known, and the share of videos of known actions that it refuses at most (see :func:`fit_threshold`).
+    """
+    chosen = np.unique(np.linspace(0, len(logits_WK) - 1, min(len(logits_WK), _MOST)).round().astype(int))
+    rows = [tuple(float(f"{value:.6g}") for value in row) for row in np.asarray(logits_WK)[chosen].tolist()]
+    kept_WK, videos_W = np.array(rows), np.asarray(video_W)[chosen]
+    distances_W = np.array(
+        [nearness(row_K, kept_WK[videos_W != video]) for row_K, video in zip(kept_WK, videos_W, strict=True)]
+    )
+    unit = max(float(np.median(distances_W)), 1e-6)
+    best_V = [distances_W[videos_W == video].min() for video in np.unique(videos_W)]
+    threshold, refused = fit_threshold(np.array(best_V) / unit)
+    return Known(tuple(rows), unit, threshold), refused
+
+
+def best_of_videos(known: Known, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> NDArray[np.float64]:
+    """Knownness of the best window of each video, (N,)."""
+    known_W, video_W = known.knownness(logits_WK), np.asarray(video_W)
+    return np.array([known_W[video_W == video].max() for video in np.unique(video_W)])
+
+
+def fit_threshold(distances_M: ArrayLike, refused: float = REFUSED) -> tuple[float, float]:
+    """The distance that refuses at most a stated share of known videos.
+
+    It is the k-th largest of M videos that were not trained on, with k as large as ``k / (M + 1) <= refused`` allows:
+    another such video then lies beyond it with a probability of at most ``k / (M + 1)``, whatever the distribution.
+    Of fewer videos than that takes, it is the largest. Source: conformal prediction (Vovk, Gammerman and Shafer,
+    "Algorithmic Learning in a Random World", 2005). Videos of one person are alike, so it holds on average over
+    people, and less exactly the fewer there are.
+
+    Args:
+        distances_M: of validation videos, at least one.
         refused: share, 0 to 1.
 
     Returns:
         The threshold, and the share that it holds for.
     """
-    energies = np.sort(np.asarray(energies_N, np.float64))
-    k = max(1, int(refused * (len(energies) + 1) + 1e-9))
-    return float(energies[k - 1]), k / (len(energies) + 1)
+    distances = -np.sort(-np.asarray(distances_M, np.float64))
+    k = max(1, int(refused * (len(distances) + 1) + 1e-9))
+    return max(float(distances[k - 1]), 1e-6), k / (len(distances) + 1)
+
+
+def unknown_figures(
+    test_known_N: NDArray[np.float64],
+    background_known_N: NDArray[np.float64] | None,
+    groups_N: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What the threshold does to videos that were not trained on.
+
+    Args:
+        test_known_N: knownness of test videos, whose actions are known.
+        background_known_N: of background made of each of them, or None.
+        groups_N: their groups.
+        seed: of the intervals.
+
+    Returns:
+        ``actions_refused`` and, or None, ``background_refused``: ``share`` below the threshold, ``interval`` and ``n``.
+    """
+    from kineme.training.metrics import group_interval
+
+    def refused(known_N: NDArray[np.float64]) -> dict[str, Any]:
+        below_N = known_N < 0
+        interval = group_interval(below_N, groups_N, seed=seed)
+        return {"share": float(below_N.mean()), "interval": list(interval), "n": len(below_N)}
+
+    return {
+        "actions_refused": refused(test_known_N),
+        "background_refused": None if background_known_N is None else refused(background_known_N),
+    }

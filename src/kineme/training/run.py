@@ -50,6 +50,8 @@ class Run:
         metrics: the document of ``metrics.json``.
         test: the test videos.
         test_probabilities_NK: calibrated probabilities of each test video, float64.
+        test_known_N: knownness of each test video's best window: from 0 on it is one of the labels.
+        background_known_N: knownness of background made of test videos; None where none can be made.
         pixels: gives the frames that the network saw.
     """
 
@@ -60,6 +62,8 @@ class Run:
     metrics: dict[str, Any]
     test: list[Item]
     test_probabilities_NK: NDArray[np.float64]
+    test_known_N: NDArray[np.float64]
+    background_known_N: NDArray[np.float64] | None
     pixels: StripCache
 
     @property
@@ -131,8 +135,10 @@ def train(
     }
 
     from kineme.models.backend import seed_everything, versions
+    from kineme.training.background import can_make_background, score_background
     from kineme.training.baselines import baseline_answers
-    from kineme.training.evaluate import figures, order_figures, score_items
+    from kineme.training.evaluate import figures, order_figures, score_items, score_windows
+    from kineme.training.known import FEWEST, best_of_videos, fit_known, unknown_figures
     from kineme.training.learner import make_learner
     from kineme.training.metrics import baselines, softmax
 
@@ -148,7 +154,17 @@ def train(
     parts = parts_of(table, items)
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
-    learned = learn(learner, parts, cache, options, checkpoint=out / CHECKPOINT, settings=settings, resume=resume)
+    background = settings["background"] = can_make_background(learner.encoder)
+    learned = learn(
+        learner,
+        parts,
+        cache,
+        options,
+        checkpoint=out / CHECKPOINT,
+        settings=settings,
+        resume=resume,
+        background=background,
+    )
     temperature, history = learned.temperature, learned.history
     document: dict[str, Any] = {}
     if learned.validation_logits_NK is not None:
@@ -168,6 +184,18 @@ def train(
     )
     if honest:
         test_figures["honest"] = honest
+    few = len(parts["validation"]) < FEWEST
+    known, refused = fit_known(*score_windows(learner.trained, parts["train" if few else "validation"], cache))
+    test_known_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
+    background_known_N = None
+    if background:
+        background_known_N = known.knownness(score_background(learner.trained, tested, cache, options.seed))
+    document["unknown"] = {
+        "threshold": known.threshold,
+        "refused_at_most": None if few else refused,
+        "learned_from_background": background,
+        **unknown_figures(test_known_N, background_known_N, [item.group for item in tested], seed=options.seed),
+    }
     document = {
         "test": test_figures,
         **document,
@@ -191,6 +219,7 @@ def train(
             "test": {name: test_figures[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
         },
         finetuned=options.finetune,
+        known=known,
     )
     probabilities_NK = softmax(logits_NK, temperature)
     _write_history(out / HISTORY, history)
@@ -199,7 +228,7 @@ def train(
     save_model(out / MODEL, learner.network, card)
     (out / CHECKPOINT).unlink(missing_ok=True)
     pixels = cache if not learner.encoder else StripCache(spec, per_frame=1, limit_bytes=0)  # few are shown: not kept
-    return Run(out, card, table, history, document, tested, probabilities_NK, pixels)
+    return Run(out, card, table, history, document, tested, probabilities_NK, test_known_N, background_known_N, pixels)
 
 
 @dataclass(frozen=True)
@@ -226,6 +255,7 @@ def learn(
     checkpoint: Path | None,
     settings: dict[str, Any],
     resume: bool = False,
+    background: bool = False,
     label: str | None = "training",
 ) -> Learned:
     """Train what the learner has to train, and calibrate it.
@@ -238,6 +268,7 @@ def learn(
         checkpoint: see :func:`kineme.training.fit.fit`.
         settings: what must be equal for ``resume`` to make sense.
         resume: go on from ``checkpoint``.
+        background: learn what is none of the actions, see :mod:`kineme.training.background`.
         label: what the progress bar says; None shows none.
 
     Raises:
@@ -263,6 +294,7 @@ def learn(
         flip=flip,
         resume=resume,
         backbone_weights=learner.backbone_weights,
+        background=background,
         label=label,
     )
     if not parts["validation"]:

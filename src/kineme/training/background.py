@@ -1,0 +1,90 @@
+"""Background made of the training clips themselves, so that a network learns what is none of its actions.
+
+Nobody has to film or label it. A clip is held still at a moment; or it is seen from outside, the middle of the window
+lying before its movement begins or after it has ended, and frames held still where the clip has none. Such windows
+get the label K, one past the classes, whose logit is fixed at 0: a softmax does not mind by how much all logits are
+shifted, so this costs the classes nothing, and the network has K outputs as ever. To learn with examples of what is
+not known is outlier exposure (Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019).
+
+In a long video an action also enters and leaves the window. So some windows of the classes are taken in the same way,
+with the middle of the window inside the movement: what the middle shows is what a window is named after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.models.encoder import Encoder
+from kineme.models.scoring import score_clips
+from kineme.training.cache import Item, StripCache
+
+SHARE = 0.5  # windows of background for each clip
+PARTLY = 0.3  # share of the clips that are seen entering or leaving
+_HOLD = 0.25  # a clip's end moves if it changes by more than this, on the way from its stillest to its liveliest
+_STILLER = 0.5  # a clip whose stillest moments are not that much stiller than its liveliest moves all the time
+
+
+def can_make_background(encoder: Encoder | None) -> bool:
+    """Whether frames can be held in what the cache holds: not in features that tell of movement already."""
+    return encoder is None or not encoder.sees_time
+
+
+class Background:
+    """Makes background of clips.
+
+    Args:
+        items: the clips.
+        cache: where their records come from.
+    """
+
+    def __init__(self, items: Sequence[Item], cache: StripCache) -> None:
+        self._items, self._cache = items, cache
+        self._moving = [_moving_part(cache.records(item, list(range(item.ticks)))) for item in items]
+
+    def window(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
+        """A window of clip ``number`` in which its action does not happen: frames_THWC, or features_TD."""
+        item, spec, step = self._items[number], self._cache.spec, self._cache.per_frame
+        if rng.random() < 0.5:
+            wobble = int(rng.integers(3))  # real stillness is never quite still
+            ticks = int(rng.integers(item.ticks)) + rng.integers(-wobble, wobble + 1, spec.frames)
+            return self._cache.records(item, np.clip(ticks, 0, item.ticks - 1).tolist(), view)
+        first, last = self._moving[number]
+        away = step * float(rng.uniform(1, max(2, spec.frames / 2)))
+        return self._around(number, first - away if rng.random() < 0.5 else last + away, view, rng)
+
+    def partly(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
+        """A window whose middle lies in the movement of clip ``number``, wherever its ends may be."""
+        return self._around(number, float(rng.uniform(*self._moving[number])), view, rng)
+
+    def _around(self, number: int, middle: float, view: int, rng: np.random.Generator) -> NDArray[Any]:
+        """The window around a fine tick, with one of two neighbouring frames held beyond the ends of the clip."""
+        item, frames = self._items[number], self._cache.spec.frames
+        offsets = self._cache.per_frame * (np.arange(frames) - (frames - 1) / 2)
+        ticks, held, last = np.rint(middle + offsets).astype(int), rng.integers(0, 2, frames), item.ticks - 1
+        ticks = np.where(ticks < 0, held, np.where(ticks > last, last - held, ticks))
+        return self._cache.records(item, np.clip(ticks, 0, last).tolist(), view)
+
+
+def score_background(network: Any, items: Sequence[Item], cache: StripCache, seed: int) -> NDArray[np.float32]:
+    """Logits_NK of a window of background made of each item."""
+    background = Background(items, cache)
+    rngs = [np.random.default_rng([seed, number]) for number in range(len(items))]
+    return score_clips(network, (background.window(number, 0, rng) for number, rng in enumerate(rngs)))
+
+
+def _moving_part(records_N: NDArray[Any]) -> tuple[int, int]:
+    """First and last tick of a clip's movement: what stands still at its ends is left out."""
+    last = len(records_N) - 1
+    if last < 4:
+        return 0, last
+    changes = np.abs(np.diff(records_N.astype(np.float32), axis=0)).reshape(last, -1).mean(axis=1)
+    changes = np.convolve(np.pad(changes, 1, mode="edge"), np.ones(3) / 3, "valid")
+    stillest, liveliest = np.quantile(changes, [0.1, 0.9])
+    if stillest >= _STILLER * liveliest:
+        return 0, last
+    moving = np.flatnonzero(changes > stillest + _HOLD * (liveliest - stillest))
+    return int(moving[0]), int(moving[-1]) + 1

@@ -227,7 +227,7 @@ def knownness(test_N: Sequence[float], background_N: Sequence[float]) -> str:
         figure, axes = new_figure(4.4, 2.9)
         for name, some, colour in (("known actions", test_N, BLUE), ("background", background_N, ORANGE)):
             if len(some):
-                axes.hist(some, edges, color=colour, alpha=0.75, label=name)
+                axes.hist(some, edges.tolist(), color=colour, alpha=0.75, label=name)
         axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), label="threshold")
         axes.set_xlabel("knownness")
         axes.set_ylabel("videos")

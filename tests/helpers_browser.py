@@ -19,7 +19,7 @@ import pytest
 _SWITCHES = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"),
-    *("--host-resolver-rules=MAP * ~NOTFOUND",),  # no network: every name is unknown
+    *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",),  # no network: every name is unknown
 )
 
 
@@ -74,16 +74,19 @@ class Page:
             assert time.monotonic() < end, condition
             time.sleep(0.05)
 
-    def go(self, path: Path, hash_: str = "", *, width: int = 1200, height: int = 1600, dark: bool = False) -> None:
-        """Open a file and wait for it."""
+    def go(
+        self, path: Path | str, hash_: str = "", *, width: int = 1200, height: int = 1600, dark: bool = False
+    ) -> None:
+        """Open a file, or an address on loopback, and wait for it."""
+        address = path if isinstance(path, str) else path.resolve().as_uri()
         self.events.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call("Page.navigate", url=path.resolve().as_uri() + hash_)
-        self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+        self.call("Page.navigate", url=address + hash_)
+        self.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'")
 
     def press(self, key: str) -> None:
         """Press and release a key, by its DevTools name such as ``"ArrowRight"`` or ``"k"``."""
@@ -107,14 +110,14 @@ class Page:
         """Save what is shown as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
-    def complaints(self) -> list[str]:
-        """What the page asked of the network, threw, or logged as an error since it was opened."""
+    def complaints(self, server: str = "file:") -> list[str]:
+        """What the page asked of others than its server, threw, or logged as an error since it was opened."""
         found = []
         for event in self.events:
             parameters = event.get("params", {})
             if event.get("method") == "Network.requestWillBeSent":
                 url = parameters["request"]["url"]
-                if not url.startswith(("file:", "data:", "about:")):
+                if not url.startswith((server, "data:", "about:", "blob:")):
                     found.append(url)
             elif event.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 found.append(json.dumps(parameters))
@@ -122,7 +125,7 @@ class Page:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Page]:
+def browser(folder: Path, *switches: str) -> Iterator[Page]:
     """A page of a Chromium that lives in ``folder``; skips the test where there is none."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None or os.name != "posix":
@@ -136,7 +139,7 @@ def browser(folder: Path) -> Iterator[Page]:
         os.dup2(writing, 4)
 
     process = subprocess.Popen(
-        [program, *_SWITCHES, f"--user-data-dir={folder}"],
+        [program, *_SWITCHES, *switches, f"--user-data-dir={folder}"],
         preexec_fn=hand_over,
         close_fds=False,
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,97 @@
+"""``kineme serve``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_DEFAULT = "i3d-kinetics400"
+
+
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Model files, exported or not, or run folders; by default {_DEFAULT}.", metavar="[MODEL...]"
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8765,
+    token: Annotated[
+        str | None, typer.Option(envvar="KINEME_TOKEN", help="What visitors must know; better set by KINEME_TOKEN.")
+    ] = None,
+    public_name: Annotated[
+        str | None, typer.Option(help="Name under which a proxy on this machine (for https) serves it to others.")
+    ] = None,
+    allow_links: Annotated[bool, typer.Option("--allow-links", help="Fetch videos of the web when asked to.")] = False,
+    link_network: Annotated[
+        list[str] | None, typer.Option(help="A network that is not public but links may lead to: 10.1.0.0/16.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder of jobs and results; by default in the user's data folder.")
+    ] = None,
+    max_size: Annotated[str, typer.Option(help="Refuse larger videos.")] = "200M",
+    max_duration: Annotated[str, typer.Option(help="Refuse longer videos: seconds or 10:00.")] = "10:00",
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse videos with more pixels a frame.")] = 4096 * 2304,
+    time_limit: Annotated[str, typer.Option(help="Give up a job after so long.")] = "15:00",
+    queue: Annotated[int, typer.Option(min=1, help="How many videos may wait.")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="How many are looked at at once; each has its own models.")] = 1,
+    streams: Annotated[int, typer.Option(min=0, help="How many cameras are followed at once.")] = 8,
+    rate: Annotated[int, typer.Option(min=1, help="How many videos and cameras an address may begin a minute.")] = 60,
+    keep: Annotated[float, typer.Option(min=0.001, help="Hours that jobs and results are kept.")] = 24.0,
+    json: Annotated[bool, typer.Option("--json", help="Print address and models as JSON when it listens.")] = False,
+) -> None:
+    """Serve a web page and a REST service: videos in, what happens when out; and cameras, live."""
+    from kineme.cli.models import fetch
+    from kineme.cli.output import print_json, warn
+    from kineme.errors import UsageError
+    from kineme.models import weights
+    from kineme.prediction.sources import parse_seconds, parse_size
+    from kineme.serving.run import serve as run
+    from kineme.serving.settings import Settings
+
+    if link_network and not allow_links:
+        raise UsageError("--link-network is for --allow-links")
+    models = model or [_DEFAULT]
+    for one in models:
+        if one == _DEFAULT and not Path(one).exists() and weights.find(one) is None:
+            fetch(one)
+    settings = Settings(
+        models=tuple(models),
+        state=state or _state_folder(),
+        host=host,
+        port=port,
+        public_name=public_name,
+        token=token,
+        allow_links=allow_links,
+        link_networks=tuple(link_network or ()),
+        max_bytes=parse_size("--max-size", max_size),
+        max_duration_s=parse_seconds("--max-duration", max_duration),
+        max_pixels=max_pixels,
+        time_limit_s=parse_seconds("--time-limit", time_limit),
+        queue=queue,
+        workers=workers,
+        streams=streams,
+        rate=rate,
+        keep_s=keep * 3600,
+    )
+    if not settings.is_loopback and token is None:
+        warn([f"--host {host}: everybody who reaches this machine can use it; --token asks for one"])
+
+    def on_start(address: str, names: list[str]) -> None:
+        if json:
+            print_json({"address": address, "models": names, "state": str(settings.state)})
+        else:
+            print(f"{', '.join(names)} at {address} (Ctrl-C ends)")
+        sys.stdout.flush()
+
+    run(settings, on_start)
+
+
+def _state_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("kineme", appauthor=False)) / "serve"

@@ -1,0 +1,155 @@
+"""Follows a visitor's camera over a WebSocket: pictures in, probabilities out, the newest picture first.
+
+A message to the server is 8 bytes, when the picture was taken in milliseconds on the visitor's clock (float64, little
+endian), and the picture as JPEG. A message from the server is a JSON document with that time, so that the visitor can
+tell how late the answer is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kineme.errors import KinemeError
+from kineme.serving.problem import ServiceError, document
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+    from kineme.prediction.stream import Stream
+
+MOST_MESSAGE = 1 << 20
+
+_MOST_SIDE = 2048
+_SILENCE_S = 30.0
+_TOP = 5
+
+
+class Streams:
+    """The cameras that are being followed.
+
+    Args:
+        most: how many at once.
+
+    Attributes:
+        open: how many there are.
+        frames: how many pictures were looked at so far.
+        dropped: how many there was no time for.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._building = threading.Lock()  # networks are built one at a time
+        self.open = self.frames = self.dropped = 0
+
+    async def follow(self, socket: WebSocket, model: Model) -> None:
+        """Answer pictures until the visitor leaves, sends nothing for long, or sends what is no picture."""
+        await socket.accept()
+        try:
+            if self.open >= self._most:
+                raise ServiceError(
+                    429, "too_many_streams", f"{self._most} cameras are followed already; try again later"
+                )
+            self.open += 1
+            try:
+                await self._follow(socket, model)
+            finally:
+                self.open -= 1
+        except WebSocketDisconnect:
+            pass
+        except (ServiceError, KinemeError) as error:
+            code = error.code if isinstance(error, ServiceError) else "cannot_stream"
+            await _say_goodbye(socket, document(code, str(error)))
+
+    async def _follow(self, socket: WebSocket, model: Model) -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, thread_name_prefix="kineme-stream") as thread:  # a stream lives in one thread
+            stream = await loop.run_in_executor(thread, self._make, model)
+            await socket.send_json({"ready": True, "labels": list(model.labels), "fps": model.card.spec.fps})
+            newest: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+            answered = dropped = 0
+
+            async def listen() -> None:
+                nonlocal dropped
+                try:
+                    while True:
+                        message = await asyncio.wait_for(socket.receive_bytes(), _SILENCE_S)
+                        if newest.full():
+                            newest.get_nowait()
+                            dropped += 1
+                            self.dropped += 1
+                        newest.put_nowait(message)
+                except (WebSocketDisconnect, TimeoutError, KeyError):
+                    if newest.full():
+                        newest.get_nowait()
+                    newest.put_nowait(None)
+
+            listening = asyncio.create_task(listen())
+            try:
+                while (message := await newest.get()) is not None:
+                    answer = await loop.run_in_executor(thread, _answer, model, stream, message)
+                    answered += 1
+                    self.frames += 1
+                    await socket.send_json({**answer, "answered": answered, "dropped": dropped})
+            finally:
+                listening.cancel()
+        await socket.close()
+
+    def _make(self, model: Model) -> Stream:
+        with self._building:
+            stream = model.stream()
+        spec = model.card.spec
+        # The first window takes long; a camera would be seconds behind from the start.
+        stream.push(np.zeros((spec.height, spec.width, 3), np.uint8), 0.0)
+        stream.wait((spec.frames + 1) * spec.step_s(0.0))
+        stream.reset()
+        return stream
+
+
+def _answer(model: Model, stream: Stream, message: bytes) -> dict[str, Any]:
+    """What the model says of a picture, and of those before it."""
+    if len(message) < 9:
+        raise ServiceError(400, "bad_picture", "a message is 8 bytes of time and a JPEG")
+    (time_ms,) = struct.unpack("<d", message[:8])
+    if not math.isfinite(time_ms) or abs(time_ms) > 1e15:
+        raise ServiceError(400, "bad_picture", "the time of a picture must be a number of milliseconds")
+    probabilities_K = stream.push(_pixels(message[8:]), time_ms / 1000)
+    if probabilities_K is None:
+        return {"time_ms": time_ms, "top": [], "known": None}
+    best = np.argsort(-probabilities_K, kind="stable")[:_TOP]
+    assert stream.logits_K is not None
+    known = model.knownness(stream.logits_K[None])
+    return {
+        "time_ms": time_ms,
+        "top": [{"label": model.labels[k], "probability": round(float(probabilities_K[k]), 4)} for k in best],
+        "known": None if known is None else bool(known[0] >= 0),
+    }
+
+
+def _pixels(jpeg: bytes) -> NDArray[np.uint8]:
+    """A JPEG as frame_HWC."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+            if max(picture.size) > _MOST_SIDE:
+                raise ServiceError(400, "bad_picture", f"pictures may have {_MOST_SIDE} pixels a side")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ServiceError(400, "bad_picture", "the picture is no JPEG, or damaged") from error
+
+
+async def _say_goodbye(socket: WebSocket, words: dict[str, Any]) -> None:
+    try:
+        await socket.send_json(words)
+        await socket.close(1008)
+    except (WebSocketDisconnect, RuntimeError):
+        pass  # it has gone already

@@ -1,0 +1,62 @@
+"""Runs the service until it is stopped."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from kineme import api
+from kineme.errors import KinemeError
+from kineme.serving.settings import Settings
+
+_GRACE_S = 3
+
+
+def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> None:
+    """Load the models, listen, and answer until SIGINT or SIGTERM.
+
+    Args:
+        settings: how.
+        on_start: told the address and the models' names as soon as requests are accepted.
+
+    Raises:
+        KinemeError: a model, the folder or the port cannot be used, or the extra is not installed.
+    """
+    try:
+        import uvicorn
+
+        from kineme.serving.app import make_app, names_of
+        from kineme.serving.live import MOST_MESSAGE
+    except ImportError as error:
+        raise KinemeError(f'serve needs {error.name}: pip install "kineme[serve]"') from error
+
+    models = [api.load(where) for where in settings.models]
+    names = names_of(models)
+    app = make_app(settings, dict(zip(names, models, strict=True)), dict(zip(names, settings.models, strict=True)))
+    listening = _listen(settings.host, settings.port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=settings.public_name is not None,
+        forwarded_allow_ips="127.0.0.1,::1",
+        ws="websockets-sansio",
+        ws_max_size=MOST_MESSAGE,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    on_start(f"http://{host}:{listening.getsockname()[1]}", names)
+    with listening, suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=128)
+    except OSError as error:
+        raise KinemeError(
+            f"--host {host} --port {port}: cannot listen there ({error.strerror or error}); choose another"
+        ) from error

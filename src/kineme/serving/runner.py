@@ -1,0 +1,212 @@
+"""Brings waiting jobs to processes of our own, and keeps what they give; removes what is old."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from kineme.errors import KinemeError
+from kineme.serving.child import Child, ChildError
+from kineme.serving.problem import ServiceError
+from kineme.serving.settings import Settings
+from kineme.serving.store import Job, Store
+
+log = logging.getLogger("kineme.serving")
+
+_CHECK_S = 15.0
+_LOAD_S = 300.0
+_SWEEP_S = 60.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running job has come.
+
+    Args:
+        phase: ``"starting"``, ``"fetching"``, ``"loading"``, ``"recognising"`` or ``"drawing"``.
+        share: of all work, 0 to 1.
+        left_s: how long it may still take; None where that is not known.
+    """
+
+    phase: str = "starting"
+    share: float = 0.0
+    left_s: float | None = None
+
+
+class Runner:
+    """The threads that work off the queue.
+
+    Args:
+        settings: of the server.
+        store: where the jobs are.
+        models: for each model's name, where it is.
+
+    Attributes:
+        is_ready: whether the models are loaded and jobs are taken.
+        finished: how many jobs ended, by their state or the code of their error.
+        restarts: how often a process had to be replaced.
+    """
+
+    def __init__(self, settings: Settings, store: Store, models: dict[str, str]) -> None:
+        self._settings, self._store, self._models = settings, store, models
+        self._work = threading.Condition()
+        self._over = threading.Event()
+        self._progress: dict[str, Progress] = {}
+        self._running: dict[str, Child] = {}
+        self._cancelled: set[str] = set()
+        self._checker, self._checking = Child(), threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._loop, name="kineme-jobs", daemon=True) for _ in range(settings.workers)
+        ]
+        self._threads.append(threading.Thread(target=self._sweep, name="kineme-sweep", daemon=True))
+        self._loaded = 0
+        self.finished: dict[str, int] = {}
+        self.restarts = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the models are loaded and jobs are taken."""
+        return self._loaded > 0 and all(one.is_alive() for one in self._threads) and not self._over.is_set()
+
+    @property
+    def running(self) -> int:
+        """How many jobs are being worked on."""
+        return len(self._running)
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; a job that is running waits for the next start."""
+        self._over.set()
+        with self._work:
+            self._work.notify_all()
+            for child in self._running.values():
+                child.stop()
+        for thread in self._threads:
+            thread.join(10)
+        self._checker.stop()
+
+    def wake(self) -> None:
+        """Say that a job waits."""
+        with self._work:
+            self._work.notify()
+
+    def progress(self, job_id: str) -> Progress:
+        """Of a running job."""
+        return self._progress.get(job_id, Progress())
+
+    def remove(self, job_id: str) -> bool:
+        """Forget a job; if it is running, that is ended. Says whether there was one."""
+        with self._work:
+            child = self._running.get(job_id)
+            if child:
+                self._cancelled.add(job_id)
+                child.stop()
+        return self._store.remove(job_id)
+
+    def check(self, job_id: str, name: str) -> dict[str, Any]:
+        """Look at an upload before it is taken, in a process of its own.
+
+        Raises:
+            ServiceError: it is no video that is taken.
+        """
+        folder = self._store.folder_of(job_id)
+        with self._checking:
+            try:
+                said = self._checker.ask(self._question("check", folder=str(folder), name=name), timeout_s=_CHECK_S)
+            except ChildError as error:
+                self.restarts += 1
+                raise ServiceError(422, "bad_video", f"{name}: {error}") from error
+        if "error" in said:
+            self._log_trace(said)
+            raise ServiceError(422, said["error"]["code"], said["error"]["message"])
+        answer: dict[str, Any] = said["answer"]
+        return answer
+
+    def _question(self, do: str, **more: Any) -> dict[str, Any]:
+        one = self._settings
+        limits = {"max_bytes": one.max_bytes, "max_duration_s": one.max_duration_s, "max_pixels": one.max_pixels}
+        return {"do": do, "limits": limits, "networks": list(one.link_networks), **more}
+
+    def _loop(self) -> None:
+        child = Child()
+        try:
+            child.ask(self._question("load", models=list(self._models.values())), timeout_s=_LOAD_S)
+            self._loaded += 1
+            while not self._over.is_set():
+                job = self._store.take()
+                if job is None:
+                    with self._work:
+                        self._work.wait(1.0)
+                    continue
+                self._run(job, child)
+        except ChildError as error:
+            log.error("the models cannot be loaded: %s", error)
+        finally:
+            child.stop()
+
+    def _run(self, job: Job, child: Child) -> None:
+        with self._work:
+            self._running[job.id] = child
+        try:
+            said = child.ask(
+                self._question(
+                    "predict",
+                    folder=str(self._store.folder_of(job.id)),
+                    name=job.name,
+                    url=job.url,
+                    model=self._models.get(job.model, ""),
+                ),
+                timeout_s=self._settings.time_limit_s,
+                on_news=lambda news: self._progress.update({job.id: Progress(**news)}),
+            )
+            if "error" in said:
+                self._log_trace(said)
+                self._fail(job, said["error"]["code"], said["error"]["message"])
+            else:
+                self._store.finish(job.id, said["answer"])
+                self._count("done")
+        except ChildError as error:
+            if self._over.is_set():
+                self._store.put_back(job.id)
+            elif job.id in self._cancelled:
+                self._count("cancelled")
+            else:
+                self.restarts += 1
+                self._fail(job, error.code, f"{job.name}: {error}")
+        finally:
+            with self._work:
+                self._running.pop(job.id, None)
+                self._progress.pop(job.id, None)
+                if job.id in self._cancelled:
+                    self._cancelled.discard(job.id)
+                    self._store.remove(job.id)  # files may have come since
+
+    def _fail(self, job: Job, code: str, message: str) -> None:
+        log.warning("job %s failed: %s (%s)", job.id, message, code)
+        self._store.fail(job.id, code, message)
+        self._count(code)
+
+    def _count(self, outcome: str) -> None:
+        self.finished[outcome] = self.finished.get(outcome, 0) + 1
+
+    def _log_trace(self, said: dict[str, Any]) -> None:
+        if "trace" in said:
+            log.error("a job failed:\n%s", said["trace"])
+
+    def _sweep(self) -> None:
+        while not self._over.wait(min(_SWEEP_S, self._settings.keep_s / 4)):
+            try:
+                self._store.remove_older(self._settings.keep_s)
+            except (OSError, KinemeError) as error:
+                log.error("old jobs cannot be removed: %s", error)
+
+
+def seconds_to_wait(store: Store, workers: int) -> float:
+    """When a place in the queue may be free."""
+    return min(600.0, max(1.0, store.mean_seconds() / workers))

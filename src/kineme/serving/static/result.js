@@ -1,0 +1,134 @@
+// A finished job: the annotated video, its timeline, and bars that follow the playhead.
+import { $, fillBars } from "./dom.js";
+
+const SHOWN = 5;
+const COLOURS = 6;
+let segments = [];
+let curves = null;
+let colours = new Map();
+const video = $("video");
+
+const clock = (seconds) => {
+  const tenths = Math.floor(seconds * 10 + 1e-6), minutes = Math.floor(tenths / 600);
+  const rest = ((tenths % 600) / 10).toFixed(1).padStart(4, "0");
+  const hours = Math.floor(minutes / 60);
+  return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+};
+
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+const colourOf = (label) => (label === "background" ? "c-background" : `c-${colours.get(label) ?? COLOURS - 1}`);
+
+// Between the middles of windows a straight line, before the first and after the last what they say.
+const valueAt = (values, time) => {
+  const { middles } = curves;
+  let low = 0, high = middles.length - 1;
+  if (time <= middles[low]) return values[low];
+  if (time >= middles[high]) return values[high];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (middles[middle] <= time) low = middle; else high = middle;
+  }
+  const part = (time - middles[low]) / (middles[high] - middles[low]);
+  return values[low] + part * (values[high] - values[low]);
+};
+
+const paint = () => {
+  if (!curves) return;
+  const time = Math.min(video.currentTime, curves.duration_s);
+  $("playhead").style.left = `${(100 * time) / curves.duration_s}%`;
+  $("now").textContent = clock(time);
+  const rows = curves.labels.map((label, k) => [label, valueAt(curves.probabilities[k], time)]);
+  rows.sort((one, other) => other[1] - one[1]);
+  fillBars($("bars"), rows.slice(0, SHOWN), colourOf);
+  [...$("timeline").children].forEach((button, number) => {
+    const { start_s: start, end_s: end } = segments[number];
+    const inside = time >= start && (time < end || number === segments.length - 1);
+    if (inside) button.setAttribute("aria-current", "true"); else button.removeAttribute("aria-current");
+    if (inside) $("part").textContent = segments[number].label;
+  });
+};
+
+// A hair after the border, so that the frame shown is of the part and not the last of the one before.
+const go = (seconds) => {
+  video.currentTime = Math.max(0, Math.min(seconds + 0.001, curves.duration_s));
+  paint();
+};
+
+const focusOn = (button) => {
+  [...$("timeline").children].forEach((one) => { one.tabIndex = one === button ? 0 : -1; });
+  button.focus();
+};
+
+const answer = (result) => {
+  const actions = segments.filter((one) => one.label !== "background");
+  const best = result.top[0];
+  if (!actions.length) return `Nothing known happens (if anything, ${best.label}, ${percent(best.probability)})`;
+  if (segments.length === 1) return `${best.label}, ${percent(best.probability)}`;
+  if (actions.length <= 4) return actions.map((one) => one.label).join(", then ");
+  return `${actions.length} parts, ${new Set(actions.map((one) => one.label)).size} labels`;
+};
+
+export const showResult = (job, result, found) => {
+  segments = result.segments;
+  curves = found;
+  const labels = [...new Set([...segments.map((one) => one.label), ...curves.labels])].filter((one) => one !== "background");
+  colours = new Map(labels.slice(0, COLOURS).map((label, number) => [label, number]));
+  $("result-name").textContent = answer(result);
+  $("result-source").textContent = `${job.name}, ${clock(result.duration_s)} long, by ${job.model} in ${result.timing.seconds.toFixed(1)} s`;
+  video.src = job.results.mp4;
+  $("end").textContent = clock(curves.duration_s);
+  $("timeline").replaceChildren(...segments.map((one, number) => {
+    const button = document.createElement("button");
+    const words = `${one.label}, ${clock(one.start_s)} to ${clock(one.end_s)}, ${percent(one.confidence)}`;
+    button.type = "button";
+    button.className = colourOf(one.label);
+    button.textContent = one.label;
+    button.title = words;
+    button.setAttribute("aria-label", words);
+    button.tabIndex = number ? -1 : 0;
+    button.style.left = `${(100 * one.start_s) / curves.duration_s}%`;
+    button.style.width = `${(100 * (one.end_s - one.start_s)) / curves.duration_s}%`;
+    button.addEventListener("click", (event) => {
+      focusOn(button);
+      // A click with the mouse goes to the very place, Enter to the beginning of the part.
+      const box = $("timeline").getBoundingClientRect();
+      go(event.detail ? ((event.clientX - box.left) / box.width) * curves.duration_s : one.start_s);
+    });
+    button.addEventListener("keydown", (event) => {
+      const buttons = [...$("timeline").children];
+      const next = { ArrowRight: number + 1, ArrowLeft: number - 1, Home: 0, End: buttons.length - 1 }[event.key];
+      if (next === undefined) return;
+      event.preventDefault();
+      focusOn(buttons[Math.max(0, Math.min(next, buttons.length - 1))]);
+    });
+    return button;
+  }));
+  $("parts").replaceChildren(...segments.map((one) => {
+    const row = document.createElement("tr");
+    row.append(...[clock(one.start_s), clock(one.end_s), one.label, percent(one.confidence)].map((text) =>
+      Object.assign(document.createElement("td"), { textContent: text })));
+    return row;
+  }));
+  $("warnings").replaceChildren(...result.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  const names = { mp4: "Video (mp4)", json: "JSON", csv: "CSV", vtt: "Subtitles (VTT)", srt: "Subtitles (SRT)" };
+  $("downloads").replaceChildren(...Object.entries(names).map(([kind, text]) => {
+    const stem = job.name.replace(/\.[^.]+$/, "") || job.name;
+    return Object.assign(document.createElement("a"), { href: job.results[kind], textContent: text, download: `${stem}.${kind}` });
+  }));
+  $("result-name").focus();
+  paint();
+};
+
+const followPlayhead = () => {
+  paint();
+  if (!video.paused && !video.ended) requestAnimationFrame(followPlayhead);
+};
+for (const name of ["seeking", "seeked", "pause", "ended", "loadedmetadata", "timeupdate"]) video.addEventListener(name, paint);
+video.addEventListener("play", followPlayhead);
+document.addEventListener("keydown", (event) => {
+  if ($("result").hidden || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
+  if (event.key === "k") { if (video.paused) video.play(); else video.pause(); }
+  if (event.key === "j") go(video.currentTime - 1);
+  if (event.key === "l") go(video.currentTime + 1);
+});

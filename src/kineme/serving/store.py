@@ -1,0 +1,238 @@
+"""Jobs and their results in SQLite, and their files beside it; both outlive the server."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kineme.errors import KinemeError
+from kineme.files import cannot_write
+
+ANNOTATED = "annotated.mp4"
+UPLOAD = "video"
+
+_MOST_ATTEMPTS = 2  # a job that was running when the server went down may be the reason
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, model TEXT NOT NULL, name TEXT NOT NULL, url TEXT, state TEXT NOT NULL,
+    created_s REAL NOT NULL, started_s REAL, finished_s REAL, attempts INTEGER NOT NULL DEFAULT 0,
+    code TEXT, message TEXT
+);
+CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_s);
+CREATE TABLE IF NOT EXISTS results (
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, kind TEXT NOT NULL, content TEXT NOT NULL,
+    PRIMARY KEY (job, kind)
+);
+"""
+_COLUMNS = "id, model, name, url, state, created_s, started_s, finished_s, code, message"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A video that is, was, or will be looked at.
+
+    Args:
+        id: nobody can guess it, so who knows it may see the job.
+        model: name of the model.
+        name: what the video is called, for people; never a path.
+        url: where it comes from, if from the web.
+        state: ``"waiting"``, ``"running"``, ``"done"`` or ``"failed"``.
+        created_s: seconds since 1970.
+        started_s: likewise.
+        finished_s: likewise.
+        code: what went wrong, for programs.
+        message: likewise, for people.
+    """
+
+    id: str
+    model: str
+    name: str
+    url: str | None
+    state: str
+    created_s: float
+    started_s: float | None
+    finished_s: float | None
+    code: str | None
+    message: str | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in ("done", "failed")
+
+
+class Store:
+    """The jobs of one server; may be used by several threads.
+
+    Args:
+        folder: is made if need be; one server at a time can have it.
+
+    Raises:
+        KinemeError: another server has it, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._jobs = folder / "jobs"
+        try:
+            self._jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        self._lock = threading.Lock()
+        path = folder / "jobs.sqlite"
+        try:
+            self._db = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
+            # The lock is held as long as the process lives, and the system frees it, however that ends.
+            self._db.executescript(
+                "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
+            )
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise KinemeError(
+                    f"{folder}: another kineme serve uses this folder; choose one with --state"
+                ) from error
+            raise KinemeError(f"{path}: cannot be used ({error}); choose another folder with --state") from error
+        self._recover()
+
+    def close(self) -> None:
+        """Let another server have the folder."""
+        with self._lock:
+            self._db.close()
+
+    def folder_of(self, job_id: str) -> Path:
+        """Where the files of a job are. Its name is drawn here, nothing that anybody sent."""
+        return self._jobs / job_id
+
+    def new_id(self) -> str:
+        """The name of a job to be, whose folder is there."""
+        job_id = secrets.token_hex(16)
+        self.folder_of(job_id).mkdir(mode=0o700)
+        return job_id
+
+    def add(self, job_id: str, model: str, name: str, url: str | None, *, most_waiting: int) -> bool:
+        """Put a job into the queue; says no where that is full."""
+        with self._lock, self._db:
+            if self._count("waiting") >= most_waiting:
+                return False
+            self._db.execute(
+                "INSERT INTO jobs (id, model, name, url, state, created_s) VALUES (?, ?, ?, ?, 'waiting', ?)",
+                (job_id, model, name, url, time.time()),
+            )
+        return True
+
+    def get(self, job_id: str) -> Job | None:
+        """A job, or None."""
+        with self._lock:
+            row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()  # noqa: S608
+        return Job(*row) if row else None
+
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        with self._lock:
+            return self._count("waiting")
+
+    def waiting_before(self, job: Job) -> int:
+        """How many come first."""
+        with self._lock:
+            query = "SELECT COUNT(*) FROM jobs WHERE state = 'waiting' AND created_s < ?"
+            return int(self._db.execute(query, (job.created_s,)).fetchone()[0])
+
+    def mean_seconds(self) -> float:
+        """How long one of the last jobs took; 10 where there is none."""
+        with self._lock:
+            query = (
+                "SELECT AVG(took) FROM (SELECT finished_s - started_s AS took FROM jobs WHERE state = 'done' "
+                "ORDER BY finished_s DESC LIMIT 10)"
+            )
+            (mean,) = self._db.execute(query).fetchone()
+        return float(mean or 10.0)
+
+    def take(self) -> Job | None:
+        """The job that has waited longest, which is running from now on; None where none waits."""
+        with self._lock, self._db:
+            row = self._db.execute(
+                "UPDATE jobs SET state = 'running', started_s = ?, attempts = attempts + 1 WHERE id = "  # noqa: S608
+                "(SELECT id FROM jobs WHERE state = 'waiting' ORDER BY created_s LIMIT 1) "
+                f"RETURNING {_COLUMNS}",
+                (time.time(),),
+            ).fetchone()
+        return Job(*row) if row else None
+
+    def finish(self, job_id: str, results: Mapping[str, str]) -> None:
+        """Keep what a job gave; of its files only the annotated video stays."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN")
+            if self._end(job_id, "done", None, None):
+                rows = [(job_id, kind, content) for kind, content in results.items()]
+                self._db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+        self._tidy(job_id)
+
+    def fail(self, job_id: str, code: str, message: str) -> None:
+        """Say why a job gave nothing."""
+        with self._lock, self._db:
+            self._end(job_id, "failed", code, message)
+        self._tidy(job_id)
+
+    def put_back(self, job_id: str) -> None:
+        """Let a running job wait again: it is not its fault that it was stopped."""
+        with self._lock, self._db:
+            query = "UPDATE jobs SET state = 'waiting', attempts = attempts - 1 WHERE id = ? AND state = 'running'"
+            self._db.execute(query, (job_id,))
+
+    def result(self, job_id: str, kind: str) -> str | None:
+        """A result of a job as text, or None."""
+        with self._lock:
+            query = "SELECT content FROM results WHERE job = ? AND kind = ?"
+            row = self._db.execute(query, (job_id, kind)).fetchone()
+        return str(row[0]) if row else None
+
+    def remove(self, job_id: str) -> bool:
+        """Forget a job and all that is of it; says whether there was one."""
+        with self._lock, self._db:
+            found = self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,)).rowcount
+        shutil.rmtree(self.folder_of(job_id), ignore_errors=True)
+        return bool(found)
+
+    def remove_older(self, seconds: float) -> list[str]:
+        """Forget the jobs that were over before so many seconds; gives their names."""
+        with self._lock:
+            query = "SELECT id FROM jobs WHERE state IN ('done', 'failed') AND finished_s < ?"
+            old = [str(row[0]) for row in self._db.execute(query, (time.time() - seconds,))]
+        for job_id in old:
+            self.remove(job_id)
+        return old
+
+    def _count(self, state: str) -> int:
+        return int(self._db.execute("SELECT COUNT(*) FROM jobs WHERE state = ?", (state,)).fetchone()[0])
+
+    def _end(self, job_id: str, state: str, code: str | None, message: str | None) -> bool:
+        query = "UPDATE jobs SET state = ?, finished_s = ?, code = ?, message = ? WHERE id = ?"
+        return bool(self._db.execute(query, (state, time.time(), code, message, job_id)).rowcount)
+
+    def _tidy(self, job_id: str) -> None:
+        for path in self.folder_of(job_id).glob("*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != ANNOTATED:
+                path.unlink(missing_ok=True)
+
+    def _recover(self) -> None:
+        """Let what was running when the server went down run again, and remove what belongs to no job."""
+        with self._lock, self._db:
+            query = (
+                "UPDATE jobs SET state = 'failed', finished_s = ?, code = 'interrupted', message = ? "
+                "WHERE state = 'running' AND attempts >= ?"
+            )
+            words = "the server went down twice while it was at work on this video"
+            self._db.execute(query, (time.time(), words, _MOST_ATTEMPTS))
+            self._db.execute("UPDATE jobs SET state = 'waiting' WHERE state = 'running'")
+            known = {str(row[0]) for row in self._db.execute("SELECT id FROM jobs")}
+        for path in self._jobs.iterdir():
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)

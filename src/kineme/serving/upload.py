@@ -1,0 +1,218 @@
+"""Reads the body of a request to predict: a form whose file goes to disk as it comes, or a link as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from kineme.prediction.sources import size_in_words
+from kineme.serving.problem import ServiceError
+
+_SILENCE_S = 20.0
+_SLOWEST_BYTES_S = 2000  # a body that comes slower on average is cut off
+_MOST_TEXT = 1 << 16  # of a form's other fields together, or of a JSON document
+_LONGEST_NAME = 120
+
+
+@dataclass
+class Wish:
+    """What is to be predicted.
+
+    Args:
+        model: name of the model, or None for the first.
+        name: of the file, for people.
+        url: where the video is, if it was not sent.
+        has_file: whether it was sent.
+    """
+
+    model: str | None = None
+    name: str = "video"
+    url: str | None = None
+    has_file: bool = False
+
+
+async def read_wish(request: Request, path: Path, most_bytes: int) -> Wish:
+    """Read the body; a file in it goes to ``path``.
+
+    Raises:
+        ServiceError: it is too large, too slow, cut off, or not what is asked for.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most_bytes + _MOST_TEXT:
+        raise _too_large(most_bytes)
+    if kind == b"application/json":
+        return await _read_json(request)
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise ServiceError(415, "unsupported", 'send a form (multipart/form-data) with "file", or JSON with "url"')
+    try:
+        form = _Form(boundary, path, most_bytes)
+    except FormParserError as error:
+        raise ServiceError(400, "bad_form", "the form's boundary cannot be used") from error
+    try:
+        async for block in _blocks(request):
+            await asyncio.to_thread(form.write, block)
+    except FormParserError as error:
+        raise ServiceError(400, "bad_form", "the form cannot be read") from error
+    finally:
+        form.close()
+    return form.wish()
+
+
+def display_name(text: str) -> str:
+    """A name that somebody sent as it may be shown: its last part, on one line, not too long."""
+    last = text.replace("\\", "/").rpartition("/")[2]
+    kept = "".join(one if one.isprintable() else " " for one in last)
+    return " ".join(kept.split()).lstrip(".")[:_LONGEST_NAME] or "video"
+
+
+async def _read_json(request: Request) -> Wish:
+    text = b""
+    async for block in _blocks(request):
+        text += block
+        if len(text) > _MOST_TEXT:
+            raise ServiceError(413, "too_large", "the document is too long")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ServiceError(400, "bad_json", "the body is no JSON document") from error
+    if not isinstance(document, dict) or not isinstance(document.get("url"), str):
+        raise ServiceError(422, "invalid", 'url: give the address of a video, as {"url": "https://..."}')
+    model = document.get("model")
+    if model is not None and not isinstance(model, str):
+        raise ServiceError(422, "invalid", "model: must be a name")
+    url = document["url"].strip()
+    return Wish(model=model, url=url, name=display_name(url.partition("?")[0].rstrip("/")))
+
+
+async def _blocks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes, unless it comes too slowly."""
+    started_s, count = time.monotonic(), 0
+    blocks = request.stream()
+    while True:
+        try:
+            block = await asyncio.wait_for(anext(blocks), _SILENCE_S)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise ServiceError(408, "too_slow", f"nothing came for {_SILENCE_S:g} s") from error
+        except ClientDisconnect as error:
+            raise ServiceError(400, "cut_off", "the connection broke off") from error
+        count += len(block)
+        if time.monotonic() - started_s > _SILENCE_S + count / _SLOWEST_BYTES_S:
+            raise ServiceError(408, "too_slow", "the body comes too slowly")
+        yield block
+
+
+def _too_large(most_bytes: int) -> ServiceError:
+    return ServiceError(413, "too_large", f"the video is larger than {size_in_words(most_bytes)}")
+
+
+class _Form:
+    """A form as it comes: ``file`` goes to disk, ``model`` and ``url`` are kept, all else is passed over."""
+
+    def __init__(self, boundary: bytes, path: Path, most_bytes: int) -> None:
+        self._path, self._most, self._count, self._text = path, most_bytes, 0, 0
+        self._file: BinaryIO | None = None
+        self._fields: dict[str, bytearray] = {}
+        self._name: str | None = None
+        self._header, self._value, self._disposition = bytearray(), bytearray(), b""
+        self._field: bytearray | None = None
+        self._is_file = self._is_whole = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_begin": self._begin_header,
+                "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._begin_content,
+                "on_part_data": self._content,
+                "on_end": self._end,
+            },
+        )
+
+    def write(self, block: bytes) -> None:
+        """Take the next block of the body."""
+        self._parser.write(block)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+    def wish(self) -> Wish:
+        """What the form asks for.
+
+        Raises:
+            ServiceError: it is cut off, or holds no file or an empty one.
+        """
+        if not self._is_whole:
+            raise ServiceError(400, "cut_off", "the form ends too early")
+        try:
+            fields = {name: value.decode().strip() for name, value in self._fields.items()}
+        except UnicodeDecodeError as error:
+            raise ServiceError(400, "bad_form", "the form's fields must be UTF-8") from error
+        url = fields.get("url") or None
+        if self._file is None and url is None:
+            raise ServiceError(422, "invalid", 'file: the form has none; send the video as "file"')
+        if self._file is not None and not self._count:
+            raise ServiceError(422, "bad_video", f"{self._name}: is empty (0 bytes)")
+        name = self._name if self._file is not None else display_name((url or "").partition("?")[0].rstrip("/"))
+        return Wish(
+            model=fields.get("model") or None,
+            name=name or "video",
+            url=None if self._file is not None else url,
+            has_file=self._file is not None,
+        )
+
+    def _begin_part(self) -> None:
+        self._disposition, self._field, self._is_file = b"", None, False
+
+    def _begin_header(self) -> None:
+        self._header.clear()
+        self._value.clear()
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+
+    def _begin_content(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"name", b"")
+        if name == b"file" and self._file is None:
+            self._is_file = True
+            self._name = display_name(options.get(b"filename", b"").decode(errors="replace"))
+            self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        elif name in (b"model", b"url"):
+            self._field = self._fields.setdefault(name.decode(), bytearray())
+
+    def _content(self, data: bytes, start: int, end: int) -> None:
+        if self._is_file:
+            assert self._file is not None
+            self._count += end - start
+            if self._count > self._most:
+                raise _too_large(self._most)
+            self._file.write(data[start:end])
+            return
+        self._text += end - start
+        if self._text > _MOST_TEXT:
+            raise ServiceError(413, "too_large", "the form's fields are too long")
+        if self._field is not None:
+            self._field += data[start:end]
+
+    def _end(self) -> None:
+        self._is_whole = True

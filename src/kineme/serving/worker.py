@@ -1,0 +1,258 @@
+"""The other side of :mod:`kineme.serving.child`: checks, fetches and predicts videos in a process that may break down.
+
+Questions come on standard input and answers go to standard output, a JSON document a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kineme.errors import KinemeError, VideoError
+from kineme.serving.links import LinkError, check_link, guard_connections
+from kineme.serving.store import ANNOTATED, UPLOAD
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+    from kineme.prediction.result import Prediction
+
+# Those of FFmpeg's readers that read the file itself. Others are playlists, which name further files to read.
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,mpegvideo,h264,hevc,m4v,mjpeg,flv,asf,ogg,gif,ivf,dv,mxf,nut,"
+    "rm,wtv,yuv4mpegpipe"
+)
+_CURVES = 12  # labels whose probability the page follows
+_RECOGNISING = {True: 0.95, False: 0.3}  # of the work, for heavy models and others; the rest is drawing
+_NEWS_EVERY_S = 0.2
+_SURE_AFTER_S = 1.0  # of a phase, how long it may take
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+class _LimitError(Exception):
+    """What is said of a video that is not taken."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def check_video(path: Path, name: str, limits: dict[str, float]) -> dict[str, Any]:
+    """Look at a file as far as is needed to know whether it may be worked on.
+
+    Raises:
+        VideoError: it is no video that can be read.
+        _LimitError: it is beyond ``max_duration_s`` or ``max_pixels``.
+    """
+    import av
+    import av.error
+
+    from kineme.video.container import DECODER_OPTIONS
+    from kineme.video.probe import probe
+
+    try:
+        av.open(
+            str(path), options={**DECODER_OPTIONS, "format_whitelist": _CONTAINERS}, metadata_errors="ignore"
+        ).close()
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(path, "is not a video that can be read") from error
+    info = probe(path)
+    if info.duration_s > limits["max_duration_s"]:
+        limit = f"{limits['max_duration_s'] / 60:g} minutes"
+        raise _LimitError("too_long", f"{name}: is {info.duration_s / 60:.1f} minutes long, and the limit is {limit}")
+    if info.width * info.height > limits["max_pixels"]:
+        megapixels = f"{limits['max_pixels'] / 1e6:.1f} megapixels"
+        raise _LimitError("too_many_pixels", f"{name}: is {info.width} x {info.height}, and the limit is {megapixels}")
+    return {"duration_s": info.duration_s, "width": info.width, "height": info.height, "fps": float(info.fps)}
+
+
+class _Worker:
+    """Answers questions; keeps the models it has loaded."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._models: dict[str, Model] = {}
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The document that answers one."""
+        name = question.get("name", "")
+        path = Path(question["folder"], UPLOAD) if "folder" in question else None
+        try:
+            if question["do"] == "load":
+                for model in question["models"]:
+                    self._model(model)
+                return {"answer": {}}
+            assert path is not None
+            if question["do"] == "check":
+                return {"answer": check_video(path, name, question["limits"])}
+            return {"answer": self._predict(path, question)}
+        except (_LimitError, KinemeError, LinkError, MemoryError) as error:
+            told = str(error).replace(str(path), name)
+            kinds = {VideoError: "bad_video", LinkError: "link_refused", MemoryError: "out_of_memory"}
+            code = error.code if isinstance(error, _LimitError) else kinds.get(type(error), "failed")
+            return {"error": {"code": code, "message": told or "out of memory"}}
+        except Exception:
+            words = "something went wrong here; the server's log says what"
+            return {"error": {"code": "internal", "message": words}, "trace": traceback.format_exc()}
+
+    def _model(self, where: str) -> Model:
+        from kineme import api
+
+        if where not in self._models:
+            self._models[where] = api.load(where)
+        return self._models[where]
+
+    def _predict(self, path: Path, question: dict[str, Any]) -> dict[str, Any]:
+        from kineme.prediction.windows import is_heavy
+        from kineme.report.annotate import annotate_video
+        from kineme.report.save import skeletons
+        from kineme.report.tables import TEXTS
+        from kineme.video.probe import probe
+
+        temporary = path.parent / "tmp"
+        temporary.mkdir(exist_ok=True)
+        tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
+        if question["url"]:
+            self._tell({"phase": "fetching", "share": 0.0})
+            _fetch(question["url"], path, question)
+        check_video(path, question["name"], question["limits"])
+        self._tell({"phase": "loading", "share": 0.0})
+        model = self._model(question["model"])
+        info, half_way = probe(path), _RECOGNISING[is_heavy(model.card)]
+        count = max(1, model.card.spec.tick_count(info.duration_s))
+        result = _predict_telling(model, path, _Meter(self._tell, "recognising", count, 0.0, half_way))
+        result = replace(result, source=question["url"] or question["name"])
+        frames = max(1, info.frame_count or round(result.duration_s * result.fps))
+        meter, notes = _Meter(self._tell, "drawing", frames, half_way, 1.0), list(result.warnings)
+
+        def probabilities_at(time_s: float) -> Any:
+            meter.advance()
+            return result.probabilities_at(time_s)
+
+        annotate_video(
+            path,
+            path.with_name(ANNOTATED),
+            probabilities_at,
+            result.labels,
+            result.segments,
+            decorate=skeletons(model.poses) if model.poses else None,
+            on_warning=notes.append,
+        )
+        told = tuple(dict.fromkeys(line.replace(str(path), question["name"]) for line in notes))
+        result = replace(result, warnings=told)
+        return {**{kind: write(result) for kind, write in TEXTS.items()}, "curves": json.dumps(_curves(result))}
+
+
+class _Meter:
+    """Tells now and then how far the work has come, and how long it may still take."""
+
+    def __init__(self, tell: Tell, phase: str, count: int, begin: float, end: float) -> None:
+        self._tell, self._phase, self._count, self._begin, self._end = tell, phase, count, begin, end
+        self._done, self._started_s, self._told_s = 0, time.monotonic(), 0.0
+
+    def advance(self) -> None:
+        """Count one more."""
+        self._done = min(self._done + 1, self._count)
+        now_s = time.monotonic()
+        if now_s - self._told_s < _NEWS_EVERY_S:
+            return
+        self._told_s = now_s
+        part, took_s = self._done / self._count, now_s - self._started_s
+        news = {"phase": self._phase, "share": round(self._begin + part * (self._end - self._begin), 4)}
+        if took_s > _SURE_AFTER_S:
+            to_come = (1 - self._end) / (self._end - self._begin)  # the next phase, as a share of this one
+            news["left_s"] = round(took_s / part * (1 - part + to_come), 1)
+        self._tell(news)
+
+
+def _predict_telling(model: Model, path: Path, meter: _Meter) -> Prediction:
+    """``model.predict``, with every tick of the video counted on its way to the network."""
+    windows = model._windows("auto")
+    score = windows.score
+
+    def counted(of_ticks: Iterable[Any]) -> Iterator[Any]:
+        for tick in of_ticks:
+            yield tick
+            meter.advance()
+
+    windows.score = lambda path, of_ticks, stride=None: score(path, counted(of_ticks), stride)  # type: ignore[method-assign]
+    try:
+        return model.predict(path)
+    finally:
+        windows.score = score  # type: ignore[method-assign]
+
+
+def _curves(result: Prediction) -> dict[str, Any]:
+    """What the page needs to follow the playhead: middles of the windows, and the likeliest labels at each."""
+    best = result.window_probabilities_WK.max(axis=0).argsort()[::-1][:_CURVES]
+    return {
+        "duration_s": round(result.duration_s, 3),
+        "middles": result.window_times_W2.mean(axis=1).clip(0, result.duration_s).round(3).tolist(),
+        "labels": [result.labels[k] for k in best],
+        "probabilities": result.window_probabilities_WK.T[best].round(4).tolist(),
+    }
+
+
+def _fetch(url: str, path: Path, question: dict[str, Any]) -> None:
+    """Bring a video of the web to ``path``."""
+    from kineme.prediction.sources import FetchOptions
+    from kineme.prediction.web import fetch_videos
+
+    check_link(url, question["networks"])
+    options = FetchOptions(min_side=480, with_sound=True, max_bytes=int(question["limits"]["max_bytes"]))
+    try:
+        with closing(fetch_videos(url, options)) as videos:
+            video = next(iter(videos))
+            os.replace(video.path, path)  # noqa: PTH105 (both are in the job's folder)
+    except KinemeError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, LinkError) or "links may only lead" in str(cause):
+                raise LinkError("links may only lead to public addresses of the web") from error
+            cause = cause.__cause__ or cause.__context__
+        raise
+
+
+def main() -> None:
+    """Answer questions until there are none any more; when the server goes down, end at once."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
+    if hasattr(os, "nice"):
+        os.nice(5)  # cameras and the page go first
+    questions: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:
+            questions.put(json.loads(line))
+        os._exit(0)
+
+    def tell(document: dict[str, Any]) -> None:
+        answers.write(json.dumps(document).encode() + b"\n")
+        answers.flush()
+
+    threading.Thread(target=listen, daemon=True).start()
+    guarded = False
+    worker = _Worker(tell)
+    while True:
+        question = questions.get()
+        if not guarded:
+            guard_connections(question["networks"])
+            guarded = True
+        tell(worker.answer(question))
+
+
+if __name__ == "__main__":
+    main()

@@ -238,3 +238,26 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     write_report(tmp_path / "b.html", report(["bow", "clap"]))
 
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_path: Path) -> None:
+    refused = {
+        "threshold": 1.8,
+        "refused_at_most": 0.049,
+        "learned_from_background": True,
+        "actions_refused": {"share": 0.05, "interval": [0.01, 0.11], "n": 60},
+        "background_refused": {"share": 0.95, "interval": [0.88, 0.99], "n": 60},
+    }
+    rng = np.random.default_rng(0)
+    run = replace(report(SIX), unknown=refused, knownness=(rng.normal(1, 0.5, 60), rng.normal(-3, 2, 60)))
+    page = written(tmp_path, run)
+    assert not page.faults
+    text = page.text.replace("\u00a0", " ")
+    assert "Of 60 test videos it takes 5 % (95 % interval 1 to 11 %) for none of its actions" in text
+    assert "Of 60 windows without an action" in text
+    assert "refuses 95 % (95 % interval 88 to 99 %)" in text
+    few = replace(run, unknown=refused | {"refused_at_most": None, "background_refused": None}, knownness=([0.5], []))
+    text = written(tmp_path, few).text
+    assert "validation videos to refuse" not in text
+    assert "windows without an action" not in text
+    assert "When nothing known happens" not in written(tmp_path, report(SIX)).text

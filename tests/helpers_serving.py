@@ -102,9 +102,10 @@ class Server:
         body, kind = form(content, name, model)
         return self.ask("/v1/predict", "POST", body, Content_Type=kind, **headers)
 
-    def link(self, url: str) -> Answer:
+    def link(self, url: str, **headers: str) -> Answer:
         """Ask for a video of the web."""
-        return self.ask("/v1/predict", "POST", json.dumps({"url": url}).encode(), Content_Type="application/json")
+        body = json.dumps({"url": url}).encode()
+        return self.ask("/v1/predict", "POST", body, Content_Type="application/json", **headers)
 
     def wait(self, job: str, *, seconds: float = 30) -> dict[str, Any]:
         """The job's document once it is over."""

@@ -22,12 +22,14 @@ export const startCamera = async (model) => {
     throw new Error(error.name === "NotAllowedError" ? "The browser does not let this page use the camera." : "No camera can be used.");
   }
   const camera = $("camera");
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/stream?model=${encodeURIComponent(model.name)}`);
-  socket.binaryType = "arraybuffer";
+  let socket = null;
   let timer = null;
   try {
     camera.srcObject = media;
     await camera.play();
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    socket = new WebSocket(`${scheme}://${location.host}/v1/stream?model=${encodeURIComponent(model.name)}`);
+    socket.binaryType = "arraybuffer";
     await new Promise((resolve, reject) => {
       const canvas = document.createElement("canvas");
       let sent = 0, over = 0, drawing = false, error = null; // over: answered, or left out for a newer one
@@ -69,8 +71,10 @@ export const startCamera = async (model) => {
   } finally {
     stop = null;
     clearInterval(timer);
-    socket.onclose = null;
-    socket.close();
+    if (socket) {
+      socket.onclose = null;
+      socket.close();
+    }
     media.getTracks().forEach((track) => track.stop());
     camera.srcObject = null;
   }

@@ -166,10 +166,13 @@ const currentJob = () => /^#job=([0-9a-f]{32})$/.exec(location.hash)?.[1];
 
 const forget = async () => {
   const id = currentJob();
+  listening?.close();
   $("video").removeAttribute("src");
   $("video").load();
+  let failed = "";
+  try { if (id) await ask(`/v1/jobs/${id}`, { method: "DELETE" }); } catch (error) { failed = error.message; }
   choose();
-  try { if (id) await ask(`/v1/jobs/${id}`, { method: "DELETE" }); } catch (error) { notice(error.message); }
+  notice(failed);
 };
 
 const begin = async () => {

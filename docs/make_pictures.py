@@ -17,8 +17,8 @@ FRAMES = 4
 def main(demo: Path) -> None:
     """Put frames of the annotated video side by side: the middles of its first different actions."""
     (video,) = (demo / "prediction").glob("*.mp4")
-    with (demo / "stranger" / "untrimmed" / "segments.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    with (demo / "strangers" / "untrimmed" / "segments.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["path"] == video.name]
     middles = {row["label"]: (float(row["start_s"]) + float(row["end_s"])) / 2 for row in reversed(rows)}
     frames = [next(read_frames(video, start_s=instant)).pixels_HWC for instant in sorted(middles.values())[:FRAMES]]
     image = Image.fromarray(np.concatenate(frames, axis=1))

@@ -28,11 +28,11 @@ def told(found) -> list[tuple[float, float, str]]:
 
 
 def test_actions_and_pauses_are_told_apart_with_borders_where_the_knownness_changes():
-    times, rows, known = curve((2, "wave", -5), (3, "wave", 5), (2, "squat", -5), (3, "squat", 5), (1, "wave", -5))
-    found = segments(times, rows, known, LABELS, 11.0)
+    times, rows, known = curve((2, "wave", -5), (3, "wave", 5), (2, "squat", -5), (3, "squat", 5), (2, "wave", -5))
+    found = segments(times, rows, known, LABELS, 12.0)
     assert [one.label for one in found] == ["background", "wave", "background", "squat", "background"]
     borders = [one.end_s for one in found]
-    assert borders == pytest.approx([2, 5, 7, 10, 11], abs=0.26)
+    assert borders == pytest.approx([2, 5, 7, 10, 12], abs=0.26)
     assert found[0].start_s == 0
     assert all(one.end_s == other.start_s for one, other in itertools.pairwise(found))
     assert found[1].confidence == pytest.approx(0.9, abs=0.05)

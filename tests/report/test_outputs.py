@@ -16,12 +16,13 @@ from helpers_video import numbered_video
 
 from kineme.errors import UsageError
 from kineme.prediction.result import Prediction, Segment
-from kineme.prediction.timeline import segments
+from kineme.prediction.timeline import TimelineSettings, segments
 from kineme.report.page import page_of, write_page
 from kineme.report.save import FORMATS, check_pipe, parse_formats
 from kineme.report.tables import to_csv, to_json, to_srt, to_vtt, write_parquet
 from kineme.video.probe import probe
 
+SHARP = TimelineSettings(smooth_s=0.5, shortest_s=0.5)
 HOSTILE = "sit & </script><b>down</b> --> {\\an8}\n\nNOTE"
 
 
@@ -32,7 +33,7 @@ def prediction(source: str = "clip.mp4", seconds: float = 4.0) -> Prediction:
     times_W2 = np.stack([starts, starts + 1], axis=1)
     middle = (starts > seconds / 4) & (starts < seconds / 2)
     probabilities_WK = np.where(middle[:, None], [0.1, 0.75, 0.15], [0.8, 0.1, 0.1])
-    parts = segments(times_W2.mean(axis=1), probabilities_WK, None, labels, seconds)
+    parts = segments(times_W2.mean(axis=1), probabilities_WK, None, labels, seconds, SHARP)
     whole_K = probabilities_WK.mean(axis=0)
     return Prediction(source, "some-model", seconds, 25.0, labels, whole_K, times_W2, probabilities_WK, parts, {})
 

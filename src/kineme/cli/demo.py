@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,20 +19,31 @@ def demo(
     from kineme.demo import run_demo
 
     result = run_demo(out, seed)
-    figures = result.run.metrics["test"]
+    figures, score = result.run.metrics["test"], result.score
     if json:
         print_json(
             {
                 "test": figures,
                 "shuffled": figures["orders"]["shuffled"]["top1"],
                 "prediction": result.prediction.to_json(),
-                "labelled_right": round(result.right, 4),
+                "segments": {
+                    "videos": len(result.predictions),
+                    "f1": round(score.f1, 4),
+                    "labelled_right": round(score.right_share, 4),
+                    "pauses_called_background": round(score.pause_share, 4),
+                    **{name: round(value, 2) for name, value in asdict(score).items()},
+                },
                 "folder": str(out),
             }
         )
         return
     print_verdict(result.run.metrics)
-    print(f"In a long video of a stranger it labels {percent(result.right)} of the time of the actions right.")
+    actions, videos = score.found + score.missed, len(result.predictions)
+    print(
+        f"In long videos of {videos} strangers it finds {score.found} of {actions} actions and names {score.invented} "
+        f"that are none (segment F1 {percent(score.f1)}).\n"
+        f"Of {score.pause_s:.0f} s of pauses it calls {percent(score.pause_share)} background."
+    )
     print(f"\nReport           {result.run.folder / 'report.html'}")
     print(f"Annotated video  {result.annotated}")
     print(f"Videos           {result.videos}")

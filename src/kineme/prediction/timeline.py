@@ -30,8 +30,8 @@ class TimelineSettings:
     """
 
     smooth_s: float = 1.0
-    shortest_s: float = 0.75
-    margin: float = 0.5
+    shortest_s: float = 1.0
+    margin: float = 1.0
 
     @classmethod
     def of(cls, spec: ClipSpec) -> TimelineSettings:

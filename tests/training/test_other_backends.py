@@ -53,7 +53,7 @@ def test_fine_tuning_steps_are_smaller_in_the_backbone(data, tmp_path):
 
     spec = ClipSpec(frames=3, fps=4.0, height=32, width=32)
     learner = make_learner(make_approach("lrcn", {"backbone": "efficientnet-lite0"}), spec, 2, finetune=True)
-    _prepare(learner.network, 1e-4, learner.backbone_weights)
+    _prepare(learner.network, 1e-4, learner.backbone_weights, background=False)
     before = [np.array(weight) for weight in learner.network.trainable_variables]
     clips = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32, 3), np.uint8)
     learner.network.train_on_batch(clips, np.array([0, 1, 0, 1]))

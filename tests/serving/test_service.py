@@ -81,6 +81,10 @@ def test_the_service_describes_itself_and_is_counted(served):
         "/metrics",
     }
     assert described["components"]["schemas"]["Job"]["properties"]["name"]["examples"] == ["clip.mp4"]
+    link = described["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert link["schema"]["required"] == ["url"]
+    wrong = served.ask("/v1/jobs/" + "0" * 32, "PUT")
+    assert (wrong.status, wrong.headers["Allow"]) == (405, "DELETE, GET")
     counted = served.ask("/metrics").body.decode()
     assert "kineme_jobs_waiting 0.0" in counted
     assert 'kineme_requests_total{method="GET",path="/readyz",status="200"}' in counted

@@ -175,7 +175,7 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
     @app.get(
         "/v1/jobs/{job_id}/events",
         response_class=StreamingResponse,
-        responses=_errors(404, 429) | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses=_errors(404, 429) | {200: {"content": {"text/event-stream": {}}}},
     )
     async def events(job_id: JobId) -> StreamingResponse:
         """The job's document whenever it changes, as server-sent events called ``job``, until it is over."""

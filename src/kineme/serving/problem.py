@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 log = logging.getLogger("kineme.serving")
 
@@ -51,10 +52,14 @@ def install(app: FastAPI) -> None:
         return problem.response()
 
     @app.exception_handler(HTTPException)
-    def by_framework(_: Request, error: HTTPException) -> JSONResponse:
+    def by_framework(request: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, "refused")
         words = _WORDS.get(error.status_code, str(error.detail))
-        return JSONResponse(document(code, words), error.status_code, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # several routes may share an address, and the framework names the first one's
+            found = [one for one in app.routes if one.matches(request.scope)[0] != Match.NONE]
+            headers["Allow"] = ", ".join(sorted({method for one in found for method in getattr(one, "methods", ())}))
+        return JSONResponse(document(code, words), error.status_code, headers)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -129,7 +129,7 @@ PREDICT_BODY: dict[str, Any] = {
             }
         },
         "application/json": {
-            "schema": {"$ref": "#/components/schemas/Link"},
+            "schema": Link.model_json_schema(),
             "example": {"url": "https://example.org/clip.mp4"},
         },
     },

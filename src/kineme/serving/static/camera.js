@@ -12,7 +12,7 @@ export const stopCamera = () => stop?.();
 // Resolves when the visitor stops it; throws where it cannot go on.
 export const startCamera = async (model) => {
   $("live-label").textContent = "Starting…";
-  $("live-model").textContent = `Followed by ${model.name}, at ${model.clip}.`;
+  $("live-model").textContent = `Followed by ${model.name}: ${model.clip}.`;
   $("delay").textContent = "";
   $("live-bars").replaceChildren();
   let media;

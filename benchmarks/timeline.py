@@ -83,7 +83,7 @@ def measure(work: Path, people: int) -> dict[str, Any]:
     plain = [score(one, without_background(one), true) for one in found]
     guessed = [score(one, guess(one, number), true) for number, one in enumerate(found)]
     f1, pauses = over_people(scores, lambda some: some.f1), over_people(scores, lambda some: some.pause_share)
-    known_N, is_known_N, groups_N, highest_N = clips(model, other)
+    known_N, is_known_N, groups_N, highest_N, refused_N = clips(model, other)
     return {
         "date": datetime.date.today().isoformat(),
         "versions": versions(),
@@ -103,6 +103,10 @@ def measure(work: Path, people: int) -> dict[str, Any]:
         },
         "auroc_of_unknown_actions": auroc(known_N, is_known_N, groups_N)
         | {"highest_probability": auroc(highest_N, is_known_N, groups_N), "chance": 0.5},
+        "clips_called_background": {
+            "of_known_actions": float(refused_N[is_known_N].mean()),
+            "of_unknown_actions": float(refused_N[~is_known_N].mean()),
+        },
     }
 
 
@@ -128,13 +132,14 @@ def guess(one: Prediction, seed: int) -> list[Segment]:
     return [part if part.is_background else replace(part, label=str(rng.choice(one.labels))) for part in one.segments]
 
 
-def clips(model: Model, table: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Knownness of each clip, whether its action was learned, its person, and its highest probability."""
+def clips(model: Model, table: Path) -> tuple[NDArray[Any], ...]:
+    """Of each clip: knownness, whether its action was learned, person, highest probability, whether it is refused."""
     rows = scan(table).rows
     found = [model.predict(path) for path in track(rows["path"].to_list(), "clips of all actions")]
     known = [float(np.max(one.window_known_W)) for one in found if one.window_known_W is not None]
     is_known = np.isin(rows["label"].to_numpy(), model.labels)
-    return np.array(known), is_known, rows["group"].to_numpy(), np.array([one.probabilities_K.max() for one in found])
+    highest, refused = [one.probabilities_K.max() for one in found], [not one.actions for one in found]
+    return np.array(known), is_known, rows["group"].to_numpy(), np.array(highest), np.array(refused)
 
 
 def over_people(

@@ -32,7 +32,7 @@ def clip(tmp_path_factory):
     return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(model, tmp_path_factory):
     """A server that takes small videos, and links to 127.0.0.1 itself."""
     options = ("--rate", "10000", "--max-size", "2M", "--max-duration", "30", "--max-pixels", "100000")

@@ -12,8 +12,11 @@ import pytest
 from helpers_fuzz import make_seeds, mutate
 from helpers_serving import form, server, write_video
 
+from kineme.errors import VideoError
 from kineme.serving.links import is_public
 from kineme.serving.upload import display_name
+from kineme.serving.worker import check_video
+from kineme.video.probe import probe
 
 PLAYLISTS = {
     "list.m3u8": b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile:///etc/passwd.mp4\n#EXT-X-ENDLIST\n",
@@ -57,6 +60,14 @@ def test_hostile_uploads_are_refused_and_leave_nothing(served, clip, tmp_path):
             assert served.ask(f"/v1/jobs/{answer.json['id']}", "DELETE").status == 204
     assert served.left_on_disk() == before
     assert served.ask("/healthz").status == 200
+
+
+def test_lists_of_further_files_are_not_followed(clip, tmp_path):
+    (tmp_path / "secret.mp4").write_bytes(clip)
+    (tmp_path / "video").write_text("ffconcat version 1.0\nfile secret.mp4\n")
+    assert probe(tmp_path / "video").width == 96  # FFmpeg does follow it
+    with pytest.raises(VideoError, match="is not a video that can be read"):
+        check_video(tmp_path / "video", "list", {"max_duration_s": 60, "max_pixels": 1e6})
 
 
 def test_bodies_that_are_no_upload_are_refused(served, clip):

@@ -256,8 +256,6 @@ def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_pa
     assert "Of 60 test videos it takes 5 % (95 % interval 1 to 11 %) for none of its actions" in text
     assert "Of 60 windows without an action" in text
     assert "refuses 95 % (95 % interval 88 to 99 %)" in text
-    few = replace(run, unknown=refused | {"refused_at_most": None, "background_refused": None}, knownness=([0.5], []))
-    text = written(tmp_path, few).text
-    assert "validation videos to refuse" not in text
-    assert "windows without an action" not in text
+    features = replace(run, unknown=refused | {"background_refused": None}, knownness=([0.5], []))
+    assert "windows without an action" not in written(tmp_path, features).text
     assert "When nothing known happens" not in written(tmp_path, report(SIX)).text

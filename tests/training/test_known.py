@@ -51,6 +51,15 @@ def test_windows_of_one_video_do_not_vouch_for_each_other():
     assert twice.unit == pytest.approx(alone.unit, rel=0.2)
 
 
+def test_training_windows_are_something_to_be_near_to_and_vouch_for_nothing():
+    rng = np.random.default_rng(0)
+    few, stated = fit_known(logits(rng, 6)[0], np.arange(6), logits(rng, 90)[0])
+    assert stated == pytest.approx(1 / 7)
+    assert len(few.logits) == 96
+    alone, _ = fit_known(logits(rng, 6)[0], np.arange(6))
+    assert few.unit < alone.unit
+
+
 @pytest.mark.parametrize("count", [2, 3, 2000])
 def test_two_videos_are_enough_for_a_number_and_of_thousands_some_are_kept(count):
     for spread in (0.0, 1.0):

@@ -103,11 +103,10 @@ def refusal(unknown: Mapping[str, Any]) -> str:
     def share(figures: Mapping[str, Any]) -> str:
         return f"{percent(figures['share'])} (95 % interval {between(figures['interval'])})"
 
-    stated = unknown["refused_at_most"]
-    asked = (
-        f"; the threshold was set on the validation videos to refuse {percent(stated)}" if stated is not None else ""
+    text = (
+        f"Of {counted(actions['n'], 'test videos')} it takes {share(actions)} for none of its actions; the threshold "
+        f"was set on the validation videos to refuse {percent(unknown['refused_at_most'])}."
     )
-    text = f"Of {counted(actions['n'], 'test videos')} it takes {share(actions)} for none of its actions{asked}."
     if background:
         text += (
             f" Of {background['n']} windows without an action, made of the same videos by holding frames still, it "

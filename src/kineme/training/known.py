@@ -11,30 +11,37 @@ from numpy.typing import ArrayLike, NDArray
 from kineme.models.known import Known, nearness
 
 REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
-FEWEST = 10  # validation videos that are worth more than the training videos, which lie too close together
+FEW = 20  # validation videos: of fewer, a video has too few others to be near to
 _MOST = 500  # windows kept in the model file
 
 
-def fit_known(logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> tuple[Known, float]:
+def fit_known(
+    logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike, trained_VK: NDArray[np.floating[Any]] | None = None
+) -> tuple[Known, float]:
     """Keep the logits of windows of known actions, and find the threshold by how far each video lies from the others.
 
     A video is as known as its best window: in a long one, an action is found where its window is best.
 
     Args:
         logits_WK: of windows of validation videos.
-        video_W: the number of the video of each, at least two.
+        video_W: the number of the video of each, from 0; at least two.
+        trained_VK: of windows of training videos, to be kept too; they lie closer together than those of others, so
+            only where there are few others.
 
     Returns:
         What is known, and the share of videos of known actions that it refuses at most (see :func:`fit_threshold`).
     """
+    videos = np.asarray(video_W, np.int64)
+    if trained_VK is not None:
+        logits_WK = np.concatenate([logits_WK, trained_VK])
+        videos = np.concatenate([videos, np.full(len(trained_VK), -1)])
     chosen = np.unique(np.linspace(0, len(logits_WK) - 1, min(len(logits_WK), _MOST)).round().astype(int))
     rows = [tuple(float(f"{value:.6g}") for value in row) for row in np.asarray(logits_WK)[chosen].tolist()]
-    kept_WK, videos_W = np.array(rows), np.asarray(video_W)[chosen]
-    distances_W = np.array(
-        [nearness(row_K, kept_WK[videos_W != video]) for row_K, video in zip(kept_WK, videos_W, strict=True)]
-    )
+    kept_WK, videos = np.array(rows), videos[chosen]
+    own = np.flatnonzero(videos >= 0)
+    distances_W = np.array([nearness(kept_WK[w], kept_WK[videos != videos[w]]) for w in own])
     unit = max(float(np.median(distances_W)), 1e-6)
-    best_V = [distances_W[videos_W == video].min() for video in np.unique(videos_W)]
+    best_V = [distances_W[videos[own] == video].min() for video in np.unique(videos[own])]
     threshold, refused = fit_threshold(np.array(best_V) / unit)
     return Known(tuple(rows), unit, threshold), refused
 

@@ -50,7 +50,8 @@ class Run:
         metrics: the document of ``metrics.json``.
         test: the test videos.
         test_probabilities_NK: calibrated probabilities of each test video, float64.
-        test_known_N: knownness of each test video's best window: from 0 on it is one of the labels.
+        test_known_N: knownness of each test video's best window: from 0 on it is one of the labels. None where there
+            were no validation videos to tell by.
         background_known_N: knownness of background made of test videos; None where none can be made.
         pixels: gives the frames that the network saw.
     """
@@ -62,7 +63,7 @@ class Run:
     metrics: dict[str, Any]
     test: list[Item]
     test_probabilities_NK: NDArray[np.float64]
-    test_known_N: NDArray[np.float64]
+    test_known_N: NDArray[np.float64] | None
     background_known_N: NDArray[np.float64] | None
     pixels: StripCache
 
@@ -135,10 +136,10 @@ def train(
     }
 
     from kineme.models.backend import seed_everything, versions
-    from kineme.training.background import can_make_background, score_background
+    from kineme.training.background import learns_background, score_background
     from kineme.training.baselines import baseline_answers
     from kineme.training.evaluate import figures, order_figures, score_items, score_windows
-    from kineme.training.known import FEWEST, best_of_videos, fit_known, unknown_figures
+    from kineme.training.known import FEW, best_of_videos, fit_known, unknown_figures
     from kineme.training.learner import make_learner
     from kineme.training.metrics import baselines, softmax
 
@@ -154,7 +155,7 @@ def train(
     parts = parts_of(table, items)
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
-    background = settings["background"] = can_make_background(learner.encoder)
+    background = settings["background"] = learns_background(learner)
     learned = learn(
         learner,
         parts,
@@ -184,18 +185,21 @@ def train(
     )
     if honest:
         test_figures["honest"] = honest
-    few = len(parts["validation"]) < FEWEST
-    known, refused = fit_known(*score_windows(learner.trained, parts["train" if few else "validation"], cache))
-    test_known_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
-    background_known_N = None
-    if background:
-        background_known_N = known.knownness(score_background(learner.trained, tested, cache, options.seed))
-    document["unknown"] = {
-        "threshold": known.threshold,
-        "refused_at_most": None if few else refused,
-        "learned_from_background": background,
-        **unknown_figures(test_known_N, background_known_N, [item.group for item in tested], seed=options.seed),
-    }
+    known = test_known_N = background_known_N = None
+    if len(parts["validation"]) > 1:
+        trained_VK = None
+        if len(parts["validation"]) < FEW:
+            trained_VK, _ = score_windows(learner.trained, parts["train"], cache)
+        known, refused = fit_known(*score_windows(learner.trained, parts["validation"], cache), trained_VK)
+        test_known_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
+        if background:
+            background_known_N = known.knownness(score_background(learner.trained, tested, cache, options.seed))
+        document["unknown"] = {
+            "threshold": known.threshold,
+            "refused_at_most": refused,
+            "learned_from_background": background,
+            **unknown_figures(test_known_N, background_known_N, [item.group for item in tested], seed=options.seed),
+        }
     document = {
         "test": test_figures,
         **document,

@@ -6,6 +6,7 @@ import asyncio
 import importlib.resources
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -67,6 +68,8 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        # Uploads, checks and looking up of names run in threads, and a slow one must not hold up the others.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4 * _UPLOADS))
         runner.start()
         yield
         await asyncio.to_thread(runner.stop)

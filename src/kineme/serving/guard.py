@@ -83,6 +83,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings, registry: CollectorRegistry) -> None:
         self._app, self._settings = app, settings
+        self._public_name = settings.public_name and settings.public_name.lower()
         self._requests = Counter(
             "kineme_requests", "Requests answered", ["method", "path", "status"], registry=registry
         )
@@ -130,7 +131,7 @@ class Guard:
         # A page of another site can send forms here, and open sockets; the browser says where it is from.
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] in _CHANGES
-        if origin and changes and _origin_host(origin) != host.lower():
+        if origin and changes and _origin_host(origin) not in (host.lower(), self._public_name):
             raise ServiceError(403, "wrong_origin", "pages of other sites may not ask this server")
         path = scope["path"]
         if self._settings.token and path not in _OPEN and not path.startswith(_STATIC):

@@ -70,38 +70,44 @@ class Streams:
             await _say_goodbye(socket, document(code, str(error)))
 
     async def _follow(self, socket: WebSocket, model: Model) -> None:
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, thread_name_prefix="kineme-stream") as thread:  # a stream lives in one thread
-            stream = await loop.run_in_executor(thread, self._make, model)
-            await socket.send_json({"ready": True, "labels": list(model.labels), "fps": model.card.spec.fps})
-            newest: asyncio.Queue[bytes | None] = asyncio.Queue(1)
-            answered = dropped = 0
+        thread = ThreadPoolExecutor(1, thread_name_prefix="kineme-stream")  # a stream lives in one thread
+        try:
+            await self._answer_all(socket, model, thread)
+        finally:
+            thread.shutdown(wait=False)
+        await socket.close()
 
-            async def listen() -> None:
-                nonlocal dropped
-                try:
-                    while True:
-                        message = await asyncio.wait_for(socket.receive_bytes(), _SILENCE_S)
-                        if newest.full():
-                            newest.get_nowait()
-                            dropped += 1
-                            self.dropped += 1
-                        newest.put_nowait(message)
-                except (WebSocketDisconnect, TimeoutError, KeyError):
+    async def _answer_all(self, socket: WebSocket, model: Model, thread: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        stream = await loop.run_in_executor(thread, self._make, model)
+        await socket.send_json({"ready": True, "labels": list(model.labels), "fps": model.card.spec.fps})
+        newest: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+        answered = dropped = 0
+
+        async def listen() -> None:
+            nonlocal dropped
+            try:
+                while True:
+                    message = await asyncio.wait_for(socket.receive_bytes(), _SILENCE_S)
                     if newest.full():
                         newest.get_nowait()
-                    newest.put_nowait(None)
+                        dropped += 1
+                        self.dropped += 1
+                    newest.put_nowait(message)
+            except (WebSocketDisconnect, TimeoutError, KeyError):  # gone, silent, or text
+                if newest.full():
+                    newest.get_nowait()
+                newest.put_nowait(None)
 
-            listening = asyncio.create_task(listen())
-            try:
-                while (message := await newest.get()) is not None:
-                    answer = await loop.run_in_executor(thread, _answer, model, stream, message)
-                    answered += 1
-                    self.frames += 1
-                    await socket.send_json({**answer, "answered": answered, "dropped": dropped})
-            finally:
-                listening.cancel()
-        await socket.close()
+        listening = asyncio.create_task(listen())
+        try:
+            while (message := await newest.get()) is not None:
+                answer = await loop.run_in_executor(thread, _answer, model, stream, message)
+                answered += 1
+                self.frames += 1
+                await socket.send_json({**answer, "answered": answered, "dropped": dropped})
+        finally:
+            listening.cancel()
 
     def _make(self, model: Model) -> Stream:
         with self._building:

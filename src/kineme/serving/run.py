@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,10 +32,12 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
     except ImportError as error:
         raise KinemeError(f'serve needs {error.name}: pip install "kineme[serve]"') from error
 
+    if settings.allow_links and not importlib.util.find_spec("yt_dlp"):
+        raise KinemeError('--allow-links needs yt-dlp: pip install "kineme[web]"')
     models = [api.load(where) for where in settings.models]
     names = names_of(models)
     app = make_app(settings, dict(zip(names, models, strict=True)), dict(zip(names, settings.models, strict=True)))
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     config = uvicorn.Config(
         app,
@@ -52,7 +55,12 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections.
+
+    Raises:
+        KinemeError: the address is not of this machine, or taken.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=128)

@@ -80,4 +80,5 @@ class Settings:
         """
         if not self.is_loopback and self.public_name is None:
             return None
-        return frozenset((*_LOOPBACK_NAMES, self.public_name.lower() if self.public_name else "localhost"))
+        names = (*_LOOPBACK_NAMES, self.public_name) if self.public_name else _LOOPBACK_NAMES
+        return frozenset(name.lower() for name in names)

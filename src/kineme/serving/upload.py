@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -196,7 +195,7 @@ class _Form:
         if name == b"file" and self._file is None:
             self._is_file = True
             self._name = display_name(options.get(b"filename", b"").decode(errors="replace"))
-            self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            self._file = self._path.open("xb")
         elif name in (b"model", b"url"):
             self._field = self._fields.setdefault(name.decode(), bytearray())
 

@@ -166,7 +166,7 @@ def _prepare(network: Any, learning_rate: float, backbone_weights: int, backgrou
         )
         network.optimizer.build(network.trainable_variables)
     for variable in network.optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
     network.optimizer.learning_rate = learning_rate
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from helpers_networks import SMALL, inputs_for, moving_squares, network_of
 from safetensors.numpy import load_file, save_file
 
 from kineme.errors import KinemeError
+from kineme.models.known import Known
 from kineme.models.model_file import ModelCard, config_of, load_model, read_card, save_model
 from kineme.models.registry import APPROACHES, make_approach
 
@@ -153,3 +155,16 @@ def test_an_array_that_lies_transposed_in_memory_is_read_back_as_it_is(tmp_path)
     back = load_file(tmp_path / "x.safetensors")
     np.testing.assert_array_equal(back["x"], transposed)
     assert back["scalar"].shape == ()
+
+
+def test_what_is_known_is_kept_and_files_of_before_have_none():
+    known = Known(((3.0, 0.0), (0.0, 3.0)), 0.5, 2.0)
+    card = replace(card_of("lrcn"), known=known)
+    text = json.dumps(card.to_json())
+    assert ModelCard.from_json("m", text) == card
+    document = json.loads(text)
+    del document["calibration"]["known"]
+    assert ModelCard.from_json("m", json.dumps(document)).known is None
+    document["calibration"]["known"] = known.to_json() | {"logits": [[1.0, 2.0, 3.0]]}
+    with pytest.raises(KinemeError, match="as many labels"):
+        ModelCard.from_json("m", json.dumps(document))

@@ -8,6 +8,7 @@ import os
 import signal
 import struct
 import sys
+import textwrap
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ from helpers_dataset import kineme
 from helpers_serving import server
 from PIL import Image
 
+from kineme import serving
 from kineme.serving.store import Store
 from kineme.video.probe import probe
 
@@ -89,6 +91,16 @@ def test_the_service_describes_itself_and_is_counted(served):
     counted = served.ask("/metrics").body.decode()
     assert "kineme_jobs_waiting 0.0" in counted
     assert 'kineme_requests_total{method="GET",path="/readyz",status="200"}' in counted
+
+
+def test_the_client_in_the_documentation_works(served, clip, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("requests")
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    monkeypatch.chdir(tmp_path)
+    example = serving.__doc__.split("::\n\n", 1)[1].split("\n\nHow it hangs", 1)[0]
+    code = textwrap.dedent(example).replace("http://127.0.0.1:8765", served.address).replace("my-model", "light")
+    exec(compile(code, "client", "exec"), {})
+    assert "'label': 'bright'" in capsys.readouterr().out
 
 
 def picture(level: int, *, size: int = 64) -> bytes:

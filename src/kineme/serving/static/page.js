@@ -72,7 +72,7 @@ const describe = () => {
     Object.assign(document.createElement("dt"), { textContent: name }),
     Object.assign(document.createElement("dd"), { textContent: value }),
   ]));
-  $("labels-count").textContent = `${one.labels.length} labels`;
+  $("about").textContent = `What it was trained on, and its ${one.labels.length} labels`;
   $("labels").replaceChildren(...one.labels.map((label) => Object.assign(document.createElement("li"), { textContent: label })));
   $("camera-line").hidden = !one.streams || !navigator.mediaDevices?.getUserMedia;
 };

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kineme.errors import KinemeError
 from kineme.serving.child import Child, ChildError
 from kineme.serving.problem import ServiceError
 from kineme.serving.settings import Settings
@@ -136,7 +137,10 @@ class Runner:
     def _loop(self) -> None:
         child = Child()
         try:
-            child.ask(self._question("load", models=list(self._models.values())), timeout_s=_LOAD_S)
+            said = child.ask(self._question("load", models=list(self._models.values())), timeout_s=_LOAD_S)
+            if "error" in said:
+                log.error("the models cannot be loaded: %s", said.get("trace", said["error"]["message"]))
+                return
             self._loaded += 1
             while not self._over.is_set():
                 job = self._store.take()
@@ -144,13 +148,22 @@ class Runner:
                     with self._work:
                         self._work.wait(1.0)
                     continue
-                self._run(job, child)
+                try:
+                    self._run(job, child)
+                except (OSError, sqlite3.Error):  # such as a full disk
+                    log.exception("job %s cannot be kept", job.id)
+                    with suppress(OSError, sqlite3.Error):
+                        self._fail(job, "internal", "the result could not be kept; the server's log says why")
+                    self._over.wait(1.0)
         except ChildError as error:
             log.error("the models cannot be loaded: %s", error)
         finally:
             child.stop()
 
     def _run(self, job: Job, child: Child) -> None:
+        if job.model not in self._models:  # it was waiting when the server was started with others
+            self._fail(job, "no_model", f"{job.model}: this model is not served any more")
+            return
         with self._work:
             self._running[job.id] = child
         try:
@@ -160,7 +173,7 @@ class Runner:
                     folder=str(self._store.folder_of(job.id)),
                     name=job.name,
                     url=job.url,
-                    model=self._models.get(job.model, ""),
+                    model=self._models[job.model],
                 ),
                 timeout_s=self._settings.time_limit_s,
                 on_news=lambda news: self._progress.update({job.id: Progress(**news)}),
@@ -203,7 +216,7 @@ class Runner:
         while not self._over.wait(min(_SWEEP_S, self._settings.keep_s / 4)):
             try:
                 self._store.remove_older(self._settings.keep_s)
-            except (OSError, KinemeError) as error:
+            except (OSError, sqlite3.Error) as error:
                 log.error("old jobs cannot be removed: %s", error)
 
 

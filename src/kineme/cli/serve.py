@@ -15,7 +15,7 @@ def serve(
     model: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Model files, exported or not, or run folders; by default {_DEFAULT}.", metavar="[MODEL...]"
+            help=f"Model files, exported or not, or run folders; by default {_DEFAULT}.", metavar="MODEL..."
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",

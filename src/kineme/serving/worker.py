@@ -246,6 +246,7 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     guarded = False
     worker = _Worker(tell)
+    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # yt-dlp would use it, and its connections are not seen
     while True:
         question = questions.get()
         if not guarded:

@@ -41,7 +41,8 @@ class Comparison:
     Args:
         folder: where everything lies.
         document: the document of ``comparison.json``.
-        winner: the run that trained the best candidate once more, ready to use; None if all failed.
+        winner: the run that trained the best candidate once more, ready to use: from scratch it learns background
+            too (:mod:`kineme.training.background`), which the compared ones did not, to save time.
     """
 
     folder: Path
@@ -231,7 +232,7 @@ def _leaky(bench: Bench, candidate: Candidate, table: ClipTable, protocol: Proto
 
 
 def _train_winner(folder: Path, candidate: Candidate, bench: Bench) -> Any:
-    """The best candidate once more, on the first fold with the first seed, as a run folder."""
+    """The best candidate once more, on the first fold with the first seed, as a run folder that knows background."""
     from kineme.training.run import train
 
     if folder.exists():

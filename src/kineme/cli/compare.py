@@ -37,7 +37,7 @@ def compare(
     size: Annotated[str | None, typer.Option(help="Pixels, for all: 64, or 96x64 for width and height.")] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or letterbox, for all.")] = None,
     short: Annotated[str | None, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = None,
-    epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 80,
+    epochs: Annotated[int, typer.Option(help="Most passes over the training videos.")] = 60,
     batch_size: Annotated[int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]")] = None,
     learning_rate: Annotated[float, typer.Option(help="Of the Adam optimiser.")] = 1e-3,
     patience: Annotated[int, typer.Option(help="Epochs without progress before stopping.")] = 15,

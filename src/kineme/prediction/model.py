@@ -24,6 +24,7 @@ from kineme.prediction.result import Prediction
 from kineme.prediction.timeline import TimelineSettings, segments
 from kineme.prediction.windows import Windows, is_by_frame, is_heavy
 from kineme.progress import track
+from kineme.video.ahead import ahead
 from kineme.video.clips import Clip, ticks
 from kineme.video.probe import probe
 
@@ -273,7 +274,7 @@ class Model:
         # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
         dense = self.card.known is not None and windows.stride == 1
         stride = 1 if dense else self.stride
-        scored = windows.score(source, ticks(source, spec, on_warning=warnings.append), stride)
+        scored = windows.score(source, ahead(ticks(source, spec, on_warning=warnings.append)), stride)
         if is_heavy(self.card):
             count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
             scored = track(scored, f"{Path(source).name}, windows", count)

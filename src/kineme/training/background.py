@@ -33,8 +33,9 @@ _STILLER = 0.5  # a clip whose stillest moments are not that much stiller than i
 def learns_background(learner: Learner) -> bool:
     """Whether a network learns background: one that is trained from scratch does.
 
-    Behind EfficientNet it cost accuracy: on UT-Interaction, set 1, leaving one sequence out, top-1 of ``lrcn`` fell from
-    0.82 to 0.79 (two seeds). Features of I3D and of landmarks tell of movement already, so nothing in them can be held.
+    Behind EfficientNet it cost accuracy: on UT-Interaction, set 1, leaving one sequence out, top-1 of ``lrcn`` fell
+    from 0.82 to 0.79 (two seeds). Features of I3D and of landmarks tell of movement already, so nothing in them can be
+    held.
     """
     return learner.encoder is None and not learner.backbone_weights
 

@@ -30,9 +30,6 @@ from kineme.training.evaluate import score_items
 from kineme.training.feed import class_weights, training_batches
 from kineme.training.options import TrainOptions
 
-# A validation loss, in nats a video, that is lower by less is no progress: what is learned is learned.
-_PROGRESS = 1e-3
-
 
 @dataclass
 class Progress:
@@ -67,7 +64,7 @@ def fit(
     """Train ``network`` in place.
 
     With validation videos, the learning rate is halved when their loss does not fall, training stops when that does
-    not help, and the network ends with the weights of the best loss, to 0.001. Without them it sees all epochs, the
+    not help, and the network ends with the weights of the best loss. Without them it sees all epochs, the
     learning rate falls to nothing along a cosine (Loshchilov and Hutter, "SGDR", ICLR 2017), and the last weights stay.
 
     Args:
@@ -137,7 +134,7 @@ def fit(
                     f"try a smaller --learning-rate than {options.learning_rate:g}"
                 )
             state.history.append(row)
-            if not validation or row["val_loss"] < state.best_loss - _PROGRESS:
+            if not validation or row["val_loss"] < state.best_loss:
                 state.best_loss, state.best_epoch, state.waited = row.get("val_loss", row["loss"]), state.epoch, 0
                 best = [np.array(weight) for weight in network.get_weights()]
             else:

@@ -21,7 +21,7 @@ class TrainOptions:
         batch_size: clips a step; None is 16, or 4 when fine-tuning, which takes far more memory a clip.
         learning_rate: of Adam; halved when validation has not improved for a third of the patience, or falling to
             nothing by the last epoch where there is no validation.
-        patience: epochs without a validation loss that is lower by 0.001 before training stops.
+        patience: epochs without a better validation loss before training stops.
         seed: of weights, order, windows and augmentation.
         augment: change training clips (see :class:`kineme.training.augment.Augmentation`).
         flip: mirror half of them; None does so unless a label says left or right.

@@ -6,6 +6,7 @@ are displayed, and only a container whose time stamps can be believed is entered
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -160,11 +161,13 @@ class Decoder:
         self._lost_at: float | None = None
         self._cut = False
         context = self.stream.codec_context
-        # Threads cost more than they give on small frames, and an AVI's times hang on the decoder's own delay.
+        # Several frames at once cost more than they give on small frames, and an AVI's times hang on the decoder's own
+        # delay; the slices of one frame cost next to nothing.
         if context.width * context.height >= _LARGE_FRAME and has_display_times(self.container):
             self.stream.thread_type = "AUTO"
         else:
-            context.thread_count = 1
+            self.stream.thread_type = "SLICE"
+            context.thread_count = min(4, os.cpu_count() or 1)
         stamped = self._stamp()
         try:
             self.zero, self.first = next(stamped)

@@ -194,8 +194,6 @@ def _start() -> subprocess.Popen[str]:
 
 def _work() -> None:
     """Read the files named on standard input, and tell of each on standard output."""
-    import resource
-
     from kineme.errors import KinemeError
     from kineme.video.clips import read_strip
     from kineme.video.decode import read_frames
@@ -217,8 +215,18 @@ def _work() -> None:
             kind = "error: " + re.sub(r"\b\d+(\.\d+)?\b", "N", reason)
         except BaseException as error:
             kind, detail = "other error", f"{type(error).__name__}: {error}"
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        print(json.dumps([kind, peak, detail]), flush=True)
+        print(json.dumps([kind, peak_bytes(), detail]), flush=True)
+
+
+def peak_bytes() -> int:
+    """Most memory this process has held. ``ru_maxrss`` of Linux counts what its parent held when it was started."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -162,12 +162,15 @@ class Decoder:
         self._cut = False
         context = self.stream.codec_context
         # Several frames at once cost more than they give on small frames, and an AVI's times hang on the decoder's own
-        # delay; the slices of one frame cost next to nothing.
-        if context.width * context.height >= _LARGE_FRAME and has_display_times(self.container):
-            self.stream.thread_type = "AUTO"
-        else:
+        # delay. The slices of an H.264 frame cost next to nothing; other decoders take memory for each.
+        small = context.width * context.height < _LARGE_FRAME
+        if small and context.name == "h264":
             self.stream.thread_type = "SLICE"
             context.thread_count = min(4, os.cpu_count() or 1)
+        elif small or not has_display_times(self.container):
+            context.thread_count = 1
+        else:
+            self.stream.thread_type = "AUTO"
         stamped = self._stamp()
         try:
             self.zero, self.first = next(stamped)

@@ -162,7 +162,7 @@ class Decoder:
         self._cut = False
         context = self.stream.codec_context
         # Several frames at once cost more than they give on small frames, and an AVI's times hang on the decoder's own
-        # delay. The slices of an H.264 frame cost next to nothing; other decoders take memory for each.
+        # delay. The slices of an H.264 frame cost next to nothing; other decoders were not tried.
         small = context.width * context.height < _LARGE_FRAME
         if small and context.name == "h264":
             self.stream.thread_type = "SLICE"

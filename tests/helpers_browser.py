@@ -98,13 +98,22 @@ class Page:
 
     def click(self, selector: str, share: float = 0.5) -> None:
         """Click an element, ``share`` of its width from its left edge."""
-        self.run(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
-        box = self.run(
-            f"(b => [b.left, b.top, b.width, b.height])(document.querySelector({selector!r}).getBoundingClientRect())"
-        )
+        box, before = self._box(selector), None
+        while box != before:  # what loads above it may still move it
+            time.sleep(0.1)
+            box, before = self._box(selector), box
         where = {"x": box[0] + share * box[2], "y": box[1] + box[3] / 2, "button": "left", "clickCount": 1}
         self.call("Input.dispatchMouseEvent", type="mousePressed", **where)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **where)
+
+    def _box(self, selector: str) -> list[float]:
+        """Left, top, width and height of an element, once it is scrolled to."""
+        self.run(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
+        script = (
+            f"(b => [b.left, b.top, b.width, b.height])(document.querySelector({selector!r}).getBoundingClientRect())"
+        )
+        box: list[float] = self.run(script)
+        return box
 
     def picture(self, path: Path) -> None:
         """Save what is shown as PNG."""

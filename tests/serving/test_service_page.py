@@ -89,6 +89,7 @@ def test_a_video_is_sent_watched_and_looked_at(page, served, tmp_path):
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
     assert page.run(LOWEST_BUTTON) >= 44  # pixels, for fingers
     assert page.complaints(home) == []
+    page.wait_for("document.querySelector('#video').readyState >= 2")
     page.click("#forget")
     page.wait_for(visible("#choose"))
     assert served.left_on_disk() == before

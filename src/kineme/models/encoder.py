@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
+
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class FrameEncoder:
         remaining = iter(ticks)
         while batch := list(itertools.islice(remaining, BATCH)):
             frames_NHWC = np.stack([frame for _, frame in batch])
-            features_ND = np.asarray(self.network.predict_on_batch(frames_NHWC), np.float32)
+            features_ND = _run(self.network, frames_NHWC)
             yield from zip((instant for instant, _ in batch), features_ND, strict=True)
 
 
@@ -105,7 +108,7 @@ class WindowEncoder:
 
     def window(self, frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features (T', D), float32, of one clip: more at a time would take gigabytes."""
-        return np.asarray(self.network.predict_on_batch(frames_THWC[None])[0], np.float32)
+        return _run(self.network, frames_THWC[None])[0]
 
 
 Encoder = FrameEncoder | PoseEncoder | WindowEncoder
@@ -145,3 +148,13 @@ def _hash_of(backbone: Any) -> str:
     for weight in backbone.get_weights():
         digest.update(np.ascontiguousarray(weight).data)
     return digest.hexdigest()
+
+
+def _run(network: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features of a batch. On JAX, Keras lends a network's weights out while it runs, to one thread alone."""
+    from kineme.models.backend import keras
+
+    if keras.backend.backend() == "jax":
+        with _one_at_a_time:
+            return np.asarray(network.predict_on_batch(batch), np.float32)
+    return np.asarray(network.predict_on_batch(batch), np.float32)

@@ -108,7 +108,8 @@ class WindowEncoder:
 
     def window(self, frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features (T', D), float32, of one clip: more at a time would take gigabytes."""
-        return _run(self.network, frames_THWC[None])[0]
+        features_TD: NDArray[np.float32] = _run(self.network, frames_THWC[None])[0]
+        return features_TD
 
 
 Encoder = FrameEncoder | PoseEncoder | WindowEncoder

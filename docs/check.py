@@ -1,0 +1,168 @@
+"""Checks the documentation: links of the built site, spelling, style.
+
+    python docs/check.py
+
+Links are those of the built pages, anchors too; addresses elsewhere are listed with ``--outside`` and not opened.
+Spelling is codespell's and a list of American forms; style is proselint's, on the sentences without code.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from markdown_it import MarkdownIt
+
+import blocks
+
+BUILT = blocks.DOCS / "_build" / "html"
+# What this site says the British way, and what it must not say.
+AMERICAN = {
+    "analyze": "analyse",
+    "behavior": "behaviour",
+    "center": "centre",
+    "color": "colour",
+    "favorite": "favourite",
+    "fulfill": "fulfil",
+    "gray": "grey",
+    "labeled": "labelled",
+    "labeling": "labelling",
+    "modeled": "modelled",
+    "neighbor": "neighbour",
+    "normalize": "normalise",
+    "optimize": "optimise",
+    "optimizer": "optimiser",
+    "organize": "organise",
+    "recognize": "recognise",
+    "summarize": "summarise",
+    "toward": "towards",
+    "visualize": "visualise",
+}
+# proselint's checks that do not suit a technical text: it takes "very" as weak, and straight quotation marks, which
+# Sphinx turns into curly ones, as wrong.
+NOT_WANTED = ("typography.symbols", "misc.but", "lexical_illusions")
+
+
+class _Page(HTMLParser):
+    """The anchors and links of a built page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.without_alt: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what is linked, and what can be."""
+        found = dict(attrs)
+        self.anchors |= {found[name] or "" for name in ("id", "name") if name in found}
+        self.links += [found[name] or "" for name in ("href", "src") if name in found]
+        if tag == "img" and not found.get("alt"):
+            self.without_alt.append(found.get("src") or "")
+
+
+def links() -> tuple[list[str], list[str]]:
+    """What is wrong with the links of the built site, and the addresses elsewhere."""
+    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(BUILT.rglob("*.html"))}
+    wrong, outside = [], set()
+    for path, page in pages.items():
+        name = path.relative_to(BUILT)
+        wrong += [f"{name}: the picture {src} has no alternative text" for src in page.without_alt]
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                outside.add(link)
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.exists():
+                wrong.append(f"{name}: {link} leads nowhere")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                wrong.append(f"{name}: {link}: there is no such place on the page")
+    return wrong, sorted(outside)
+
+
+def prose(page: Path) -> str:
+    """The sentences of a page without code, a line of text for each line of the file."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    kept = [""] * len(lines)
+    for first, text in _sentences(page):
+        for number, line in enumerate(text.splitlines()):
+            kept[min(first + number, len(kept) - 1)] += line + " "
+    return "\n".join(line.rstrip() for line in kept) + "\n"
+
+
+def _sentences(page: Path, text: str | None = None, first: int = 0) -> Iterator[tuple[int, str]]:
+    if text is None:
+        text = page.read_text(encoding="utf-8")
+        if text.startswith("---\n"):
+            end = text.index("\n---", 3) + 4
+            first, text = text[:end].count("\n"), text[end:]
+    for token in MarkdownIt().enable("table").parse(text):
+        line = first + (token.map[0] if token.map else 0)
+        if token.type == "inline":
+            words = "".join(
+                child.content if child.type == "text" else "\n" if child.type.endswith("break") else " CODE "
+                for child in token.children or []
+                if child.type in ("text", "softbreak", "hardbreak", "code_inline")
+            )
+            yield line, re.sub(r"\$[^$]+\$|\{[a-z-]+\}|\]\{.*?\}", " ", words)
+        elif token.type == "fence" and token.info.startswith("{"):
+            if token.info.split()[0].strip("{}") in ("note", "tip", "warning", "admonition", "dropdown", "picture"):
+                body = re.sub(r"(?m)^:[a-z-]+:", "", token.content)
+                yield from _sentences(page, body, line + 1)
+
+
+def spelling() -> list[str]:
+    """What codespell finds in the sentences, and American forms."""
+    wrong = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for page in blocks.pages():
+            text = prose(page)
+            where = page.relative_to(blocks.DOCS).as_posix()
+            for number, line in enumerate(text.splitlines(), 1):
+                for word in re.findall(r"[a-z]+", line.lower()):
+                    stem = re.sub(r"(s|d|ing|r)$", "", word) if word not in AMERICAN else word
+                    if british := AMERICAN.get(word) or AMERICAN.get(stem):
+                        wrong.append(f"{where}:{number}: {word}: in British, {british}")
+            (folder / where.replace("/", "--")).write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "codespell_lib", "--builtin", "clear,rare", str(folder)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        wrong += [line.replace(f"{folder}/", "").replace("--", "/") for line in found.splitlines()]
+    return wrong
+
+
+def style() -> list[str]:
+    """What proselint finds in the sentences."""
+    from proselint.tools import lint
+
+    wrong = []
+    for page in blocks.pages():
+        for check, says, line, *_ in lint(prose(page)):
+            if not check.startswith(NOT_WANTED):
+                wrong.append(f"{page.relative_to(blocks.DOCS).as_posix()}:{line + 1}: {check}: {says}")
+    return wrong
+
+
+def main() -> None:
+    """Say all that is wrong; exit with 1 where something is."""
+    wrong, outside = links()
+    if "--outside" in sys.argv:
+        print(*outside, sep="\n")
+        return
+    wrong += spelling() + style()
+    print(*wrong, sep="\n")
+    print(f"{len(wrong)} things are wrong" if wrong else "links, spelling and style are right")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""How Sphinx builds the documentation; docs/README.md tells the rest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path[:0] = [str(DOCS / "_ext"), str(DOCS / "figures")]
+
+from kineme.version import __version__  # noqa: E402
+
+project = "Kineme"
+copyright = "the Kineme maintainers"  # noqa: A001 (Sphinx's name)
+author = "the Kineme maintainers"
+version = release = __version__
+language = "en-GB"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "executed_blocks",
+    "picture",
+    "from_code",
+]
+exclude_patterns = ["_build", "_generated", "README.md", "figures", "Thumbs.db", ".DS_Store"]
+
+# Pages. A link to a heading of another page is PAGE.md#heading-in-small-letters.
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "smartquotes"]
+myst_heading_anchors = 4
+smartquotes_action = "qe"  # quotation marks and ellipses; a hyphen pair is an option's
+
+# Notebooks are executed at build; what has not changed comes from the cache.
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(DOCS / "_generated" / "notebooks")
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+# The API, from docstrings.
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+nitpicky = True
+# Types of other packages: this site is built with no network, so it cannot look their pages up.
+nitpick_ignore_regex = [
+    ("py:.*", r"(np|numpy|NDArray|polars|pl|threading|collections|typing|os|pathlib|av)\b.*"),
+    ("py:.*", r"(Path|Any|Iterator|Iterable|Generator|Sequence|Callable|Literal|Self|Fraction|VideoFrame|optional)"),
+]
+
+html_theme = "furo"
+html_title = "Kineme"
+html_static_path = ["_static"]
+html_css_files = ["kineme.css"]
+html_show_copyright = False
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#2368b0", "color-brand-content": "#2368b0"},
+    "dark_css_variables": {"color-brand-primary": "#6fb1f4", "color-brand-content": "#6fb1f4"},
+    "navigation_with_keys": True,
+}
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+copybutton_exclude = ".linenos, .gp, .go"
+copybutton_selector = "div:not(.output):not(.plain) > div.highlight > pre"

@@ -174,6 +174,12 @@ def test_help_is_answered_without_importing_anything_slow(arguments):
     assert "Usage: kineme" in done.stdout
 
 
+def test_the_package_is_the_command_too():
+    done = subprocess.run([sys.executable, "-m", "kineme", "train", "nowhere"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("kineme: nowhere: ")
+
+
 def test_importing_the_package_imports_nothing_slow():
     code = "import sys, kineme; assert not {'numpy', 'keras', 'av', 'typer'} & set(sys.modules); kineme.ClipSpec()"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,13 +13,15 @@ import time
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from helpers_dataset import kineme
 from helpers_networks import SMALL, network_of
 from helpers_server import serving
 from helpers_video import numbered_video, read_number
 
-from kineme.errors import KinemeError, UsageError
+import kineme as kineme_package
+from kineme.errors import KinemeError, UsageError, VideoError
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.prediction.sources import KINDS, FetchOptions, local_videos, parse_seconds, parse_size
@@ -314,6 +316,33 @@ def test_predict_takes_everything_at_once_and_keeps_what_it_can(tmp_path, served
     saved = {path.name for path in out.iterdir()}
     for name in ("local", "first a b", "last"):
         assert {f"{name}.csv", f"{name}.vtt", f"{name}.html", f"{name}-video.mp4"} <= saved
+
+
+def test_in_python_the_same_sources_are_taken(tmp_path, served, model):
+    loaded = kineme_package.load(model)
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    numbered_video(folder / "local.mp4", 100)
+    (folder / "bad.mp4").write_bytes(b"no video")
+    errors, told = {}, []
+    given = [folder, f"{served}/plain/clip%20one.mp4", f"{served}/plain/missing.mp4", folder / "none.mp4"]
+    results = list(loaded.predict(given, on_error=lambda name, error: errors.update({name: str(error)})))
+    assert [result.source for result in results] == [str(folder / "local.mp4"), given[1]]
+    assert list(errors) == [str(folder / "bad.mp4"), given[2], str(given[3])]
+    with pytest.raises(VideoError, match=r"bad\.mp4"):
+        list(loaded.predict([folder]))
+
+    one = loaded.predict(given[1])
+    np.testing.assert_array_equal(one.probabilities_K, results[1].probabilities_K)
+    part = loaded.predict(folder / "local.mp4", start_s=1.0, end_s=2.0, on_progress=told.append)
+    assert part.duration_s == pytest.approx(1.0)
+    assert part.source == str(folder / "local.mp4")
+    assert told == sorted(told)
+    assert 0 <= told[0] < 0.5 < told[-1] <= 1
+    with pytest.raises(UsageError, match="videos: may stand for several videos; put it in a list"):
+        loaded.predict(folder)
+    with pytest.raises(UsageError, match=r"rtsp://x/y: a camera .* model\.watch"):
+        list(loaded.predict(["rtsp://x/y"], on_error=lambda name, error: pytest.fail("wrong usage")))
 
 
 def test_predict_is_a_filter(tmp_path, model):

@@ -6,14 +6,16 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, UsageError
 from kineme.models.encoder import Encoder, PoseEncoder, encoder_of
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.scoring import softmax
@@ -21,18 +23,22 @@ from kineme.prediction.engine import fingerprint, open_engine
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.result import Prediction
+from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos
 from kineme.prediction.timeline import TimelineSettings, segments
-from kineme.prediction.windows import Windows, is_by_frame, is_heavy
+from kineme.prediction.windows import Tick, Windows, is_by_frame, is_heavy
 from kineme.progress import track
 from kineme.video.ahead import ahead
 from kineme.video.clips import Clip, ticks
 from kineme.video.probe import probe
 
 if TYPE_CHECKING:
+    from kineme.prediction.explain import Explanation
     from kineme.prediction.stream import Stream
     from kineme.prediction.watch import Event
 
 MODEL_NAME = "model.safetensors"
+
+OnProgress = Callable[[float], None]
 
 
 class Model:
@@ -127,31 +133,66 @@ class Model:
         return self.card.labels
 
     @overload
-    def predict(self, source: str | os.PathLike[str], *, engine: str = "auto") -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        source: str | os.PathLike[str],
+        *,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Prediction: ...
     @overload
-    def predict(self, source: Iterable[str | os.PathLike[str]], *, engine: str = "auto") -> Iterator[Prediction]: ...
     def predict(
-        self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, engine: str = "auto"
+        self,
+        source: Iterable[str | os.PathLike[str]],
+        *,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        on_error: Callable[[str, KinemeError], None] | None = None,
+    ) -> Iterator[Prediction]: ...
+    def predict(
+        self,
+        source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        on_error: Callable[[str, KinemeError], None] | None = None,
     ) -> Prediction | Iterator[Prediction]:
-        """Recognise the action in a video file, or in each of several.
+        """Recognise the action in a video, or in each of several.
 
         A video longer than a clip is covered by windows; the label of the whole is that of their mean scores. Where
         the backbone looks at frames one by one, so is each frame of the video, once, whatever the windows share.
 
         Args:
-            source: a path, or several (the results then come one by one).
+            source: a file, or what else ``kineme predict`` takes that is one video, such as an address of the web.
+                In a list also folders, patterns and playlists; the results come one by one.
             engine: ``"keras"``, ``"litert"`` (compiled once, and kept in the user's cache folder), or ``"auto"``:
                 LiteRT where it helps and can.
+            start_s: where the part begins that is used, in seconds; times of the result are those of the part.
+            end_s: where it ends; None is the end of the video.
+            on_progress: told how far a video is, from 0 to 1, now and then.
+            on_error: told of a source in a list that cannot be used, with the reason, and the others follow; by
+                default the error is raised.
 
         Raises:
             VideoError: the file cannot be used.
-            UsageError: there is no such engine.
-            KinemeError: the engine cannot run the model.
+            UsageError: there is no such engine; a single source that stands for several, or for a live stream.
+            KinemeError: the engine cannot run the model; a source cannot be fetched.
         """
         windows = self._windows(engine)
-        if isinstance(source, str | os.PathLike):
-            return self._predict_file(source, windows)
-        return (self._predict_file(one, windows) for one in source)
+        options = FetchOptions(min_side=max(self.card.spec.height, self.card.spec.width), start_s=start_s, end_s=end_s)
+        if not isinstance(source, str | os.PathLike):
+            return self._predict_sources(source, options, windows, on_progress, on_error)
+        with closing(local_videos([os.fspath(source)], options)) as videos:
+            video = next(videos)
+            if not video.alone:
+                raise UsageError(f"{source}: may stand for several videos; put it in a list, and take what comes")
+            return self._predict_video(video, windows, on_progress)
 
     def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
         """Recognise while the frames come; one frame costs one frame where the approach allows it.
@@ -239,6 +280,42 @@ class Model:
             stop=stop,
         )
 
+    def explain(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        label: str | None = None,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Explanation:
+        """Say where and when the model looked to name a video's action.
+
+        It takes about ten times as long as :meth:`predict`. A model that is exported has no gradients, and only says
+        when.
+
+        Args:
+            source: a video, as :meth:`predict` takes it.
+            label: what to explain; by default the likeliest label.
+            engine: as :meth:`predict`; gradients are always Keras'.
+            start_s: where the part begins that is used, in seconds; times of the result are those of the part.
+            end_s: where it ends; None is the end of the video.
+            on_progress: told how far it is, from 0 to 1, now and then.
+
+        Returns:
+            The prediction, what is explained, strips over time, and heat maps or joints; see
+            :class:`kineme.prediction.explain.Explanation`.
+
+        Raises:
+            UsageError: the model does not know the label; and as :meth:`predict`.
+            VideoError: the file cannot be used.
+            KinemeError: as :meth:`predict`.
+        """
+        from kineme.prediction.explain import explain
+
+        return explain(self, source, label=label, engine=engine, start_s=start_s, end_s=end_s, on_progress=on_progress)
+
     def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities_NK of logits."""
         return softmax(logits_NK, self.card.temperature)
@@ -266,7 +343,39 @@ class Model:
             made[key] = Windows(self, open_engine(engine, self))
         return made[key]
 
-    def _predict_file(self, source: str | os.PathLike[str], windows: Windows) -> Prediction:
+    def _predict_sources(
+        self,
+        sources: Iterable[str | os.PathLike[str]],
+        options: FetchOptions,
+        windows: Windows,
+        on_progress: OnProgress | None,
+        on_error: Callable[[str, KinemeError], None] | None,
+    ) -> Generator[Prediction, None, None]:
+        for source in sources:
+            try:
+                with closing(local_videos([os.fspath(source)], options, on_error=on_error)) as videos:
+                    for video in videos:
+                        try:
+                            yield self._predict_video(video, windows, on_progress)
+                        except KinemeError as error:
+                            if on_error is None:
+                                raise
+                            on_error(video.source, error)
+            except KinemeError as error:
+                if on_error is None or isinstance(error, UsageError):
+                    raise
+                on_error(os.fspath(source), error)
+
+    def _predict_video(self, video: LocalVideo, windows: Windows, on_progress: OnProgress | None) -> Prediction:
+        try:
+            result = self._predict_file(video.path, windows, on_progress)
+        except KinemeError as error:
+            if str(video.path) == video.source:
+                raise
+            raise KinemeError(video.in_words(str(error))) from None
+        return replace(result, source=video.source, warnings=tuple(map(video.in_words, result.warnings)))
+
+    def _predict_file(self, source: Path, windows: Windows, on_progress: OnProgress | None) -> Prediction:
         started = time.perf_counter()
         info = probe(source)
         spec = self.card.spec
@@ -274,7 +383,10 @@ class Model:
         # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
         dense = self.card.known is not None and windows.stride == 1
         stride = 1 if dense else self.stride
-        scored = windows.score(source, ahead(ticks(source, spec, on_warning=warnings.append)), stride)
+        shown = ahead(ticks(source, spec, on_warning=warnings.append))
+        if on_progress:
+            shown = _telling(shown, info.duration_s, on_progress)
+        scored = windows.score(source, shown, stride)
         if is_heavy(self.card):
             count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
             scored = track(scored, f"{Path(source).name}, windows", count)
@@ -300,6 +412,13 @@ class Model:
             timing={"seconds": round(seconds, 3), "windows": len(times)},
             warnings=tuple(dict.fromkeys(warnings)),
         )
+
+
+def _telling(of_ticks: Iterable[Tick], duration_s: float, on_progress: OnProgress) -> Iterator[Tick]:
+    """The same ticks; with each that is done with, how far the video is."""
+    for tick in of_ticks:
+        yield tick
+        on_progress(min(1.0, tick[0] / duration_s) if duration_s else 1.0)
 
 
 def find_model_file(path: str | os.PathLike[str]) -> Path:

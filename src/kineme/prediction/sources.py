@@ -167,7 +167,7 @@ def is_live(source: str) -> bool:
 def _refuse_live(source: str) -> None:
     """Raise UsageError for what is no file, and for addresses of other kinds."""
     if _is_live_by_name(source):
-        raise UsageError(f"{source}: a camera or live stream has no end; name it alone")
+        raise UsageError(f"{source}: a camera or live stream has no end; name it alone (Python: model.watch)")
     scheme = _scheme(source)
     if scheme and scheme not in ("http", "https"):
         raise UsageError(f"{source}: addresses of this kind are not taken; see kineme predict --help")

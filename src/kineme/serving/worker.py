@@ -5,6 +5,7 @@ Questions come on standard input and answers go to standard output, a JSON docum
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -131,14 +132,14 @@ class _Worker:
         self._tell({"phase": "loading", "share": 0.0})
         model = self._model(question["model"])
         info, half_way = probe(path), _RECOGNISING[is_heavy(model.card)]
-        count = max(1, model.card.spec.tick_count(info.duration_s))
-        result = _predict_telling(model, path, _Meter(self._tell, "recognising", count, 0.0, half_way))
-        result = replace(result, source=question["url"] or question["name"])
+        recognising = _Meter(self._tell, "recognising", 0.0, half_way)
+        result = replace(model.predict(path, on_progress=recognising.reach), source=question["url"] or question["name"])
         frames = max(1, info.frame_count or round(result.duration_s * result.fps))
-        meter, notes = _Meter(self._tell, "drawing", frames, half_way, 1.0), list(result.warnings)
+        drawing, notes = _Meter(self._tell, "drawing", half_way, 1.0), list(result.warnings)
+        drawn = itertools.count(1)
 
         def probabilities_at(time_s: float) -> Any:
-            meter.advance()
+            drawing.reach(next(drawn) / frames)
             return result.probabilities_at(time_s)
 
         annotate_video(
@@ -158,40 +159,23 @@ class _Worker:
 class _Meter:
     """Tells now and then how far the work has come, and how long it may still take."""
 
-    def __init__(self, tell: Tell, phase: str, count: int, begin: float, end: float) -> None:
-        self._tell, self._phase, self._count, self._begin, self._end = tell, phase, count, begin, end
-        self._done, self._started_s, self._told_s = 0, time.monotonic(), 0.0
+    def __init__(self, tell: Tell, phase: str, begin: float, end: float) -> None:
+        self._tell, self._phase, self._begin, self._end = tell, phase, begin, end
+        self._started_s, self._told_s = time.monotonic(), 0.0
 
-    def advance(self) -> None:
-        """Count one more."""
-        self._done = min(self._done + 1, self._count)
+    def reach(self, part: float) -> None:
+        """So much of the phase is done, from 0 to 1."""
+        part = min(part, 1.0)
         now_s = time.monotonic()
         if now_s - self._told_s < _NEWS_EVERY_S:
             return
         self._told_s = now_s
-        part, took_s = self._done / self._count, now_s - self._started_s
+        took_s = now_s - self._started_s
         news = {"phase": self._phase, "share": round(self._begin + part * (self._end - self._begin), 4)}
-        if took_s > _SURE_AFTER_S:
+        if part and took_s > _SURE_AFTER_S:
             to_come = (1 - self._end) / (self._end - self._begin)  # the next phase, as a share of this one
             news["left_s"] = round(took_s / part * (1 - part + to_come), 1)
         self._tell(news)
-
-
-def _predict_telling(model: Model, path: Path, meter: _Meter) -> Prediction:
-    """``model.predict``, with every tick of the video counted on its way to the network."""
-    windows = model._windows("auto")
-    score = windows.score
-
-    def counted(of_ticks: Iterable[Any]) -> Iterator[Any]:
-        for tick in of_ticks:
-            yield tick
-            meter.advance()
-
-    windows.score = lambda path, of_ticks, stride=None: score(path, counted(of_ticks), stride)  # type: ignore[method-assign]
-    try:
-        return model.predict(path)
-    finally:
-        windows.score = score  # type: ignore[method-assign]
 
 
 def _curves(result: Prediction) -> dict[str, Any]:

@@ -1,15 +1,26 @@
-# make demo, make test: each makes .venv from a bare Python 3.11+ and installs all it needs.
+# make demo, make test, make docs: each makes .venv from a bare Python 3.11+ and installs all it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-jax test-torch install lint clean
+.PHONY: demo docs test test-jax test-torch install lint clean
 
 demo: install
 	$(BIN)/kineme demo
 
 test: install lint
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+# The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour.
+docs: $(VENV)/.docs
+	$(BIN)/python docs/figures/make.py
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python docs/check.py
+	@echo "Open docs/_build/html/index.html"
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
 
 # The model tests on Keras' other backends, each in an environment of its own: small sizes, a few minutes.
 test-jax test-torch: test-%:
@@ -33,4 +44,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-jax .venv-torch build dist docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache

@@ -48,7 +48,7 @@ REASONS = {
     "gpu": "needs a GPU",
     "hours": "takes long",
     "yours": "is about your own files",
-    "administrator": "changes the system",
+    "installs": "installs packages",
 }
 LANGUAGES = ("shell", "python")
 PLAIN = ("text", "csv", "bibtex")  # fences that show something that is not code
@@ -224,7 +224,7 @@ def _refused(arguments: list[str]) -> str:
         except Exception as error:
             if type(error).__name__ in ("Exit", "NoArgsIsHelpError"):  # --help, --version
                 return ""
-            return getattr(error, "format_message", lambda: str(error))()
+            return error.format_message() if hasattr(error, "format_message") else str(error)
 
 
 @functools.cache
@@ -270,9 +270,7 @@ def key(page: Path) -> str:
     """Changes whenever the output of the page's blocks may: with the blocks, the package and the page before it."""
     other = _after(page)
     parts = [key(other) if other else "", _sources()]
-    parts += [
-        json.dumps([block.language, block.code, block.options]) for block in blocks(page) if block.kind == "run"
-    ]
+    parts += [json.dumps([block.language, block.code, block.options]) for block in blocks(page) if block.kind == "run"]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -294,7 +292,7 @@ def _after(page: Path) -> Path | None:
     said = re.match(r"---\n(?:.*\n)*?after: (\S+)\n(?:.*\n)*?---\n", page.read_text(encoding="utf-8"))
     if not said:
         return None
-    other = page.parent / f"{said[1]}.md"
+    other = (page.parent / f"{said[1]}.md").resolve()
     if not other.is_file():
         raise BlockError(f"{page}: after: {said[1]}: there is no page {other}")
     return other
@@ -373,7 +371,7 @@ def _start(block: Block, folder: Path) -> tuple[subprocess.Popen[str], str]:
     log = folder / f".background-{block.line}.txt"
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            _arguments(block)[:-1] + ["exec " + block.code],
+            [*_arguments(block)[:-1], f"exec {block.code}"],
             cwd=folder,
             env=_environment(),
             stdin=subprocess.DEVNULL,

@@ -17,11 +17,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import blocks
 from markdown_it import MarkdownIt
 
-import blocks
-
 BUILT = blocks.DOCS / "_build" / "html"
+TEXT = ("{note}", "{tip}", "{warning}", "{admonition}", "{dropdown}", "{picture}")  # directives with sentences in them
 # What this site says the British way, and what it must not say.
 AMERICAN = {
     "analyze": "analyse",
@@ -44,9 +44,8 @@ AMERICAN = {
     "toward": "towards",
     "visualize": "visualise",
 }
-# proselint's checks that do not suit a technical text: it takes "very" as weak, and straight quotation marks, which
-# Sphinx turns into curly ones, as wrong.
-NOT_WANTED = ("typography.symbols", "misc.but", "lexical_illusions")
+# proselint's checks that do not suit: Sphinx sets curly quotation marks and dots itself, and spelling is codespell's.
+NOT_WANTED = ("typography.symbols", "typography.punctuation", "spelling")
 
 
 class _Page(HTMLParser):
@@ -114,10 +113,8 @@ def _sentences(page: Path, text: str | None = None, first: int = 0) -> Iterator[
                 if child.type in ("text", "softbreak", "hardbreak", "code_inline")
             )
             yield line, re.sub(r"\$[^$]+\$|\{[a-z-]+\}|\]\{.*?\}", " ", words)
-        elif token.type == "fence" and token.info.startswith("{"):
-            if token.info.split()[0].strip("{}") in ("note", "tip", "warning", "admonition", "dropdown", "picture"):
-                body = re.sub(r"(?m)^:[a-z-]+:", "", token.content)
-                yield from _sentences(page, body, line + 1)
+        elif token.type == "fence" and (token.info.split() or [""])[0] in TEXT:
+            yield from _sentences(page, re.sub(r"(?m)^:[a-z-]+:", "", token.content), line + 1)
 
 
 def spelling() -> list[str]:
@@ -142,13 +139,18 @@ def spelling() -> list[str]:
 
 def style() -> list[str]:
     """What proselint finds in the sentences."""
-    from proselint.tools import lint
+    from proselint.checks import __register__ as checks
+    from proselint.registry import CheckRegistry
+    from proselint.tools import LintFile
 
+    CheckRegistry().register_many(checks)
     wrong = []
     for page in blocks.pages():
-        for check, says, line, *_ in lint(prose(page)):
-            if not check.startswith(NOT_WANTED):
-                wrong.append(f"{page.relative_to(blocks.DOCS).as_posix()}:{line + 1}: {check}: {says}")
+        for found in LintFile(page.name, prose(page)).lint():
+            result = found.check_result
+            if not result.check_path.startswith(NOT_WANTED):
+                where = page.relative_to(blocks.DOCS).as_posix()
+                wrong.append(f"{where}:{found.pos[0]}: {result.check_path}: {result.message}")
     return wrong
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS / "_ext"), str(DOCS / "figures")]
 
-from kineme.version import __version__  # noqa: E402
+from kineme.version import __version__
 
 project = "Kineme"
 copyright = "the Kineme maintainers"  # noqa: A001 (Sphinx's name)

@@ -83,7 +83,12 @@ def _within(value: float, interval: list[float]) -> str:
 
 
 def _ut_interaction(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
-    names = {"set1": "set 1", "set2": "set 2", "across": "across the sets", "across from scratch": "across, from scratch"}
+    names = {
+        "set1": "set 1",
+        "set2": "set 2",
+        "across": "across the sets",
+        "across from scratch": "across, from scratch",
+    }
     kinds = [part for part in document if isinstance(document[part], dict) and "candidates" in document[part]]
     values: dict[str, dict[str, str]] = {}
     for part in kinds:

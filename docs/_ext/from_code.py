@@ -9,18 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sphinx.application import Sphinx
-
 import benchmark_tables
 import cli_help
 import model_tables
 import package_diagram
+from sphinx.application import Sphinx
 
 PARTS = Path(__file__).parents[1] / "_generated" / "parts"
 
 
 def write(app: Sphinx | None = None) -> None:
-    """Write all parts; a file is touched only where it changes, so that Sphinx does not build pages anew for nothing."""
+    """Write all parts; one that has not changed is left alone, so that its page need not be built anew."""
     parts = {"cli": cli_help.page(), **model_tables.parts(), **benchmark_tables.parts()}
     PARTS.mkdir(parents=True, exist_ok=True)
     for name, text in parts.items():

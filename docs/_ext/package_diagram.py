@@ -81,8 +81,8 @@ def draw() -> None:
         for name in names:
             axes.plot(column[name], row[name], marker="s", ms=5, color=theme.line)
         x = column[names[-1]] + 0.45
-        axes.text(x, row[names[1]], "a dot: the folder of the row\nimports from that of the column;", size=8, va="center")
-        axes.text(x, row[names[2]], "the larger, the more of its files do", size=8, va="center")
+        says = "a dot: the folder of the row\nimports from that of the column;\nthe larger, the more of its files do"
+        axes.text(x, row[names[1]], says, size=8, va="center")
         return figure
 
     save(make, NAME, FOLDER)

@@ -12,6 +12,7 @@ from kineme.dataset.synthetic.body import INDEX, Build, Floats, Skeleton, skelet
 from kineme.dataset.synthetic.figure import Figure, Look
 from kineme.dataset.synthetic.paint import (
     FACES,
+    PER_PIXEL,
     Camera,
     Colour,
     Image,
@@ -122,12 +123,9 @@ class Shot:
 
 def frames(person: Person, script: Script, shot: Shot, fps: float, rng: np.random.Generator) -> Iterator[Image]:
     """Draw the frames of a video, uint8 RGB ``(height, width, 3)``, one every ``1 / fps`` seconds."""
-    count = max(1, round(script.duration_s * fps))
-    times = np.arange(count) / fps
-    body = _body(person, script, shot, times, draw_sway(rng))
-    pan = shot.shifts(times, script.duration_s)
+    times = _times(script, fps)
+    figure, body, pan = _figure(person, script, shot, times, rng)
     camera = shot.camera(person.build.stature)
-    figure = Figure(person.look, person.build, body, camera, pan, (np.sign(person.sun[0]) * -0.75, -0.66))
     furniture = _add_props(figure, person, script, times, body, camera)
     order = np.argsort(np.stack([part.depth_T for part in figure.parts], axis=1), axis=1, kind="stable")
     shadow = _Shadow(person, body, camera, pan, shot.size)
@@ -140,7 +138,7 @@ def frames(person: Person, script: Script, shot: Shot, fps: float, rng: np.rando
         height + 2 * _MARGIN,
         width + 2 * _MARGIN,
     )
-    for frame in range(count):
+    for frame in range(len(times)):
         image = _window(scenery, _MARGIN - pan[frame], height, width)
         shadow.draw(image, frame)
         for corners, colour in furniture:
@@ -148,6 +146,35 @@ def frames(person: Person, script: Script, shot: Shot, fps: float, rng: np.rando
         for part in order[frame]:
             figure.parts[part].draw(image, frame)
         yield finish(image)
+
+
+def boxes(person: Person, script: Script, shot: Shot, fps: float, rng: np.random.Generator) -> Floats:
+    """Where the person is in each frame of :func:`frames`, ``(T, 4)``: left, top, right and bottom in pixels.
+
+    The box is the smallest around the body and its clothes, without what is held and without the shadow, cut off at
+    the edges of the frame.
+    """
+    figure, _, _ = _figure(person, script, shot, _times(script, fps), rng)
+    height, width = shot.size
+    low = np.min([part.outline_TN2.min(axis=1) for part in figure.parts], axis=0) / PER_PIXEL
+    high = np.max([part.outline_TN2.max(axis=1) for part in figure.parts], axis=0) / PER_PIXEL
+    found = np.concatenate([low, high], axis=1).clip(0, [width, height, width, height])
+    return found[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [width, 0, width, 0] if shot.flipped else found
+
+
+def _times(script: Script, fps: float) -> Floats:
+    return np.arange(max(1, round(script.duration_s * fps))) / fps
+
+
+def _figure(
+    person: Person, script: Script, shot: Shot, times: Floats, rng: np.random.Generator
+) -> tuple[Figure, Skeleton, Floats]:
+    """The person's parts in all frames, the poses, and the shift of the picture."""
+    body = _body(person, script, shot, times, draw_sway(rng))
+    pan = shot.shifts(times, script.duration_s)
+    camera = shot.camera(person.build.stature)
+    light = (np.sign(person.sun[0]) * -0.75, -0.66)
+    return Figure(person.look, person.build, body, camera, pan, light), body, pan
 
 
 def _window(picture: Image, corner: Floats, height: int, width: int) -> Image:

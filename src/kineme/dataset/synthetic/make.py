@@ -143,6 +143,33 @@ def make_dataset(
     return table
 
 
+def true_boxes(folder: str | os.PathLike[str]) -> Iterator[tuple[Path, float, Any]]:
+    """Where the person is in every video of a set, from what drew it; no file of it is read but its parameters.
+
+    Args:
+        folder: that :func:`make_dataset` made.
+
+    Yields:
+        The video; its frames per second; and boxes (T, 4) of its T frames: left, top, right, bottom in pixels.
+
+    Raises:
+        KinemeError: the folder holds no such set.
+    """
+    from kineme.dataset.synthetic.film import Person, Shot, boxes
+
+    root = Path(folder)
+    try:
+        made = json.loads((root / _PARAMETERS).read_text(encoding="utf-8"))
+        names = tuple(made["actions"])
+        shared = (made["people"], names, made["seed"], made["width"], made["height"])
+        counts, strong = (made["clips"], made["untrimmed"]), bool(made.get("strong_scenes", False))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KinemeError(f"{root}: holds no synthetic set (it has no usable {_PARAMETERS})") from error
+    for job in (*_clip_jobs(root, counts[0], *shared, strong), *_untrimmed_jobs(root, counts[1], *shared)):
+        shot, fps = Shot.draw(job.generator(13), job.height, job.width), float(_rate(job))
+        yield job.path, fps, boxes(Person.draw(job.seed, job.person), _script(job), shot, fps, job.generator(14))
+
+
 def _checked(actions: Sequence[str] | None, **numbers: int) -> tuple[str, ...]:
     """The actions in their usual order, all arguments being in range."""
     names = ACTIONS if actions is None else tuple(actions)

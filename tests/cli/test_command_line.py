@@ -63,6 +63,7 @@ VERBS = {
     },
     "demo": {"--json", "--out", "--seed"},
     "evaluate": {"--frames", "--group-column", "--json", "--seed", "--split"},
+    "explain": {"--end", "--engine", "--json", "--label", "--max-size", "--out", "--save", "--start"},
     "export": {"--check", "--format", "--json", "--out"},
     "predict": {
         *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"),

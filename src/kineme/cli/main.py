@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from kineme.cli import check, compare, datasets, demo, evaluate, export, models, predict, serve, train
+from kineme.cli import check, compare, datasets, demo, evaluate, explain, export, models, predict, serve, train
 from kineme.errors import KinemeError, UsageError
 from kineme.version import __version__
 
@@ -25,6 +25,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("check")(check.check)
+app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.add_typer(datasets.app, name="datasets")

@@ -62,6 +62,7 @@ class Windows:
 
     Attributes:
         recorder: makes the records, in order.
+        at_once: how many windows are scored together: one where each takes gigabytes.
         stride: ticks from one window of a stream to the next where nothing else is asked: 1 where a window costs no
             more than its newest frame, otherwise the model's own, or half a clip.
 
@@ -71,7 +72,7 @@ class Windows:
 
     def __init__(self, model: Model, engine: Engine) -> None:
         self._spec = model.card.spec
-        self._at_once = 1 if is_heavy(model.card) else _WINDOWS
+        self.at_once = 1 if is_heavy(model.card) else _WINDOWS
         self.recorder: Recorder
         if is_by_frame(model.card):
             self.recorder = recorder_of(model, engine)
@@ -88,7 +89,7 @@ class Windows:
         Args:
             records_T: of T ticks in a row, as they came from ``recorder``.
         """
-        (logits_K,) = self._logits(records_T[None])
+        (logits_K,) = self.logits_of_several(records_T[None])
         return cast("NDArray[np.float32]", logits_K)
 
     def score(
@@ -104,15 +105,19 @@ class Windows:
         Raises:
             VideoError: it is too short, and the policy is to refuse such videos.
         """
-        windows = self._cut(path, of_ticks, stride)
-        while batch := list(itertools.islice(windows, self._at_once)):
-            logits_NK = self._logits(np.stack([records_T for _, records_T in batch]))
+        windows = self.cut(path, of_ticks, stride)
+        while batch := list(itertools.islice(windows, self.at_once)):
+            logits_NK = self.logits_of_several(np.stack([records_T for _, records_T in batch]))
             yield from zip((times_T for times_T, _ in batch), logits_NK, strict=True)
 
-    def _cut(
-        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None
+    def cut(
+        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None
     ) -> Iterator[tuple[NDArray[np.float64], Array]]:
-        """Instants and records of each window."""
+        """Yield the instants of its ticks, (T,), and the records of each window that :meth:`score` scores.
+
+        Raises:
+            VideoError: as :meth:`score`.
+        """
         self.recorder.reset()
         opening: list[Tick] = []
         spec = self._spec
@@ -132,7 +137,8 @@ class Windows:
                 records_T = np.stack(self.recorder([opening[tick] for tick in spec.window(0, len(opening))]))
             yield clip.times_s, records_T
 
-    def _logits(self, records_NT: Array) -> NDArray[np.float32]:
+    def logits_of_several(self, records_NT: Array) -> NDArray[np.float32]:
+        """Logits_NK of N windows, all at once."""
         if self.recorder.first is not None:
             first_N1 = np.broadcast_to(self.recorder.first, (len(records_NT), 1, *self.recorder.first.shape))
             records_NT = np.concatenate([first_N1, records_NT[:, 1:]], axis=1)

@@ -91,15 +91,15 @@ def _draw_panel(drawn: Frame, size: int, top: Sequence[tuple[str, float]], title
     blend(panel, _rounded(panel_height, panel_width, max(2, size // 3)), _PANEL, _PANEL_OPACITY)
     track = panel_width - 2 * padding
     if title_height and title:
-        _write(panel[padding : padding + title_height, padding:-padding], title, round(size * 0.85), _MUTED)
+        write_line(panel[padding : padding + title_height, padding:-padding], title, round(size * 0.85), _MUTED)
     for index, (label, probability) in enumerate(shown):
         above = padding + title_height + index * (row + gap)
         line = panel[above : above + row, padding : padding + track]
         share = float(np.clip(np.nan_to_num(probability), 0.0, 1.0))
         line[:, : round(share * track)] = _FIRST_BAR if index == 0 else _OTHER_BAR
         bold = index == 0
-        number = _write(line, _percent(share), size, _WHITE, bold=bold, right=True) if track >= 8 * size else 0
-        _write(line[:, : track - number], label, size, _WHITE, bold=bold)
+        number = write_line(line, _percent(share), size, _WHITE, bold=bold, right=True) if track >= 8 * size else 0
+        write_line(line[:, : track - number], label, size, _WHITE, bold=bold)
 
 
 def _draw_timeline(drawn: Frame, size: int, timeline: Timeline, current: str | None) -> None:
@@ -128,7 +128,7 @@ def _percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
 
 
-def _write(area: Frame, text: str, size: int, colour: Colour, *, bold: bool = False, right: bool = False) -> int:
+def write_line(area: Frame, text: str, size: int, colour: Colour, *, bold: bool = False, right: bool = False) -> int:
     """Write one line centred in the height of ``area``, in place; give the width used, with the space beside it."""
     edge = max(2, round(size * 0.35))
     mask, rise = _text_mask(text, size, bold, area.shape[1] - 2 * edge)

@@ -145,3 +145,15 @@ def mirror_features(features_TD: Array) -> Array:
     turned = vectors[..., MIRRORED, :] * np.array((-1, 1), np.float32)
     mirrored: Array = np.concatenate((turned.reshape(*found.shape[:-1], -1), visibility[..., MIRRORED], found), axis=-1)
     return mirrored
+
+
+def posture_and_velocity(features_TD: Array) -> Array:
+    """The vectors in a clip's features: (T, 2, 33, 2), x and y of each landmark's posture, and of its velocity."""
+    return features_TD[:, : 4 * LANDMARK_COUNT].reshape(len(features_TD), 2, LANDMARK_COUNT, 2)
+
+
+def without_velocity(features_TD: Array) -> Array:
+    """The features of the same postures, held still."""
+    still_TD = features_TD.copy()
+    still_TD[:, 2 * LANDMARK_COUNT : 4 * LANDMARK_COUNT] = 0
+    return still_TD

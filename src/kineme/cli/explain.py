@@ -1,0 +1,111 @@
+"""``kineme explain``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kineme.prediction.sources import FetchOptions, local_videos, parse_seconds, parse_size
+
+if TYPE_CHECKING:
+    from kineme.prediction.explain import Explanation
+
+
+def explain(
+    model: Annotated[
+        str, typer.Argument(help="Model file, its run folder, or i3d-kinetics400; an exported one only says when.")
+    ],
+    source: Annotated[str, typer.Argument(metavar="VIDEO", help="A video, as kineme predict takes it.")],
+    label: Annotated[str | None, typer.Option(help="What to explain; by default the likeliest label.")] = None,
+    save: Annotated[str, typer.Option(help="What to write: png, mp4, json, several as png,mp4, or none.")] = "png",
+    out: Annotated[str, typer.Option(help="Folder for what is saved.")] = "explanations",
+    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, or auto.")] = "auto",
+    start: Annotated[str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there.")] = None,
+    end: Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")] = None,
+    max_size: Annotated[str, typer.Option(help="Refuse what is larger, of the web or standard input.")] = "1G",
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Show where and when a model looked to name a video's action.
+
+    Where: heat maps of the frames (joints, for a model on poses). When: a strip over time, by holding spans of frames
+    still and by gradient. png shows the frames that decided above the strip, mp4 the whole video; json has it all.
+    """
+    from kineme import api
+    from kineme.cli.models import fetch
+    from kineme.cli.output import print_json, warn
+    from kineme.errors import KinemeError, UsageError
+    from kineme.models import weights
+    from kineme.prediction.explain import check_label, explain_file
+    from kineme.prediction.pretrained import KINETICS
+    from kineme.progress import progress
+    from kineme.report.explain_save import document, parse_formats, save_explanation
+
+    formats = parse_formats("" if save == "none" else save)
+    start_s, end_s = parse_seconds("--start", start or "0"), parse_seconds("--end", end) if end else None
+    if end_s is not None and end_s <= start_s:
+        raise UsageError(f"--end {end}: must come after --start {start or 0}")
+    max_bytes = parse_size("--max-size", max_size)
+    if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
+        fetch(model)
+    loaded = api.load(model)
+    if label is not None:
+        check_label(label, loaded.labels)
+    spec = loaded.card.spec
+    options = FetchOptions(
+        min_side=max(spec.height, spec.width),
+        with_sound="mp4" in formats,
+        max_bytes=max_bytes,
+        start_s=start_s,
+        end_s=end_s,
+    )
+    notes: list[str] = []
+    with closing(local_videos([source], options)) as videos:
+        video = next(videos)
+        if not video.alone:
+            raise UsageError(f"{source}: may stand for several videos; name one")
+        try:
+            with progress(f"explaining {Path(video.name).name}, %", 100) as advance:
+                done = 0
+
+                def tell(share: float) -> None:
+                    nonlocal done
+                    steps = int(100 * share) - done
+                    if steps > 0:
+                        advance(steps)
+                        done += steps
+
+                found = explain_file(loaded, video.path, label=label, engine=engine, on_progress=tell)
+            found = found.named(video.source, video.in_words)
+            written = save_explanation(
+                found, formats, Path(out), loaded, notes.append, video=video.path, name=video.name
+            )
+        except KinemeError as error:
+            if str(video.path) == video.source:
+                raise
+            raise KinemeError(video.in_words(str(error))) from None
+        notes = [video.in_words(line) for line in notes]
+    for path in written:
+        print(f"wrote {path}", file=sys.stderr)
+    warn(f"{found.source}: {line}" for line in dict.fromkeys([*found.prediction.warnings, *found.warnings, *notes]))
+    if json:
+        print_json(document(found))
+    else:
+        _print(found)
+
+
+def _print(found: Explanation) -> None:
+    """What is explained, and which spans decided."""
+    from kineme.cli.output import percent, print_table
+
+    top = found.prediction.label
+    other = "" if found.label == top else f" (the likeliest is {top}, {percent(found.prediction.top[0][1])})"
+    print(f"{found.source}: {found.label} {percent(found.probability)}{other}")
+    if not found.decided:
+        print("No frames spoke for it.")
+        return
+    rows = [[f"{one.start_s:.1f} s", f"{one.end_s:.1f} s", percent(one.share)] for one in found.decided]
+    print_table(["decided from", "to", "share of what spoke for it"], rows)

@@ -1,0 +1,198 @@
+"""Draw an explanation on frames: a heat map laid over one, joints as large as they spoke, a strip of time below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.models.backbones.landmarks import Pose
+from kineme.prediction.explain import Explanation
+from kineme.report.overlay import write_line
+from kineme.report.skeleton import draw_skeleton
+from kineme.video.fit import place
+from kineme.video.spec import ClipSpec
+
+Frame = NDArray[np.uint8]
+Shares = NDArray[Any]
+
+COLOURS = {"occlusion": (64, 156, 255), "gradient": (255, 159, 28)}  # blue and orange, bright on dark
+WORDS = {"occlusion": "held still", "gradient": "gradient"}
+_PANEL = (14, 17, 22)
+_TRACK = (44, 52, 64)
+_DECIDED = (30, 86, 150)
+_WHITE = (255, 255, 255)
+_MOST_OPAQUE = 0.8
+_UNSEEN = 0.35  # brightness of what the model never sees of a frame
+_BRIGHTEST = 95  # percentile of the frames' largest values that is drawn as the brightest
+_SHIFT = 3  # OpenCV takes places in eighths of a pixel
+
+
+def as_shares(evidence_N: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Heat maps (N, H, W) or joints (N, 33) as shares of about the largest value in the video, 0 to 1."""
+    hottest_N = evidence_N.reshape(len(evidence_N), -1).max(axis=1)
+    if not hottest_N.max() > 0:
+        return np.zeros_like(evidence_N)
+    shares_N: NDArray[np.float32] = np.clip(
+        evidence_N / np.float32(np.percentile(hottest_N[hottest_N > 0], _BRIGHTEST)), 0, 1
+    )
+    return shares_N
+
+
+class Drawer:
+    """Draws on the frames of one video what an explanation says of them.
+
+    Args:
+        found: the explanation.
+        find_pose: finds the person in a frame, given it and its time or None; for a model on landmarks.
+    """
+
+    def __init__(self, found: Explanation, find_pose: Callable[[Frame, float | None], Pose] | None = None) -> None:
+        self._found, self._find_pose = found, find_pose
+        evidence_N = found.heat_NHW if found.heat_NHW is not None else found.joints_NL
+        self._shares_N = None if evidence_N is None else as_shares(evidence_N)
+
+    def __call__(self, frame_HWC: Frame, time_s: float, *, alone: bool = False) -> Frame:
+        """A copy of the frame that is shown at a time; ``alone`` where it does not follow the one before."""
+        if self._shares_N is None:
+            return frame_HWC.copy()
+        shares = self._shares_N[self._found.at(time_s)]
+        if self._found.heat_NHW is not None:
+            return lay_heat(frame_HWC, shares, self._found.card.spec)
+        assert self._find_pose is not None
+        return draw_joints(frame_HWC, self._find_pose(frame_HWC, None if alone else time_s), shares)
+
+
+def lay_heat(frame_HWC: Frame, shares_HW: Shares, spec: ClipSpec) -> Frame:
+    """Give a copy of a frame with a heat map laid over what the model sees of it; the rest is darker.
+
+    Args:
+        frame_HWC: RGB uint8, of any size.
+        shares_HW: 0 to 1, at as many places as the map has.
+        spec: how the model is shown frames.
+    """
+    height, width = frame_HWC.shape[:2]
+    rows, columns = shares_HW.shape
+    lies = place((height, width), (spec.height, spec.width), spec.fit)
+    # From a pixel of the frame to a place of the map, by way of the model's picture; centres to centres.
+    across, down = lies.width / width * columns / spec.width, lies.height / height * rows / spec.height
+    to_map = np.array(
+        [
+            [across, 0, lies.left * columns / spec.width + 0.5 * across - 0.5],
+            [0, down, lies.top * rows / spec.height + 0.5 * down - 0.5],
+        ]
+    )
+    heat_HW = cv2.warpAffine(
+        np.ascontiguousarray(shares_HW, np.float32),
+        to_map,
+        (width, height),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    heat_HW = np.clip(heat_HW, 0, 1)
+    colours_HWC = _colours()[(heat_HW * 255).astype(np.uint8)]
+    weight_HW = (_MOST_OPAQUE * np.sqrt(heat_HW) * np.clip(heat_HW * 8, 0, 1)).astype(np.float32)
+    drawn: Frame = cv2.blendLinear(np.ascontiguousarray(frame_HWC), colours_HWC, 1 - weight_HW, weight_HW)
+    x = to_map[0, 0] * np.arange(width) + to_map[0, 2]
+    y = to_map[1, 1] * np.arange(height) + to_map[1, 2]
+    unseen_HW = ((y < -0.5) | (y > rows - 0.5))[:, None] | ((x < -0.5) | (x > columns - 0.5))[None]
+    drawn[unseen_HW] = (frame_HWC[unseen_HW] * _UNSEEN).astype(np.uint8)
+    return drawn
+
+
+def draw_joints(frame_HWC: Frame, pose: Pose, shares_L: Shares) -> Frame:
+    """Give a copy of a frame with the skeleton, and a spot on each joint: the larger and brighter, the more it spoke.
+
+    Args:
+        frame_HWC: RGB uint8.
+        pose: in pixels of this frame; where nobody was found nothing is drawn.
+        shares_L: of the 33 landmarks, 0 to 1.
+    """
+    drawn = draw_skeleton(frame_HWC, pose)
+    if not pose.found:
+        return drawn
+    size = max(2.0, 0.02 * min(frame_HWC.shape[:2]))
+    for joint in np.argsort(shares_L).tolist():
+        share = float(shares_L[joint])
+        if share < 0.05 or pose.visibility_L[joint] < 0.1:
+            continue
+        x, y = (round(float(np.clip(at, -9999, 9999)) * (1 << _SHIFT)) for at in pose.landmarks_L2[joint])
+        radius = round(size * (0.4 + 1.6 * share) * (1 << _SHIFT))
+        colour = tuple(int(one) for one in _colours()[round(255 * share)])
+        cv2.circle(drawn, (x, y), radius + (1 << _SHIFT), _PANEL, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, _SHIFT)
+    return drawn
+
+
+class StripBand:
+    """The band below the frames: how much each instant spoke, which decided, and a playhead.
+
+    Args:
+        found: what is drawn.
+        width: of the band, in pixels.
+        height: likewise, at least 24.
+    """
+
+    def __init__(self, found: Explanation, width: int, height: int) -> None:
+        self.height = height
+        self._found, self._base = found, np.full((height, width, 3), _PANEL, np.uint8)
+        self._size = max(9, round(0.2 * height))
+        self._left, self._length = self._size // 2, width - 2 * (self._size // 2)
+        head = round(1.6 * self._size)
+        self._top, self._bottom = head, height - max(2, self._size // 3)
+        right = width - self._left
+        for method in found.strips:
+            label = WORDS[method]
+            wide = round(self._size * 0.62 * len(label)) + self._size
+            if right - wide > width // 2:
+                write_line(self._base[:head, right - wide : right], label, self._size, COLOURS[method], right=True)
+                right -= wide
+        write_line(self._base[:head, self._left : right], "these frames decided", self._size, _WHITE, bold=True)
+        track = self._base[self._top : self._bottom, self._left : self._left + self._length]
+        track[:] = _TRACK
+        for span in found.decided:
+            columns = slice(self._column(span.start_s), self._column(span.end_s) + 1)
+            self._base[self._top : self._bottom, columns] = _DECIDED
+        for method in reversed(found.strips):
+            self._draw(method, filled=method == found.method)
+
+    def __call__(self, time_s: float) -> Frame:
+        """The band with the playhead at a time."""
+        drawn = self._base.copy()
+        half = max(1, self._size // 10)
+        at = min(max(self._column(time_s), half), drawn.shape[1] - half)
+        drawn[self._top - 2 : self._bottom + 2, at - half : at + half] = _WHITE
+        return drawn
+
+    def _column(self, time_s: float) -> int:
+        share = time_s / max(self._found.prediction.duration_s, 1e-6)
+        return self._left + round(min(max(share, 0.0), 1.0) * (self._length - 1))
+
+    def _draw(self, method: str, *, filled: bool) -> None:
+        """A strip as steps would flicker; it is drawn as a line through the middles of its instants."""
+        share_N = np.clip(self._found.share(method), 0, 1)
+        middles_N = (self._found.times_N + self._found.ends) / 2
+        x_N = [self._column(float(time_s)) for time_s in middles_N]
+        y_N = self._bottom - share_N * (self._bottom - self._top - 2)
+        line = np.array([(self._left, y_N[0]), *zip(x_N, y_N, strict=True), (self._left + self._length - 1, y_N[-1])])
+        points = np.rint(line * (1 << _SHIFT)).astype(np.int32)
+        if filled:
+            floor = (self._bottom << _SHIFT,)
+            area = np.array([(points[0, 0], *floor), *points, (points[-1, 0], *floor)], np.int32)
+            painted = self._base.copy()
+            cv2.fillPoly(painted, [area], COLOURS[method], cv2.LINE_AA, _SHIFT)
+            self._base = cv2.addWeighted(painted, 0.65, self._base, 0.35, 0)
+        cv2.polylines(self._base, [points], False, COLOURS[method], max(1, self._size // 8), cv2.LINE_AA, _SHIFT)
+
+
+@cache
+def _colours() -> NDArray[np.uint8]:
+    """256 colours from dark violet over orange to light yellow, evenly spaced to the eye."""
+    import matplotlib
+
+    table: NDArray[np.uint8] = (matplotlib.colormaps["inferno"](np.linspace(0.3, 1, 256))[:, :3] * 255).astype(np.uint8)
+    return table

@@ -1,0 +1,154 @@
+"""Makes the videos and trains the models behind the guide: a list of commands, each run once and remembered.
+
+    python docs/figures/train.py [NAME...]
+
+Each command is one of ``kineme``'s, or a snippet; what it prints goes to ``docs/_generated/runs/NAME.txt``, and pages
+include it from there. A command runs again when it, one it builds on, or the code that it runs has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from guide_paths import DOCS, TRANSCRIPTS, WORK, hash_of, sources
+
+ACTIONS = "sit-down,stand-up,pick-up,put-down"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of the guide.
+
+    Args:
+        name: of its transcript.
+        command: as the reader would type it.
+        after: names of the steps that it needs.
+        optional: it may fail, where there is no network.
+    """
+
+    name: str
+    command: str
+    after: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def key(self) -> str:
+        """Changes whenever what it prints may."""
+        parts = [self.command, sources(), *(BY_NAME[name].key for name in self.after)]
+        if self.command.startswith("python"):
+            parts.append((DOCS / "figures" / self.command.split()[1]).read_text(encoding="utf-8"))
+        return hash_of(part.encode() for part in parts)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its transcript is up to date."""
+        stamp = TRANSCRIPTS / f"{self.name}.key"
+        return stamp.is_file() and stamp.read_text(encoding="utf-8") == self.key
+
+    def run(self) -> None:
+        """Run it in the guide's folder and keep what it prints.
+
+        Raises:
+            SystemExit: it failed, and must not.
+        """
+        words = self.command.split()
+        start = [sys.executable, *(["-m"] if words[0] == "kineme" else [])]
+        if words[0] == "python":
+            words = [words[0], str(DOCS / "figures" / words[1]), *words[2:]]
+        else:
+            words = ["", *words]
+        environment = {
+            **os.environ,
+            "COLUMNS": "100",
+            "NO_COLOR": "1",
+            "PYTHONWARNINGS": "ignore",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        WORK.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [*start, *words[1:]],
+            cwd=WORK,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode and not self.optional:
+            sys.exit(f"{self.command}: ended with exit code {done.returncode}\n{done.stderr[-3000:]}")
+        said = [line for line in done.stderr.splitlines() if line.startswith(("note:", "kineme:"))]
+        shown = [] if words[0] == "python" else [f"$ {self.command}"]
+        text = "\n".join([*shown, *said, _wrapped(done.stdout).strip("\n")])
+        TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
+        (TRANSCRIPTS / f"{self.name}.txt").write_text(text.replace(f"{WORK}/", "") + "\n", encoding="utf-8")
+        (TRANSCRIPTS / f"{self.name}.key").write_text(self.key, encoding="utf-8")
+
+
+def _wrapped(text: str) -> str:
+    """Sentences broken at 100 characters; tables as they are."""
+    import textwrap
+
+    lines = []
+    for line in text.splitlines():
+        is_table = bool(re.search(r"\S {3,}\S|─", line))
+        lines += [line.rstrip()] if is_table or len(line) <= 100 else textwrap.wrap(line, 100)
+    return "\n".join(lines)
+
+
+def _train(name: str, options: str, data: str = "pairs", after: tuple[str, ...] = ()) -> Step:
+    command = f"kineme train {data} {options}".strip() + f" --out runs/{name} --overwrite"
+    return Step(name, command, (f"make-{data}", *after))
+
+
+_FROZEN = "--backbone efficientnet-lite0"
+STEPS = (
+    Step("make-pairs", f"kineme datasets make pairs --clips 240 --people 60 --actions {ACTIONS} --untrimmed 0"),
+    Step(
+        "make-strangers",
+        f"kineme datasets make strangers --clips 4 --people 2 --actions {ACTIONS} --untrimmed 2 --seed 1",
+    ),
+    Step(
+        "make-rooms",
+        f"kineme datasets make rooms --clips 120 --people 16 --actions {ACTIONS} --untrimmed 0 --strong-scenes",
+    ),
+    _train("lrcn", "--approach lrcn --epochs 80"),
+    _train("early-fusion", "--approach early-fusion --epochs 60"),
+    _train("slow-fusion", "--approach slow-fusion --epochs 40"),
+    _train("single-frame", f"--approach single-frame {_FROZEN}"),
+    _train("late-fusion-mean", f"--approach late-fusion {_FROZEN} --set merge=mean"),
+    _train("late-fusion", f"--approach late-fusion {_FROZEN}"),
+    _train("default", ""),
+    _train("leaky", "--leaky-random-split", data="rooms"),
+    Step("pull-blazepose", "kineme models pull blazepose", optional=True),
+    Step(
+        "pose-lstm",
+        "kineme train pairs --approach pose-lstm --out runs/pose-lstm --overwrite",
+        ("make-pairs", "pull-blazepose"),
+        optional=True,
+    ),
+    Step("evaluate-lrcn", "kineme evaluate runs/lrcn pairs", ("lrcn",)),
+    Step("read_a_clip", "python snippets/read_a_clip.py", ("make-pairs",)),
+    Step("frame_network", "python snippets/frame_network.py"),
+    Step("lstm_by_hand", "python snippets/lstm_by_hand.py", ("lrcn",)),
+)
+BY_NAME = {step.name: step for step in STEPS}
+
+
+def main(names: list[str]) -> None:
+    """Run the steps that are not up to date; of those named, or of all."""
+    for step in STEPS:
+        if (names and step.name not in names) or step.is_done:
+            continue
+        started = time.perf_counter()
+        print(f"{step.command}", flush=True)
+        step.run()
+        print(f"    {time.perf_counter() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,7 +1,7 @@
 """Kineme recognises human actions in videos.
 
 ``scan`` a folder of videos, ``check`` it, ``train`` on it, ``compare`` approaches, ``evaluate``, ``load`` the model,
-``predict``.
+``predict``, ``export``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from kineme.version import __version__
 
 if TYPE_CHECKING:
-    from kineme.api import check, compare, evaluate, load, scan, train
+    from kineme.api import check, compare, evaluate, export, load, scan, train
     from kineme.errors import KinemeError
     from kineme.video.spec import ClipSpec
 
-__all__ = ["ClipSpec", "KinemeError", "__version__", "check", "compare", "evaluate", "load", "scan", "train"]
+__all__ = ["ClipSpec", "KinemeError", "__version__", "check", "compare", "evaluate", "export", "load", "scan", "train"]
 
 _HOME = {"ClipSpec": "kineme.video.spec", "KinemeError": "kineme.errors"}
 

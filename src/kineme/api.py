@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, UsageError
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
     from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
+    from kineme.prediction.export import Export
     from kineme.prediction.model import Model
     from kineme.training.compare import Comparison
     from kineme.training.frame_order import FrameOrder
@@ -41,6 +42,41 @@ def load(model: Pathlike) -> Model:
     if os.fspath(model) == KINETICS and not Path(model).exists():
         return load_kinetics()
     return Model.from_file(model)
+
+
+def export(
+    model: Pathlike,
+    to: str = "litert",
+    out: Pathlike | None = None,
+    *,
+    check: Pathlike | None = None,
+) -> Export:
+    """Write a model for an engine that needs neither Keras nor TensorFlow, if it says there what Keras says.
+
+    Args:
+        model: as for :func:`load`.
+        to: the format: ``"litert"``, ``"onnx"``, ``"openvino"`` or ``"savedmodel"``.
+        out: a name ending in ``.tflite``, for one file that :func:`load` reads again; or a folder for other programs,
+            with the clip model, the step model and the model card. By default that file for ``"litert"``, else a
+            folder named after the model and the format.
+        check: a video to compare on, at least as long as a clip; by default drawn people.
+
+    Raises:
+        UsageError: there is no such format, or the folder holds something else.
+        KinemeError: tools are missing, the format cannot hold the network, or the scores differ.
+    """
+    from kineme.prediction import export, exported
+    from kineme.prediction.formats import FORMATS
+
+    if to not in FORMATS:
+        raise UsageError(f"--format {to}: there is no such format; choose from {', '.join(FORMATS)}")
+    loaded = load(model)
+    stem = Path(loaded.name).stem
+    if to == "litert" and (out is None or Path(out).suffix):
+        return export.export_litert(loaded, out or f"{stem}{exported.SUFFIX}", check=check)
+    from kineme.prediction.export_folder import export_folder
+
+    return export_folder(loaded, to, out or f"{stem}-{to}", check=check)
 
 
 def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | None = None) -> ClipTable:
@@ -272,7 +308,6 @@ def evaluate(
     from dataclasses import asdict
 
     from kineme.dataset.table import SPLITS, read_split_csv
-    from kineme.errors import UsageError
     from kineme.training.cache import StripCache
     from kineme.training.evaluate import figures, order_figures, score_items
     from kineme.training.run import METRICS, SPLIT

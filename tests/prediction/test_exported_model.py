@@ -160,9 +160,12 @@ def test_the_command_exports_and_predicts(tmp_path):
     done = kineme("predict", tmp_path / "clip.mp4", "--model", tmp_path / "out.tflite", "--json")
     assert json.loads(done.stdout)["model"] == tmp_path.name
 
-    done = kineme("export", tmp_path, "--format", "onnx")
+    done = kineme("export", tmp_path, "--format", "tflite")
     assert done.returncode == 2
-    assert done.stderr == "kineme: --format onnx: there is no such format; choose from litert\n"
+    assert (
+        done.stderr
+        == "kineme: --format tflite: there is no such format; choose from litert, onnx, openvino, savedmodel\n"
+    )
     for out, check, error, says in (
         ("new.bin", None, UsageError, "must end in .tflite"),
         ("new.tflite", tmp_path / "none.mp4", KinemeError, "no such file"),

@@ -10,29 +10,29 @@ import typer
 
 def export(
     model: Annotated[str, typer.Argument(help="Model file, or the run folder that holds it.")],
-    format_: Annotated[str, typer.Option("--format", help="litert; there is no other yet.")] = "litert",
+    format_: Annotated[str, typer.Option("--format", help="litert, onnx, openvino or savedmodel.")] = "litert",
     out: Annotated[
-        Path | None, typer.Option(help="File to write, ending in .tflite; by default named after the model.")
+        Path | None,
+        typer.Option(
+            help="A file ending in .tflite, for kineme predict (the default for litert), or a folder for any program."
+        ),
     ] = None,
     check: Annotated[
         str | None, typer.Option(metavar="VIDEO", help="Compare with Keras on this video; by default on drawn people.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Write a model as one file that predicts without Keras and TensorFlow.
+    """Write a model so that it predicts without Keras and TensorFlow.
 
     Nothing is written unless its scores agree with those of Keras on some 200 frames.
     """
     from kineme import api
     from kineme.cli.output import print_json
-    from kineme.errors import UsageError
-    from kineme.prediction.export import FORMATS, TOLERANCE, export_litert
+    from kineme.prediction.export import TOLERANCE
 
-    if format_ not in FORMATS:
-        raise UsageError(f"--format {format_}: there is no such format; choose from {', '.join(FORMATS)}")
-    loaded = api.load(model)
-    found = export_litert(loaded, out or Path(f"{Path(loaded.name).stem}.tflite"), check=check)
-    size = found.path.stat().st_size
+    found = api.export(model, format_, out, check=check)
+    files = [found.path] if found.path.is_file() else [file for file in found.path.rglob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in files)
     if json:
         print_json(
             {

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.files import replacing, user_cache_folder
 from kineme.models.model_file import ModelCard
-from kineme.prediction.litert import LiteRTFunction, compiled, on_tensorflow, traced
+from kineme.prediction.litert import LiteRTFunction, compiled
+from kineme.prediction.tracing import on_tensorflow, traced
 from kineme.version import __version__
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ from kineme.prediction.model import Model
 from kineme.prediction.windows import Tick, Windows, is_by_frame, recorder_of
 from kineme.video.clips import ticks
 
-FORMATS = ("litert",)
 TOLERANCE = 1e-4  # of the scale of the scores
 
 _FRAMES = 200  # that are compared, where a window does not take seconds
@@ -70,7 +69,7 @@ def export_litert(model: Model, out: str | os.PathLike[str], *, check: str | os.
         raise UsageError(f"{out}: the name of a LiteRT model must end in {exported.SUFFIX}")
     if model.exported:
         raise UsageError(f"{model.path}: is exported already")
-    of_ticks = _ticks(model, check)
+    of_ticks = ticks_to_compare(model, check)
     parts = _parts(model)
     content = compiled(parts)
     with replacing(out) as temporary:
@@ -100,7 +99,7 @@ def _parts(model: Model) -> dict[str, Any]:
     return parts
 
 
-def _ticks(model: Model, check: str | os.PathLike[str] | None) -> list[Tick]:
+def ticks_to_compare(model: Model, check: str | os.PathLike[str] | None) -> list[Tick]:
     """The frames to compare on, at the model's ticks: of a video, or of people drawn for this."""
     spec = model.card.spec
     most = max(_FRAMES, spec.frames)
@@ -129,13 +128,13 @@ def _differences(model: Model, again: Model, of_ticks: list[Tick]) -> tuple[dict
     differences = {"windows": both}
     if "step" in (again.exported.parts if again.exported else ()):
         differences["carried"] = [
-            _carried(one, engine, of_ticks) for one, engine in zip((model, again), engines, strict=True)
+            carried_logits(one, engine, of_ticks) for one, engine in zip((model, again), engines, strict=True)
         ]
     scale = max(1.0, float(np.abs(both[0]).max()))
     return {name: float(np.abs(a - b).max()) / scale for name, (a, b) in differences.items()}, scale
 
 
-def _carried(model: Model, engine: Any, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:
+def carried_logits(model: Model, engine: Any, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:
     """Logits_NK of a state that is carried through all frames."""
     step, recorder = engine.function("step"), recorder_of(model, engine)
     states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]

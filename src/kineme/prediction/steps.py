@@ -52,6 +52,40 @@ def frame_part(backbone: Any) -> Any:
     return keras.Model(inputs, x, name="frame_part")
 
 
+def stream_part(card: ModelCard, network: Any) -> Any:
+    """A frame (1, H, W, 3), uint8, and states to logits (1, K) and the states after it: :func:`step_part` and before.
+
+    What a backbone keeps of the frame before is among the states. All begin at zero, and carry names.
+
+    Args:
+        card: of the model; one on landmarks has no part that sees frames, and takes their features instead.
+        network: the model's.
+
+    Raises:
+        UsageError: as :func:`step_part`.
+    """
+    step = step_part(card, network)
+    if card.config.get("backbone") == "blazepose":
+        return step
+    backbone = network.get_layer("backbone")
+    names = _names(backbone)
+    frame = keras.Input(batch_shape=(1, *backbone.input.shape[2:]), dtype="uint8", name="frame")
+    before, after = [], []
+    x = backbone.get_layer("scale")(frame) if "scale" in names else frame
+    if "changes" in names:
+        started, pixels = (
+            keras.Input(batch_shape=(1, 1), name="started"),
+            keras.Input(batch_shape=x.shape, name="pixels"),
+        )
+        before, after = [started, pixels], [ops.minimum(started + 1.0, 1.0), x]
+        x = x - ops.where(ops.reshape(started, (1, 1, 1, 1)) > 0.0, pixels, x)
+    if "frame_network" in names:
+        x = backbone.get_layer("frame_network")(x)
+    states = [keras.Input(batch_shape=one.shape, name=one.name) for one in step.inputs[1:]]
+    logits, *rest = step([x, *states])
+    return keras.Model([frame, *before, *states], [logits, *after, *rest], name="stream_part")
+
+
 def step_part(card: ModelCard, network: Any) -> Any:
     """Features (1, ...) of a frame and states to logits (1, K) and the states after it. All states begin at zero.
 
@@ -87,9 +121,9 @@ class _Carry:
         self.after: list[Any] = []
         self._counted: tuple[Any, Any] | None = None
 
-    def state(self, *shape: int) -> Any:
+    def state(self, name: str, *shape: int) -> Any:
         """What a state was before this frame; :meth:`becomes` says what it is after."""
-        self.before.append(keras.Input(batch_shape=(1, *shape), name=f"state{len(self.before)}"))
+        self.before.append(keras.Input(batch_shape=(1, *shape), name=name))
         self.after.append(None)
         return self.before[-1]
 
@@ -100,7 +134,7 @@ class _Carry:
     def count(self) -> tuple[Any, Any]:
         """How many frames there were before this one, and with it; no more than T are told apart."""
         if self._counted is None:
-            before = self.state(1)
+            before = self.state("frames_seen", 1)
             self._counted = before, ops.minimum(before + 1.0, float(self.frames))
             self.becomes(*self._counted)
         return self._counted
@@ -109,7 +143,7 @@ class _Carry:
         """The newest of ``x`` (1, ...) as (1, frames, ...); before the first there were zeros, or the first itself."""
         if frames == 1:
             return ops.expand_dims(x, 1)
-        older = self.state(frames - 1, *x.shape[1:])
+        older = self.state(f"recent{len(self.before)}", frames - 1, *x.shape[1:])
         newest = ops.expand_dims(x, 1)
         known = older
         if hold:
@@ -183,7 +217,7 @@ _CARRIED: dict[str, Callable[[Any, Any, Any, _Carry], Any]] = {
 
 def _lstm(layer: Any, x: Any, carry: _Carry, counts: Any = None) -> Any:
     """The output of one step; where ``counts`` is false the state stays as it was."""
-    before = carry.state(layer.units), carry.state(layer.units)
+    before = carry.state(f"{layer.name}_h", layer.units), carry.state(f"{layer.name}_c", layer.units)
     h, (_, c) = layer.cell(x, list(before))
     if counts is not None:
         h, c = ops.where(counts, h, before[0]), ops.where(counts, c, before[1])
@@ -195,7 +229,7 @@ def _lstm(layer: Any, x: Any, carry: _Carry, counts: Any = None) -> Any:
 def _convolutional_lstm(layer: Any, x: Any, carry: _Carry) -> Any:
     shape = layer.compute_output_shape((1, carry.frames, *x.shape[1:]))[-3:]
     layer.cell.name = f"{layer.name}_cell"  # all are called the same, and in one network they may not be
-    before = carry.state(*shape), carry.state(*shape)
+    before = carry.state(f"{layer.name}_h", *shape), carry.state(f"{layer.name}_c", *shape)
     h, (_, c) = layer.cell(x, list(before))
     carry.becomes(before[0], h)
     carry.becomes(before[1], c)

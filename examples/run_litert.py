@@ -1,0 +1,32 @@
+"""Run an exported model with LiteRT and NumPy: a clip at once, and a stream frame by frame.
+
+kineme export RUN --format litert --out exported
+python examples/run_litert.py exported video.mp4
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from read_frames import read_frames
+
+folder, video = Path(sys.argv[1]), sys.argv[2]
+card = json.loads((folder / "kineme.json").read_text(encoding="utf-8"))
+labels, spec = card["labels"], card["spec"]
+frames = list(read_frames(video, spec))
+frames += frames[-1:] * (spec["frames"] - len(frames))  # a short video holds its last frame
+
+model = Interpreter(str(folder / "clip.tflite")).get_signature_runner()
+scores = model(clip=np.stack(frames[: spec["frames"]])[None])["probabilities"]
+print(f"clip: {labels[scores[0].argmax()]} {scores[0].max():.5f}")
+
+if (folder / "step.tflite").exists():
+    model = Interpreter(str(folder / "step.tflite")).get_signature_runner()
+    inputs = model.get_input_details()
+    states = {name: np.zeros(one["shape"], np.float32) for name, one in inputs.items() if name != "frame"}
+    for frame in frames:
+        found = model(frame=frame[None], **states)
+        states = {name: found[f"next_{name}"] for name in states}
+        print(f"frame: {labels[found['probabilities'][0].argmax()]} {found['probabilities'][0].max():.5f}")

@@ -391,9 +391,10 @@ def _start(block: Block, folder: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 def _tidy(text: str, folder: Path) -> str:
-    """Without what belongs to this machine: its paths, and how a terminal draws."""
+    """Without what belongs to this machine: its paths, and what a terminal would have drawn over."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    text = "\n".join(line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines())
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    text = "\n".join(line for line in lines if not re.search(r": \d+/\d+, about \d+ s left", line))
     return text.replace(f"{folder}/", "").replace(str(Path.home()), "~").strip("\n")
 
 

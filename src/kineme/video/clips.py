@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError
 from kineme.video.container import PathLike
 from kineme.video.decode import EPSILON_S, Decoder
-from kineme.video.probe import VideoInfo, probe
+from kineme.video.probe import VideoInfo, describe
 from kineme.video.spec import ClipSpec
 
 Warn = Callable[[str], None]
@@ -78,32 +78,45 @@ def ticks(
     Raises:
         VideoError: the file cannot be used, or the part begins after its end.
     """
-    if spec.fps is None:  # spread over the whole: its length is needed first
-        length_s = probe(path).duration_s
-        end_s = length_s if end_s is None else min(end_s, length_s)
     if end_s is not None and end_s <= start_s:
-        raise VideoError(path, f"nothing lies between {start_s:.2f} s and {end_s:.2f} s")
+        raise _nothing_between(path, start_s, end_s)
+    with Decoder(path, on_warning=on_warning) as decoder:
+        if spec.fps is None:  # spread over the whole: its length is needed first
+            length_s = describe(decoder, decode=True).duration_s
+            end_s = length_s if end_s is None else min(end_s, length_s)
+        yield from _ticks(decoder, spec, start_s, end_s, per_frame)
+
+
+def _ticks(
+    decoder: Decoder, spec: ClipSpec, start_s: float, end_s: float | None, per_frame: int
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """See :func:`ticks`; where the frames are spread, the end is given."""
+    if end_s is not None and end_s <= start_s:
+        raise _nothing_between(decoder.path, start_s, end_s)
     step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
     limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
-    with Decoder(path, on_warning=on_warning) as decoder:
-        convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
-        tick = 0
-        for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.shown(start_s), 1):
-            until_s = pts_s + duration_s
-            if is_last:
-                limit = min(limit, spec.tick_count(until_s - start_s, per_frame))
-                until_s = float("inf")
-            pixels: NDArray[np.uint8] | None = None
-            while tick < limit and start_s + tick * step_s + EPSILON_S < until_s:
-                pixels = convert(frame) if pixels is None else pixels
-                if tick > _REPEATS * per_frame * number and tick * pixels.nbytes > _MUCH:
-                    raise VideoError(path, f"shows {number} frames for {tick * step_s:,.0f} s: its clock is broken")
-                yield start_s + tick * step_s, pixels
-                tick += 1
-            if tick >= limit:
-                return
+    convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
+    tick = 0
+    for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.shown(start_s, step_s), 1):
+        until_s = pts_s + duration_s
+        if is_last:
+            limit = min(limit, spec.tick_count(until_s - start_s, per_frame))
+            until_s = float("inf")
+        pixels: NDArray[np.uint8] | None = None
+        while tick < limit and start_s + tick * step_s + EPSILON_S < until_s:
+            pixels = convert(frame) if pixels is None else pixels
+            if tick > _REPEATS * per_frame * number and tick * pixels.nbytes > _MUCH:
+                raise VideoError(decoder.path, f"shows {number} frames for {tick * step_s:,.0f} s: its clock is broken")
+            yield start_s + tick * step_s, pixels
+            tick += 1
+        if tick >= limit:
+            return
     if not tick:
-        raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins")
+        raise VideoError(decoder.path, f"ends before {start_s:.2f} s, where the part to be read begins")
+
+
+def _nothing_between(path: PathLike, start_s: float, end_s: float) -> VideoError:
+    return VideoError(path, f"nothing lies between {start_s:.2f} s and {end_s:.2f} s")
 
 
 def read_strip(
@@ -115,22 +128,23 @@ def read_strip(
         VideoError: as :func:`ticks`, and where the policy is to refuse a video shorter than a clip.
     """
     warnings: list[str] = []
-    info = probe(path)
-    expected_s = (info.duration_s if end_s is None else min(end_s, info.duration_s)) - start_s
-    try:
-        frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
-    except MemoryError as error:
-        raise VideoError(
-            path, f"lasts {expected_s:,.0f} s, too long to be held in memory; give a part of it"
-        ) from error
     times: list[float] = []
-    for instant, frame in ticks(
-        path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, on_warning=warnings.append
-    ):
-        if len(times) == len(frames_NHWC):  # longer than its packets told
-            frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
-        frames_NHWC[len(times)] = frame
-        times.append(instant)
+    with Decoder(path, on_warning=warnings.append) as decoder:
+        info = describe(decoder, decode=True)
+        if spec.fps is None:
+            end_s = info.duration_s if end_s is None else min(end_s, info.duration_s)
+        expected_s = (info.duration_s if end_s is None else min(end_s, info.duration_s)) - start_s
+        try:
+            frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
+        except MemoryError as error:
+            raise VideoError(
+                path, f"lasts {expected_s:,.0f} s, too long to be held in memory; give a part of it"
+            ) from error
+        for instant, frame in _ticks(decoder, spec, start_s, end_s, per_frame):
+            if len(times) == len(frames_NHWC):  # longer than its packets told
+                frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
+            frames_NHWC[len(times)] = frame
+            times.append(instant)
     refuse_short(path, spec, -(-len(times) // per_frame))
     return Strip(frames_NHWC[: len(times)], np.array(times), info, tuple(warnings))
 

@@ -7,6 +7,7 @@ are displayed, and only a container whose time stamps can be believed is entered
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError
 from kineme.video.container import TOO_LARGE, PathLike, frame_rate, open_container, time_base, video_stream
 from kineme.video.convert import Converter
+from kineme.video.sparse import SPARSE_S, Leap, Plan
 from kineme.video.spec import Fit
-from kineme.video.timestamps import LONGEST_HOLD_S, Clock, has_display_times, missing_s
+from kineme.video.timestamps import LONGEST_HOLD_S, Clock, PacketTimes, Tally, has_display_times, missing_s
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -33,7 +35,11 @@ EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
 _LARGE_FRAME = 1280 * 720
 _SHORTEST_S = 1e-4  # for which a frame may be shown; less is a broken clock
 _WORTH_A_SEEK_S = 4.0
+_WORTH = 2  # packets: to empty the decoder and begin anew costs as much as fewer
+_MOST_AHEAD_BYTES = 32_000_000  # of packets that are kept between looking at their times and decoding them
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+# Their key frames begin anew, and each packet makes a frame (some of VP8, VP9 and AV1 one that is not shown).
+_LEAPABLE = ("h264", "hevc", "mpeg4", "mjpeg", "vp8", "vp9", "av1")
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,10 @@ def first_time(path: PathLike) -> Fraction:
         return decoder.zero * decoder.time_base
 
 
+class _Misled(Exception):  # noqa: N818 (no error of the caller's)
+    """Packets were left out that would have been needed."""
+
+
 class Decoder:
     """An open video whose first frame has been decoded; use it in a ``with`` statement.
 
@@ -114,10 +124,13 @@ class Decoder:
     first: VideoFrame
     stream: VideoStream
     container: InputContainer
+    _ahead: deque[Packet[VideoStream]]
+    _tally: Tally
 
     def __init__(self, path: PathLike, *, on_warning: Callable[[str], None] | None = None) -> None:
         self.path = path
         self._warn = on_warning or (lambda line: None)
+        self._wanted: tuple[float, float] | None = None
 
     def __enter__(self) -> Self:
         self.container = open_container(self.path)
@@ -135,12 +148,36 @@ class Decoder:
         """What turns this video's frames into pixels."""
         return Converter(self.first, self.stream, size=size, fit=fit)
 
-    def shown(self, start_s: float = 0.0) -> Iterator[Shown]:
-        """Yield the frames from the one being shown at ``start_s`` on. Call it once."""
+    def packet_times(self, *, decode: bool) -> PacketTimes:
+        """What all packets tell. Call it before :meth:`shown`, or say that nothing will be decoded any more."""
+        kept: deque[Packet[VideoStream]] | None = deque()
+        kept_bytes = 0
+        for packet in self._packets():
+            if decode and kept is not None:
+                kept.append(packet)
+                kept_bytes += packet.size
+                kept = kept if kept_bytes <= _MOST_AHEAD_BYTES else None
+        times = self._tally.times()
+        if kept is None:
+            self._start_again()
+        else:
+            self._ahead = kept
+        return times
+
+    def shown(self, start_s: float = 0.0, step_s: float | None = None) -> Iterator[Shown]:
+        """Yield the frames from the one being shown at ``start_s`` on. Call it once.
+
+        Args:
+            start_s: seconds from the first frame.
+            step_s: where only the frames shown at ``start_s``, ``start_s + step_s`` and so on are wanted. Others may
+                then be left out, which saves decoding them: a frame counts as shown until the next one that comes.
+        """
+        if step_s is not None and step_s >= SPARSE_S:
+            self._wanted = start_s, step_s
         if start_s >= _WORTH_A_SEEK_S:
             self._enter_at(start_s)
         held: tuple[float, VideoFrame] | None = None
-        for pts, frame in self._stamped:
+        for pts, frame in self._in_order():
             pts_s = float((pts - self.zero) * self.time_base)
             if held is not None and pts_s > start_s + EPSILON_S:
                 yield Shown(held[0], pts_s - held[0], held[1], False)
@@ -152,9 +189,29 @@ class Decoder:
             if held[0] + duration_s > start_s + EPSILON_S:
                 yield Shown(held[0], duration_s, held[1], True)
 
+    def _in_order(self) -> Iterator[tuple[int, VideoFrame]]:
+        """The frames from here on; read anew, and all of them, where leaving some out has gone wrong."""
+        last: int | None = None
+        try:
+            for last, frame in self._stamped:
+                yield last, frame
+        except _Misled:
+            self._wanted = None
+            self._start_again()
+            yield from ((pts, frame) for pts, frame in self._stamped if last is None or pts > last)
+
+    def _start_again(self) -> None:
+        self.container.close()
+        self.container = open_container(self.path)
+        self._start()
+
     def _start(self) -> None:
         """Decode the first frame and keep it to be given again."""
+        self._begun = False
         self.stream = video_stream(self.container, self.path)
+        self._demuxer = self.container.demux(self.stream)
+        self._ahead = deque()
+        self._tally = Tally(self.container, self.stream)
         self.time_base = time_base(self.stream)
         self._counted_from_start = True
         self._frames = self._lost = 0
@@ -177,28 +234,83 @@ class Decoder:
         except StopIteration:
             unknown = "" if context.width else f", or they are too large: {TOO_LARGE}"
             raise VideoError(self.path, f"none of its frames can be decoded{unknown}") from None
+        self._begun = True
         self._stamped = chain([(self.zero, self.first)], stamped)
 
     def _stamp(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every decodable frame from here on with its time stamp."""
+        """Every frame to be had from here on with its time stamp."""
         self._clock = clock = Clock(self.container, self.stream)
-        for packet in self._packets():
+        enters = False
+        for packet in self._needed():
             try:
-                frames = packet.decode()
+                frames = self._leap() if isinstance(packet, Leap) else packet.decode()
             except av.error.FFmpegError:
                 self._note_loss(clock)
-                continue
+                frames = []
             for frame in frames:
+                if enters and not (frame.key_frame and frame.pict_type == PictureType.I):
+                    raise _Misled
+                enters = False
                 if frame.is_corrupt:
                     self._note_loss(clock)
                 self._frames += 1
                 yield clock.stamp(frame), frame
+            if isinstance(packet, Leap):
+                clock.last, enters = packet.last, True
+                self._frames += packet.skipped
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
+        while True:
+            if self._ahead:
+                yield self._ahead.popleft()
+                continue
+            try:
+                packet = next(self._demuxer, None)
+            except av.error.FFmpegError:
+                self._cut = True
+                return
+            if packet is None:
+                return
+            self._tally.add(packet)
+            yield packet
+
+    def _needed(self) -> Iterator[Packet[VideoStream] | Leap]:
+        """The packets to decode, and where some are left out."""
+        packets = self._packets()
+        begun = []
+        while not self._begun and (packet := next(packets, None)) is not None:
+            begun.append(packet)
+            yield packet
+        timed = has_display_times(self.container)
+        known = self.stream.codec_context.name in _LEAPABLE and self.container.format.name in _SEEKABLE
+        if self._wanted is None or not known or not (timed or self._is_stored_as_shown()):
+            yield from packets
+            return
+        start_s, step_s = self._wanted
+        plan = Plan(
+            start_s + EPSILON_S,
+            step_s,
+            stamp_of=lambda packet: packet.pts if timed else packet.dts,
+            seconds_of=lambda pts: float((pts - self.zero) * self.time_base),
+            longest=round(LONGEST_HOLD_S / self.time_base),
+            worth=_WORTH,
+        )
+        yield from plan.moves(begun, packets)
+
+    def _is_stored_as_shown(self) -> bool:
+        """Whether a file that does not tell when frames are shown surely stores them in that order."""
+        context = self.stream.codec_context
+        return context.name in ("mpeg4", "mjpeg") and not context.has_b_frames
+
+    def _leap(self) -> list[VideoFrame]:
+        """Empty the decoder, so that it can begin anew at a key frame; the frames that were in it."""
+        if not has_display_times(self.container) and not self._is_stored_as_shown():
+            raise _Misled
+        context = self.stream.codec_context
         try:
-            yield from self.container.demux(self.stream)
-        except av.error.FFmpegError:
-            self._cut = True
+            return context.decode(None)
+        finally:
+            context.flush_buffers()
 
     def _enter_at(self, start_s: float) -> None:
         """Go to a key frame before ``start_s``, if the frames from there on are surely those of reading in order."""
@@ -209,9 +321,8 @@ class Decoder:
         try:
             # Containers look for key frames by decoding time, which is a little before the time of display.
             self.container.seek(target - int(1 / self.time_base), stream=self.stream)
-        except av.error.FFmpegError:
-            pass
-        else:
+            self._demuxer = self.container.demux(self.stream)
+            self._ahead.clear()
             stamped = self._stamp()
             for pts, frame in stamped:
                 # Frames that lead the key frame of an open group of pictures may lack what they refer to.
@@ -221,9 +332,11 @@ class Decoder:
                     return
                 if pts > target:
                     break
-        self.container.close()
-        self.container = open_container(self.path)
-        self._start()
+        except av.error.FFmpegError:
+            pass
+        except _Misled:
+            self._wanted = None
+        self._start_again()
 
     def _note_loss(self, clock: Clock) -> None:
         self._lost += 1

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from kineme.video.container import PathLike, frame_rate
 from kineme.video.decode import Decoder
-from kineme.video.timestamps import has_display_times, packet_times
+from kineme.video.timestamps import has_display_times
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,37 @@ def probe(path: PathLike) -> VideoInfo:
         VideoError: missing, a folder, empty, not a video, only sound, absurdly large, or nothing can be decoded.
     """
     with Decoder(path) as decoder:
-        converter = decoder.converter()
-        height, width = converter.displayed
-        times = packet_times(path)
-        rate = frame_rate(decoder.stream)
-        start, end = times.start, times.end
-        if start is None or end is None:
-            start, end = Fraction(0), max(1, times.count) / rate
-        average = times.count / (end - start)
-        if abs(average - rate) > rate / 20 and average <= 1000:  # the header is wrong, or guessed from the beginning
-            rate = average.limit_denominator(1001)
-        if has_display_times(decoder.container):  # the first packets may be undecodable
-            start = min(max(start, decoder.zero * decoder.time_base), end - 1 / rate)
-        return VideoInfo(
-            path=os.fspath(path),
-            width=width,
-            height=height,
-            fps=rate,
-            duration_s=float(end - start),
-            frame_count=times.count or None,
-            codec=decoder.stream.codec_context.name,
-            pixel_format=decoder.first.format.name,
-            rotation=converter.rotation,
-            has_audio=bool(decoder.container.streams.audio),
-        )
+        return describe(decoder, decode=False)
+
+
+def describe(decoder: Decoder, *, decode: bool) -> VideoInfo:
+    """The facts of a video that is open, of which nothing has been asked for yet.
+
+    Args:
+        decoder: of the video.
+        decode: whether its frames will be wanted, too.
+    """
+    converter = decoder.converter()
+    height, width = converter.displayed
+    times = decoder.packet_times(decode=decode)
+    rate = frame_rate(decoder.stream)
+    start, end = times.start, times.end
+    if start is None or end is None:
+        start, end = Fraction(0), max(1, times.count) / rate
+    average = times.count / (end - start)
+    if abs(average - rate) > rate / 20 and average <= 1000:  # the header is wrong, or guessed from the beginning
+        rate = average.limit_denominator(1001)
+    if has_display_times(decoder.container):  # the first packets may be undecodable
+        start = min(max(start, decoder.zero * decoder.time_base), end - 1 / rate)
+    return VideoInfo(
+        path=os.fspath(decoder.path),
+        width=width,
+        height=height,
+        fps=rate,
+        duration_s=float(end - start),
+        frame_count=times.count or None,
+        codec=decoder.stream.codec_context.name,
+        pixel_format=decoder.first.format.name,
+        rotation=converter.rotation,
+        has_audio=bool(decoder.container.streams.audio),
+    )

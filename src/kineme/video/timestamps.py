@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import av.error
 
-from kineme.video.container import PathLike, frame_rate, open_container, time_base, video_stream
+from kineme.video.container import PathLike, frame_rate, open_container, time_base
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -80,36 +81,39 @@ class PacketTimes:
     end: Fraction | None
 
 
-def packet_times(path: PathLike) -> PacketTimes:
-    """Read all packets of the video stream, without decoding, for its true length."""
-    count = 0
-    stamps = array("q")
-    last: int | None = None
-    with open_container(path) as container:
-        stream = video_stream(container, path)
-        tick = time_base(stream)
-        period = max(1, round(1 / frame_rate(stream) / tick))
-        longest = round(LONGEST_HOLD_S / tick)
-        by_pts = has_display_times(container)
-        try:
-            for packet in container.demux(stream):
-                if not packet.size or packet.is_discard:
-                    continue
-                count += 1
-                stamp = packet.pts if by_pts else packet.dts
-                if stamp is None:
-                    continue
-                stamps.append(stamp)
-                duration = packet.duration or 0
-                end = stamp + (duration if 0 < duration <= longest else period)
-                last = end if last is None else max(last, end)
-        except av.error.FFmpegError:
-            pass  # the end of what can be read
-    if last is None:
-        return PacketTimes(count, None, None)
-    in_order = sorted(stamps)
-    leaps = sum(later - one - period for one, later in pairwise(in_order) if later - one > longest)
-    return PacketTimes(count, in_order[0] * tick, (last - leaps) * tick)
+class Tally:
+    """Counts packets of a video stream, and the time they cover: its true length, without decoding."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._tick = tick = time_base(stream)
+        self._period = max(1, round(1 / frame_rate(stream) / tick))
+        self._longest = round(LONGEST_HOLD_S / tick)
+        self._by_pts = has_display_times(container)
+        self._count = 0
+        self._stamps = array("q")
+        self._last: int | None = None
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        """Count one more."""
+        if not packet.size or packet.is_discard:
+            return
+        self._count += 1
+        stamp = packet.pts if self._by_pts else packet.dts
+        if stamp is None:
+            return
+        self._stamps.append(stamp)
+        duration = packet.duration or 0
+        end = stamp + (duration if 0 < duration <= self._longest else self._period)
+        self._last = end if self._last is None else max(self._last, end)
+
+    def times(self) -> PacketTimes:
+        """Of those so far."""
+        if self._last is None:
+            return PacketTimes(self._count, None, None)
+        in_order = sorted(self._stamps)
+        steps = (later - one for one, later in pairwise(in_order))
+        leaps = sum(step - self._period for step in steps if step > self._longest)
+        return PacketTimes(self._count, in_order[0] * self._tick, (self._last - leaps) * self._tick)
 
 
 def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, zero_s: float, end_s: float) -> float:

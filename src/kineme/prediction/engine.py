@@ -14,6 +14,7 @@ import json
 import os
 from contextlib import suppress
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -122,7 +123,7 @@ class LiteRTEngine:
 
     def function(self, part: PartName) -> Function:
         """See :class:`Engine`."""
-        path = user_cache_folder() / "engines" / f"{fingerprint(self._model)}-{part}.tflite"
+        path = self.file(part)
         with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
             return self._ready(path.read_bytes(), part)
         from kineme.prediction.steps import part_of
@@ -131,6 +132,10 @@ class LiteRTEngine:
         with suppress(KinemeError), replacing(path) as temporary:  # where it cannot be kept, it is made every time
             temporary.write_bytes(content)
         return self._ready(content, part)
+
+    def file(self, part: PartName) -> Path:
+        """Where a part is kept, once it is compiled."""
+        return user_cache_folder() / "engines" / f"{fingerprint(self._model)}-{part}.tflite"
 
     def _ready(self, content: bytes, part: PartName) -> Function:
         function = LiteRTFunction(content, part, threads_for(part, self._model.card))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ extensions = [
     "sphinx_copybutton",
     "executed_blocks",
     "picture",
+    "guide_numbers",
     "from_code",
 ]
 exclude_patterns = ["_build", "_generated", "README.md", "figures", "Thumbs.db", ".DS_Store"]
@@ -35,6 +37,7 @@ smartquotes_action = "qe"  # quotation marks and ellipses; a hyphen pair is an o
 # Notebooks are executed at build; what has not changed comes from the cache.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS / "_generated" / "notebooks")
+os.environ.setdefault("KINEME_GUIDE_DATA", str(DOCS / "_generated" / "guide" / "pairs"))
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True

@@ -17,7 +17,6 @@ from style import WIDTH, Theme
 
 _WITH_WEIGHTS = ("Conv1D", "Conv2D", "Conv3D", "Dense", "LSTM", "FoldedConvLSTM2D", "ConvLSTM2D", "Bidirectional")
 _SILENT = ("InputLayer", "Dropout", "Permute", "Rescaling")
-_COLUMNS = 6  # in a row
 _SIDE = 0.92  # inches: the height of a map of 64 pixels
 
 
@@ -45,7 +44,7 @@ class Column:
 def layers_of(model: Any) -> list[Any]:
     """The layers in order, those of models inside it in their place."""
     found = []
-    for layer in model.layers:
+    for layer in model.operations:  # layers, and sums and means that are written as such
         found += layers_of(layer) if hasattr(layer, "layers") and layer.layers else [layer]
     return found
 
@@ -69,14 +68,15 @@ def columns_of(model: Any) -> list[Column]:
             last.then.append(said)
         if kind not in ("Mean", "FoldTime"):
             last.shape = shape
-        last.weights += layer.count_params()
+        last.weights += layer.count_params() if hasattr(layer, "count_params") else 0
     return columns
 
 
 def network_diagram(theme: Theme, model: Any) -> Figure:
-    """The whole drawing, in rows of six columns."""
+    """The whole drawing, in rows of up to six columns."""
     columns = columns_of(model)
-    count = math.ceil(len(columns) / math.ceil(len(columns) / _COLUMNS))
+    most = 5 if max(len(column.shape) for column in columns[1:]) == 4 else 6  # long shapes need room
+    count = math.ceil(len(columns) / math.ceil(len(columns) / most))
     rows = [columns[start : start + count] for start in range(0, len(columns), count)]
     height = 2.62
     figure, axes = theme.canvas(WIDTH, height * len(rows))
@@ -93,7 +93,9 @@ def _draw_row(theme: Theme, axes: Any, row: list[Column], count: int, bottom: fl
         left, right = _block(theme, axes, column, middle, bottom + 1.30)
         if place or not first:
             theme.arrow(axes, (middle - pitch / 2 - 0.12, bottom + 1.30), (left - 0.05, bottom + 1.30))
-        axes.plot([right + 0.03, middle + pitch / 2 - 0.12], [bottom + 1.30] * 2, color=theme.faint, linewidth=1.1)
+        if not column.title.startswith("dense"):
+            end = middle + pitch / 2 - (0.0 if column is row[-1] else 0.12)
+            axes.plot([right + 0.03, end], [bottom + 1.30] * 2, color=theme.faint, linewidth=1.1)
         colour = {"recurrent": theme.purple, "vector": theme.green}.get(column.kind, theme.blue)
         axes.text(
             middle, bottom + 2.50, column.title, ha="center", va="top", fontsize=9.5, fontweight="bold", color=colour
@@ -104,10 +106,6 @@ def _draw_row(theme: Theme, axes: Any, row: list[Column], count: int, bottom: fl
         if column.weights:
             said = f"{column.weights:,} weights"
             axes.text(middle, bottom + 0.38, said, ha="center", va="top", fontsize=8, color=theme.faint)
-    end = (len(row) - 0.5) * pitch + pitch / 2
-    if len(row) < count or row[-1].title.startswith("dense"):
-        return
-    axes.plot([end - 0.12, end], [bottom + 1.30] * 2, color=theme.faint, linewidth=1.1)
 
 
 def _shade(theme: Theme, axes: Any, row: list[Column], pitch: float, bottom: float) -> None:
@@ -135,7 +133,7 @@ def _block(theme: Theme, axes: Any, column: Column, x: float, y: float) -> tuple
     """Draw what comes out; gives its left and right end."""
     shape = column.shape
     if len(shape) >= 3:
-        *time, height, width, channels = shape
+        height, width, channels = shape[-3:]
         high, wide = _SIDE * math.sqrt(height / 64), 0.62 * _SIDE * math.sqrt(width / 64)
         planes = max(2, min(6, round(math.log2(channels)))) if channels > 1 else 1
         step = 0.055
@@ -149,7 +147,7 @@ def _block(theme: Theme, axes: Any, column: Column, x: float, y: float) -> tuple
         right = left + wide + step * (planes - 1)
     else:
         units = shape[-1]
-        high = 0.30 + 0.16 * math.log2(max(2, units)) * 0.62
+        high = 0.22 + 0.07 * math.log2(max(2, units))
         wide = 0.13
         colour = theme.purple if column.kind == "recurrent" else theme.green
         repeats = 3 if len(shape) == 2 and shape[0] > 1 else 1

@@ -61,7 +61,7 @@ def single_frame(theme: Theme) -> Figure:
     theme.box(axes, 2.4, 2.24, 2.0, 0.36, "mean of the scores", colour=theme.orange)
     theme.arrow(axes, (3.4, 2.62), (3.4, 2.86))
     _note(theme, axes, 3.4, 2.98, "answer", ha="center", color=theme.ink)
-    _note(theme, axes, 6.55, 1.18, "same weights")
+    _note(theme, axes, 6.55, 1.18, "same\nweights")
     _note(theme, axes, 6.55, 1.67, "scores")
     _finish(axes, 3.1)
     return figure
@@ -80,7 +80,7 @@ def late_fusion(theme: Theme) -> Figure:
     theme.box(axes, 1.6, 2.24, 3.6, 0.36, "fusion: one dense layer over all frames", colour=theme.orange)
     theme.arrow(axes, (3.4, 2.62), (3.4, 2.90))
     _note(theme, axes, 3.4, 3.05, "scores", ha="center", color=theme.ink)
-    _note(theme, axes, 6.55, 1.18, "same weights")
+    _note(theme, axes, 6.55, 1.18, "same\nweights")
     _note(theme, axes, 6.55, 1.67, "features")
     _finish(axes, 3.3)
     return figure
@@ -97,7 +97,7 @@ def early_fusion(theme: Theme) -> Figure:
         axes.imshow(film[at], extent=(x, x + size, y, y + size), zorder=10 - number)
         edge = Rectangle((x, y), size, size, fill=False, edgecolor=theme.page, linewidth=1.2, zorder=10.5 - number)
         axes.add_patch(edge)
-    _note(theme, axes, 1.2, 0.1, "20 frames × 3 colours = 60 channels", ha="center")
+    _note(theme, axes, 1.32, 0.1, "20 frames × 3 colours = 60 channels", ha="center")
     for x, wide, text, colour in (
         (2.75, 1.35, "first convolution:\nfilters 5 × 5,\n60 channels deep", theme.orange),
         (4.55, 1.0, "the rest of\na 2D CNN", theme.blue),
@@ -333,12 +333,10 @@ def running(theme: Theme) -> Figure:
     theme.box(axes, 5.2, 1.21, 1.1, 0.34, "LSTM, 20 steps", colour=theme.purple, fontsize=8.5)
     theme.arrow(axes, (4.93, 1.38), (5.18, 1.38))
     _note(theme, axes, 6.36, 1.38, "exact", color=theme.ink)
-    _note(theme, axes, 3.1, 1.06, "features of the last 20 frames", fontsize=8.5)
+    _note(theme, axes, 3.1, 1.66, "features of the last 20 frames", fontsize=8.5)
     theme.box(axes, 3.1, 0.22, 1.1, 0.34, "LSTM, 1 step", colour=theme.purple, fontsize=8.5)
-    theme.arrow(
-        axes, (3.95, 0.58), (3.35, 0.58), connectionstyle="arc3,rad=0.8", color=theme.purple, linewidth=1.4
-    )
-    _note(theme, axes, 3.65, 0.86, "state", ha="center", fontsize=8.5, color=theme.purple)
+    theme.arrow(axes, (3.95, 0.58), (3.35, 0.58), connectionstyle="arc3,rad=0.8", color=theme.purple, linewidth=1.4)
+    _note(theme, axes, 3.65, 0.92, "state", ha="center", fontsize=8.5, color=theme.purple)
     _note(theme, axes, 4.3, 0.39, "carried: has read everything since the start", color=theme.ink)
     _finish(axes, 3.55)
     return figure

@@ -57,11 +57,8 @@ class Step:
             SystemExit: it failed, and must not.
         """
         words = self.command.split()
-        start = [sys.executable, *(["-m"] if words[0] == "kineme" else [])]
-        if words[0] == "python":
-            words = [words[0], str(DOCS / "figures" / words[1]), *words[2:]]
-        else:
-            words = ["", *words]
+        is_snippet = words[0] == "python"
+        arguments = [str(DOCS / "figures" / words[1]), *words[2:]] if is_snippet else ["-m", *words]
         environment = {
             **os.environ,
             "COLUMNS": "100",
@@ -71,7 +68,7 @@ class Step:
         }
         WORK.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            [*start, *words[1:]],
+            [sys.executable, *arguments],
             cwd=WORK,
             env=environment,
             capture_output=True,
@@ -82,7 +79,7 @@ class Step:
         if done.returncode and not self.optional:
             sys.exit(f"{self.command}: ended with exit code {done.returncode}\n{done.stderr[-3000:]}")
         said = [line for line in done.stderr.splitlines() if line.startswith(("note:", "kineme:"))]
-        shown = [] if words[0] == "python" else [f"$ {self.command}"]
+        shown = [] if is_snippet else [f"$ {self.command}"]
         text = "\n".join([*shown, *said, _wrapped(done.stdout).strip("\n")])
         TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
         (TRANSCRIPTS / f"{self.name}.txt").write_text(text.replace(f"{WORK}/", "") + "\n", encoding="utf-8")
@@ -132,6 +129,12 @@ STEPS = (
         optional=True,
     ),
     Step("evaluate-lrcn", "kineme evaluate runs/lrcn pairs", ("lrcn",)),
+    Step(
+        "predict-long",
+        "kineme predict strangers/untrimmed/person01_01.mp4 --model runs/lrcn",
+        ("lrcn", "make-strangers"),
+    ),
+    Step("explain", "kineme explain runs/lrcn strangers/untrimmed/person01_01.mp4", ("lrcn", "make-strangers")),
     Step("read_a_clip", "python snippets/read_a_clip.py", ("make-pairs",)),
     Step("frame_network", "python snippets/frame_network.py"),
     Step("lstm_by_hand", "python snippets/lstm_by_hand.py", ("lrcn",)),

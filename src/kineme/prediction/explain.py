@@ -35,7 +35,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 OnProgress = Callable[[float], None]
 
-DECIDED = 0.5  # of a strip's largest value: frames with more decided
+DECIDED = 0.3  # of a strip's largest value: frames with more decided
 _SPANS = 5  # that make up a window: what is held still is a fifth of it
 _HEAVY_SPANS = 8  # of a window that takes seconds; they do not overlap
 _MAPS_AT_ONCE = 8  # windows
@@ -98,7 +98,7 @@ class Explanation:
 
     @property
     def is_decided(self) -> NDArray[np.bool_]:
-        """Which instants decided, (N,): those with at least half of the strip's largest value."""
+        """Which instants decided, (N,): those with at least 30 % of the strip's largest value."""
         strip_N = self.strips[self.method]
         return np.asarray((strip_N > 0) & (strip_N >= DECIDED * strip_N.max()))
 

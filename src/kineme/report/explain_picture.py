@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from kineme.files import replacing
-from kineme.prediction.explain import Explanation
+from kineme.prediction.explain import DECIDED, Explanation
 from kineme.report.drawing import BLUE, GRID, INK, MUTED, ORANGE, STYLE, one_line
 from kineme.report.explain_drawing import Drawer
 from kineme.video.decode import read_frames
@@ -154,5 +154,5 @@ def _draw_strip(axes: Any, found: Explanation) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s, 0 if time_s == int(time_s) else 1)))
     axes.tick_params(labelsize=9.5)
-    axes.set_xlabel("time in the video; shaded: at least half of the largest value", fontsize=10)
+    axes.set_xlabel(f"time in the video; shaded: at least {DECIDED:.0%} of the largest value".replace("%", " %"), fontsize=10)
     axes.legend(loc="upper right", fontsize=9.5, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)

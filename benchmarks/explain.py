@@ -1,0 +1,236 @@
+"""Does an explanation show where and when the action is? On people who are not in training, who are drawn.
+
+The demo's model (LRCN from scratch, six actions, 300 clips) looks at untrimmed videos of other people: four to seven
+actions each, with pauses between them. Each action that a video holds is explained. Two marks:
+
+- when: the spans that decided overlap the action (intersection over union, IoU) by 0.5 or more on average;
+- where: the share of the heat map on the person's box is at least 3 times the share of the frame's area that the box
+  takes, frame by frame.
+
+What decided are the instants with at least 30 % of the strip's largest value (``kineme.prediction.explain.DECIDED``).
+That share, and what a window counts, were chosen on videos of other people still (seed 101 of the synthetic set).
+
+Sanity check (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018): the same network with random weights.
+*When* must fall to what spans of the same length give at a random place. *Where* must fall to what the network is
+shown: the demo's network sees what changed from frame to frame, which is mostly the person already, so beside it stand
+the share of those changes on the box, and the same figures of a network that sees the frames themselves
+(``backbone=small-cnn``), for which chance is 1.
+
+    python benchmarks/explain.py --out benchmarks/results/explain.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme import api
+from kineme.dataset.synthetic.make import make_dataset, true_boxes
+from kineme.demo import ACTIONS, CLIPS, EPOCHS, PEOPLE, read_segments
+from kineme.files import write_json
+from kineme.models.backend import seed_everything, versions
+from kineme.models.network import build_network
+from kineme.prediction.explain import DECIDED, Explanation
+from kineme.prediction.model import Model
+from kineme.prediction.result import Segment
+from kineme.progress import track
+from kineme.training.options import TrainOptions
+from kineme.video.clips import ticks
+
+MARKS = {"when_iou": 0.5, "where_ratio": 3.0}
+RESAMPLES = 2000
+BACKBONES = {"sees changes": "motion-cnn", "sees frames": "small-cnn"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one explanation: person, label, and figures by name."""
+
+    person: str
+    label: str
+    figures: dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Whether explanations show where and when actions are.")
+    parser.add_argument("--work", type=Path, help="folder for videos and models, used again (default: a temporary one)")
+    parser.add_argument("--people", type=int, default=20, help="people with an untrimmed video each (default 20)")
+    parser.add_argument("--random", type=int, default=3, help="networks with random weights (default 3)")
+    parser.add_argument("--random-people", type=int, default=6, help="people that those are tried on (default 6)")
+    parser.add_argument("--out", type=Path, help="JSON file to write the result to")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kineme-explain-") as temporary:
+        work = arguments.work or Path(temporary)
+        result = measure(work, arguments.people, arguments.random, arguments.random_people)
+    for name, found in result["networks"].items():
+        for what, figures in found.items():
+            if isinstance(figures, dict) and "value" in figures:
+                low, high = figures["interval"]
+                print(f"{name}: {what.replace('_', ' ')} {figures['value']:.2f} ({low:.2f} to {high:.2f})")
+    for name, mark in MARKS.items():
+        print(f"{name.replace('_', ' ')}: mark {mark}, {'met' if result['met'][name] else 'missed'}")
+    if arguments.out:
+        write_json(arguments.out, result)
+    sys.exit(0 if all(result["met"].values()) else 1)
+
+
+def measure(work: Path, people: int, random: int, random_people: int) -> dict[str, Any]:
+    """All figures."""
+    table = make_dataset(work / "videos", clips=CLIPS, people=PEOPLE, actions=ACTIONS, untrimmed=0, seed=0)
+    long = make_dataset(work / "long", clips=1, people=people, actions=ACTIONS, untrimmed=people, seed=301).parent
+    true = read_segments(long / "untrimmed" / "segments.csv")
+    boxes = {path: (fps, boxes_T4) for path, fps, boxes_T4 in true_boxes(long)}
+    networks = {}
+    for name, backbone in BACKBONES.items():
+        run = work / ("run" if backbone == "motion-cnn" else f"run-{backbone}")
+        if not (run / "model.safetensors").exists():
+            options = TrainOptions(epochs=EPOCHS, seed=0)
+            api.train(table, run, approach="lrcn", config={"backbone": backbone}, options=options, overwrite=True)
+        model = api.load(run)
+        scores = [one for path in track(list(true), name) for one in score(model, path, true[path], boxes[path])]
+        some = list(true)[:random_people]
+        drawn = [
+            one
+            for seed in range(random)
+            for path in track(some, f"{name}, random weights {seed}")
+            for one in score(randomised(model, seed), path, true[path], boxes[path])
+        ]
+        networks[name] = {
+            "test_top1": model.card.provenance["test"]["top1"],
+            "explanations": len(scores),
+            "people": len({one.person for one in scores}),
+            **summary(scores),
+            **{f"random_weights_{what}": figures for what, figures in summary(drawn).items()},
+            "by_label": {
+                label: {what: mean([one for one in scores if one.label == label], what) for what in scores[0].figures}
+                for label in ACTIONS
+            },
+        }
+    demo = networks["sees changes"]
+    return {
+        "date": datetime.date.today().isoformat(),
+        "versions": versions(),
+        "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
+        "decided": f"at least {DECIDED:g} of the largest value",
+        "networks": networks,
+        "met": {
+            "when_iou": demo["when_iou"]["value"] >= MARKS["when_iou"],
+            "where_ratio": demo["where_ratio"]["value"] >= MARKS["where_ratio"],
+        },
+    }
+
+
+def randomised(model: Model, seed: int) -> Model:
+    """The same network as before training; it looks at the same windows."""
+    seed_everything(seed)
+    network = build_network(model.card.make_approach(), model.card.spec, len(model.labels))
+    return Model(network, replace(model.card, known=None), f"random {seed}", stride=1)
+
+
+def score(model: Model, path: Path, true: list[Segment], boxes: tuple[float, NDArray[Any]]) -> list[Score]:
+    """Scores of the explanations of each action that a video holds."""
+    spec = model.card.spec
+    before, changes = None, []
+    for _, frame_HWC in ticks(path, spec):
+        grey_HW = frame_HWC.mean(axis=2, dtype=np.float32)
+        changes.append(np.zeros_like(grey_HW) if before is None else np.abs(grey_HW - before))
+        before = grey_HW
+    found = []
+    for label in sorted({one.label for one in true}):
+        told = model.explain(path, label=label, engine="keras")
+        wanted_N = inside(told, [one for one in true if one.label == label])
+        said_N = told.is_decided
+        gradient_N = told.strips["gradient"]
+        segments_N = inside(told, [one for one in told.prediction.segments if one.label == label])
+        assert told.heat_NHW is not None
+        weights_N = told.heat_NHW.sum(axis=(1, 2))
+        shares_N4 = shares(told, *boxes)
+        changes_NHW = np.stack(changes)
+        changes_NHW *= (weights_N / np.maximum(changes_NHW.sum(axis=(1, 2)), 1e-9))[:, None, None]
+        figures = {
+            "when_iou": iou(said_N, wanted_N),
+            "when_iou_by_gradient": iou(gradient_N >= DECIDED * max(gradient_N.max(), 1e-12), wanted_N),
+            "when_iou_of_random_place": at_random(said_N, wanted_N),
+            "when_iou_of_predicted_segments": iou(segments_N, wanted_N),
+            "where_ratio": on_box(told.heat_NHW, shares_N4),
+            "where_ratio_of_changes": on_box(changes_NHW, shares_N4),
+        }
+        found.append(Score(path.stem.partition("_")[0], label, figures))
+    return found
+
+
+def inside(told: Explanation, segments: list[Segment]) -> NDArray[np.bool_]:
+    """Which instants lie, by their middles, in one of the segments."""
+    middles_N = (told.times_N + told.ends) / 2
+    return np.any([(middles_N >= one.start_s) & (middles_N < one.end_s) for one in segments], axis=0) & np.ones(
+        len(middles_N), bool
+    )
+
+
+def iou(one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> float:
+    """Intersection over union."""
+    return float((one_N & other_N).sum() / max(1, (one_N | other_N).sum()))
+
+
+def at_random(said_N: NDArray[np.bool_], wanted_N: NDArray[np.bool_]) -> float:
+    """The mean overlap of the same spans, moved along the video by every distance, round its end."""
+    return float(np.mean([iou(np.roll(said_N, by), wanted_N) for by in range(len(said_N))]))
+
+
+def shares(told: Explanation, fps: float, boxes_T4: NDArray[Any]) -> NDArray[np.float64]:
+    """The person's box at each instant as shares of the frame, (N, 4): left, top, right, bottom."""
+    numbers_N = np.clip((told.times_N * fps + 1e-6).astype(int), 0, len(boxes_T4) - 1)
+    return np.asarray(boxes_T4[numbers_N] / np.array([320, 240, 320, 240]))
+
+
+def on_box(maps_NHW: NDArray[Any], shares_N4: NDArray[np.float64]) -> float:
+    """The share of maps on boxes, over what it would be if each map were spread evenly over its frame."""
+    rows, columns = maps_NHW.shape[1:]
+    across_NW = covered(shares_N4[:, 0], shares_N4[:, 2], columns)
+    down_NH = covered(shares_N4[:, 1], shares_N4[:, 3], rows)
+    on = float(np.einsum("nhw,nh,nw->", maps_NHW, down_NH, across_NW))
+    area_N = down_NH.mean(axis=1) * across_NW.mean(axis=1)
+    evenly = float((maps_NHW.sum(axis=(1, 2)) * area_N).sum())
+    return on / evenly if evenly else 1.0
+
+
+def covered(low_N: NDArray[Any], high_N: NDArray[Any], places: int) -> NDArray[np.float64]:
+    """How much of each of so many places in a row lies between two shares of its length, (N, places)."""
+    edges = np.arange(places + 1) / places
+    within = np.minimum(edges[None, 1:], high_N[:, None]) - np.maximum(edges[None, :-1], low_N[:, None])
+    return np.asarray(np.clip(within * places, 0, 1))
+
+
+def summary(scores: list[Score]) -> dict[str, Any]:
+    """Means of the figures, and their 95 % intervals: percentile bootstrap over people."""
+    if not scores:
+        return {}
+    rng = np.random.default_rng(0)
+    of_person = [[one for one in scores if one.person == person] for person in sorted({one.person for one in scores})]
+    drawn = rng.integers(len(of_person), size=(RESAMPLES, len(of_person)))
+    found = {}
+    for what in scores[0].figures:
+        sums = np.array([[sum(one.figures[what] for one in some), len(some)] for some in of_person])
+        values = sums[drawn].sum(axis=1)
+        interval = np.percentile(values[:, 0] / values[:, 1], [2.5, 97.5]).tolist()
+        found[what] = {"value": mean(scores, what), "interval": interval}
+    return found
+
+
+def mean(scores: list[Score], what: str) -> float:
+    """Of one figure."""
+    return float(np.mean([one.figures[what] for one in scores])) if scores else float("nan")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,20 @@ import sys
 
 import typer
 
-from kineme.cli import check, compare, datasets, demo, evaluate, explain, export, models, predict, serve, train
+from kineme.cli import (
+    benchmark,
+    check,
+    compare,
+    datasets,
+    demo,
+    evaluate,
+    explain,
+    export,
+    models,
+    predict,
+    serve,
+    train,
+)
 from kineme.errors import KinemeError, UsageError
 from kineme.version import __version__
 
@@ -27,6 +40,7 @@ app.command("compare")(compare.compare)
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
+app.command("benchmark")(benchmark.benchmark)
 app.command("serve")(serve.serve)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(models.app, name="models")

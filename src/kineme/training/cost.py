@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kineme.errors import KinemeError
+from kineme.memory import peak_mb
 
 _SECONDS = 1.5  # of repetition
 _FEWEST = 3
@@ -65,18 +66,9 @@ def measure(model: str | os.PathLike[str], video: str | os.PathLike[str]) -> dic
     return {
         "ms_per_frame": round(1000 * float(np.median(seconds)) / len(clip.frames_THWC), 3),
         "parameters": int(loaded.network.count_params()),
-        "memory_mb": _peak_mb(),
+        "memory_mb": peak_mb(),
         "model_mb": round(Path(model).stat().st_size / 1e6, 1),
     }
-
-
-def _peak_mb() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak / 1e6 if sys.platform == "darwin" else peak / 1e3)
 
 
 if __name__ == "__main__":

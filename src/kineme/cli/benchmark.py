@@ -1,0 +1,80 @@
+"""``kineme benchmark``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def benchmark(
+    model: Annotated[str, typer.Argument(help="Model file, exported or not, its run folder, or i3d-kinetics400.")],
+    video: Annotated[str | None, typer.Option(help="Measure on this video; by default on drawn people.")] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Measure only this engine; give several.  [default: all there are]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """How fast a model is on this machine: stage by stage, for files and streams, on each engine.
+
+    Run it while nothing else runs. It takes about half a minute.
+    """
+    from kineme.cli.output import print_json
+    from kineme.prediction.benchmark import benchmark
+
+    document = benchmark(model, video, engines=engine)
+    if json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def _print(document: dict[str, Any]) -> None:
+    """The table and the conclusion."""
+    from kineme.cli.output import percent, print_table
+
+    video, clip, limits, stages = (document[name] for name in ("video", "clip", "limits", "stages_ms"))
+    engines = {name: one for name, one in document["engines"].items() if "error" not in one}
+    drawn = "drawn people (--video measures on yours)" if video["drawn"] else video["path"]
+    on = document["backbone"] or "frames"
+    print(
+        f"{document['model']} ({document['approach']} on {on}), {clip['frames']} frames of "
+        f"{clip['width']} x {clip['height']}, on {video['seconds_used']:g} s of {drawn}, "
+        f"{video['width']} x {video['height']}, {video['fps']:g} frames a second, {video['codec']}"
+    )
+
+    def ms(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3g} ms"
+
+    def stream(one: dict[str, Any], mode: str) -> str:
+        found = one["streams"][mode]
+        return f"{ms(found['ms_a_frame'])}, {found['frames_per_s']:,.0f}/s" if "ms_a_frame" in found else "–"
+
+    rows = [
+        ("decode a frame of the video", lambda one: ms(stages["decode"])),
+        (f"bring one to {clip['width']} x {clip['height']}", lambda one: ms(stages["resize"])),
+        ("backbone, a frame the model sees", lambda one: ms(one["ms"].get("backbone"))),
+        ("head, a window", lambda one: ms(one["ms"].get("head"))),
+        ("whole network, a window", lambda one: ms(one["ms"].get("network"))),
+        ("step of a carried state", lambda one: ms(one["ms"].get("step"))),
+        ("draw on a frame, if saved", lambda one: ms(stages["draw"])),
+        ("a file: frames of it a second", lambda one: f"{one['file']['frames_per_s']:,.0f}"),
+        ("  times real time", lambda one: f"{one['file']['times_real_time']:.3g}"),
+        ("  share of decoding alone", lambda one: percent(one["share_of_decoding_alone"])),
+        ("a stream, exact: a frame", lambda one: stream(one, "exact")),
+        ("a stream, carried: a frame", lambda one: stream(one, "carried")),
+        ("arithmetic of the network", lambda one: f"{one['gflops']:.3g} GFLOP/s" if "gflops" in one else "–"),
+        ("  share of the matrix rate", lambda one: percent(one.get("share_of_matrix_rate"))),
+        ("from nothing to the first answer", lambda one: f"{one['open_s']:.1f} s"),
+        ("most memory", lambda one: f"{one['memory_mb']:,} MB" if one["memory_mb"] else "–"),
+    ]
+    shown = [[label, *map(cell, engines.values())] for label, cell in rows]
+    print_table(["", *engines], [row for row in shown if set(row[1:]) != {"–"}])
+    for name, one in document["engines"].items():
+        if "error" in one:
+            print(f"- {name}: {one['error']}")
+    print(
+        f"limits of this machine: {limits['matrix_gflops']:g} GFLOP/s in matrix products, "
+        f"{limits['decode_fps']:,} frames a second in decoding this video"
+    )
+    print(document["sentence"])

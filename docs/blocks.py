@@ -53,7 +53,6 @@ REASONS = {
 LANGUAGES = ("shell", "python")
 PLAIN = ("text", "csv", "bibtex")  # fences that show something that is not code
 INCLUDED = ("{literalinclude}", "{code-cell}")
-CODE = ("python", "py", "shell", "bash", "sh", "console", "ipython", "ipython3", "pycon", "json", "")
 
 
 @dataclass(frozen=True)
@@ -322,7 +321,6 @@ def _run_page(page: Path, wanted: list[Block]) -> list[str]:
         for process in background:
             process.terminate()
             process.wait(30)
-            process.stdout.close()
     return printed
 
 

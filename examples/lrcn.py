@@ -45,10 +45,10 @@ def main() -> None:
         print(f"\n{video['name']}, frame by frame:")
         with model.stream(mode="carried") as stream:
             for number, frame in enumerate(read_frames(video["path"])):
-                probabilities_K = stream.push(frame.pixels_HWC, frame.time_s)
+                probabilities_K = stream.push(frame.pixels_HWC, frame.pts_s)
                 if probabilities_K is not None and number % 10 == 0:
                     best = probabilities_K.argmax()
-                    print(f"{frame.time_s:5.2f} s  {model.labels[best]:10} {'#' * round(30 * probabilities_K[best])}")
+                    print(f"{frame.pts_s:5.2f} s  {model.labels[best]:10} {'#' * round(30 * probabilities_K[best])}")
 
 
 if __name__ == "__main__":

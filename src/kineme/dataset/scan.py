@@ -16,12 +16,8 @@ import polars as pl
 from kineme.dataset.groups import NAME_RULES, guess_groups
 from kineme.dataset.table import SCHEMA, SPLITS, ClipTable, Skipped, listed
 from kineme.errors import KinemeError, UsageError
+from kineme.video.container import VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = (
-    *(".3g2", ".3gp", ".amv", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc"),
-    *(".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg"),
-    *(".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-)
 CSV_IN_FOLDER = "clips.csv"
 
 _OS_JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}

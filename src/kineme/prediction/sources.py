@@ -224,7 +224,7 @@ def _videos_among(source: str, paths: Iterable[Path], leave_out: Path | None) ->
     Raises:
         KinemeError: there is none.
     """
-    from kineme.dataset.scan import VIDEO_SUFFIXES
+    from kineme.video.container import VIDEO_SUFFIXES
 
     out = leave_out.resolve() if leave_out else None
     if out and Path(source).is_dir() and Path(source).resolve().is_relative_to(out):

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 PathLike = str | os.PathLike[str]
+VIDEO_SUFFIXES = (
+    *(".3g2", ".3gp", ".amv", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc"),
+    *(".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+)
 
 _LARGEST_SIDE = 16384
 MOST_PIXELS = 8192 * 4320  # of a frame: a hostile header must not make us ask for gigabytes

@@ -11,10 +11,10 @@ import numpy as np
 
 from kineme.dataset.audit.finding import Finding, Severity
 from kineme.dataset.audit.look import Broken, Look
-from kineme.dataset.scan import VIDEO_SUFFIXES
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, listed
 from kineme.errors import KinemeError
+from kineme.video.container import VIDEO_SUFFIXES
 from kineme.video.spec import ClipSpec
 
 _BLACK, _DARK_SHARE = 20.0, 0.5  # grey level of the 99th percentile of a black picture; share of a film that may be

@@ -24,7 +24,7 @@ from kineme.cli import (
 from kineme.errors import KinemeError, UsageError
 from kineme.version import __version__
 
-_TOOLS = ("PIL", "cv2", "jinja2", "matplotlib", "polars", "rarfile", "scipy", "sklearn")  # modules of that extra
+_TOOLS = ("PIL", "cv2", "jinja2", "matplotlib", "polars", "rarfile", "scipy", "sklearn", "threadpoolctl")
 
 app = typer.Typer(
     name="kineme",

@@ -143,7 +143,14 @@ print(json.dumps(said))
         np.testing.assert_allclose(answer, feed(model.stream(mode=mode, engine="keras"), frames)[-1], atol=TOLERANCE)
 
     command = f"{_WITHOUT}\nsys.argv = ['kineme', 'predict', {str(video)!r}, '--model', {str(written.path)!r}]"
-    command += "\nfrom kineme.cli.main import main; main()"
+    slow = {"cv2", "PIL", "polars", "matplotlib", "sklearn", "scipy", "numpy.ma", "jinja2"}
+    command += f"""
+from kineme.cli.main import main
+try:
+    main()
+finally:
+    assert not {slow!r} & set(sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "left" in done.stdout

@@ -131,7 +131,7 @@ class Windows:
 
         for clip in cut_clips(path, records(), spec, stride):
             records_T: Array = clip.frames_THWC
-            is_short = len(np.unique(clip.times_s)) < spec.frames
+            is_short = len(set(clip.times_s.tolist())) < spec.frames
             if is_short and self.recorder.first is not None:  # what changed where frames repeat is not in the records
                 self.recorder.reset()
                 records_T = np.stack(self.recorder([opening[tick] for tick in spec.window(0, len(opening))]))

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from guide_paths import LABELS, Numbers, clip, model, right_video, strip
+from guide_paths import LABELS, Numbers, clip, model, percent, right_video, strip
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from style import WIDTH, Theme, save
 
 Array = NDArray[np.float64]
 
-DELAY, UNITS, NETWORKS, STEPS = 60, 32, 3, 400  # of the task that asks for memory
+DELAY, UNITS, NETWORKS, STEPS = 60, 32, 2, 300  # of the task that asks for memory
 
 
 @functools.cache
@@ -75,77 +75,94 @@ def gates(theme: Theme) -> Figure:
         last.set_xticks(range(0, 20, 4))
         if not column:
             last.set_ylabel("answer so far, %", fontsize=9)
-            last.legend(fontsize=7.5, ncols=2, loc="upper left")
+            figure.legend(*last.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8.5)
     return figure
 
 
+def kinds() -> dict[str, Any]:
+    """Makers of the layers that are compared."""
+    from kineme.models.backend import keras
+
+    layers, initializers = keras.layers, keras.initializers
+
+    class Remember(initializers.Initializer):
+        """Biases of an LSTM: 4 for the forget gate, which then begins at 0.98, and 0 for all else."""
+
+        def __call__(self, shape: Any, dtype: Any = None, **more: Any) -> Any:
+            biases = np.zeros(shape, "float32")
+            biases[shape[0] // 4 : shape[0] // 2] = 4.0
+            return keras.ops.convert_to_tensor(biases)
+
+    small = initializers.RandomNormal(stddev=0.1)
+    return {
+        "plain, small random weights": lambda: layers.SimpleRNN(UNITS, recurrent_initializer=small),
+        "plain, orthogonal weights": lambda: layers.SimpleRNN(UNITS),
+        "LSTM, forget gates at 0.73": lambda: layers.LSTM(UNITS),
+        "LSTM, forget gates at 0.98": lambda: layers.LSTM(UNITS, unit_forget_bias=False, bias_initializer=Remember()),
+    }
+
+
 @functools.cache
-def vanishing() -> dict[str, Any]:
-    """Gradients before and after training on the task, for both kinds; and how often each is right afterwards.
+def vanishing() -> dict[str, tuple[Array, float]]:
+    """For each kind, gradients before training, and how often it is right on new sequences after it.
 
-    Each row of ``gradients`` is the mean size of the gradient of the answer for the input so many steps back, as a
-    share of that for the last, geometric mean over networks.
+    The gradient is the mean size of that of the answer for the input of each step, as a share of the last one's,
+    geometric mean over networks.
     """
-    import tensorflow as tf
-
     from kineme.models.backend import keras
 
     rng = np.random.default_rng(0)
-
-    def batch(count: int) -> tuple[Any, Any]:
-        x = rng.normal(0, 0.3, (count, DELAY + 1, 4)).astype("float32")
-        labels = rng.integers(0, 2, count)
-        x[:, 0, :2] = 0
-        x[np.arange(count), 0, labels] = 1.0
-        return x, labels
-
-    def gradient(network: Any) -> Array:
-        x, _ = batch(64)
-        tensor = tf.convert_to_tensor(x)
-        with tf.GradientTape() as tape:
-            tape.watch(tensor)
-            logits = network(tensor)
-            value = tf.reduce_sum(logits[:, 1] - logits[:, 0])
-        size = np.linalg.norm(np.asarray(tape.gradient(value, tensor)), axis=2).mean(axis=0)
-        return np.asarray(size / size[-1], np.float64)
-
-    found: dict[str, Any] = {"gradients": {}, "right": {}, "each": {}}
-    for kind in ("SimpleRNN", "LSTM"):
-        before, after, right = [], [], []
+    found = {}
+    for name, make in kinds().items():
+        gradients, right = [], []
         for seed in range(NETWORKS):
             keras.utils.set_random_seed(seed)
             inputs = keras.Input((DELAY + 1, 4))
-            layer = getattr(keras.layers, kind)(UNITS, unroll=False)
-            network = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs)))
+            network = keras.Model(inputs, keras.layers.Dense(2)(make()(inputs)))
             network.compile(
                 keras.optimizers.Adam(3e-3, clipnorm=1.0),
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
-            before.append(gradient(network))
+            gradients.append(_gradient(network, *_sequences(64, rng)))
             for _ in range(STEPS):
-                network.train_on_batch(*batch(64))
-            after.append(gradient(network))
-            x, labels = batch(512)
+                network.train_on_batch(*_sequences(64, rng))
+            x, labels = _sequences(512, rng)
             right.append(float((np.asarray(network(x)).argmax(axis=1) == labels).mean()))
-        for when, rows in (("before", before), ("after", after)):
-            found["gradients"][kind, when] = np.exp(np.log(np.maximum(rows, 1e-30)).mean(axis=0))
-        found["right"][kind] = float(np.mean(right))
-        found["each"][kind] = right
+        found[name] = (np.exp(np.log(np.maximum(gradients, 1e-30)).mean(axis=0)), float(np.mean(right)))
     return found
 
 
+def _sequences(count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The task: the first input names one of two classes; then come inputs of noise."""
+    x = rng.normal(0, 0.3, (count, DELAY + 1, 4)).astype("float32")
+    labels = rng.integers(0, 2, count)
+    x[:, 0, :2] = 0
+    x[np.arange(count), 0, labels] = 1.0
+    return x, labels
+
+
+def _gradient(network: Any, x: NDArray[np.float32], labels: NDArray[np.int64]) -> Array:
+    import tensorflow as tf
+
+    tensor = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        logits = network(tensor)
+        value = tf.reduce_sum(logits[:, 1] - logits[:, 0])
+    size = np.linalg.norm(np.asarray(tape.gradient(value, tensor)), axis=2).mean(axis=0)
+    return np.asarray(size / size[-1], np.float64)
+
+
 def vanishing_gradient(theme: Theme) -> Figure:
-    """Curves over steps back."""
-    found = vanishing()["gradients"]
-    figure, axes = theme.subplots(WIDTH, 2.8, 1, 2, sharey=True)
-    for one, when, title in zip(axes, ("before", "after"), ("before training", "after training"), strict=True):
-        for kind, name, colour in (("SimpleRNN", "plain", theme.orange), ("LSTM", "LSTM", theme.blue)):
-            values = np.maximum(found[kind, when][::-1], 1e-14)
-            one.plot(np.arange(DELAY + 1), values, color=colour, label=name)
-        one.set(yscale="log", xlabel="steps back", title=title, ylim=(1e-14, 1e4))
-        one.grid(axis="y")
-    axes[0].set_ylabel("gradient, last step = 1")
-    axes[0].legend()
+    """Curves over steps back, and what became of them."""
+    figure, axes = theme.subplots(WIDTH, 3.3)
+    colours = (theme.orange, theme.yellow, theme.teal, theme.blue)
+    for (name, (gradient_T, right)), colour in zip(vanishing().items(), colours, strict=True):
+        label = f"{name}: afterwards {100 * right:.0f} % right"
+        axes.plot(np.arange(DELAY + 1), gradient_T[::-1], color=colour, label=label)
+    axes.set(yscale="log", xlabel="steps back", ylabel="gradient, last step = 1", ylim=(1e-17, 1e3), xlim=(0, DELAY))
+    axes.grid(axis="y")
+    axes.legend(loc="lower left")
     return figure
 
 
@@ -153,13 +170,8 @@ def main(folder: Path) -> Numbers:
     """Draw them all."""
     save(gates, "gates", folder)
     save(vanishing_gradient, "vanishing-gradient", folder)
-    found = vanishing()
     command = "python docs/figures/make.py inside_lstm"
-    plain, lstm = found["right"]["SimpleRNN"], found["right"]["LSTM"]
-    first = {kind: found["gradients"][kind, "after"][0] for kind in ("SimpleRNN", "LSTM")}
-    sentence = (
-        f"After {STEPS} steps of training, the LSTM is right in {100 * lstm:.0f}\u00a0% of new sequences, the plain "
-        f"network in {100 * plain:.0f}\u00a0% (a coin: 50\u00a0%). The gradient for the first input is then "
-        f"{first['LSTM']:.1g} times that for the last in the LSTM, and {first['SimpleRNN']:.0e} in the plain one."
-    )
-    return {"vanish_runs": (str(NETWORKS), command), "vanish_sentence": (sentence, command)}
+    numbers: Numbers = {"vanish_runs": (str(NETWORKS), command), "vanish_steps": (str(STEPS), command)}
+    for name, (_, right) in zip(("small", "orthogonal", "lstm", "open"), vanishing().values(), strict=True):
+        numbers[f"vanish_{name}"] = (percent(right), command)
+    return numbers

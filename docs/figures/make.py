@@ -68,6 +68,12 @@ def main(names: list[str]) -> None:
     for module in MODULES:
         if module in names or (not names and not is_drawn(module)):
             draw(module)
+    collect()
+    guide_notebooks.write_all()
+
+
+def collect() -> None:
+    """Put the numbers of all modules into one file, which is touched only where one changes."""
     found: dict[str, list[str]] = {}
     for module in MODULES:
         file = NUMBERS / f"{module}.json"
@@ -77,7 +83,6 @@ def main(names: list[str]) -> None:
     target = GENERATED / "numbers.json"
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")
-    guide_notebooks.write_all()
 
 
 if __name__ == "__main__":

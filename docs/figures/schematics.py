@@ -300,8 +300,8 @@ def training_loop(theme: Theme) -> Figure:
 
 def running(theme: Theme) -> Figure:
     """Windows over a file; a ring or a state on a stream."""
-    figure, axes = _canvas(theme, 3.55)
-    _note(theme, axes, 0.05, 3.38, "a file", color=theme.ink, fontweight="bold")
+    figure, axes = _canvas(theme, 3.2)
+    _note(theme, axes, 0.05, 3.02, "a file", color=theme.ink, fontweight="bold")
     axes.plot([0.9, 7.0], [2.3, 2.3], color=theme.faint, linewidth=1.2)
     for number in range(9):
         x = 0.9 + 0.61 * number
@@ -338,7 +338,7 @@ def running(theme: Theme) -> Figure:
     theme.arrow(axes, (3.95, 0.58), (3.35, 0.58), connectionstyle="arc3,rad=0.8", color=theme.purple, linewidth=1.4)
     _note(theme, axes, 3.65, 0.92, "state", ha="center", fontsize=8.5, color=theme.purple)
     _note(theme, axes, 4.3, 0.39, "carried: has read everything since the start", color=theme.ink)
-    _finish(axes, 3.55)
+    _finish(axes, 3.2)
     return figure
 
 

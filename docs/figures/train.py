@@ -79,7 +79,7 @@ class Step:
         if done.returncode and not self.optional:
             sys.exit(f"{self.command}: ended with exit code {done.returncode}\n{done.stderr[-3000:]}")
         said = [line for line in done.stderr.splitlines() if line.startswith(("note:", "kineme:"))]
-        shown = [] if is_snippet else [f"$ {self.command}"]
+        shown = [] if is_snippet else [f"$ {self.command.removesuffix(' --overwrite')}"]
         text = "\n".join([*shown, *said, _wrapped(done.stdout).strip("\n")])
         TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
         (TRANSCRIPTS / f"{self.name}.txt").write_text(text.replace(f"{WORK}/", "") + "\n", encoding="utf-8")
@@ -109,25 +109,18 @@ STEPS = (
         "make-strangers",
         f"kineme datasets make strangers --clips 4 --people 2 --actions {ACTIONS} --untrimmed 2 --seed 1",
     ),
-    Step(
-        "make-rooms",
-        f"kineme datasets make rooms --clips 120 --people 16 --actions {ACTIONS} --untrimmed 0 --strong-scenes",
-    ),
     _train("lrcn", "--approach lrcn --epochs 80"),
-    _train("early-fusion", "--approach early-fusion --epochs 60"),
-    _train("slow-fusion", "--approach slow-fusion --epochs 40"),
+    _train("early-fusion", "--approach early-fusion --epochs 40"),
     _train("single-frame", f"--approach single-frame {_FROZEN}"),
     _train("late-fusion-mean", f"--approach late-fusion {_FROZEN} --set merge=mean"),
     _train("late-fusion", f"--approach late-fusion {_FROZEN}"),
     _train("default", ""),
-    _train("leaky", "--leaky-random-split", data="rooms"),
-    Step("pull-blazepose", "kineme models pull blazepose", optional=True),
+    _train("slow-fusion", "--approach slow-fusion --epochs 30"),
     Step(
-        "pose-lstm",
-        "kineme train pairs --approach pose-lstm --out runs/pose-lstm --overwrite",
-        ("make-pairs", "pull-blazepose"),
-        optional=True,
+        "make-rooms",
+        f"kineme datasets make rooms --clips 160 --people 40 --actions {ACTIONS} --untrimmed 0 --strong-scenes",
     ),
+    _train("leaky", f"--approach late-fusion {_FROZEN} --views 0 --leaky-random-split", data="rooms"),
     Step("evaluate-lrcn", "kineme evaluate runs/lrcn pairs", ("lrcn",)),
     Step(
         "predict-long",
@@ -138,6 +131,14 @@ STEPS = (
     Step("read_a_clip", "python snippets/read_a_clip.py", ("make-pairs",)),
     Step("frame_network", "python snippets/frame_network.py"),
     Step("lstm_by_hand", "python snippets/lstm_by_hand.py", ("lrcn",)),
+    Step("answers", "python snippets/answers.py", ("early-fusion",)),
+    Step("pull-blazepose", "kineme models pull blazepose", optional=True),
+    Step(
+        "pose-lstm",
+        "kineme train pairs --approach pose-lstm --frames 12 --fps 5 --views 0 --out runs/pose-lstm --overwrite",
+        ("make-pairs", "pull-blazepose"),
+        optional=True,
+    ),
 )
 BY_NAME = {step.name: step for step in STEPS}
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import struct
 import sys
 import textwrap
@@ -60,6 +61,53 @@ def test_a_video_becomes_a_job_and_its_results(served, clip, tmp_path):
     assert served.left_on_disk() == before
 
 
+def test_a_result_is_explained_by_a_job_of_its_own(served, clip, tmp_path):
+    before = served.left_on_disk()
+    done = served.wait(served.send(clip, "my clip.mp4").json["id"])
+    path = f"/v1/jobs/{done['id']}/explain"
+    sent = served.ask(path, "POST", json.dumps({"label": "bright"}).encode(), Content_Type="application/json")
+    assert (sent.status, sent.json["explains"]) == (202, done["id"])
+    explained = served.wait(sent.json["id"], seconds=60)
+    assert explained["error"] is None
+    assert set(explained["results"]) == {"json", "png", "mp4"}
+    found = served.ask(explained["results"]["json"]).json
+    assert (found["label"], found["source"], set(found["strips"])) == ("bright", "my clip.mp4", {"occlusion"})
+    assert "an exported model has no gradients" in found["warnings"][0]
+    assert Image.open(io.BytesIO(served.ask(explained["results"]["png"]).body)).format == "PNG"
+    (tmp_path / "explained.mp4").write_bytes(served.ask(explained["results"]["mp4"]).body)
+    assert probe(tmp_path / "explained.mp4").height == 96 + 48  # the strip is below the picture
+    assert served.ask(f"/v1/jobs/{done['id']}").json["explanations"] == [explained["id"]]
+
+    for body, code in ((b'{"label": "sun"}', "no_label"), (b'{"label": 5}', "invalid"), (b"[]", "invalid")):
+        refused = served.ask(path, "POST", body, Content_Type="application/json")
+        assert (refused.status, refused.json["error"]["code"]) == (422, code)
+    assert served.ask(f"/v1/jobs/{explained['id']}/explain", "POST").json["error"]["code"] == "not_done"
+    assert served.ask(f"/v1/jobs/{explained['id']}/results/csv").status == 404
+    assert served.ask(f"/v1/jobs/{'0' * 32}/explain", "POST").status == 404
+    (served.state / "jobs" / done["id"] / "video").unlink()
+    assert served.ask(path, "POST").json["error"]["code"] == "no_video"
+    assert served.ask(f"/v1/jobs/{done['id']}", "DELETE").status == 204
+    assert served.ask(f"/v1/jobs/{explained['id']}").status == 404  # it went with what it explains
+    assert served.left_on_disk() == before
+
+
+def test_a_state_folder_of_the_first_release_can_be_used(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as old:
+        old.execute(
+            "CREATE TABLE jobs (id TEXT PRIMARY KEY, model TEXT NOT NULL, name TEXT NOT NULL, url TEXT, state TEXT NOT "
+            "NULL, created_s REAL NOT NULL, started_s REAL, finished_s REAL, attempts INTEGER NOT NULL DEFAULT 0, "
+            "code TEXT, message TEXT)"
+        )
+        old.execute("INSERT INTO jobs (id, model, name, state, created_s) VALUES ('a', 'm', 'a.mp4', 'waiting', 1)")
+    old.close()
+    store = Store(tmp_path)
+    assert (store.get("a").of, store.explanations("a")) == (None, [])
+    assert store.add(store.new_id(), "m", "a.mp4", None, of="a", label="wave", most_waiting=5)
+    assert len(store.explanations("a")) == 1
+    store.close()
+
+
 def test_models_are_described_honestly(served):
     said = served.ask("/v1/models").json
     (one,) = said["models"]
@@ -67,6 +115,7 @@ def test_models_are_described_honestly(served):
     assert one["accuracy"] == {"top1": 0.9, "interval": [0.8, 0.975], "videos": 40, "groups": 8, "leaky": False}
     assert "95 % interval" in one["says"].replace("\u00a0", " ")
     assert one["trained_on"] == "a data set of its owner (fingerprint 0123456789ab)"
+    assert one["explains"] == "when"  # it is exported
     assert said["limits"]["max_bytes"] == 2 << 20
 
 
@@ -76,6 +125,7 @@ def test_the_service_describes_itself_and_is_counted(served):
         "/v1/predict",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",
+        "/v1/jobs/{job_id}/explain",
         "/v1/jobs/{job_id}/results/{kind}",
         "/v1/models",
         "/v1/session",
@@ -225,7 +275,7 @@ def test_old_jobs_and_what_took_the_server_down_twice(tmp_path):
     (store.folder_of(second.id) / "video").write_bytes(b"sent")
     (store.folder_of(second.id) / "annotated.mp4").write_bytes(b"drawn")
     store.finish(second.id, {"json": "{}"})
-    assert [path.name for path in store.folder_of(second.id).iterdir()] == ["annotated.mp4"]
+    assert sorted(path.name for path in store.folder_of(second.id).iterdir()) == ["annotated.mp4", "video"]
     assert store.remove_older(60) == []
     assert set(store.remove_older(0)) == {first.id, second.id}
     assert list((tmp_path / "jobs").iterdir()) == []

@@ -95,6 +95,49 @@ def test_a_video_is_sent_watched_and_looked_at(page, served, tmp_path):
     assert served.left_on_disk() == before
 
 
+def test_a_result_is_explained(page, served, tmp_path):
+    home, before = served.address + "/", served.left_on_disk()
+    page.go(home)
+    page.wait_for(visible("#choose"))
+    upload(page, write_video(tmp_path / "clip.mp4", seconds=8))
+    page.wait_for(visible("#result"), 30)
+    assert "exported: it can say which frames decided, but not where" in text(page, "#why-note")
+    page.run("document.querySelector('#why-label').value = 'bright'; document.querySelector('#why').focus()")
+    page.press("Enter")
+    page.wait_for(visible("#why-result"), 30)
+    assert text(page, "#why-said").startswith("bright, ")
+    assert page.run("document.querySelectorAll('#strip-lines polyline').length") == 1
+    page.wait_for("document.querySelector('#why-picture').naturalWidth == 1680")
+
+    playhead = "parseFloat(document.querySelector('#strip-head').style.left)"
+    page.wait_for("document.querySelector('#video').readyState >= 2")
+    page.click("#strip", 0.5)
+    page.wait_for("Math.abs(document.querySelector('#video').currentTime - 4) < 0.1")
+    assert page.run(playhead) == pytest.approx(50, abs=2)
+    page.run("document.querySelector('#strip').focus()")
+    page.press("ArrowRight")
+    page.wait_for("Math.abs(document.querySelector('#video').currentTime - 4.5) < 0.1")
+    assert page.run("document.querySelector('#strip').getAttribute('aria-valuetext')") == "0:04.5"
+    page.run("document.querySelector('#why-spans button').click()")
+    page.wait_for("document.querySelector('#video').currentTime < 4.1")  # where it becomes bright
+    height = page.run("document.querySelector('#video').videoHeight")
+    page.run("document.querySelector('#why-video').focus()")
+    page.press("Enter")
+    page.wait_for(f"document.querySelector('#video').videoHeight == {height + 48}")  # with the strip below
+    page.wait_for("Math.abs(document.querySelector('#video').currentTime - 4) < 0.3")  # at the same moment
+
+    job = page.run("location.hash")
+    page.call("Page.navigate", url="about:blank")
+    page.go(home, job, width=360, height=780, dark=True)
+    page.wait_for(visible("#why-result"))
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.run(LOWEST_BUTTON) >= 44
+    assert page.complaints(home) == []
+    page.click("#forget")
+    page.wait_for(visible("#choose"))
+    assert served.left_on_disk() == before
+
+
 def test_what_is_no_video_is_said_and_another_can_be_chosen(page, served, tmp_path):
     (tmp_path / "note.mp4").write_text("no video" * 100)
     page.go(served.address + "/")

@@ -154,5 +154,6 @@ def _draw_strip(axes: Any, found: Explanation) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s, 0 if time_s == int(time_s) else 1)))
     axes.tick_params(labelsize=9.5)
-    axes.set_xlabel(f"time in the video; shaded: at least {DECIDED:.0%} of the largest value".replace("%", " %"), fontsize=10)
-    axes.legend(loc="upper right", fontsize=9.5, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)
+    shaded = f"{DECIDED:.0%}".replace("%", " %")
+    axes.set_xlabel(f"time in the video; shaded: at least {shaded} of the largest value", fontsize=10, loc="left")
+    axes.legend(loc="upper right", bbox_to_anchor=(1.0, -0.14), borderaxespad=0, fontsize=10, ncols=2)

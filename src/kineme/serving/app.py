@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib.resources
+import os
 import shutil
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,7 +27,7 @@ from kineme.serving.metrics import make_registry
 from kineme.serving.problem import ServiceError
 from kineme.serving.runner import Runner, seconds_to_wait
 from kineme.serving.settings import Settings
-from kineme.serving.store import ANNOTATED, UPLOAD, Job, Store
+from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD, Job, Store
 from kineme.serving.upload import read_wish
 from kineme.version import __version__
 
@@ -35,9 +37,14 @@ KINDS = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
     "mp4": "video/mp4",
+    "png": "image/png",
     "curves": "application/json",
 }
-_STATIC = {"page.css": "text/css"} | dict.fromkeys(("page.js", "dom.js", "result.js", "camera.js"), "text/javascript")
+_PREDICTED = ("json", "csv", "srt", "vtt", "mp4", "curves")  # kinds of results
+_EXPLAINED = ("json", "png", "mp4")
+_FILES = {"mp4": ANNOTATED, "png": PICTURE}
+_SCRIPTS = ("page.js", "dom.js", "result.js", "explain.js", "camera.js")
+_STATIC = {"page.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")
 _UPLOADS = 8  # at once
 _LISTENERS = 200  # to events, at once
 _EVENT_EVERY_S, _SIGN_OF_LIFE_S = 0.25, 15.0
@@ -109,7 +116,11 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
             "share": now.share if now else float(job.is_over),
             "left_s": now and now.left_s,
             "error": {"code": job.code, "message": job.message} if job.code else None,
-            "results": {kind: f"/v1/jobs/{job.id}/results/{kind}" for kind in KINDS} if job.state == "done" else None,
+            "results": {kind: f"/v1/jobs/{job.id}/results/{kind}" for kind in (_EXPLAINED if job.of else _PREDICTED)}
+            if job.state == "done"
+            else None,
+            "explains": job.of,
+            "explanations": store.explanations(job.id),
         }
 
     def check_room() -> None:
@@ -175,6 +186,48 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
             raise ServiceError(404, "no_job", "there is no such job, or it is over and forgotten")
         return Response(status_code=204)
 
+    @app.post(
+        "/v1/jobs/{job_id}/explain",
+        status_code=202,
+        response_model=schemas.Job,
+        responses=_errors(404, 409, 429)
+        | {
+            202: {
+                "content": {
+                    "application/json": {"example": schemas.JOB_EXAMPLE | {"explains": schemas.JOB_EXAMPLE["id"]}}
+                }
+            }
+        },
+    )
+    async def explain(request: Request, job_id: JobId, wish: schemas.Explain | None = None) -> Any:
+        """Have a finished result explained: where and when the model looked. That is a job of its own.
+
+        Its results are ``json`` (strips over time, the spans that decided), ``png`` (the frames that decided, with heat
+        maps) and ``mp4`` (heat maps on the whole video). A model that is exported only says when.
+        """
+        rate.take(address(request))
+        done, label = job_of(job_id), wish.label if wish else None
+        if done.of or done.state != "done":
+            raise ServiceError(409, "not_done", "explain a result: this job has none that can be explained")
+        if done.model not in models:
+            raise ServiceError(409, "no_model", f"{done.model}: this model is not served any more")
+        if label is not None and label not in models[done.model].labels:
+            raise ServiceError(422, "no_label", "label: the model does not know it; /v1/models lists its labels")
+        check_room()
+        new_id = store.new_id()
+        try:
+            await asyncio.to_thread(_share, store.folder_of(done.id) / UPLOAD, store.folder_of(new_id) / UPLOAD)
+            queued = store.add(
+                new_id, done.model, done.name, done.url, of=done.id, label=label, most_waiting=settings.queue
+            )
+            if not queued:
+                raise ServiceError(429, "queue_full", "the queue is full", retry_after_s=5)
+        except BaseException:
+            store.remove(new_id)
+            raise
+        runner.wake()
+        return JSONResponse(document(job_of(new_id)), 202, {"Location": f"/v1/jobs/{new_id}"})
+
     @app.get(
         "/v1/jobs/{job_id}/events",
         response_class=StreamingResponse,
@@ -219,13 +272,16 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
     async def result(
         job_id: JobId, kind: Annotated[str, Path(pattern=f"^({'|'.join(KINDS)})$", examples=["json"])]
     ) -> Response:
-        """A result: ``json``, ``csv``, ``srt``, ``vtt``, the annotated video ``mp4``, or ``curves`` for the page."""
+        """A result: ``json``, ``csv``, ``srt``, ``vtt``, the annotated video ``mp4``, or ``curves`` for the page.
+
+        Of an explanation: ``json``, ``png``, ``mp4``.
+        """
         one = job_of(job_id)
         if one.state != "done":
             raise ServiceError(409, "not_done", f"this job is {one.state}")
         name = f"{one.name.rpartition('.')[0] or one.name}.{kind}"
-        if kind == "mp4":
-            path = store.folder_of(job_id) / ANNOTATED
+        if kind in _FILES:
+            path = store.folder_of(job_id) / _FILES[kind]
             if not path.is_file():
                 raise ServiceError(404, "no_result", "this result is gone")
             return FileResponse(path, media_type=KINDS[kind], filename=name, content_disposition_type="inline")
@@ -244,7 +300,8 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
             "max_pixels": settings.max_pixels,
             "links": settings.allow_links,
         }
-        return {"models": [describe(name, model.card) for name, model in models.items()], "limits": limits}
+        told = [describe(name, model.card, exported=model.exported is not None) for name, model in models.items()]
+        return {"models": told, "limits": limits}
 
     @app.websocket("/v1/stream")
     async def stream(socket: WebSocket, model: str = "") -> None:
@@ -290,6 +347,23 @@ def make_app(settings: Settings, models: dict[str, Model], where: dict[str, str]
 
     _add_page(app)
     return app
+
+
+def _share(video: FilePath, to: FilePath) -> None:
+    """Give a video a second name, so that each job has its own; a copy where the disk knows no second names.
+
+    Raises:
+        ServiceError: it is not there any more.
+    """
+    try:
+        try:
+            os.link(video, to)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            shutil.copyfile(video, to)
+    except FileNotFoundError as error:
+        raise ServiceError(409, "no_video", "the video itself is gone; send it again") from error
 
 
 def _add_page(app: FastAPI) -> None:

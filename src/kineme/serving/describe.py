@@ -10,7 +10,7 @@ from kineme.report.verdict import is_interval, is_number, score
 _DIGITS = 12
 
 
-def describe(name: str, card: ModelCard) -> dict[str, Any]:
+def describe(name: str, card: ModelCard, *, exported: bool = False) -> dict[str, Any]:
     """The document of a model, see :class:`kineme.serving.schemas.Model`."""
     spec = card.spec
     rate = f"{spec.fps:g} a second" if spec.fps else "spread over the whole video"
@@ -29,6 +29,7 @@ def describe(name: str, card: ModelCard) -> dict[str, Any]:
         else "Its accuracy is not known here.",
         "knows_background": card.known is not None,
         "streams": spec.fps is not None,
+        "explains": "when" if exported else "where and when",
     }
 
 

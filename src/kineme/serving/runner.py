@@ -26,7 +26,8 @@ class Progress:
     """How far a running job has come.
 
     Args:
-        phase: ``"starting"``, ``"fetching"``, ``"loading"``, ``"recognising"`` or ``"drawing"``.
+        phase: ``"starting"``, ``"fetching"``, ``"loading"``, ``"recognising"``, ``"explaining"`` or
+            ``"drawing"``.
         share: of all work, 0 to 1.
         left_s: how long it may still take; None where that is not known.
     """
@@ -102,7 +103,9 @@ class Runner:
         return self._progress.get(job_id, Progress())
 
     def remove(self, job_id: str) -> bool:
-        """Forget a job; if it is running, that is ended. Says whether there was one."""
+        """Forget a job and what explains it; if it is running, that is ended. Says whether there was one."""
+        for explanation in self._store.explanations(job_id):
+            self.remove(explanation)
         with self._work:
             child = self._running.get(job_id)
             if child:
@@ -169,11 +172,12 @@ class Runner:
         try:
             said = child.ask(
                 self._question(
-                    "predict",
+                    "explain" if job.of else "predict",
                     folder=str(self._store.folder_of(job.id)),
                     name=job.name,
                     url=job.url,
                     model=self._models[job.model],
+                    label=job.label,
                 ),
                 timeout_s=self._settings.time_limit_s,
                 on_news=lambda news: self._progress.update({job.id: Progress(**news)}),

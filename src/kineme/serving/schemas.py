@@ -45,6 +45,9 @@ class Model(BaseModel):
     says: str = Field(description="the accuracy in a sentence")
     knows_background: bool = Field(description="whether it can say that nothing known happens")
     streams: bool = Field(description="whether it can follow a camera")
+    explains: Literal["when", "where and when"] = Field(
+        description="what it can say of where and when it looked; an exported model only when"
+    )
 
 
 class Limits(BaseModel):
@@ -64,7 +67,7 @@ class Models(BaseModel):
 
 
 class Job(BaseModel):
-    """A video that is, was, or will be looked at."""
+    """A video that is, was, or will be looked at, or whose result is explained."""
 
     id: str = Field(examples=[_ID])
     state: Literal["waiting", "running", "done", "failed"]
@@ -79,6 +82,8 @@ class Job(BaseModel):
     results: dict[str, str] | None = Field(
         description="where the results are, by kind", examples=[{"json": f"/v1/jobs/{_ID}/results/json"}]
     )
+    explains: str | None = Field(description="the job whose result this one explains", examples=[None])
+    explanations: list[str] = Field(description="the jobs that explain this one's result, the oldest first")
 
 
 class Link(BaseModel):
@@ -86,6 +91,14 @@ class Link(BaseModel):
 
     url: str = Field(examples=["https://example.org/clip.mp4"])
     model: str | None = Field(default=None, examples=["my-model"])
+
+
+class Explain(BaseModel):
+    """What is to be explained."""
+
+    label: str | None = Field(
+        default=None, max_length=1000, description="one of the model's; by default the likeliest", examples=["wave"]
+    )
 
 
 class Token(BaseModel):
@@ -112,6 +125,8 @@ JOB_EXAMPLE: dict[str, Any] = {
     "left_s": None,
     "error": None,
     "results": None,
+    "explains": None,
+    "explanations": [],
 }
 
 # The body of POST /v1/predict is read as it comes, so it is described by hand.

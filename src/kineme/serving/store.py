@@ -15,6 +15,7 @@ from kineme.errors import KinemeError
 from kineme.files import cannot_write
 
 ANNOTATED = "annotated.mp4"
+PICTURE = "explained.png"
 UPLOAD = "video"
 
 _MOST_ATTEMPTS = 2  # a job that was running when the server went down may be the reason
@@ -30,7 +31,8 @@ CREATE TABLE IF NOT EXISTS results (
     PRIMARY KEY (job, kind)
 );
 """
-_COLUMNS = "id, model, name, url, state, created_s, started_s, finished_s, code, message"
+_LATER = {"of": "TEXT", "label": "TEXT"}  # columns that folders of the first release lack
+_COLUMNS = "id, model, name, url, state, created_s, started_s, finished_s, code, message, of, label"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Job:
         finished_s: likewise.
         code: what went wrong, for programs.
         message: likewise, for people.
+        of: the job whose result this one explains; None for one that predicts.
+        label: what it explains, if not the likeliest label.
     """
 
     id: str
@@ -60,6 +64,8 @@ class Job:
     finished_s: float | None
     code: str | None
     message: str | None
+    of: str | None = None
+    label: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -92,6 +98,10 @@ class Store:
                 "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
             )
             self._db.executescript(_SCHEMA)
+            there = {row[1] for row in self._db.execute("PRAGMA table_info(jobs)")}
+            for column, kind in _LATER.items():
+                if column not in there:
+                    self._db.execute(f"ALTER TABLE jobs ADD COLUMN {column} {kind}")
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise KinemeError(
@@ -115,14 +125,25 @@ class Store:
         self.folder_of(job_id).mkdir(mode=0o700)
         return job_id
 
-    def add(self, job_id: str, model: str, name: str, url: str | None, *, most_waiting: int) -> bool:
+    def add(
+        self,
+        job_id: str,
+        model: str,
+        name: str,
+        url: str | None,
+        *,
+        of: str | None = None,
+        label: str | None = None,
+        most_waiting: int,
+    ) -> bool:
         """Put a job into the queue; says no where that is full."""
         with self._lock, self._db:
             if self._count("waiting") >= most_waiting:
                 return False
             self._db.execute(
-                "INSERT INTO jobs (id, model, name, url, state, created_s) VALUES (?, ?, ?, ?, 'waiting', ?)",
-                (job_id, model, name, url, time.time()),
+                "INSERT INTO jobs (id, model, name, url, state, created_s, of, label) "
+                "VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
+                (job_id, model, name, url, time.time(), of, label),
             )
         return True
 
@@ -131,6 +152,12 @@ class Store:
         with self._lock:
             row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()  # noqa: S608
         return Job(*row) if row else None
+
+    def explanations(self, job_id: str) -> list[str]:
+        """The jobs that explain a job's result, the oldest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT id FROM jobs WHERE of = ? ORDER BY created_s", (job_id,)).fetchall()
+        return [str(row[0]) for row in rows]
 
     def waiting(self) -> int:
         """How many jobs wait."""
@@ -165,19 +192,19 @@ class Store:
         return Job(*row) if row else None
 
     def finish(self, job_id: str, results: Mapping[str, str]) -> None:
-        """Keep what a job gave; of its files only the annotated video stays."""
+        """Keep what a job gave: of its files what was drawn, and the video itself, which may be explained."""
         with self._lock, self._db:
             self._db.execute("BEGIN")
             if self._end(job_id, "done", None, None):
                 rows = [(job_id, kind, content) for kind, content in results.items()]
                 self._db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
-        self._tidy(job_id)
+        self._tidy(job_id, (ANNOTATED, PICTURE, UPLOAD))
 
     def fail(self, job_id: str, code: str, message: str) -> None:
         """Say why a job gave nothing."""
         with self._lock, self._db:
             self._end(job_id, "failed", code, message)
-        self._tidy(job_id)
+        self._tidy(job_id, ())
 
     def put_back(self, job_id: str) -> None:
         """Let a running job wait again: it is not its fault that it was stopped."""
@@ -215,11 +242,11 @@ class Store:
         query = "UPDATE jobs SET state = ?, finished_s = ?, code = ?, message = ? WHERE id = ?"
         return bool(self._db.execute(query, (state, time.time(), code, message, job_id)).rowcount)
 
-    def _tidy(self, job_id: str) -> None:
+    def _tidy(self, job_id: str, kept: tuple[str, ...]) -> None:
         for path in self.folder_of(job_id).glob("*"):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name != ANNOTATED:
+            elif path.name not in kept:
                 path.unlink(missing_ok=True)
 
     def _recover(self) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, VideoError
 from kineme.serving.links import LinkError, check_link, guard_connections
-from kineme.serving.store import ANNOTATED, UPLOAD
+from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD
 
 if TYPE_CHECKING:
     from kineme.prediction.model import Model
@@ -36,6 +36,7 @@ _CONTAINERS = (
 )
 _CURVES = 12  # labels whose probability the page follows
 _RECOGNISING = {True: 0.95, False: 0.3}  # of the work, for heavy models and others; the rest is drawing
+_EXPLAINING = 0.7  # of the work of an explanation; the rest is drawing
 _NEWS_EVERY_S = 0.2
 _SURE_AFTER_S = 1.0  # of a phase, how long it may take
 
@@ -98,7 +99,8 @@ class _Worker:
             assert path is not None
             if question["do"] == "check":
                 return {"answer": check_video(path, name, question["limits"])}
-            return {"answer": self._predict(path, question)}
+            work = self._explain if question["do"] == "explain" else self._predict
+            return {"answer": work(path, question)}
         except (_LimitError, KinemeError, LinkError, MemoryError) as error:
             told = str(error).replace(str(path), name)
             kinds = {VideoError: "bad_video", LinkError: "link_refused", MemoryError: "out_of_memory"}
@@ -122,15 +124,7 @@ class _Worker:
         from kineme.report.tables import TEXTS
         from kineme.video.probe import probe
 
-        temporary = path.parent / "tmp"
-        temporary.mkdir(exist_ok=True)
-        tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
-        if question["url"]:
-            self._tell({"phase": "fetching", "share": 0.0})
-            _fetch(question["url"], path, question)
-        check_video(path, question["name"], question["limits"])
-        self._tell({"phase": "loading", "share": 0.0})
-        model = self._model(question["model"])
+        model = self._begin(path, question)
         info, half_way = probe(path), _RECOGNISING[is_heavy(model.card)]
         recognising = _Meter(self._tell, "recognising", 0.0, half_way)
         result = replace(model.predict(path, on_progress=recognising.reach), source=question["url"] or question["name"])
@@ -154,6 +148,40 @@ class _Worker:
         told = tuple(dict.fromkeys(line.replace(str(path), question["name"]) for line in notes))
         result = replace(result, warnings=told)
         return {**{kind: write(result) for kind, write in TEXTS.items()}, "curves": json.dumps(_curves(result))}
+
+    def _begin(self, path: Path, question: dict[str, Any]) -> Model:
+        """Make the video ready, and the model that is to look at it."""
+        temporary = path.parent / "tmp"
+        temporary.mkdir(exist_ok=True)
+        tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
+        if question["url"] and question["do"] == "predict":
+            self._tell({"phase": "fetching", "share": 0.0})
+            _fetch(question["url"], path, question)
+        check_video(path, question["name"], question["limits"])
+        self._tell({"phase": "loading", "share": 0.0})
+        return self._model(question["model"])
+
+    def _explain(self, path: Path, question: dict[str, Any]) -> dict[str, Any]:
+        from kineme.prediction.explain import explain_file
+        from kineme.report.explain_picture import explain_picture
+        from kineme.report.explain_save import document, drawer_of
+        from kineme.report.explain_video import explain_video
+        from kineme.video.probe import probe
+
+        model = self._begin(path, question)
+        name = question["name"]
+        explaining = _Meter(self._tell, "explaining", 0.0, _EXPLAINING)
+        found = explain_file(model, path, label=question["label"], on_progress=explaining.reach)
+        found = found.named(question["url"] or name, lambda line: line.replace(str(path), name))
+        drawer, info = drawer_of(found, model), probe(path)
+        explain_picture(found, path, path.with_name(PICTURE), drawer)
+        frames = max(1, info.frame_count or round(info.duration_s * float(info.fps)))
+        drawing, drawn = _Meter(self._tell, "drawing", _EXPLAINING, 1.0), itertools.count(1)
+        explain_video(
+            found, path, path.with_name(ANNOTATED), drawer, on_frame=lambda: drawing.reach(next(drawn) / frames)
+        )
+        path.unlink()  # a second name of the video that was predicted
+        return {"json": json.dumps(document(found))}
 
 
 class _Meter:

@@ -128,7 +128,7 @@ const leftInWords = (seconds) => {
   return seconds < 90 ? `about ${Math.round(seconds)} s left` : `about ${Math.round(seconds / 60)} minutes left`;
 };
 
-const phases = { starting: "starting", fetching: "fetching the video", loading: "loading the model", recognising: "recognising", drawing: "drawing the result" };
+const phases = { starting: "starting", fetching: "fetching the video", loading: "loading the model", recognising: "recognising", explaining: "looking at what decided", drawing: "drawing the result" };
 
 const follow = (id) => {
   history.replaceState(null, "", `#job=${id}`);
@@ -158,7 +158,7 @@ const done = async (job) => {
   try {
     const [result, curves] = await Promise.all([ask(job.results.json), ask(job.results.curves)]);
     show("result");
-    showResult(job, result, curves);
+    showResult(job, result, curves, { ask, leftInWords, phases, model: models.find((one) => one.name === job.model) });
   } catch (error) { choose(); notice(error.message); }
 };
 

@@ -1,5 +1,6 @@
 // A finished job: the annotated video, its timeline, and bars that follow the playhead.
 import { $, fillBars } from "./dom.js";
+import { showWhy } from "./explain.js";
 
 const SHOWN = 5;
 const COLOURS = 6;
@@ -8,14 +9,14 @@ let curves = null;
 let colours = new Map();
 const video = $("video");
 
-const clock = (seconds) => {
+export const clock = (seconds) => {
   const tenths = Math.floor(seconds * 10 + 1e-6), minutes = Math.floor(tenths / 600);
   const rest = ((tenths % 600) / 10).toFixed(1).padStart(4, "0");
   const hours = Math.floor(minutes / 60);
   return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 };
 
-const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)} %`;
 
 const colourOf = (label) => (label === "background" ? "c-background" : `c-${colours.get(label) ?? COLOURS - 1}`);
 
@@ -50,7 +51,7 @@ const paint = () => {
 };
 
 // A hair after the border, so that the frame shown is of the part and not the last of the one before.
-const go = (seconds) => {
+export const go = (seconds) => {
   video.currentTime = Math.max(0, Math.min(seconds + 0.001, curves.duration_s));
   paint();
 };
@@ -69,7 +70,7 @@ const answer = (result) => {
   return `${actions.length} parts, ${new Set(actions.map((one) => one.label)).size} labels`;
 };
 
-export const showResult = (job, result, found) => {
+export const showResult = (job, result, found, service) => {
   segments = result.segments;
   curves = found;
   const labels = [...new Set([...segments.map((one) => one.label), ...curves.labels])].filter((one) => one !== "background");
@@ -116,6 +117,7 @@ export const showResult = (job, result, found) => {
     const stem = job.name.replace(/\.[^.]+$/, "") || job.name;
     return Object.assign(document.createElement("a"), { href: job.results[kind], textContent: text, download: `${stem}.${kind}` });
   }));
+  showWhy(job, result, service);
   $("result-name").focus();
   paint();
 };

@@ -28,6 +28,7 @@ TOOLS = (
     "rarfile",
     "scipy",
     "sklearn",
+    "threadpoolctl",
 )
 SERVICE = ("fastapi", "starlette", "pydantic", "prometheus_client")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from helpers_dataset import make_videos
@@ -9,7 +11,7 @@ from helpers_dataset import make_videos
 from kineme.dataset.scan import scan
 from kineme.training.augment import Augmentation
 from kineme.training.cache import StripCache
-from kineme.training.feed import class_weights, training_batches
+from kineme.training.feed import Waited, class_weights, training_batches
 from kineme.video.spec import ClipSpec
 
 
@@ -83,3 +85,16 @@ def test_class_weights_make_classes_count_alike(items_and_cache):
     weights_K = class_weights(unbalanced, 2)
     assert weights_K[0] * 4 == pytest.approx(weights_K[1] * 1)
     np.testing.assert_allclose(class_weights(items, 2), 1)
+
+
+def test_waiting_for_batches_is_counted_and_working_on_them_is_not():
+    def slow():
+        for number in range(3):
+            time.sleep(0.02)
+            yield number
+
+    batches = Waited(slow())
+    started = time.perf_counter()
+    for _ in batches:
+        time.sleep(0.1)
+    assert 0.06 <= batches.seconds < time.perf_counter() - started - 0.3

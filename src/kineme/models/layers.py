@@ -63,6 +63,31 @@ class Changes(keras.layers.Layer):
         return clips_BT - before
 
 
+class BatchNormalization(keras.layers.BatchNormalization):
+    """``keras.layers.BatchNormalization`` with one fused operation a training step where TensorFlow has one.
+
+    Keras computes mean, variance and result apart, and their gradients one by one: as long as all 3D convolutions
+    of slow fusion together.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Normalise maps, channels last, by the statistics of the batch while training."""
+        fused = keras.backend.backend() == "tensorflow" and len(inputs.shape) > 3 and mask is None
+        if not (fused and training and self.trainable and keras.backend.standardize_dtype(inputs.dtype) == "float32"):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        maps_NHWC = keras.ops.reshape(inputs, (-1, *inputs.shape[-3:]))
+        result, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=maps_NHWC, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.epsilon
+        )
+        values = tf.cast(tf.size(maps_NHWC) // maps_NHWC.shape[-1], variance.dtype)
+        variance *= (values - 1) / values  # what Keras keeps is that of the values, not an estimate from them
+        for kept, found in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            kept.assign(kept * self.momentum + found * (1 - self.momentum))
+        return keras.ops.reshape(result, keras.ops.shape(inputs))
+
+
 def logits(classes: int) -> Any:
     """The last layer of every approach: one score for each class, float32 even in mixed precision."""
     return keras.layers.Dense(classes, dtype="float32", name="logits")

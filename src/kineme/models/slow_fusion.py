@@ -50,7 +50,7 @@ class SlowFusion:
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
         from kineme.models.backend import keras
-        from kineme.models.layers import check_matrix, logits
+        from kineme.models.layers import BatchNormalization, check_matrix, logits
 
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
@@ -67,7 +67,7 @@ class SlowFusion:
                 check_matrix(3 * x.shape[-1], self.units, "slow-fusion's convolution")
                 convolution = layers.Conv1D(self.units, 3, padding="same", use_bias=False, name=f"conv{number}")
                 pool = layers.MaxPooling1D(time, padding="same", name=f"pool{number}")
-            x = layers.BatchNormalization(momentum=0.9, name=f"norm{number}")(convolution(x))
+            x = BatchNormalization(momentum=0.9, name=f"norm{number}")(convolution(x))
             x = pool(layers.ReLU(name=f"relu{number}")(x))
         mean = layers.GlobalAveragePooling3D if maps else layers.GlobalAveragePooling1D
         x = layers.Dropout(self.dropout, name="dropout")(

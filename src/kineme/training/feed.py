@@ -7,9 +7,10 @@ interrupted training goes on exactly where it was.
 from __future__ import annotations
 
 import collections
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
 T = TypeVar("T")
 
 _AHEAD = 3  # batches made ahead: enough to hide a slow one, little enough to keep memory small
+WORTH_SAYING = 0.1  # share of the time spent waiting for batches from which on it is they that hold training up
 
 
 def training_batches(
@@ -95,6 +97,31 @@ def in_background(make: Callable[[T], Batch], jobs: Iterable[T]) -> Iterator[Bat
         finally:
             for future in waiting:
                 future.cancel()
+
+
+class Waited:
+    """Passes batches on, and counts how long was waited for them.
+
+    Args:
+        batches: what to pass on.
+
+    Attributes:
+        seconds: waited so far.
+    """
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = iter(batches)
+        self.seconds = 0.0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        started = time.perf_counter()
+        try:
+            return next(self._batches)
+        finally:
+            self.seconds += time.perf_counter() - started
 
 
 def class_weights(items: Sequence[Item], classes: int) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from kineme.training.background import Background
 from kineme.training.cache import Item, StripCache
 from kineme.training.discriminative import DiscriminativeAdam, learning_rate_factors
 from kineme.training.evaluate import score_items
-from kineme.training.feed import class_weights, training_batches
+from kineme.training.feed import WORTH_SAYING, Waited, class_weights, training_batches
 from kineme.training.options import TrainOptions
 
 
@@ -82,7 +82,8 @@ def fit(
         label: what the progress bar says; None shows none.
 
     Returns:
-        History: one dict an epoch with epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        History: one dict an epoch with epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, feed_share
+        (of the time of its steps, how much was spent waiting for clips), seconds.
 
     Raises:
         KinemeError: ``resume`` without a checkpoint, or one of other settings.
@@ -108,25 +109,29 @@ def fit(
                 share = (1 + math.cos(math.pi * state.epoch / options.epochs)) / 2
                 network.optimizer.learning_rate = options.learning_rate * share
             sums = np.zeros(3)
-            batches = training_batches(
-                train,
-                cache,
-                batch_size=options.clips_a_step,
-                seed=options.seed,
-                epoch=state.epoch,
-                augmentation=augmentation,
-                views=views,
-                class_weights_K=weights_K,
-                background=made,
+            batches = Waited(
+                training_batches(
+                    train,
+                    cache,
+                    batch_size=options.clips_a_step,
+                    seed=options.seed,
+                    epoch=state.epoch,
+                    augmentation=augmentation,
+                    views=views,
+                    class_weights_K=weights_K,
+                    background=made,
+                )
             )
             for clips_BTHWC, labels_B, weights_B in batches:
                 logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
                 sums += len(labels_B) * np.array([logs["loss"], logs["accuracy"], 1.0])
+            trained_s = time.perf_counter() - started
             loss, accuracy = (sums[:2] / sums[2]).tolist()
             row = {"epoch": state.epoch + 1, "loss": loss, "accuracy": accuracy}
             if validation:
                 row["val_loss"], row["val_accuracy"] = _loss_and_accuracy(network, validation, cache)
             row["learning_rate"] = float(network.optimizer.learning_rate)
+            row["feed_share"] = round(batches.seconds / trained_s, 3)
             row["seconds"] = round(time.perf_counter() - started, 3)
             if not np.isfinite(row["loss"]):
                 raise KinemeError(
@@ -185,7 +190,8 @@ def _note(row: dict[str, float], state: Progress, clips: int) -> str:
     accuracy = f"accuracy {row['accuracy']:.2f}"
     if "val_accuracy" in row:
         accuracy += f", validation {row['val_accuracy']:.2f} (best epoch {state.best_epoch})"
-    return f"{accuracy}, {clips / row['seconds']:.0f} clips/s"
+    waits = f", {row['feed_share']:.0%} of the time waiting for clips" if row["feed_share"] > WORTH_SAYING else ""
+    return f"{accuracy}, {clips / row['seconds']:.0f} clips/s{waits}"
 
 
 def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: StripCache) -> tuple[float, float]:

@@ -308,14 +308,19 @@ def learn(
     return Learned(history, temperature, logits_NK)
 
 
-def _training_facts(history: list[dict[str, float]], videos: int, total_s: float) -> dict[str, float]:
+def _training_facts(history: list[dict[str, float]], videos: int, total_s: float) -> dict[str, Any]:
+    from kineme.training.feed import WORTH_SAYING
+
     trained_s = sum(row["seconds"] for row in history)
+    waiting = sum(row.get("feed_share", 0) * row["seconds"] for row in history) / trained_s
     return {
         "videos": videos,
         "epochs": len(history),
         "best_epoch": min(history, key=lambda row: row.get("val_loss", -row["epoch"]))["epoch"],  # else the last
         "training_seconds": round(trained_s, 1),
         "clips_per_second": round(videos * len(history) / trained_s, 1),
+        "feed_share": round(waiting, 3),  # of the time, spent waiting for clips
+        "limit": "feed" if waiting > WORTH_SAYING else "step",
         "total_seconds": round(total_s, 1),
     }
 

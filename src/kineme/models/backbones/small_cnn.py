@@ -62,4 +62,23 @@ def frame_network(height: int, width: int) -> Any:
         x = layers.MaxPooling2D(pool, name=f"pool{number}")(x)
         if number < len(FILTERS):
             x = layers.Dropout(DROPOUT, name=f"dropout{number}")(x)
-    return keras.Model(frames, layers.Flatten(name="flatten")(x), name="frame_network")
+    return _FrameNetwork(frames, layers.Flatten(name="flatten")(x), name="frame_network")
+
+
+class _FrameNetwork(keras.Model):
+    """Runs its layers with bias and ReLU after the pooling, on a sixteenth of the values: the same, in less time.
+
+    Neither changes which of some values is the largest, so the largest may as well be found first.
+    """
+
+    def call(self, frames_NHWC: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Features_ND."""
+        x = frames_NHWC
+        for layer in self.layers[1:]:
+            if isinstance(layer, keras.layers.Conv2D):
+                x, convolution = layer.convolution_op(x, layer.kernel), layer
+            elif isinstance(layer, keras.layers.MaxPooling2D):
+                x = convolution.activation(keras.ops.add(layer(x), convolution.bias))
+            else:
+                x = layer(x, training=training) if isinstance(layer, keras.layers.Dropout) else layer(x)
+        return x

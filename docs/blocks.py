@@ -47,6 +47,7 @@ REASONS = {
     "camera": "needs a camera or a live stream",
     "gpu": "needs a GPU",
     "hours": "takes long",
+    "others": "opens a service to others",
     "yours": "is about your own files",
     "installs": "installs packages",
 }

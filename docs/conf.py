@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from pygments.lexers.special import TextLexer
 
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS / "_ext"), str(DOCS / "figures")]
@@ -51,10 +54,12 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 nitpicky = True
-# Types of other packages: this site is built with no network, so it cannot look their pages up.
+# Types of other packages, since this site is built with no network, and parts of the package that have no page.
 nitpick_ignore_regex = [
-    ("py:.*", r"(np|numpy|NDArray|polars|pl|threading|collections|typing|os|pathlib|av)\b.*"),
+    ("py:.*", r"(np|numpy|NDArray|polars|pl|fractions|threading|collections|typing|os|pathlib|av)\b.*"),
     ("py:.*", r"(Path|Any|Iterator|Iterable|Generator|Sequence|Callable|Literal|Self|Fraction|VideoFrame|optional)"),
+    ("py:.*", r"kineme\.(dataset|models|prediction|training|video)\.(?!.*(Model|Prediction|ClipSpec)$).*"),
+    ("py:.*", r"(Pathlike|FrameOrder|Exported|The distinct labels|sorted|compare)"),
 ]
 
 html_theme = "furo"
@@ -74,3 +79,8 @@ pygments_dark_style = "github-dark"
 
 copybutton_exclude = ".linenos, .gp, .go"
 copybutton_selector = "div:not(.output):not(.plain) > div.highlight > pre"
+
+
+def setup(app: Any) -> None:
+    """Show tables as the plain text they are."""
+    app.add_lexer("csv", TextLexer)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-
 KINDS = {"str": "TEXT", "list[str]": "TEXT", "path": "PATH"}  # the rest are numbers
 
 

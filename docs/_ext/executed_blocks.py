@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import blocks
+
+COLUMNS = 100
 
 
 class Run(SphinxDirective):
@@ -41,6 +44,7 @@ class Run(SphinxDirective):
         code["language"] = (self.arguments or ["shell"])[0]
         box = nodes.container("", code, classes=["run"])
         if printed and "quiet" not in self.options:
+            printed = "\n".join(_folded(line) for line in printed.splitlines())
             output = nodes.literal_block(printed, printed, classes=["output"])
             output["language"] = "text"
             box += output
@@ -62,6 +66,14 @@ class Shown(SphinxDirective):
         code["language"] = self.options.get("language", "shell")
         note = nodes.paragraph("", f"Not run when this page was built: it {reason}.", classes=["not-run"])
         return [nodes.container("", note, code, classes=["shown"])]
+
+
+def _folded(line: str) -> str:
+    """A sentence that is wider than the page in lines of its own; a row of a table as it is."""
+    if len(line) <= COLUMNS or "   " in line.strip():
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(line, COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:

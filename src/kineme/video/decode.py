@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError
 from kineme.video.container import TOO_LARGE, PathLike, frame_rate, open_container, time_base, video_stream
 from kineme.video.convert import Converter
-from kineme.video.sparse import SPARSE_S, Leap, Plan
+from kineme.video.sparse import SPARSE_S, Feed, Leap, Plan
 from kineme.video.spec import Fit
 from kineme.video.timestamps import LONGEST_HOLD_S, Clock, PacketTimes, Tally, has_display_times, missing_s
 
@@ -35,10 +35,11 @@ EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
 _LARGE_FRAME = 1280 * 720
 _SHORTEST_S = 1e-4  # for which a frame may be shown; less is a broken clock
 _WORTH_A_SEEK_S = 4.0
-_WORTH = 2  # packets: to empty the decoder and begin anew costs as much as fewer
+_WORTH, _WORTH_THREADED = 2, 16  # packets: to empty the decoder and begin anew costs as much as fewer
 _MOST_AHEAD_BYTES = 32_000_000  # of packets that are kept between looking at their times and decoding them
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 # Their key frames begin anew, and each packet makes a frame (some of VP8, VP9 and AV1 one that is not shown).
+_SKIMMABLE = ("h264",)  # it says of each frame whether any other refers to it
 _LEAPABLE = ("h264", "hevc", "mpeg4", "mjpeg", "vp8", "vp9", "av1")
 
 
@@ -172,7 +173,7 @@ class Decoder:
             step_s: where only the frames shown at ``start_s``, ``start_s + step_s`` and so on are wanted. Others may
                 then be left out, which saves decoding them: a frame counts as shown until the next one that comes.
         """
-        if step_s is not None and step_s >= SPARSE_S:
+        if step_s is not None:
             self._wanted = start_s, step_s
         if start_s >= _WORTH_A_SEEK_S:
             self._enter_at(start_s)
@@ -228,6 +229,7 @@ class Decoder:
             context.thread_count = 1
         else:
             self.stream.thread_type = "AUTO"
+        self._worth = _WORTH if small or not has_display_times(self.container) else _WORTH_THREADED
         stamped = self._stamp()
         try:
             self.zero, self.first = next(stamped)
@@ -241,23 +243,25 @@ class Decoder:
         """Every frame to be had from here on with its time stamp."""
         self._clock = clock = Clock(self.container, self.stream)
         enters = False
-        for packet in self._needed():
+        for move in self._needed():
             try:
-                frames = self._leap() if isinstance(packet, Leap) else packet.decode()
+                frames = self._leap() if isinstance(move, Leap) else self._decode(move)
             except av.error.FFmpegError:
                 self._note_loss(clock)
                 frames = []
             for frame in frames:
                 if enters and not (frame.key_frame and frame.pict_type == PictureType.I):
                     raise _Misled
+                if self._skims and clock.last is not None and (frame.pts is None or frame.pts <= clock.last):
+                    raise _Misled
                 enters = False
                 if frame.is_corrupt:
                     self._note_loss(clock)
-                self._frames += 1
+                self._frames += not self._skims
                 yield clock.stamp(frame), frame
-            if isinstance(packet, Leap):
-                clock.last, enters = packet.last, True
-                self._frames += packet.skipped
+            if isinstance(move, Leap):
+                clock.last, enters = move.last, True
+                self._frames += move.skipped
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         while True:
@@ -274,18 +278,22 @@ class Decoder:
             self._tally.add(packet)
             yield packet
 
-    def _needed(self) -> Iterator[Packet[VideoStream] | Leap]:
+    def _needed(self) -> Iterator[Feed | Leap]:
         """The packets to decode, and where some are left out."""
+        self._planned = self._skims = False
         packets = self._packets()
         begun = []
         while not self._begun and (packet := next(packets, None)) is not None:
             begun.append(packet)
-            yield packet
-        timed = has_display_times(self.container)
-        known = self.stream.codec_context.name in _LEAPABLE and self.container.format.name in _SEEKABLE
-        if self._wanted is None or not known or not (timed or self._is_stored_as_shown()):
-            yield from packets
+            yield Feed(packet)
+        timed, codec = has_display_times(self.container), self.stream.codec_context.name
+        known = codec in _LEAPABLE and self.container.format.name in _SEEKABLE and (timed or self._is_stored_as_shown())
+        if self._wanted is None or not known or (self._wanted[1] < SPARSE_S and codec not in _SKIMMABLE):
+            yield from map(Feed, packets)
             return
+        self._planned = True
+        if codec in _SKIMMABLE:  # from now on packets are counted, each of which holds a frame
+            self._skims, self._frames = timed, len(begun)
         start_s, step_s = self._wanted
         plan = Plan(
             start_s + EPSILON_S,
@@ -293,9 +301,18 @@ class Decoder:
             stamp_of=lambda packet: packet.pts if timed else packet.dts,
             seconds_of=lambda pts: float((pts - self.zero) * self.time_base),
             longest=round(LONGEST_HOLD_S / self.time_base),
-            worth=_WORTH,
+            worth=self._worth,
         )
         yield from plan.moves(begun, packets)
+
+    def _decode(self, feed: Feed) -> list[VideoFrame]:
+        """What comes out of the decoder after a packet."""
+        if not self._skims:
+            return feed.packet.decode()
+        self.stream.codec_context.skip_frame = "DEFAULT" if feed.wanted else "NONREF"
+        frames = feed.packet.decode()
+        self._frames += feed.packet.size > 0
+        return frames
 
     def _is_stored_as_shown(self) -> bool:
         """Whether a file that does not tell when frames are shown surely stores them in that order."""
@@ -339,6 +356,8 @@ class Decoder:
         self._start_again()
 
     def _note_loss(self, clock: Clock) -> None:
+        if self._planned:  # what is missing is made up from frames that may have been left out
+            raise _Misled
         self._lost += 1
         if self._lost_at is None and clock.last is not None:
             self._lost_at = float((clock.last - self.zero) * self.time_base)

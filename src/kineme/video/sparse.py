@@ -2,8 +2,9 @@
 
 Packets are held back by the group: a key frame and what follows it, up to the next one. Since these are decoded from
 that key frame alone, only the beginning of a group is needed, up to the last frame shown at a wanted instant, and
-nothing of it where there is none. Which frames are shown when, the packets' time stamps tell. Where they leave a doubt,
-all is decoded from there on.
+nothing of it where there is none. Of the others, frames that none refers to can be left out singly, where the decoder
+knows them. Which frames are shown when, the packets' time stamps tell. Where they leave a doubt, all is decoded from
+there on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
     Packets = Iterator[Packet[VideoStream]]
 
 SPARSE_S = 0.15  # between wanted instants: where they are closer, hardly anything can be left out
-_MOST_HELD = 2000  # packets
-_MOST_HELD_BYTES = 64_000_000
+_MOST_HELD = 64_000_000  # bytes
+_BESIDE = 1000  # bytes that a packet takes beside its own
+
+
+class Feed(NamedTuple):
+    """A packet for the decoder.
+
+    Args:
+        packet: in decoding order.
+        wanted: whether its frame is; otherwise it is needed only if others refer to it.
+    """
+
+    packet: Packet[VideoStream]
+    wanted: bool = True
 
 
 class Leap(NamedTuple):
@@ -63,7 +76,7 @@ class Plan:
         self._tick = 0
         self._before: int | None = None  # the last time stamp of what has been decided
 
-    def moves(self, begun: Sequence[Packet[VideoStream]], packets: Packets) -> Iterator[Packet[VideoStream] | Leap]:
+    def moves(self, begun: Sequence[Packet[VideoStream]], packets: Packets) -> Iterator[Feed | Leap]:
         """The packets to decode, in order, and where some are left out between them.
 
         Args:
@@ -74,49 +87,62 @@ class Plan:
         stamps: list[int] = []
         newest = held_bytes = 0  # newest: where the newest group begins
         given = len(begun)  # of those held
+        rest: list[Packet[VideoStream]] = []
         for packet in chain(begun, packets):
             stamp = self._stamp_of(packet)
-            is_doubtful = stamp is None or not packet.size or packet.is_discard or packet.is_corrupt
-            if not is_doubtful and packet.is_keyframe and held:
+            if stamp is None or not packet.size or packet.is_discard or packet.is_corrupt or held_bytes > _MOST_HELD:
+                rest.append(packet)
+                break
+            if packet.is_keyframe and held:
                 if newest and self._is_closed(stamps, newest):
-                    chosen = self._choose(held[:newest], stamps[:newest], stamps[newest], given)
-                    if chosen is None:
-                        is_doubtful = True
-                    else:
-                        yield from chosen
-                        given = max(0, given - newest)
-                        del held[:newest], stamps[:newest]
-                        held_bytes = sum(one.size for one in held)
+                    moves = self._choose(held[:newest], stamps[:newest], stamps[newest], given)
+                    if moves is None:
+                        rest.append(packet)
+                        break
+                    yield from moves
+                    given = max(0, given - newest)
+                    del held[:newest], stamps[:newest]
+                    held_bytes = sum(one.size + _BESIDE for one in held)
                 newest = len(held)
             held.append(packet)
-            if is_doubtful or len(held) > _MOST_HELD or held_bytes > _MOST_HELD_BYTES:
-                break
-            stamps.append(cast("int", stamp))
-            held_bytes += packet.size
-        yield from held[given:]
-        yield from packets
+            stamps.append(stamp)
+            held_bytes += packet.size + _BESIDE
+        is_end = not rest or (not rest[0].size and rest[0].dts is None)
+        moves = self._choose(held, stamps, None, given) if is_end and held else None
+        yield from map(Feed, held[given:]) if moves is None else moves
+        yield from map(Feed, rest[max(0, given - len(held)) :])
+        yield from map(Feed, packets)
 
     def _is_closed(self, stamps: list[int], newest: int) -> bool:
         """Whether nothing of the newest group is shown before its key frame, nor anything before it after that."""
         return stamps[newest] == min(stamps[newest:]) and stamps[newest] > max(stamps[:newest])
 
     def _choose(
-        self, group: list[Packet[VideoStream]], stamps: list[int], following: int, given: int
-    ) -> list[Packet[VideoStream] | Leap] | None:
-        """What is needed of a group before the time stamp that follows it; None where the stamps leave a doubt."""
+        self, group: list[Packet[VideoStream]], stamps: list[int], following: int | None, given: int
+    ) -> list[Feed | Leap] | None:
+        """What is needed of a group; None where the stamps leave a doubt.
+
+        Args:
+            group: in decoding order.
+            stamps: of its packets.
+            following: the time stamp after them, or None where they are the last: then the last frame is wanted.
+            given: how many of them the decoder has been given.
+        """
         shown = sorted(stamps)
-        known = [*([] if self._before is None else [self._before]), *shown, following]
+        known = [*([] if self._before is None else [self._before]), *shown, *([] if following is None else [following])]
         if any(not 0 < later - one <= self._longest for one, later in pairwise(known)):
             return None
         self._before = shown[-1]
-        end_s = self._seconds_of(following)
-        wanted = None
+        end_s = self._seconds_of(shown[-1] if following is None else following)
+        wanted = {shown[-1]} if following is None else set()
         while (instant_s := self._start_s + self._tick * self._step_s) < end_s:
-            wanted = shown[max(0, bisect_right(shown, instant_s, key=self._seconds_of) - 1)]
+            wanted.add(shown[max(0, bisect_right(shown, instant_s, key=self._seconds_of) - 1)])
             self._tick += 1
-        needed = 0 if wanted is None else 1 + max(place for place, stamp in enumerate(stamps) if stamp <= wanted)
+        last = max(wanted, default=shown[0] - 1)
+        needed = max((place for place, stamp in enumerate(stamps, 1) if stamp <= last), default=0)
         needed = max(needed, min(given, len(group)))
+        if needed and len(group) - needed < self._worth:
+            needed = len(group)
+        feeds = [Feed(packet, stamp in wanted) for packet, stamp in zip(group[:needed], stamps, strict=False)]
         left = len(group) - needed
-        if needed and left < self._worth:
-            return list(group[given:])
-        return [*group[given:needed], *([Leap(left, shown[-1])] if left else [])]
+        return [*feeds[given:], *([Leap(left, shown[-1])] if left else [])]

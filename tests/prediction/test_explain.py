@@ -97,7 +97,7 @@ def test_every_approach_is_cut_at_maps_and_stays_the_same(name):
     assert min(maps.shape[2:4]) >= 7
     np.testing.assert_allclose(np.asarray(rest(maps)), np.asarray(model.network(clips)), rtol=1e-4, atol=1e-4)
     # The gradient says by how much a small step of the maps raises the log-odds.
-    gradient = gradient_of(rest, 1)(maps)
+    gradient = gradient_of(rest)(maps, 1)
     step = gradient * np.float32(0.01 / np.linalg.norm(gradient))
     odds = [log_odds(np.asarray(rest(maps + sign * step)), 1).sum() for sign in (1, -1)]
     assert odds[0] - odds[1] == pytest.approx(
@@ -114,7 +114,8 @@ def test_the_joint_that_moves_is_the_one_that_speaks():
     features_TD[:, -1] = 1
     features_TD[2] = 0  # nobody was found
     features_TD[3:, 2 * wrist] = 0.9
-    both = sum(Joints(network, card, column)(features_TD) for column in (0, 1))
+    joints = Joints(network, card)
+    both = sum(joints(features_TD, column) for column in (0, 1))
     assert both.shape == (6, LANDMARK_COUNT)
     assert not both[2].any()
     assert both[:, wrist].sum() > 0.999 * both.sum() > 0

@@ -259,9 +259,7 @@ class _Seen:
 
     def heat(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
         """Heat maps of the frames, (N, H, W)."""
-        from kineme.prediction.explain_gradients import HeatMaps
-
-        maps = HeatMaps(self._model.network, self._model.card, self._column)
+        maps = self._model.evidence
         at_once = 1 if is_heavy(self._model.card) else _MAPS_AT_ONCE
         clips = read_clips(self._path, self._model.card.spec, stride=self._stride)
         times: list[Floats] = []
@@ -271,22 +269,19 @@ class _Seen:
             times.append(clip.times_s)
             batch.append(clip.frames_THWC)
             if len(batch) == at_once:
-                rows.extend(maps(np.stack(batch)))
+                rows.extend(maps(np.stack(batch), self._column))
                 batch = []
                 on_progress(len(rows) / len(self._counts_W))
         if batch:
-            rows.extend(maps(np.stack(batch)))
+            rows.extend(maps(np.stack(batch), self._column))
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def joints(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
         """What each landmark did in each frame, (N, 33)."""
-        from kineme.prediction.explain_gradients import Joints
-
-        joints = Joints(self._model.network, self._model.card, self._column)
         times, rows = [], []
         for times_T, features_TD in self._cut(on_progress):
             times.append(times_T)
-            rows.append(joints(features_TD))
+            rows.append(self._model.evidence(features_TD, self._column))
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def _cut(self, on_progress: OnProgress) -> Iterator[tuple[Floats, Array]]:

@@ -23,9 +23,10 @@ from kineme.models.model_file import ModelCard
 from kineme.prediction.engine import KerasFunction
 
 Array = NDArray[Any]
-Gradient = Callable[[Array], Array]
+Gradient = Callable[[Array, int], Array]
 
 _FEWEST_PLACES = 7  # on a side of the maps
+_MOST_PLACES = 16  # on the shorter side of a heat map; twice as many are added up by fours
 
 ops = keras.ops
 
@@ -36,25 +37,28 @@ class HeatMaps:
     Args:
         network: a model's, from clips_BTHWC.
         card: all else of the model.
-        column: of the label.
     """
 
-    def __init__(self, network: Any, card: ModelCard, column: int) -> None:
+    def __init__(self, network: Any, card: ModelCard) -> None:
         front, rest = cut_at_maps(network, card)
-        self._front, self._gradient = KerasFunction(front), gradient_of(rest, column)
+        self._front, self._gradient = KerasFunction(front), gradient_of(rest)
         self._frames, self._temperature = card.spec.frames, card.temperature
         # Early fusion joins time with the channels at once: its maps are the frames themselves, less their mean.
         self._centre = card.approach == "early-fusion" and bool(card.config.get("centre", True))
 
-    def __call__(self, clips_BTHWC: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Heat maps (B, T, H, W), from 0 on, in log-odds."""
+    def __call__(self, clips_BTHWC: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
+        """Heat maps (B, T, H, W) for the label of a column, from 0 on, in log-odds."""
         (maps_BTHWC,) = self._front(clips_BTHWC)
-        gradient_BTHWC = self._gradient(maps_BTHWC)
+        gradient_BTHWC = self._gradient(maps_BTHWC, column)
         if self._centre:
             maps_BTHWC = maps_BTHWC - maps_BTHWC.mean(axis=1, keepdims=True)
         heat_BTHW: NDArray[np.float64] = (
             np.maximum((gradient_BTHWC * maps_BTHWC).sum(axis=-1, dtype=np.float64), 0) / self._temperature
         )
+        while min(heat_BTHW.shape[2:]) >= 2 * _MOST_PLACES:  # single pixels of a frame tell nothing to the eye
+            batch, steps, rows, columns = heat_BTHW.shape
+            pairs = heat_BTHW[:, :, : rows // 2 * 2, : columns // 2 * 2]
+            heat_BTHW = pairs.reshape(batch, steps, rows // 2, 2, columns // 2, 2).sum(axis=(3, 5))
         steps = heat_BTHW.shape[1]
         seen_T = np.arange(self._frames) * steps // self._frames  # networks that fuse time have fewer maps than frames
         return np.asarray(heat_BTHW[:, seen_T] * (steps / self._frames))
@@ -69,20 +73,19 @@ class Joints:
     Args:
         network: of a model on landmarks, from features_BTD.
         card: all else of the model.
-        column: of the label.
     """
 
-    def __init__(self, network: Any, card: ModelCard, column: int) -> None:
-        self._gradient, self._temperature = gradient_of(network, column), card.temperature
+    def __init__(self, network: Any, card: ModelCard) -> None:
+        self._gradient, self._temperature = gradient_of(network), card.temperature
 
-    def __call__(self, features_TD: Array) -> NDArray[np.float64]:
-        """(T, 33), from 0 on, in log-odds; zeros where nobody was found."""
+    def __call__(self, features_TD: Array, column: int) -> NDArray[np.float64]:
+        """(T, 33) for the label of a column, from 0 on, in log-odds; zeros where nobody was found."""
         from kineme.models.backbones.landmarks import posture_and_velocity
 
         found_T = features_TD[:, -1] > 0
         if not found_T.any():
             return np.zeros((len(features_TD), LANDMARK_COUNT))
-        gradient_TVL2 = posture_and_velocity(self._gradient(features_TD[None])[0])
+        gradient_TVL2 = posture_and_velocity(self._gradient(features_TD[None], column)[0])
         moved_TVL2 = posture_and_velocity(features_TD).astype(np.float64)
         moved_TVL2[:, 0] -= moved_TVL2[found_T, 0].mean(axis=0)
         spoke_TL = (gradient_TVL2 * moved_TVL2).sum(axis=(1, 3)) * found_T[:, None]
@@ -133,51 +136,50 @@ def _last_maps(network: Any) -> Any:
     return chosen
 
 
-def gradient_of(network: Any, column: int) -> Gradient:
-    """A function from a network's inputs, float32, to the gradient there of the log-odds of one of its outputs."""
+def gradient_of(network: Any) -> Gradient:
+    """A function from a network's inputs, float32, and a column to the gradient there of that label's log-odds."""
 
-    def odds(logits_BK: Any) -> Any:
-        others = [k for k in range(logits_BK.shape[-1]) if k != column]
-        return ops.sum(logits_BK[:, column] - ops.logsumexp(ops.take(logits_BK, others, axis=1), axis=1))
+    def odds(logits_BK: Any, chosen_K: Any) -> Any:
+        others_B = ops.logsumexp(logits_BK - 1e9 * chosen_K, axis=1)
+        return ops.sum(ops.sum(logits_BK * chosen_K, axis=1) - others_B)
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        return _with_tensorflow(network, odds)
-    return _with_jax(network, odds) if backend == "jax" else _with_torch(network, odds)
+    by_backend = {"tensorflow": _with_tensorflow, "jax": _with_jax, "torch": _with_torch}
+    run = by_backend[keras.backend.backend()](network, odds)
+    columns = np.eye(network.output.shape[-1], dtype=np.float32)
+    return lambda inputs, column: np.asarray(run(inputs, columns[column]))
 
 
-def _with_tensorflow(network: Any, odds: Callable[[Any], Any]) -> Gradient:
+def _with_tensorflow(network: Any, odds: Callable[[Any, Any], Any]) -> Callable[[Array, Array], Any]:
     import tensorflow as tf
 
-    def run(x: Any) -> Any:
+    def run(x: Any, chosen_K: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(x)
-            score = odds(network(x, training=False))
+            score = odds(network(x, training=False), chosen_K)
         return tape.gradient(score, x)
 
     gradient = tf.function(run, reduce_retracing=True)
-    return lambda inputs: np.asarray(gradient(tf.constant(inputs)))
+    return lambda inputs, chosen_K: gradient(tf.constant(inputs), tf.constant(chosen_K))
 
 
-def _with_jax(network: Any, odds: Callable[[Any], Any]) -> Gradient:
+def _with_jax(network: Any, odds: Callable[[Any, Any], Any]) -> Callable[[Array, Array], Any]:
     import jax
 
     trained = [one.value for one in network.trainable_variables]
     other = [one.value for one in network.non_trainable_variables]
 
-    def score(x: Any) -> Any:
-        return odds(network.stateless_call(trained, other, x, training=False)[0])
+    def score(x: Any, chosen_K: Any) -> Any:
+        return odds(network.stateless_call(trained, other, x, training=False)[0], chosen_K)
 
-    gradient = jax.jit(jax.grad(score))
-    return lambda inputs: np.asarray(gradient(inputs))
+    return jax.jit(jax.grad(score))  # type: ignore[no-any-return]
 
 
-def _with_torch(network: Any, odds: Callable[[Any], Any]) -> Gradient:
+def _with_torch(network: Any, odds: Callable[[Any, Any], Any]) -> Callable[[Array, Array], Any]:
     import torch
 
-    def run(inputs: Array) -> Array:
+    def run(inputs: Array, chosen_K: Array) -> Any:
         x = ops.convert_to_tensor(inputs).detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(odds(network(x, training=False)), x)
-        return np.asarray(ops.convert_to_numpy(gradient))
+        score = odds(network(x, training=False), ops.convert_to_tensor(chosen_K))
+        return ops.convert_to_numpy(torch.autograd.grad(score, x)[0])
 
     return run

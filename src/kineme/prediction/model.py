@@ -113,6 +113,13 @@ class Model:
             self.network, str(self.card.config.get("backbone")), finetuned=self.card.finetuned
         )
 
+    @functools.cached_property
+    def evidence(self) -> Any:
+        """What says by gradient what spoke for a label; see :mod:`kineme.prediction.explain_gradients`."""
+        from kineme.prediction.explain_gradients import HeatMaps, Joints
+
+        return (Joints if self.poses else HeatMaps)(self.network, self.card)
+
     @property
     def classifier(self) -> Any:
         """What follows the encoder; the whole network where there is none."""

@@ -42,7 +42,7 @@ def main() -> None:
         video = run.table.in_split("test").rows.row(0, named=True)
         features_TD = np.stack([row for _, row in model.poses(ticks(video["path"], model.card.spec))])
         found_T = features_TD.any(axis=1)  # a row of zeros: nobody was found
-        print(f"{video['name']}: a body in {found_T.sum()} of {len(found_T)} frames, {features_TD.shape[1]} numbers each")
+        print(f"{video['name']}: a body in {found_T.sum()} of {len(found_T)} frames, as {features_TD.shape[1]} numbers")
         result = model.predict(video["path"])
         (written,) = save_prediction(result, ("video",), Path("skeleton"), model)
         print(f"called {result.label} with {result.top[0][1]:.2f}; the skeleton is drawn in {written}")

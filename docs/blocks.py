@@ -67,7 +67,8 @@ class Block:
         language: ``"shell"`` or ``"python"``.
         code: the text.
         options: of the directive. ``fails``: it must fail, to show an error. ``until``: it stays in the background
-            till the end of the page, and the page goes on when it has printed this. ``quiet``: its output is not shown.
+            till the end of the page, and the page goes on when it has printed this. ``quiet``: its output is not
+            shown; ``no-code``: only that is.
         reason: why a shown block is not run.
     """
 
@@ -145,7 +146,7 @@ def _block(page: Path, line: int, kind: str, argument: str, content: str) -> Blo
         raise BlockError(f"{block.place}: {language!r} is none of the languages {', '.join(LANGUAGES)}")
     if kind == "shown" and argument not in REASONS:
         raise BlockError(f"{block.place}: {argument!r} is none of the reasons {', '.join(REASONS)}")
-    if unknown := set(options) - {"fails", "until", "quiet"}:
+    if unknown := set(options) - {"fails", "until", "quiet", "no-code"}:
         raise BlockError(f"{block.place}: there is no option {unknown.pop()!r}")
     return block
 

@@ -28,6 +28,7 @@ class Run(SphinxDirective):
     has_content = True
     option_spec: ClassVar[dict[str, Any]] = {
         "fails": directives.flag,
+        "no-code": directives.flag,
         "quiet": directives.flag,
         "until": directives.unchanged_required,
     }
@@ -42,7 +43,9 @@ class Run(SphinxDirective):
             raise self.error(str(error)) from error
         code = nodes.literal_block("\n".join(self.content), "\n".join(self.content))
         code["language"] = (self.arguments or ["shell"])[0]
-        box = nodes.container("", code, classes=["run"])
+        box = nodes.container("", classes=["run"])
+        if "no-code" not in self.options:
+            box += code
         if printed and "quiet" not in self.options:
             printed = "\n".join(_folded(line) for line in printed.splitlines())
             output = nodes.literal_block(printed, printed, classes=["output"])

@@ -91,15 +91,16 @@ def test_every_approach_is_cut_at_maps_and_stays_the_same(name):
     model = model_of(name)
     front, rest = cut_at_maps(model.network, model.card)
     clips, _ = moving_squares(3, SMALL)
-    maps = np.asarray(front(clips))
+    maps = front.predict_on_batch(clips)
     assert maps.ndim == 5
     assert maps.shape[1] in (6, 3)
     assert min(maps.shape[2:4]) >= 7
-    np.testing.assert_allclose(np.asarray(rest(maps)), np.asarray(model.network(clips)), rtol=1e-4, atol=1e-4)
+    logits_BK = model.network.predict_on_batch(clips)
+    np.testing.assert_allclose(rest.predict_on_batch(maps), logits_BK, rtol=1e-4, atol=1e-4)
     # The gradient says by how much a small step of the maps raises the log-odds.
     gradient = gradient_of(rest)(maps, 1)
     step = gradient * np.float32(0.01 / np.linalg.norm(gradient))
-    odds = [log_odds(np.asarray(rest(maps + sign * step)), 1).sum() for sign in (1, -1)]
+    odds = [log_odds(rest.predict_on_batch(maps + sign * step), 1).sum() for sign in (1, -1)]
     assert odds[0] - odds[1] == pytest.approx(
         2 * float((gradient * step).sum()), rel=0.25
     )  # a step may cross the kink of a ReLU

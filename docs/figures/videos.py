@@ -70,11 +70,11 @@ def side_by_side(folder: Path) -> None:
         dense.append(frame.pixels_HWC)
         if len(dense) == 20:
             break
-    gap = np.full((120, 8, 3), 255, np.uint8)
-    images = [
-        Image.fromarray(np.concatenate([a, gap, b, gap, c], axis=1))
-        for a, b, c in zip(whole, meant, dense, strict=True)
-    ]
+    gap = np.zeros((120, 8, 4), np.uint8)  # see-through
+    images = []
+    for three in zip(whole, meant, dense, strict=True):
+        a, b, c = (np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in three)
+        images.append(Image.fromarray(np.concatenate([a, gap, b, gap, c], axis=1)))
     images += [images[-1]] * 6
     images[0].save(
         folder / "wrong-rate.webp", save_all=True, append_images=images[1:], duration=125, loop=0, quality=80
@@ -95,7 +95,8 @@ def by_rate() -> dict[float, float]:
     from kineme.training.evaluate import score_items
 
     lrcn = model("lrcn")
-    table = read_split_csv(WORK / "runs" / "lrcn" / "split.csv")
+    table = read_split_csv(WORK / "runs" / "lrcn" / "split.csv", WORK / "pairs")
+    table = replace(table, rows=table.rows.filter(table.rows["split"] == "test"))
     found = {}
     for rate in RATES:
         cache = StripCache(replace(lrcn.card.spec, fps=rate), per_frame=1)

@@ -145,7 +145,9 @@ def _draw_strip(axes: Any, found: Explanation) -> None:
         axes.axvspan(span.start_s, span.end_s, color=BLUE, alpha=0.14, linewidth=0)
     axes.axhline(0, color=GRID, linewidth=0.8)
     for method in reversed(found.strips):
-        share_N, looks = found.share(method), _LOOKS[method]
+        share_N, looks = found.share(method), dict(_LOOKS[method])
+        if method == "gradient" and found.joints_NL is not None:
+            looks["label"] = "gradient: sum over the joints"
         axes.plot(middles_N, share_N, linewidth=1.6, **looks)
         if method == found.method:
             axes.fill_between(middles_N, 0, np.maximum(share_N, 0), color=looks["color"], alpha=0.35, linewidth=0)

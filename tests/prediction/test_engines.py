@@ -15,10 +15,10 @@ from helpers_stream import STEP_S, by_whole_clips, feed, frames_of, model_of
 from helpers_video import numbered_video
 
 from kineme.errors import KinemeError, UsageError
+from kineme.models import litert
 from kineme.models.backend import keras
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.prediction import litert
 from kineme.prediction.engine import KerasFunction, open_engine
 from kineme.prediction.model import Model
 from kineme.prediction.sources import FetchOptions, local_videos

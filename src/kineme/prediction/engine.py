@@ -8,7 +8,6 @@ was exported holds its parts compiled.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import replacing, user_cache_folder
+from kineme.files import replacing
+from kineme.models.litert import LiteRTFunction, compiled, kept, made_with
 from kineme.models.model_file import ModelCard
-from kineme.prediction.litert import LiteRTFunction, compiled
-from kineme.prediction.tracing import on_tensorflow, traced
-from kineme.version import __version__
+from kineme.models.tracing import on_tensorflow, traced
 
 if TYPE_CHECKING:
     from kineme.prediction.model import Model
@@ -34,8 +32,6 @@ Array = NDArray[Any]
 EngineName = Literal["auto", "keras", "litert"]
 PartName = Literal["frame", "window", "step", "clip"]
 
-_COMPILER = 2  # to be raised when parts are cut or compiled in another way
-_MADE_WITH = ("keras", "tensorflow", "tensorflow-cpu", "ai-edge-litert")
 _WORTH_THREADS = 100_000  # numbers that go in: less is done before it is shared out
 _MOST_THREADS = 4
 
@@ -135,7 +131,7 @@ class LiteRTEngine:
 
     def file(self, part: PartName) -> Path:
         """Where a part is kept, once it is compiled."""
-        return user_cache_folder() / "engines" / f"{fingerprint(self._model)}-{part}.tflite"
+        return kept(f"{fingerprint(self._model)}-{part}")
 
     def _ready(self, content: bytes, part: PartName) -> Function:
         function = LiteRTFunction(content, part, threads_for(part, self._model.card))
@@ -196,13 +192,9 @@ def threads_for(part: PartName, card: ModelCard) -> int:
 
 def fingerprint(model: Model) -> str:
     """SHA-256 (the first 32 digits) of a model's weights, of what is built around them, and of what compiles them."""
-    made_with: dict[str, Any] = {"kineme": __version__, "compiler": _COMPILER}
-    for name in _MADE_WITH:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            made_with[name] = importlib.metadata.version(name)
     card = model.card
     built = {"approach": card.approach, "config": card.config, "spec": card.spec.to_json(), "labels": len(card.labels)}
-    digest = hashlib.sha256(json.dumps([made_with, built], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([made_with(), built], sort_keys=True).encode())
     for name, tensor in sorted(model.weights(), key=itemgetter(0)):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor).data)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import replacing
+from kineme.models.litert import compiled
 from kineme.prediction import exported
 from kineme.prediction.engine import PartName, open_engine
-from kineme.prediction.litert import compiled
 from kineme.prediction.model import Model
 from kineme.prediction.windows import Tick, Windows, is_by_frame, recorder_of
 from kineme.video.clips import ticks

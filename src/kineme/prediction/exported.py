@@ -30,9 +30,9 @@ from typing import Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import user_cache_folder, write_text
+from kineme.models.litert import LiteRTFunction
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engine import Function, PartName, threads_for
-from kineme.prediction.litert import LiteRTFunction
 
 SUFFIX = ".tflite"
 FORMAT = 1

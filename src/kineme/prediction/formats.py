@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.models.quiet import native_noise_held_back
-from kineme.prediction.tracing import on_tensorflow, saved_model, traceable, unrolled
+from kineme.models.tracing import on_tensorflow, saved_model, traceable, unrolled
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]

@@ -54,7 +54,7 @@ class Windows:
 
     On the engine ``keras``, networks trained from scratch get the logits of the whole network to the bit; behind
     EfficientNet within 1e-5, for it rounds a frame among 32 otherwise than one alone. For ``litert`` see
-    :class:`kineme.prediction.litert.LiteRTFunction`.
+    :class:`kineme.models.litert.LiteRTFunction`.
 
     Args:
         model: a loaded model.

@@ -117,7 +117,7 @@ class StripCache:
                 return Skipped(_shown(row), error.reason)
 
         with (
-            ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
+            _pool() as pool,
             progress("looking at videos" if self.encoder else "decoding videos", len(rows)) as advance,
         ):
             for number, (row, result) in enumerate(zip(rows, pool.map(work, rows), strict=True)):
@@ -150,9 +150,8 @@ class StripCache:
         """
         self._augmentation = augmentation
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
-        with progress("looking at augmented views", len(jobs)) as advance:
-            for item, view in jobs:
-                self._strip_length(item.path, item.start_s, item.end_s, view)
+        with _pool() as pool, progress("looking at augmented views", len(jobs)) as advance:
+            for _ in pool.map(lambda job: self._strip_length(job[0].path, job[0].start_s, job[0].end_s, job[1]), jobs):
                 advance()
 
     def reordered(self, item: Item, frame_order: FrameOrder) -> NDArray[np.float32]:
@@ -380,6 +379,10 @@ def _shown(row: dict[str, object]) -> str:
         return str(row["name"])
     end = "the end" if row["end_s"] is None else f"{row['end_s']} s"
     return f"{row['name']} ({row['start_s']} s to {end})"
+
+
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
 
 
 def _default_limit(folder: Path) -> int:

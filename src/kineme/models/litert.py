@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.files import user_cache_folder
 from kineme.models.quiet import native_noise_held_back
-from kineme.prediction.tracing import on_tensorflow, saved_model, traced, unrolled
+from kineme.models.tracing import on_tensorflow, saved_model, traced, unrolled
+from kineme.version import __version__
 
 Array = NDArray[Any]
+
+_COMPILER = 2  # to be raised when parts are cut or compiled in another way
 
 
 class LiteRTFunction:
@@ -70,6 +77,20 @@ class LiteRTFunction:
 
 def _shape(details: Any) -> tuple[int, ...]:
     return tuple(int(side) for side in details["shape"])
+
+
+def kept(name: str) -> Path:
+    """Where a compiled part of that name lies in the user's cache folder, or will."""
+    return user_cache_folder() / "engines" / f"{name}.tflite"
+
+
+def made_with() -> dict[str, str]:
+    """Versions of all that makes one compiled part differ from another of the same network."""
+    found = {"kineme": __version__, "compiler": str(_COMPILER)}
+    for name in ("keras", "tensorflow", "tensorflow-cpu", "ai-edge-litert"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def compiled(parts: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,51 @@
+"""Features of frames by LiteRT are those of Keras, whatever thread asks, and never taken for them in the cache."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from helpers_networks import network_of
+
+from kineme.errors import KinemeError
+from kineme.models import litert
+from kineme.models.encoder import encoder_of
+from kineme.models.tracing import on_tensorflow
+from kineme.video.spec import ClipSpec
+
+pytestmark = pytest.mark.skipif(not on_tensorflow(), reason="only TensorFlow compiles for LiteRT")
+
+
+def test_litert_computes_features_as_keras_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("KINEME_CACHE", str(tmp_path))
+    network = network_of("lrcn", ClipSpec(frames=2, height=32, width=32), backbone="efficientnet-lite0")
+    frame_network = network.get_layer("backbone").get_layer("frame_network")
+    for layer in frame_network.layers:
+        if "conv" in layer.name:  # drawn weights alone would fade to nothing in so many layers
+            layer.set_weights([weight * 4 for weight in layer.get_weights()])
+    encoder = encoder_of(network, "efficientnet-lite0")
+    assert encoder.key.endswith(":litert")
+    frames = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    wanted = encoder.network.predict_on_batch(frames)
+    scale = np.abs(wanted).max()
+    assert scale > 0.01
+    with ThreadPoolExecutor(3) as pool:
+        by_thread = list(pool.map(encoder.features, np.split(frames, 3)))
+    np.testing.assert_allclose(np.concatenate(by_thread), wanted, atol=1e-5 * scale)
+    np.testing.assert_array_equal(np.concatenate(by_thread), encoder.features(frames))
+
+    (file,) = (tmp_path / "engines").iterdir()
+    file.write_bytes(b"damaged")
+    monkeypatch.setattr(litert, "compiled", lambda parts: encoder.compiled)
+    assert encoder_of(network, "efficientnet-lite0").compiled == encoder.compiled == file.read_bytes()
+
+    def cannot(parts):
+        raise KinemeError("it lacks an operation")
+
+    monkeypatch.setattr(litert, "compiled", cannot)
+    (kernel,) = frame_network.get_layer("conv_head").get_weights()
+    frame_network.get_layer("conv_head").set_weights([kernel / 2])  # another network: what is kept is not its own
+    by_keras = encoder_of(network, "efficientnet-lite0")
+    assert by_keras.key == encoder.key.removesuffix(":litert")
+    np.testing.assert_array_equal(by_keras.features(frames), by_keras.network.predict_on_batch(frames))

@@ -80,7 +80,7 @@ class Step:
             sys.exit(f"{self.command}: ended with exit code {done.returncode}\n{done.stderr[-3000:]}")
         said = [line for line in done.stderr.splitlines() if line.startswith(("note:", "kineme:"))]
         shown = [] if is_snippet else [f"$ {self.command.removesuffix(' --overwrite')}"]
-        text = "\n".join([*shown, *said, _wrapped(done.stdout).strip("\n")])
+        text = "\n".join([*shown, _wrapped("\n".join([*said, done.stdout])).strip("\n")])
         TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
         (TRANSCRIPTS / f"{self.name}.txt").write_text(text.replace(f"{WORK}/", "") + "\n", encoding="utf-8")
         (TRANSCRIPTS / f"{self.name}.key").write_text(self.key, encoding="utf-8")

@@ -8,7 +8,7 @@ from kineme.video.probe import probe
 
 video = min(Path("pairs/sit-down").glob("*.mp4"))
 info = probe(video)
-print(f"{video.name}: {info.width} x {info.height}, {info.fps:.2f} frames a second, {info.duration_s:.2f} s")
+print(f"{video.name}: {info.width} x {info.height}, {float(info.fps):.2f} frames a second, {info.duration_s:.2f} s")
 
 spec = kineme.ClipSpec(frames=20, fps=8, height=64, width=64, fit="stretch", short="hold")
 clip = next(read_clips(video, spec))

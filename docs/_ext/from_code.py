@@ -1,8 +1,8 @@
 """Writes, at the start of a build, what pages include from code: ``docs/_generated/parts`` and a diagram.
 
 ``cli.md`` is every verb's help, ``benchmark-NAME.md`` a table from ``benchmarks/results/NAME.json``; the approaches,
-backbones and weights have tables of their own; ``citation.md`` names the version. The picture ``packages`` is drawn from
-the imports of ``src/kineme``.
+backbones and weights have tables of their own; ``citation.md`` names the version. The picture ``packages`` is drawn
+from the imports of ``src/kineme``.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from markdown_it import MarkdownIt
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "_generated"
-TIMEOUT_S = 900
+TIMEOUT_S = 1800
 
 REASONS = {
     "internet": "needs the internet",
@@ -348,7 +348,18 @@ def _environment() -> dict[str, str]:
 
 
 def _run(block: Block, folder: Path) -> str:
-    done = subprocess.run(
+    try:
+        done = _finish(block, folder)
+    except subprocess.TimeoutExpired:
+        raise BlockError(f"{block.place}: not done after {TIMEOUT_S} s") from None
+    if (done.returncode != 0) != ("fails" in block.options):
+        said = textwrap.indent(done.stdout[-3000:], "    ")
+        raise BlockError(f"{block.place}: ended with exit code {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def _finish(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         _arguments(block),
         cwd=folder,
         env=_environment(),
@@ -360,10 +371,6 @@ def _run(block: Block, folder: Path) -> str:
         timeout=TIMEOUT_S,
         check=False,
     )
-    if (done.returncode != 0) != ("fails" in block.options):
-        said = textwrap.indent(done.stdout[-3000:], "    ")
-        raise BlockError(f"{block.place}: ended with exit code {done.returncode}:\n{said}")
-    return done.stdout
 
 
 def _start(block: Block, folder: Path) -> tuple[subprocess.Popen[str], str]:

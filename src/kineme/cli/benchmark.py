@@ -60,7 +60,7 @@ def _print(document: dict[str, Any]) -> None:
         ("draw on a frame, if saved", lambda one: ms(stages["draw"])),
         ("a file: frames of it a second", lambda one: f"{one['file']['frames_per_s']:,.0f}"),
         ("  times real time", lambda one: f"{one['file']['times_real_time']:.3g}"),
-        ("  share of decoding alone", lambda one: percent(one["share_of_decoding_alone"])),
+        ("  times decoding all of it, alone", lambda one: f"{one['times_decoding_alone']:.2g}"),
         ("a stream, exact: a frame", lambda one: stream(one, "exact")),
         ("a stream, carried: a frame", lambda one: stream(one, "carried")),
         ("arithmetic of the network", lambda one: f"{one['gflops']:.3g} GFLOP/s" if "gflops" in one else "–"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from guide_paths import Numbers, interval, metrics, percent
@@ -54,11 +55,10 @@ def intervals(theme: Theme) -> Figure:
     return figure
 
 
-def by_clips() -> str:
-    """The LRCN's interval if its clips were independent."""
+def by_clips(test: dict[str, Any]) -> str:
+    """The interval of a test figure if its clips were independent."""
     from kineme.training.metrics import group_interval
 
-    test = metrics("lrcn")["test"]
     right = round(test["top1"] * test["n"])
     return interval(group_interval(np.arange(test["n"]) < right, np.arange(test["n"])))
 
@@ -74,5 +74,7 @@ def main(folder: Path) -> Numbers:
         "leaky_top1": (percent(test["top1"]), command),
         "honest_top1": (percent(test["honest"]["top1"]), command),
         "leak_gap": (f"{100 * (test['top1'] - test['honest']['top1']):.0f}", command),
-        "lrcn_interval_clips": (by_clips(), command_here),
+        "lrcn_interval_clips": (by_clips(metrics("lrcn")["test"]), command_here),
+        "honest_interval": (interval(test["honest"]["top1_interval"]), command),
+        "honest_interval_clips": (by_clips(test["honest"]), command_here),
     }

@@ -47,7 +47,7 @@ def _apart(values: list[float], distance: float) -> list[float]:
 def table() -> str:
     """What each of the guide's models does, as Markdown."""
     lines = [
-        "| model | top-1 | 95 % interval | shuffled | reversed | training | weights trained in all |",
+        "| model | top-1 | 95 % interval | shuffled | reversed | training | weights |",
         "|---|---|---|---|---|---|---|",
     ]
     for run, name in NAMES.items():

@@ -12,11 +12,13 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass
 
 from guide_paths import DOCS, TRANSCRIPTS, WORK, hash_of, sources
 
+_LINE = 88  # characters that fit on a page
 ACTIONS = "sit-down,stand-up,pick-up,put-down"
 
 
@@ -79,21 +81,24 @@ class Step:
         if done.returncode and not self.optional:
             sys.exit(f"{self.command}: ended with exit code {done.returncode}\n{done.stderr[-3000:]}")
         said = [line for line in done.stderr.splitlines() if line.startswith(("note:", "kineme:"))]
-        shown = [] if is_snippet else [f"$ {self.command.removesuffix(' --overwrite')}"]
+        shown = [] if is_snippet else [f"$ {_broken(self.command.removesuffix(' --overwrite'))}"]
         text = "\n".join([*shown, _wrapped("\n".join([*said, done.stdout])).strip("\n")])
         TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
         (TRANSCRIPTS / f"{self.name}.txt").write_text(text.replace(f"{WORK}/", "") + "\n", encoding="utf-8")
         (TRANSCRIPTS / f"{self.name}.key").write_text(self.key, encoding="utf-8")
 
 
-def _wrapped(text: str) -> str:
-    """Sentences broken at 100 characters; tables as they are."""
-    import textwrap
+def _broken(command: str) -> str:
+    """A long command on several lines, as a shell takes it."""
+    return " \\\n    ".join(textwrap.wrap(command, _LINE - 6, break_long_words=False, break_on_hyphens=False))
 
+
+def _wrapped(text: str) -> str:
+    """Sentences broken where a line of the page ends; tables as they are."""
     lines = []
     for line in text.splitlines():
         is_table = bool(re.search(r"\S {3,}\S|─", line))
-        lines += [line.rstrip()] if is_table or len(line) <= 100 else textwrap.wrap(line, 100)
+        lines += [line.rstrip()] if is_table else textwrap.wrap(line, _LINE) or [""]
     return "\n".join(lines)
 
 

@@ -77,7 +77,8 @@ class FoldedConvLSTM2D(keras.layers.ConvLSTM2D):
             return ops.where(counts, new_h, h), ops.where(counts, new_c, c)
 
         # JAX compiles a loop that is written out slowly, and it runs no faster.
-        if keras.backend.backend() != "jax" and isinstance(frames, int) and frames <= _UNROLLED:
+        known = isinstance(frames, int) and (frames <= _UNROLLED or self.unroll)
+        if keras.backend.backend() != "jax" and known:
             hs = []
             for at in zip(*(ops.unstack(step, frames) for step in steps), strict=True):
                 h, c = step((h, c), *at)

@@ -110,7 +110,7 @@ def _write_onnx(function: Any, folder: Path, path: Path, texts: Mapping[str, str
     import onnx
     import tf2onnx
 
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # its advice is for programmers
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it cannot do is told once
     model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=_OPSET)
     onnx.helper.set_model_props(model, dict(texts))
     onnx.save(model, path)

@@ -13,8 +13,8 @@ That share, and what a window counts, were chosen on videos of other people stil
 Sanity check (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018): the same network with random weights.
 *When* must fall to what spans of the same length give at a random place. *Where* must fall to what the network is
 shown. The demo's network is shown what changed from frame to frame, which lies on the person already, so its chance is
-the share of those changes on the box. Beside it stands the default of ``kineme train``, an LSTM on EfficientNet, which
-is shown the frames themselves: its chance is 1.
+the share of those changes on the box. With ``--frames``, the default of ``kineme train`` stands beside it, an LSTM on
+EfficientNet, which is shown the frames themselves: its chance is 1. That takes half an hour more.
 
     python benchmarks/explain.py --out benchmarks/results/explain.json
 """
@@ -67,11 +67,12 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20, help="people with an untrimmed video each (default 20)")
     parser.add_argument("--random", type=int, default=2, help="networks with random weights (default 2)")
     parser.add_argument("--few", type=int, default=5, help="people for random weights and EfficientNet (default 5)")
+    parser.add_argument("--frames", action="store_true", help="also try a network that is shown the frames themselves")
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kineme-explain-") as temporary:
         work = arguments.work or Path(temporary)
-        result = measure(work, arguments.people, arguments.random, arguments.few)
+        result = measure(work, arguments.people, arguments.random, arguments.few, frames=arguments.frames)
     for name, found in result["networks"].items():
         for who, figures in ((name, found), (f"{name}, random weights", found["random_weights"])):
             for what, figure in figures.items():
@@ -85,7 +86,7 @@ def main() -> None:
     sys.exit(0 if all(result["met"].values()) else 1)
 
 
-def measure(work: Path, people: int, random: int, few: int) -> dict[str, Any]:
+def measure(work: Path, people: int, random: int, few: int, *, frames: bool) -> dict[str, Any]:
     """All figures."""
     table = make_dataset(work / "videos", clips=CLIPS, people=PEOPLE, actions=ACTIONS, untrimmed=0, seed=0)
     long = make_dataset(work / "long", clips=1, people=people, actions=ACTIONS, untrimmed=people, seed=301).parent
@@ -98,6 +99,8 @@ def measure(work: Path, people: int, random: int, few: int) -> dict[str, Any]:
 
     networks = {}
     for name, backbone in BACKBONES.items():
+        if backbone != "motion-cnn" and not frames:
+            continue
         run = work / ("run" if backbone == "motion-cnn" else f"run-{backbone}")
         if not (run / "model.safetensors").exists():
             options = TrainOptions(epochs=EPOCHS, seed=0)
@@ -126,6 +129,7 @@ def measure(work: Path, people: int, random: int, few: int) -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "versions": versions(),
         "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
+        "people": people,
         "decided": f"at least {DECIDED:g} of the largest value",
         "networks": networks,
         "met": {

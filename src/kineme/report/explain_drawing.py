@@ -33,13 +33,17 @@ _SHIFT = 3  # OpenCV takes places in eighths of a pixel
 
 
 def as_shares(evidence_N: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Heat maps (N, H, W) or joints (N, 33) as shares of about the largest value in the video, 0 to 1."""
+    """Heat maps (N, H, W) or joints (N, 33) as they are drawn, 0 to 1.
+
+    A frame's largest value is drawn as the square root of what it is of about the largest in the video: how much a
+    frame spoke is told by the strip, and where it did should be seen in those that spoke less, too.
+    """
     hottest_N = evidence_N.reshape(len(evidence_N), -1).max(axis=1)
     if not hottest_N.max() > 0:
         return np.zeros_like(evidence_N)
-    shares_N: NDArray[np.float32] = np.clip(
-        evidence_N / np.float32(np.percentile(hottest_N[hottest_N > 0], _BRIGHTEST)), 0, 1
-    )
+    largest = np.percentile(hottest_N[hottest_N > 0], _BRIGHTEST)
+    scale_N = np.sqrt(np.maximum(hottest_N, 1e-6 * largest) * largest).astype(np.float32)
+    shares_N: NDArray[np.float32] = np.clip(evidence_N / scale_N.reshape(-1, *(1,) * (evidence_N.ndim - 1)), 0, 1)
     return shares_N
 
 

@@ -160,7 +160,7 @@ def vanishing_gradient(theme: Theme) -> Figure:
     for (name, (gradient_T, right)), colour in zip(vanishing().items(), colours, strict=True):
         label = f"{name}: afterwards {100 * right:.0f} % right"
         axes.plot(np.arange(DELAY + 1), gradient_T[::-1], color=colour, label=label)
-    axes.set(yscale="log", xlabel="steps back", ylabel="gradient, last step = 1", ylim=(1e-17, 1e3), xlim=(0, DELAY))
+    axes.set(yscale="log", xlabel="steps back", ylabel="gradient, last step = 1", ylim=(1e-21, 1e3), xlim=(0, DELAY))
     axes.grid(axis="y")
     axes.legend(loc="lower left")
     return figure

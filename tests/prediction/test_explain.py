@@ -86,7 +86,7 @@ def test_the_deciding_frames_and_their_place_are_found(model, film):
     )
 
 
-@pytest.mark.parametrize("name", ["late-fusion", "early-fusion", "slow-fusion", "convlstm", "lrcn"])
+@pytest.mark.parametrize("name", ["early-fusion", "slow-fusion", "convlstm", "lrcn"])
 def test_every_approach_is_cut_at_maps_and_stays_the_same(name):
     model = model_of(name)
     front, rest = cut_at_maps(model.network, model.card)

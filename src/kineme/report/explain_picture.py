@@ -98,9 +98,10 @@ def frames_at(source: str | os.PathLike[str], times_s: list[float]) -> list[Fram
 
 
 def clock(time_s: float, digits: int = 1) -> str:
-    """75.25 as ``1:15.2``."""
-    minutes, seconds = divmod(round(time_s, digits), 60)
-    return f"{int(minutes)}:{seconds:0{3 + digits if digits else 2}.{digits}f}"
+    """75.29 as ``1:15.2``, as players and the web page have it."""
+    tenths = int(time_s * 10 + 1e-6)
+    whole = f"{tenths // 600}:{tenths // 10 % 60:02}"
+    return f"{whole}.{tenths % 10}" if digits else whole
 
 
 def _title(found: Explanation) -> str:

@@ -44,7 +44,9 @@ def _print(document: dict[str, Any]) -> None:
     )
 
     def ms(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3g} ms"
+        if value is None:
+            return "–"
+        return f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
     def stream(one: dict[str, Any], mode: str) -> str:
         found = one["streams"][mode]

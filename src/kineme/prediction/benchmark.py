@@ -161,7 +161,12 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
     ms = {"head" if by_frame else "network": 1e3 * of_window_s}
     if by_frame:
         some = timed[:32]
-        ms["backbone"] = 1e3 * median_s(lambda: windows.recorder(_new(some))) / len(some)
+
+        def record() -> None:
+            windows.recorder.reset()  # else it would know them already
+            windows.recorder(some)
+
+        ms["backbone"] = 1e3 * median_s(record) / len(some)
     dense = loaded.card.known is not None and windows.stride == 1
     stride = 1 if dense else loaded.stride
     file_s = median_s(lambda: _look_at(video, windows, spec, part_s, stride), warm=of_window_s < _SLOW_S)
@@ -316,11 +321,6 @@ def _gflop(model: Model, parts: Iterable[PartName]) -> dict[str, float]:
         except (OSError, ImportError):
             return {}
     return found
-
-
-def _new(of_ticks: Sequence[tuple[float, NDArray[np.uint8]]]) -> list[tuple[float, NDArray[np.uint8]]]:
-    """The same frames as other arrays: one that is the same array as before is not looked at again."""
-    return [(instant_s, pixels.view()) for instant_s, pixels in of_ticks]
 
 
 def _median_s(budget_s: float, call: Callable[[], Any], *, warm: bool = True) -> float:

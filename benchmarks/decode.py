@@ -323,11 +323,12 @@ def show(name: str, found: dict[str, Any]) -> None:
     print(name)
     right = found.get("right_frames", {})
     table(
-        ["", "ms", "right frames", "ours is so many times as fast"],
+        ["", "ms", "ms of processor", "right frames", "ours is so many times as fast"],
         [
             [
                 way,
                 shown(ms),
+                f"{found['processor_ms'][way]['median']:.3g}",
                 f"{right[way]} of {FRAMES}" if right else "",
                 shown(found["times_as_fast_as"][way]) if way != OURS else "",
             ]

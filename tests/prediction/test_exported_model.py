@@ -19,8 +19,9 @@ from helpers_video import numbered_video
 
 import kineme as package
 from kineme.errors import KinemeError, UsageError
+from kineme.models import litert
 from kineme.models.model_file import save_model
-from kineme.prediction import exported, litert
+from kineme.prediction import exported
 from kineme.prediction.export import TOLERANCE, export_litert
 from kineme.prediction.exported import Exported
 from kineme.video.spec import ClipSpec

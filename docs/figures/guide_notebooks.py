@@ -1,7 +1,7 @@
 """Turns the chapters that are notebooks into ``.ipynb`` files for plain Jupyter and Colab.
 
-A page is MyST Markdown; plain Jupyter knows Markdown and code. So pictures and transcripts are left out, code that is
-included is put in as text, boxes become quotations, and numbers and links to other pages become text.
+A page is MyST Markdown; plain Jupyter knows Markdown and code. So pictures are left out, of included code only the
+place is told, boxes become quotations, and transcripts, numbers and links to other pages become text.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ def _instead(page: Path, name: str, argument: str, content: str) -> str:
         return "\n> **{}.** {}\n".format(argument, body.replace("\n", "\n> "))
     if name == "literalinclude" and argument.endswith(".py"):
         return f"\n(`{argument.split('../')[-1]}`, in the repository)\n"
+    printed = page.parent / argument
+    if name == "literalinclude" and printed.is_file():
+        return f"\n~~~text\n{printed.read_text(encoding='utf-8').strip()}\n~~~\n"
     return ""
 
 
@@ -60,8 +63,8 @@ def _plain(text: str) -> str:
     if file.is_file():
         numbers = json.loads(file.read_text(encoding="utf-8"))
     text = re.sub(r"\{n\}`(\w+)`", lambda found: str(numbers.get(found[1], ["…"])[0]), text)
-    text = re.sub(r" *\{download\}`[^`]*` [^.]*\.", "", text)
-    return re.sub(r"\[([^\]]*)\]\([\w./-]+\.md(?:#[\w-]+)?\)", r"\1", text)
+    text = re.sub(r"\[([^\]]*)\]\([\w./-]+\.md(?:#[\w-]+)?\)", r"\1", text)
+    return re.sub(r" *\{download\}`[^`]*` [^.]*\.", "", text)
 
 
 def notebook(page: Path) -> dict[str, object]:

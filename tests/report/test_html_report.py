@@ -179,6 +179,17 @@ def test_an_evaluation_without_training_has_a_page_too(tmp_path: Path) -> None:
         assert heading not in page.text
 
 
+def test_a_mistake_shows_where_the_model_looked_where_that_is_known(tmp_path: Path) -> None:
+    made = report(["bow", "clap"])
+    (mistake,) = made.mistakes
+    looked = replace(mistake, looked_THWC=255 - mistake.frames_THWC)
+
+    page = written(tmp_path, replace(made, mistakes=[mistake, looked]))
+
+    assert page.text.count("Bright: what spoke for clap") == 1
+    assert not page.faults
+
+
 def test_a_class_without_test_videos_is_named_and_has_dashes(tmp_path: Path) -> None:
     confusion = np.array([[5, 1, 0], [0, 6, 0], [0, 0, 0]])
 

@@ -56,6 +56,7 @@ class Mistake:
         predicted: the label it was given.
         probability: of the label it was given, 0 to 1.
         frames_THWC: RGB uint8 (T, H, W, 3), what the model saw.
+        looked_THWC: the same with heat maps of where it looked, if there are any.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Mistake:
     predicted: str
     probability: float
     frames_THWC: NDArray[np.uint8]
+    looked_THWC: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +210,9 @@ def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
     return [(name, figure, meaning.replace(" %", "\u00a0%")) for name, figure, meaning in tiles]
 
 
-def _strip(mistake: Mistake) -> tuple[Mistake, str]:
-    return mistake, jpeg_data_uri(filmstrip(mistake.frames_THWC))
+def _strip(mistake: Mistake) -> tuple[Mistake, str, str | None]:
+    looked = None if mistake.looked_THWC is None else jpeg_data_uri(filmstrip(mistake.looked_THWC))
+    return mistake, jpeg_data_uri(filmstrip(mistake.frames_THWC)), looked
 
 
 def _interval(interval: object, sentence: str) -> str:

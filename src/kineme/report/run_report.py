@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kineme.dataset.table import SPLITS, ClipTable
 from kineme.models.registry import APPROACHES, summary
@@ -14,6 +16,7 @@ from kineme.training.metrics import reliability_bins
 from kineme.training.run import Run
 
 _MISTAKES = 12
+_EXPLAINED = 4  # of them
 
 
 def write_run_report(run: Run) -> Path:
@@ -78,17 +81,39 @@ def _worst_mistakes(run: Run) -> list[Mistake]:
     wrong = [number for number, item in enumerate(run.test) if answers_N[number] != item.label]
     wrong.sort(key=lambda number: -run.test_probabilities_NK[number].max())
     labels = run.card.labels
+    look = _looker(run) if wrong else None
     mistakes = []
-    for number in wrong[:_MISTAKES]:
-        item = run.test[number]
+    for place, number in enumerate(wrong[:_MISTAKES]):
+        item, answer = run.test[number], int(answers_N[number])
         starts = run.pixels.evaluation_starts(item)
+        frames_THWC = run.pixels.window(item, starts[len(starts) // 2])
         mistakes.append(
             Mistake(
                 name=item.name,
                 truth=labels[item.label],
-                predicted=labels[int(answers_N[number])],
+                predicted=labels[answer],
                 probability=float(run.test_probabilities_NK[number].max()),
-                frames_THWC=run.pixels.window(item, starts[len(starts) // 2]),
+                frames_THWC=frames_THWC,
+                looked_THWC=look(frames_THWC, answer) if look and place < _EXPLAINED else None,
             )
         )
     return mistakes
+
+
+def _looker(run: Run) -> Callable[[NDArray[np.uint8], int], NDArray[np.uint8]] | None:
+    """Lays heat maps for a label over the frames of a clip; None behind large backbones, where that takes long."""
+    from kineme.models.registry import FROZEN
+
+    if run.card.config.get("backbone") in FROZEN:
+        return None
+    from kineme.prediction.model import Model
+    from kineme.report.explain_drawing import as_shares, lay_heat
+
+    evidence = Model.from_file(run.folder).evidence
+
+    def look(frames_THWC: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
+        shares_THW = as_shares(evidence(frames_THWC[None], column)[0].astype(np.float32))
+        pairs = zip(frames_THWC, shares_THW, strict=True)
+        return np.stack([lay_heat(frame_HWC, shares_HW, run.card.spec) for frame_HWC, shares_HW in pairs])
+
+    return look

@@ -68,6 +68,7 @@ def test_an_example_is_short_and_says_what_it_shows(name):
     assert "What is particular to this approach" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_an_example_runs_on_a_folder(tmp_path):
     from helpers_dataset import make_videos
 

@@ -46,7 +46,7 @@ REASONS = {
     "internet": "needs the internet",
     "camera": "needs a camera or a live stream",
     "gpu": "needs a GPU",
-    "hours": "takes long",
+    "hours": "takes some minutes or more",
     "others": "opens a service to others",
     "yours": "is about your own files",
     "installs": "installs packages",

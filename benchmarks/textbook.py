@@ -149,7 +149,6 @@ def main() -> None:
     features, truth = load(arguments.data, labels)
     train, test, train_truth, test_truth = split(features, truth, len(labels))
     result: dict[str, Any] = {"clips": len(features), "load_seconds": round(time.perf_counter() - started, 1)}
-    del features
     if not arguments.load_only:
         started = time.perf_counter()
         from keras.callbacks import EarlyStopping

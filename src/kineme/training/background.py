@@ -8,9 +8,6 @@ not known is outlier exposure (Hendrycks et al., "Deep Anomaly Detection with Ou
 
 In a long video an action also enters and leaves the window. So some windows of the classes are taken in the same way,
 with the middle of the window inside the movement: what the middle shows is what a window is named after.
-
-Where frames are held, so is the camera; a hand does not. So half of the windows of both kinds are shaken as by a hand,
-which then tells nothing of whether somebody moves.
 """
 
 from __future__ import annotations
@@ -18,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
 SHARE = 0.5  # windows of background for each clip
 PARTLY = 0.3  # share of the clips that are seen entering or leaving
 _HOLD = 0.25  # a clip's end moves if it changes by more than this, on the way from its stillest to its liveliest
-_SHAKEN = 0.5  # share of the windows
-_SHAKE = 0.006  # of the picture's side: how far a hand takes the camera at most
 _STILLER = 0.5  # a clip whose stillest moments are not that much stiller than its liveliest moves all the time
 
 
@@ -64,7 +58,7 @@ class Background:
         if rng.random() < 0.5:
             wobble = int(rng.integers(3))  # real stillness is never quite still
             ticks = int(rng.integers(item.ticks)) + rng.integers(-wobble, wobble + 1, spec.frames)
-            return _shaken(self._cache.records(item, np.clip(ticks, 0, item.ticks - 1).tolist(), view), rng)
+            return self._cache.records(item, np.clip(ticks, 0, item.ticks - 1).tolist(), view)
         first, last = self._moving[number]
         away = step * float(rng.uniform(1, max(2, spec.frames / 2)))
         return self._around(number, first - away if rng.random() < 0.5 else last + away, view, rng)
@@ -79,7 +73,7 @@ class Background:
         offsets = self._cache.per_frame * (np.arange(frames) - (frames - 1) / 2)
         ticks, held, last = np.rint(middle + offsets).astype(int), rng.integers(0, 2, frames), item.ticks - 1
         ticks = np.where(ticks < 0, held, np.where(ticks > last, last - held, ticks))
-        return _shaken(self._cache.records(item, np.clip(ticks, 0, last).tolist(), view), rng)
+        return self._cache.records(item, np.clip(ticks, 0, last).tolist(), view)
 
 
 def score_background(network: Any, items: Sequence[Item], cache: StripCache, seed: int) -> NDArray[np.float32]:
@@ -87,24 +81,6 @@ def score_background(network: Any, items: Sequence[Item], cache: StripCache, see
     background = Background(items, cache)
     rngs = [np.random.default_rng([seed, number]) for number in range(len(items))]
     return score_clips(network, (background.window(number, 0, rng) for number, rng in enumerate(rngs)))
-
-
-def _shaken(frames_THWC: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """A window as it is, or as a camera in somebody's hand sees it: a wave of its own in each direction."""
-    if rng.random() >= _SHAKEN:
-        return frames_THWC
-    height, width = frames_THWC.shape[1:3]
-    waves_2 = rng.uniform(1 / 16, 1 / 3, 2)  # cycles a frame
-    phases_2, far_2 = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, _SHAKE, 2) * (width, height)
-    shifts_T2 = far_2 * np.sin(2 * np.pi * waves_2 * np.arange(len(frames_THWC))[:, None] + phases_2)
-    return np.stack(
-        [
-            cv2.warpAffine(
-                frame_HWC, np.array([[1, 0, right], [0, 1, down]]), (width, height), borderMode=cv2.BORDER_REPLICATE
-            )
-            for frame_HWC, (right, down) in zip(frames_THWC, shifts_T2, strict=True)
-        ]
-    )
 
 
 def _moving_part(records_N: NDArray[Any]) -> tuple[int, int]:

@@ -43,6 +43,22 @@ def test_what_lies_far_from_all_labels_is_refused_even_where_it_is_named_surely(
     assert known.knownness(np.array([[4.0, 0, 0]]))[0] > 0.5
 
 
+def test_a_network_that_has_learned_background_is_believed_when_it_doubts_an_action():
+    rng = np.random.default_rng(0)
+    rows, _ = logits(rng, 99)
+    weak = np.array([[1.0, 0.0, 0.0]])  # near enough to a label, were it not for background, whose logit is 0
+    spread = np.concatenate([rows, rng.uniform(0, 1, (20, 3)) * rows[:20]])  # videos in which little can be seen
+    plain, _ = fit_known(spread, np.arange(119))
+    doubting, refused = fit_known(spread, np.arange(119), background=True)
+    assert plain.sure is None
+    assert doubting.sure == pytest.approx(4, abs=0.3)
+    assert (doubting.knownness(logits(rng, 1000)[0]) < 0).mean() < 0.05
+    assert plain.knownness(weak)[0] - doubting.knownness(weak)[0] > 1
+    own = [(doubting.knownness(row[None]) < 0)[0] for row in spread]
+    assert np.mean(own) <= refused
+    assert Known.from_json(json.loads(json.dumps(doubting.to_json()))) == doubting
+
+
 def test_windows_of_one_video_do_not_vouch_for_each_other():
     rng = np.random.default_rng(0)
     rows, _ = logits(rng, 60)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kineme.models.known import Known, nearness
+from kineme.models.known import Known, action_odds, nearness, with_doubt
 
 REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
 FEW = 20  # validation videos: of fewer, a video has too few others to be near to
@@ -16,7 +16,11 @@ _MOST = 500  # windows kept in the model file
 
 
 def fit_known(
-    logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike, trained_VK: NDArray[np.floating[Any]] | None = None
+    logits_WK: NDArray[np.floating[Any]],
+    video_W: ArrayLike,
+    trained_VK: NDArray[np.floating[Any]] | None = None,
+    *,
+    background: bool = False,
 ) -> tuple[Known, float]:
     """Keep the logits of windows of known actions, and find the threshold by how far each video lies from the others.
 
@@ -27,6 +31,7 @@ def fit_known(
         video_W: the number of the video of each, from 0; at least two.
         trained_VK: of windows of training videos, to be kept too; they lie closer together than those of others, so
             only where there are few others.
+        background: whether the network has learned background, whose logit is 0.
 
     Returns:
         What is known, and the share of videos of known actions that it refuses at most (see :func:`fit_threshold`).
@@ -41,9 +46,11 @@ def fit_known(
     own = np.flatnonzero(videos >= 0)
     distances_W = np.array([nearness(kept_WK[w], kept_WK[videos != videos[w]]) for w in own])
     unit = max(float(np.median(distances_W)), 1e-6)
+    sure = float(np.median(action_odds(kept_WK[own]))) if background else None
+    distances_W = with_doubt(distances_W / unit, kept_WK[own], sure)
     best_V = [distances_W[videos[own] == video].min() for video in np.unique(videos[own])]
-    threshold, refused = fit_threshold(np.array(best_V) / unit)
-    return Known(tuple(rows), unit, threshold), refused
+    threshold, refused = fit_threshold(best_V)
+    return Known(tuple(rows), unit, threshold, sure), refused
 
 
 def best_of_videos(known: Known, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> NDArray[np.float64]:

@@ -190,7 +190,8 @@ def train(
         trained_VK = None
         if len(parts["validation"]) < FEW:
             trained_VK, _ = score_windows(learner.trained, parts["train"], cache)
-        known, refused = fit_known(*score_windows(learner.trained, parts["validation"], cache), trained_VK)
+        validation_windows = score_windows(learner.trained, parts["validation"], cache)
+        known, refused = fit_known(*validation_windows, trained_VK, background=bool(background))
         test_known_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
         if background:
             background_known_N = known.knownness(score_background(learner.trained, tested, cache, options.seed))

@@ -51,9 +51,9 @@ class Known:
 
     def knownness(self, logits_NK: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """How far each row lies within the threshold, (N,): from 0 on it shows one of the labels."""
-        logits_NK = np.asarray(logits_NK, np.float64)
-        distances_N = np.array([nearness(row_K, self._table) for row_K in logits_NK])
-        return self.threshold - with_doubt(distances_N / self.unit, logits_NK, self.sure)
+        rows_NK: NDArray[np.float64] = np.asarray(logits_NK, np.float64)
+        distances_N = np.array([nearness(row_K, self._table) for row_K in rows_NK])
+        return self.threshold - with_doubt(distances_N / self.unit, rows_NK, self.sure)
 
     @functools.cached_property
     def _table(self) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,7 @@ _SILENCE_S = 20.0
 _SLOWEST_BYTES_S = 2000  # a body that comes slower on average is cut off
 _MOST_TEXT = 1 << 16  # of a form's other fields together, or of a JSON document
 _LONGEST_NAME = 120
+_HEARD_OUT_S, _HEARD_OUT_BYTES = 3.0, 1 << 26  # of a body that is refused
 
 
 @dataclass
@@ -47,6 +49,26 @@ async def read_wish(request: Request, path: Path, most_bytes: int) -> Wish:
     Raises:
         ServiceError: it is too large, too slow, cut off, or not what is asked for.
     """
+    try:
+        return await _read_body(request, path, most_bytes)
+    except ServiceError as error:
+        if error.status not in (400, 408):  # there is still somebody who sends, and not for ever
+            await _hear_out(request)
+        raise
+
+
+async def _hear_out(request: Request) -> None:
+    """Let some more of a refused body come: many senders read no answer before they have sent all."""
+    count = 0
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: all of it has come
+        async with asyncio.timeout(_HEARD_OUT_S):
+            async for block in request.stream():
+                count += len(block)
+                if count > _HEARD_OUT_BYTES:
+                    return
+
+
+async def _read_body(request: Request, path: Path, most_bytes: int) -> Wish:
     kind, options = parse_options_header(request.headers.get("content-type"))
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most_bytes + _MOST_TEXT:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kineme.prediction.sources import FetchOptions, local_videos, parse_seconds, parse_size
+from kineme.prediction.sources import FetchOptions, one_video, parse_part, parse_size
 
 if TYPE_CHECKING:
     from kineme.prediction.explain import Explanation
@@ -34,24 +33,17 @@ def explain(
     Where: heat maps of the frames (joints, for a model on poses). When: a strip over time, by holding spans of frames
     still and by gradient. png shows the frames that decided above the strip, mp4 the whole video; json has it all.
     """
-    from kineme import api
-    from kineme.cli.models import fetch
+    from kineme.cli.models import load
     from kineme.cli.output import print_json, warn
-    from kineme.errors import KinemeError, UsageError
-    from kineme.models import weights
     from kineme.prediction.explain import check_label, explain_file
-    from kineme.prediction.pretrained import KINETICS
     from kineme.progress import progress
-    from kineme.report.explain_save import document, parse_formats, save_explanation
+    from kineme.report.explain_save import FORMATS, document, save_explanation
+    from kineme.report.save import parse_formats
 
-    formats = parse_formats("" if save == "none" else save)
-    start_s, end_s = parse_seconds("--start", start or "0"), parse_seconds("--end", end) if end else None
-    if end_s is not None and end_s <= start_s:
-        raise UsageError(f"--end {end}: must come after --start {start or 0}")
+    formats = parse_formats("" if save == "none" else save, FORMATS)
+    start_s, end_s = parse_part(start, end)
     max_bytes = parse_size("--max-size", max_size)
-    if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
-        fetch(model)
-    loaded = api.load(model)
+    loaded = load(model)
     if label is not None:
         check_label(label, loaded.labels)
     spec = loaded.card.spec
@@ -63,30 +55,20 @@ def explain(
         end_s=end_s,
     )
     notes: list[str] = []
-    with closing(local_videos([source], options)) as videos:
-        video = next(videos)
-        if not video.alone:
-            raise UsageError(f"{source}: may stand for several videos; name one")
-        try:
-            with progress(f"explaining {Path(video.name).name}, %", 100) as advance:
-                done = 0
+    with one_video(source, options) as video:
+        with progress(f"explaining {Path(video.name).name}, %", 100) as advance:
+            done = 0
 
-                def tell(share: float) -> None:
-                    nonlocal done
-                    steps = int(100 * share) - done
-                    if steps > 0:
-                        advance(steps)
-                        done += steps
+            def tell(share: float) -> None:
+                nonlocal done
+                steps = int(100 * share) - done
+                if steps > 0:
+                    advance(steps)
+                    done += steps
 
-                found = explain_file(loaded, video.path, label=label, engine=engine, on_progress=tell)
-            found = found.named(video.source, video.in_words)
-            written = save_explanation(
-                found, formats, Path(out), loaded, notes.append, video=video.path, name=video.name
-            )
-        except KinemeError as error:
-            if str(video.path) == video.source:
-                raise
-            raise KinemeError(video.in_words(str(error))) from None
+            found = explain_file(loaded, video.path, label=label, engine=engine, on_progress=tell)
+        found = found.named(video.source, video.in_words)
+        written = save_explanation(found, formats, Path(out), loaded, notes.append, video=video.path, name=video.name)
         notes = [video.in_words(line) for line in notes]
     for path in written:
         print(f"wrote {path}", file=sys.stderr)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
 
 app = typer.Typer(help="Approaches, backbones and pretrained models to choose from.", no_args_is_help=True)
 
@@ -77,6 +80,17 @@ def pull_models(
         here = files or fetch(one)
         already = "already " if files else ""
         print(f"{one}: {already}on this machine, {', '.join(map(str, here.values()))}")
+
+
+def load(model: str) -> Model:
+    """Load a model; the pretrained one is fetched first where it is not here, after saying so."""
+    from kineme import api
+    from kineme.models import weights
+    from kineme.prediction.pretrained import KINETICS
+
+    if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
+        fetch(model)
+    return api.load(model)
 
 
 def fetch(name: str) -> dict[str, Path]:

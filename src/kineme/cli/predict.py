@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kineme.prediction.sources import FetchOptions, is_live, parse_seconds, parse_size, table_of_kinds
+from kineme.prediction.sources import FetchOptions, is_live, parse_part, parse_seconds, parse_size, table_of_kinds
 
 
 def predict(
@@ -41,13 +41,10 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print as JSON: an object, or a list for several.")] = False,
 ) -> None:
     """Recognise the action in videos."""
-    from kineme import api
-    from kineme.cli.models import fetch
+    from kineme.cli.models import load
     from kineme.cli.videos import predict_videos
     from kineme.cli.watch import watch
     from kineme.errors import UsageError
-    from kineme.models import weights
-    from kineme.prediction.pretrained import KINETICS
     from kineme.report.save import WITH_SOUND, check_pipe, parse_formats
 
     formats = parse_formats(save)
@@ -56,9 +53,7 @@ def predict(
         check_pipe(formats)
         if json:
             raise UsageError("--json and --out - both print on standard output; choose one")
-    start_s, end_s = parse_seconds("--start", start or "0"), parse_seconds("--end", end) if end else None
-    if end_s is not None and end_s <= start_s:
-        raise UsageError(f"--end {end}: must come after --start {start or 0}")
+    start_s, end_s = parse_part(start, end)
     max_bytes = parse_size("--max-size", max_size)
     end_after_s = parse_seconds("--max-seconds", max_seconds) if max_seconds else None
     retry_s = parse_seconds("--retry-seconds", retry_seconds or "60")
@@ -68,9 +63,7 @@ def predict(
         raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
     if given := [] if live else [option for option, value in for_live.items() if value]:
         raise UsageError(f"{given[0]} is for a camera or live stream, and {source[0]} is none")
-    if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
-        fetch(model)
-    loaded = api.load(model)
+    loaded = load(model)
     if live:
         watch(
             loaded,

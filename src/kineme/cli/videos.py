@@ -76,12 +76,11 @@ def predict_videos(
             if out is None and not alone:
                 raise UsageError("--out -: standard output takes the result of one video")
             try:
-                one(video)
+                with video.named():
+                    one(video)
             except KinemeError as error:
-                if str(video.path) != video.source:
-                    error = KinemeError(video.in_words(str(error)))
                 if alone:
-                    raise error from None
+                    raise
                 on_error(video.source, error)
     if json:
         print_json(documents[0] if alone else documents)

@@ -167,8 +167,7 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
             windows.recorder(some)
 
         ms["backbone"] = 1e3 * median_s(record) / len(some)
-    dense = loaded.card.known is not None and windows.stride == 1
-    stride = 1 if dense else loaded.stride
+    stride = windows.file_stride(loaded)
     file_s = median_s(lambda: _look_at(video, windows, spec, part_s, stride), warm=of_window_s < _SLOW_S)
     document["file"] = {"seconds": round(file_s, 4), "video_s": round(part_s, 2), "stride": stride}
     document["streams"] = {mode: _stream(loaded, engine, mode, shown, median_s) for mode in get_args(_mode())}

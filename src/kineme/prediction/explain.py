@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
 from kineme.prediction.result import Prediction
-from kineme.prediction.sources import FetchOptions, local_videos
+from kineme.prediction.sources import FetchOptions, one_video
 from kineme.prediction.windows import Windows, is_heavy
 from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
@@ -140,16 +139,8 @@ def explain(
     """Explain a label of a video; see :meth:`kineme.prediction.model.Model.explain`."""
     spec = model.card.spec
     options = FetchOptions(min_side=max(spec.height, spec.width), start_s=start_s, end_s=end_s)
-    with closing(local_videos([os.fspath(source)], options)) as videos:
-        video = next(videos)
-        if not video.alone:
-            raise UsageError(f"{source}: may stand for several videos; name one")
-        try:
-            found = explain_file(model, video.path, label=label, engine=engine, on_progress=on_progress)
-        except KinemeError as error:
-            if str(video.path) == video.source:
-                raise
-            raise KinemeError(video.in_words(str(error))) from None
+    with one_video(os.fspath(source), options) as video:
+        found = explain_file(model, video.path, label=label, engine=engine, on_progress=on_progress)
     return found.named(video.source, video.in_words)
 
 
@@ -177,9 +168,7 @@ def explain_file(
     counts_W = prediction.window_probabilities_WK[:, column]
     if prediction.window_known_W is not None:
         counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_known_W, -50, 50)))
-    # The windows are those of the prediction: every tick begins one where that is how its timeline was made.
-    stride = 1 if model.card.known is not None and windows.stride == 1 else model.stride
-    seen = _Seen(model, windows, path, column, stride, counts_W)
+    seen = _Seen(model, windows, path, column, counts_W)
     times_N, strips = seen.by_occlusion(tell("occlusion"))
     warnings: list[str] = []
     heat_NHW = joints_NL = None
@@ -230,15 +219,12 @@ class _Seen:
         windows: its, on the engine that predicts.
         path: of the video.
         column: of the label.
-        stride: ticks from one window to the next.
         counts_W: how much each window counts.
     """
 
-    def __init__(
-        self, model: Model, windows: Windows, path: PathLike, column: int, stride: int | None, counts_W: Floats
-    ) -> None:
+    def __init__(self, model: Model, windows: Windows, path: PathLike, column: int, counts_W: Floats) -> None:
         self._model, self._windows, self._path, self._column = model, windows, path, column
-        self._stride, self._counts_W = stride, counts_W
+        self._stride, self._counts_W = windows.file_stride(model), counts_W  # the windows of the prediction
 
     def by_occlusion(self, on_progress: OnProgress) -> tuple[Floats, dict[str, Floats]]:
         """The instants of the video, and the strip."""

@@ -23,7 +23,7 @@ from kineme.prediction.engine import fingerprint, open_engine
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.result import Prediction
-from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos
+from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos, one_video
 from kineme.prediction.timeline import TimelineSettings, segments
 from kineme.prediction.windows import Tick, Windows, is_by_frame, is_heavy
 from kineme.progress import track
@@ -195,10 +195,7 @@ class Model:
         options = FetchOptions(min_side=max(self.card.spec.height, self.card.spec.width), start_s=start_s, end_s=end_s)
         if not isinstance(source, str | os.PathLike):
             return self._predict_sources(source, options, windows, on_progress, on_error)
-        with closing(local_videos([os.fspath(source)], options)) as videos:
-            video = next(videos)
-            if not video.alone:
-                raise UsageError(f"{source}: may stand for several videos; put it in a list, and take what comes")
+        with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
             return self._predict_video(video, windows, on_progress)
 
     def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
@@ -363,7 +360,9 @@ class Model:
                 with closing(local_videos([os.fspath(source)], options, on_error=on_error)) as videos:
                     for video in videos:
                         try:
-                            yield self._predict_video(video, windows, on_progress)
+                            with video.named():
+                                result = self._predict_video(video, windows, on_progress)
+                            yield result
                         except KinemeError as error:
                             if on_error is None:
                                 raise
@@ -374,12 +373,7 @@ class Model:
                 on_error(os.fspath(source), error)
 
     def _predict_video(self, video: LocalVideo, windows: Windows, on_progress: OnProgress | None) -> Prediction:
-        try:
-            result = self._predict_file(video.path, windows, on_progress)
-        except KinemeError as error:
-            if str(video.path) == video.source:
-                raise
-            raise KinemeError(video.in_words(str(error))) from None
+        result = self._predict_file(video.path, windows, on_progress)
         return replace(result, source=video.source, warnings=tuple(map(video.in_words, result.warnings)))
 
     def _predict_file(self, source: Path, windows: Windows, on_progress: OnProgress | None) -> Prediction:
@@ -387,9 +381,7 @@ class Model:
         info = probe(source)
         spec = self.card.spec
         warnings: list[str] = []
-        # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
-        dense = self.card.known is not None and windows.stride == 1
-        stride = 1 if dense else self.stride
+        stride = windows.file_stride(self)
         shown = ahead(ticks(source, spec, on_warning=warnings.append))
         if on_progress:
             shown = _telling(shown, info.duration_s, on_progress)
@@ -399,7 +391,8 @@ class Model:
             scored = track(scored, f"{Path(source).name}, windows", count)
         times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
         logits_WK = np.stack(rows)
-        judged = spec.window_starts(len(rows) - 1 + spec.frames, self.stride) if dense else slice(None)
+        # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
+        judged = spec.window_starts(len(rows) - 1 + spec.frames, self.stride) if stride == 1 else slice(None)
         times_W2 = np.array([(times_T[0], times_T[-1]) for times_T in times])
         seconds = time.perf_counter() - started
         windows_WK, known_W = self.probabilities(logits_WK), self.knownness(logits_WK)

@@ -7,8 +7,8 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -73,6 +73,16 @@ class LocalVideo:
         """``text`` with the source in place of the name of a temporary file."""
         return text.replace(str(self.path), self.source)
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors raised inside speak of the source, and not of a temporary file."""
+        try:
+            yield
+        except KinemeError as error:
+            if str(self.path) == self.source:
+                raise
+            raise KinemeError(self.in_words(str(error))) from error
+
 
 def table_of_kinds() -> str:
     """``KINDS`` as lines of text."""
@@ -116,6 +126,39 @@ def local_videos(
             if tell is None:
                 raise
             tell(source, error)
+
+
+@contextmanager
+def one_video(source: str, options: FetchOptions, *, advice: str = "name one") -> Iterator[LocalVideo]:
+    """The one video of a source, as a local file while the context lasts; errors raised inside speak of the source.
+
+    Args:
+        source: as in ``KINDS``.
+        options: how to fetch.
+        advice: what to do where the source may stand for several.
+
+    Raises:
+        UsageError: it may stand for several videos, or is live.
+        KinemeError: it cannot be had.
+    """
+    with closing(local_videos([source], options)) as videos:
+        video = next(videos)
+        if not video.alone:
+            raise UsageError(f"{source}: may stand for several videos; {advice}")
+        with video.named():
+            yield video
+
+
+def parse_part(start: str | None, end: str | None) -> tuple[float, float | None]:
+    """``--start`` and ``--end`` in seconds.
+
+    Raises:
+        UsageError: one is no time, or nothing lies between them.
+    """
+    start_s, end_s = parse_seconds("--start", start or "0"), parse_seconds("--end", end) if end else None
+    if end_s is not None and end_s <= start_s:
+        raise UsageError(f"--end {end}: must come after --start {start or 0}")
+    return start_s, end_s
 
 
 def parse_seconds(option: str, text: str) -> float:
@@ -274,12 +317,12 @@ def _part(
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         path = Path(folder) / "part.mp4"
         try:
-            _cut(video, path, options.start_s, options.end_s)
+            with video.named():
+                _cut(video, path, options.start_s, options.end_s)
         except KinemeError as error:
-            clear = KinemeError(video.in_words(str(error)))
             if on_error is None:
-                raise clear from error
-            on_error(video.source, clear)
+                raise
+            on_error(video.source, error)
             return
         yield replace(video, path=path)
 

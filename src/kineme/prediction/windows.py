@@ -92,6 +92,14 @@ class Windows:
         (logits_K,) = self.logits_of_several(records_T[None])
         return cast("NDArray[np.float32]", logits_K)
 
+    def file_stride(self, model: Model) -> int | None:
+        """Ticks from one window of a file to the next: each begins one where that makes a timeline sharper for nothing.
+
+        Args:
+            model: the one that these windows are of, with what it was taught since.
+        """
+        return 1 if model.card.known is not None and self.stride == 1 else model.stride
+
     def score(
         self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:

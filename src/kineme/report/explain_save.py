@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,29 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import UsageError
 from kineme.files import write_json
 from kineme.models.backbones.landmarks import LANDMARKS, Pose
 from kineme.models.encoder import PoseEncoder
 from kineme.prediction.explain import Explanation
 from kineme.prediction.model import Model
 from kineme.report.explain_drawing import Drawer
+from kineme.report.save import free_stem
 
 FORMATS = ("png", "mp4", "json")
 _ENDING = "-explained"  # so that nothing of a prediction is replaced
-
-
-def parse_formats(text: str | None) -> tuple[str, ...]:
-    """``"mp4,png"`` as names.
-
-    Raises:
-        UsageError: a format that is not there.
-    """
-    formats = tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
-    for name in formats:
-        if name not in FORMATS:
-            raise UsageError(f"--save {name}: there is no such format; choose from {', '.join(FORMATS)}")
-    return formats
+_SUFFIXES = tuple(f".{one}" for one in FORMATS)
 
 
 def save_explanation(
@@ -69,7 +55,9 @@ def save_explanation(
     if not formats:
         return []
     video = video or Path(found.source)
-    base = folder / _free_stem(found, folder, f"{name or Path(found.source).stem}{_ENDING}")
+    base = folder / free_stem(
+        folder, f"{name or Path(found.source).stem}{_ENDING}", _SUFFIXES, found.source, label=found.label
+    )
     paths = {one: base.with_name(f"{base.name}.{one}") for one in (*formats, "json")}
     drawer = drawer_of(found, model)
     if "png" in formats:
@@ -142,18 +130,3 @@ def _finder(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float | None],
         return look(frame_HWC)
 
     return find
-
-
-def _free_stem(found: Explanation, folder: Path, stem: str) -> str:
-    """A file name that is free, or that holds an earlier explanation of the same label of the same source."""
-    for number in itertools.count(1):
-        name = stem if number == 1 else f"{stem}-{number}"
-        if not any((folder / f"{name}.{one}").exists() for one in FORMATS):
-            return name
-        try:
-            said = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            if (said["source"], said["label"]) == (found.source, found.label):
-                return name
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not one of ours: leave it alone
-    raise AssertionError("unreachable")

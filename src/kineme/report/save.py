@@ -22,16 +22,16 @@ WITH_SOUND = {"video", "html"}  # these play
 _ENDINGS = (".mp4", ".html", "-video.mp4", "-video.webm", ".parquet", *(f".{name}" for name in TEXTS))
 
 
-def parse_formats(text: str | None) -> tuple[str, ...]:
-    """``"video,json"`` as names.
+def parse_formats(text: str | None, known: tuple[str, ...] = FORMATS) -> tuple[str, ...]:
+    """``"video,json"`` as names, each one of ``known``.
 
     Raises:
         UsageError: a format that is not there.
     """
     formats = tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
     for name in formats:
-        if name not in FORMATS:
-            raise UsageError(f"--save {name}: there is no such format; choose from {', '.join(FORMATS)}")
+        if name not in known:
+            raise UsageError(f"--save {name}: there is no such format; choose from {', '.join(known)}")
     return formats
 
 
@@ -77,7 +77,7 @@ def save_prediction(
     if not formats:
         return []
     video = video or Path(result.source)
-    stem = _free_stem(result, folder, name or Path(result.source).stem)
+    stem = free_stem(folder, name or Path(result.source).stem, _ENDINGS, result.source)
     written = []
     if "video" in formats:
         from kineme.report.annotate import annotate_video
@@ -117,15 +117,25 @@ def skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDAr
     return lambda frame_HWC, time_s: draw_skeleton(frame_HWC, tracker(frame_HWC, time_s))
 
 
-def _free_stem(result: Prediction, folder: Path, stem: str) -> str:
-    """A file name that is free, or that holds an earlier result of the same source."""
+def free_stem(folder: Path, stem: str, endings: tuple[str, ...], source: str, **more: str) -> str:
+    """A file name that is free, or that holds an earlier result of the same source.
+
+    Args:
+        folder: where the files are.
+        stem: the name that is wanted; a number is added where it is taken.
+        endings: of the files that take a name.
+        source: as the JSON document beside them must name it.
+        more: what else the document must say.
+    """
+    ours = {"source": source, **more}
     for number in itertools.count(1):
         name = stem if number == 1 else f"{stem}-{number}"
         document = folder / f"{name}.json"
-        if not any((folder / f"{name}{ending}").exists() for ending in _ENDINGS):
+        if not any((folder / f"{name}{ending}").exists() for ending in endings):
             return name
         try:
-            if json.loads(document.read_text(encoding="utf-8"))["source"] == result.source:
+            said = json.loads(document.read_text(encoding="utf-8"))
+            if all(said[key] == value for key, value in ours.items()):
                 return name
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not a result of ours: leave it alone

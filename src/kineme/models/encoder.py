@@ -13,7 +13,6 @@ import itertools
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.files import replacing
 
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
 
@@ -173,24 +171,22 @@ def _compiled(network: Any) -> bytes | None:
 
     It takes half the time of Keras on TensorFlow for EfficientNet: benchmarks/engines.py.
     """
-    from kineme.models.litert import LiteRTFunction, compiled, kept, made_with
+    from kineme.models.litert import LiteRTFunction, compiled, from_cache, made_with
     from kineme.models.tracing import on_tensorflow
 
     if not on_tensorflow() or not importlib.util.find_spec("ai_edge_litert"):
         return None
     told = json.dumps([_hash_of(network), network.input.shape[1:], made_with()])
-    path = kept(f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features")
-    with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
-        content = path.read_bytes()
+
+    def checked(content: bytes) -> bytes:
         LiteRTFunction(content, "frame")
         return content
+
+    name = f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features"
     try:
-        content = compiled({"frame": network})
+        return from_cache(name, checked, lambda: compiled({"frame": network}))
     except KinemeError:
         return None
-    with suppress(KinemeError), replacing(path) as temporary:  # where it cannot be kept, it is made every time
-        temporary.write_bytes(content)
-    return content
 
 
 def _hash_of(backbone: Any) -> str:

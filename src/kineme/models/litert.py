@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.files import user_cache_folder
+from kineme.files import replacing, user_cache_folder
 from kineme.models.quiet import native_noise_held_back
 from kineme.models.tracing import on_tensorflow, saved_model, traced, unrolled
 from kineme.version import __version__
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 _COMPILER = 2  # to be raised when parts are cut or compiled in another way
 
@@ -82,6 +83,26 @@ def _shape(details: Any) -> tuple[int, ...]:
 def kept(name: str) -> Path:
     """Where a compiled part of that name lies in the user's cache folder, or will."""
     return user_cache_folder() / "engines" / f"{name}.tflite"
+
+
+def from_cache(name: str, ready: Callable[[bytes], T], make: Callable[[], bytes]) -> T:
+    """A compiled part from the user's cache folder; made and kept there where it is missing or damaged.
+
+    Args:
+        name: see :func:`kept`.
+        ready: what is wanted of the part's content.
+        make: compiles it.
+
+    Raises:
+        KinemeError: it cannot be compiled.
+    """
+    path = kept(name)
+    with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
+        return ready(path.read_bytes())
+    content = make()
+    with suppress(KinemeError), replacing(path) as temporary:  # where it cannot be kept, it is made every time
+        temporary.write_bytes(content)
+    return ready(content)
 
 
 def made_with() -> dict[str, str]:

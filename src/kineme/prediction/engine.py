@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import replacing
-from kineme.models.litert import LiteRTFunction, compiled, kept, made_with
+from kineme.models.litert import LiteRTFunction, compiled, from_cache, kept, made_with
 from kineme.models.model_file import ModelCard
 from kineme.models.tracing import on_tensorflow, traced
 
@@ -119,24 +118,25 @@ class LiteRTEngine:
 
     def function(self, part: PartName) -> Function:
         """See :class:`Engine`."""
-        path = self.file(part)
-        with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
-            return self._ready(path.read_bytes(), part)
-        from kineme.prediction.steps import part_of
 
-        content = compiled({part: part_of(part, self._model.network, self._model.card)})
-        with suppress(KinemeError), replacing(path) as temporary:  # where it cannot be kept, it is made every time
-            temporary.write_bytes(content)
-        return self._ready(content, part)
+        def ready(content: bytes) -> Function:
+            function = LiteRTFunction(content, part, threads_for(part, self._model.card))
+            function.warm_up()
+            return function
+
+        def make() -> bytes:
+            from kineme.prediction.steps import part_of
+
+            return compiled({part: part_of(part, self._model.network, self._model.card)})
+
+        return from_cache(self._name(part), ready, make)
 
     def file(self, part: PartName) -> Path:
         """Where a part is kept, once it is compiled."""
-        return kept(f"{fingerprint(self._model)}-{part}")
+        return kept(self._name(part))
 
-    def _ready(self, content: bytes, part: PartName) -> Function:
-        function = LiteRTFunction(content, part, threads_for(part, self._model.card))
-        function.warm_up()
-        return function
+    def _name(self, part: PartName) -> str:
+        return f"{fingerprint(self._model)}-{part}"
 
 
 class _Auto:

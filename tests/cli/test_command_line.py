@@ -18,6 +18,7 @@ from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 
 VERBS = {
+    "batch": {"--engine", "--features", "--json", "--model", "--out", "--ray-address", "--summary", "--workers"},
     "benchmark": {"--engine", "--json", "--video"},
     "check": {
         "--approach",

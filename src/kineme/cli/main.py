@@ -8,6 +8,7 @@ import sys
 import typer
 
 from kineme.cli import (
+    batch,
     benchmark,
     check,
     compare,
@@ -42,6 +43,7 @@ app.command("compare")(compare.compare)
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
+app.command("batch")(batch.batch)
 app.command("benchmark")(benchmark.benchmark)
 app.command("serve")(serve.serve)
 app.add_typer(datasets.app, name="datasets")

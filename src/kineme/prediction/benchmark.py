@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError
 from kineme.memory import peak_mb
 from kineme.prediction.engine import EngineName, LiteRTEngine, PartName, check_engine, open_engine
-from kineme.prediction.windows import Windows, is_by_frame, is_heavy
+from kineme.prediction.windows import Windows, file_stride, is_by_frame, is_heavy
 from kineme.progress import progress
 from kineme.video.ahead import ahead
 from kineme.video.clips import ticks
@@ -167,7 +167,7 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
             windows.recorder(some)
 
         ms["backbone"] = 1e3 * median_s(record) / len(some)
-    stride = windows.file_stride(loaded)
+    stride = file_stride(loaded)
     file_s = median_s(lambda: _look_at(video, windows, spec, part_s, stride), warm=of_window_s < _SLOW_S)
     document["file"] = {"seconds": round(file_s, 4), "video_s": round(part_s, 2), "stride": stride}
     document["streams"] = {mode: _stream(loaded, engine, mode, shown, median_s) for mode in get_args(_mode())}

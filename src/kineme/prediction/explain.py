@@ -23,7 +23,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
 from kineme.prediction.result import Prediction
 from kineme.prediction.sources import FetchOptions, one_video
-from kineme.prediction.windows import Windows, is_heavy
+from kineme.prediction.windows import Windows, file_stride, is_heavy
 from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
 
@@ -224,7 +224,7 @@ class _Seen:
 
     def __init__(self, model: Model, windows: Windows, path: PathLike, column: int, counts_W: Floats) -> None:
         self._model, self._windows, self._path, self._column = model, windows, path, column
-        self._stride, self._counts_W = windows.file_stride(model), counts_W  # the windows of the prediction
+        self._stride, self._counts_W = file_stride(model), counts_W  # the windows of the prediction
 
     def by_occlusion(self, on_progress: OnProgress) -> tuple[Floats, dict[str, Floats]]:
         """The instants of the video, and the strip."""

@@ -24,8 +24,8 @@ from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.result import Prediction
 from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos, one_video
-from kineme.prediction.timeline import TimelineSettings, segments
-from kineme.prediction.windows import Tick, Windows, is_by_frame, is_heavy
+from kineme.prediction.whole import summed_up
+from kineme.prediction.windows import Tick, Windows, file_stride, is_heavy
 from kineme.progress import track
 from kineme.video.ahead import ahead
 from kineme.video.clips import Clip, ticks
@@ -178,8 +178,8 @@ class Model:
         Args:
             source: a file, or what else ``kineme predict`` takes that is one video, such as an address of the web.
                 In a list also folders, patterns and playlists; the results come one by one.
-            engine: ``"keras"``, ``"litert"`` (compiled once, and kept in the user's cache folder), or ``"auto"``:
-                LiteRT where it helps and can.
+            engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
+                or ``"auto"``: what is fastest of what is installed.
             start_s: where the part begins that is used, in seconds; times of the result are those of the part.
             end_s: where it ends; None is the end of the video.
             on_progress: told how far a video is, from 0 to 1, now and then.
@@ -214,8 +214,8 @@ class Model:
                 its answers drift from those of windows, often to another label: ``benchmarks/streaming.py`` measures
                 how far. It is for ``lrcn`` (not bidirectional), ``pose-lstm``, ``convlstm``, ``single-frame``, and
                 ``late-fusion`` with ``merge=mean``.
-            engine: ``"keras"``, ``"litert"`` (compiled once, and kept in the user's cache folder), or ``"auto"``:
-                LiteRT where it helps and can.
+            engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
+                or ``"auto"``: what is fastest of what is installed.
             stride: ticks from one answer to the next in mode ``"exact"``; by default 1 where a window costs no more
                 than its newest frame, otherwise (3D and early fusion on frames, ConvLSTM, I3D) as from one window
                 of a file to the next.
@@ -340,8 +340,7 @@ class Model:
     def _windows(self, engine: str) -> Windows:
         """What scores windows in this thread; made anew when the network has other weights."""
         made: dict[Any, Windows] = self._ready.__dict__.setdefault("windows", {})
-        compiles = not self.exported and (engine == "litert" or (engine == "auto" and is_by_frame(self.card)))
-        key = engine, fingerprint(self) if compiles else None
+        key = engine, None if self.exported or engine == "keras" else fingerprint(self)
         if key not in made:
             made.clear()
             made[key] = Windows(self, open_engine(engine, self))
@@ -381,7 +380,7 @@ class Model:
         info = probe(source)
         spec = self.card.spec
         warnings: list[str] = []
-        stride = windows.file_stride(self)
+        stride = file_stride(self)
         shown = ahead(ticks(source, spec, on_warning=warnings.append))
         if on_progress:
             shown = _telling(shown, info.duration_s, on_progress)
@@ -390,27 +389,15 @@ class Model:
             count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
             scored = track(scored, f"{Path(source).name}, windows", count)
         times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
-        logits_WK = np.stack(rows)
-        # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
-        judged = spec.window_starts(len(rows) - 1 + spec.frames, self.stride) if stride == 1 else slice(None)
-        times_W2 = np.array([(times_T[0], times_T[-1]) for times_T in times])
-        seconds = time.perf_counter() - started
-        windows_WK, known_W = self.probabilities(logits_WK), self.knownness(logits_WK)
-        return Prediction(
-            source=os.fspath(source),
-            model=self.name,
+        return summed_up(
+            self,
+            os.fspath(source),
+            np.array([(times_T[0], times_T[-1]) for times_T in times]),
+            np.stack(rows),
             duration_s=info.duration_s,
             fps=float(info.fps),
-            labels=self.labels,
-            probabilities_K=self.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
-            window_times_W2=times_W2,
-            window_probabilities_WK=windows_WK,
-            window_known_W=known_W,
-            segments=segments(
-                times_W2.mean(axis=1), windows_WK, known_W, self.labels, info.duration_s, TimelineSettings.of(spec)
-            ),
-            timing={"seconds": round(seconds, 3), "windows": len(times)},
-            warnings=tuple(dict.fromkeys(warnings)),
+            warnings=warnings,
+            timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times)},
         )
 
 

@@ -59,6 +59,7 @@ class Windows:
     Args:
         model: a loaded model.
         engine: from :func:`kineme.prediction.engine.open_engine`.
+        recorded: the ticks will come with their records in place of frames.
 
     Attributes:
         recorder: makes the records, in order.
@@ -70,18 +71,13 @@ class Windows:
         KinemeError: the engine cannot run the model.
     """
 
-    def __init__(self, model: Model, engine: Engine) -> None:
+    def __init__(self, model: Model, engine: Engine, *, recorded: bool = False) -> None:
         self._spec = model.card.spec
         self.at_once = 1 if is_heavy(model.card) else _WINDOWS
-        self.recorder: Recorder
-        if is_by_frame(model.card):
-            self.recorder = recorder_of(model, engine)
-            self._function = engine.function("window")
-            self.stride = 1
-        else:
-            self.recorder = _Frames()
-            self._function = engine.function("clip")
-            self.stride = model.stride or max(1, model.card.spec.frames // 2)
+        by_frame = is_by_frame(model.card)
+        self.recorder: Recorder = recorder_of(model, engine) if by_frame and not recorded else _Frames()
+        self._function = engine.function("window" if by_frame else "clip")
+        self.stride = stream_stride(model)
 
     def logits(self, records_T: Array) -> NDArray[np.float32]:
         """Logits_K of a window.
@@ -92,16 +88,8 @@ class Windows:
         (logits_K,) = self.logits_of_several(records_T[None])
         return cast("NDArray[np.float32]", logits_K)
 
-    def file_stride(self, model: Model) -> int | None:
-        """Ticks from one window of a file to the next: each begins one where that makes a timeline sharper for nothing.
-
-        Args:
-            model: the one that these windows are of, with what it was taught since.
-        """
-        return 1 if model.card.known is not None and self.stride == 1 else model.stride
-
     def score(
-        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None
+        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None, lead: Sequence[Tick] = ()
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
         """Yield the instants of its ticks, (T,), and logits_K of each window that covers a video.
 
@@ -109,17 +97,18 @@ class Windows:
             path: the video, for the error.
             of_ticks: instant and frame of every tick, in order, from :func:`kineme.video.clips.ticks`.
             stride: ticks from one window to the next; half a clip by default.
+            lead: ticks that come right before, where these are a part of a video.
 
         Raises:
             VideoError: it is too short, and the policy is to refuse such videos.
         """
-        windows = self.cut(path, of_ticks, stride)
+        windows = self.cut(path, of_ticks, stride, lead)
         while batch := list(itertools.islice(windows, self.at_once)):
             logits_NK = self.logits_of_several(np.stack([records_T for _, records_T in batch]))
             yield from zip((times_T for times_T, _ in batch), logits_NK, strict=True)
 
     def cut(
-        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None
+        self, path: PathLike, of_ticks: Iterable[Tick], stride: int | None = None, lead: Sequence[Tick] = ()
     ) -> Iterator[tuple[NDArray[np.float64], Array]]:
         """Yield the instants of its ticks, (T,), and the records of each window that :meth:`score` scores.
 
@@ -127,6 +116,8 @@ class Windows:
             VideoError: as :meth:`score`.
         """
         self.recorder.reset()
+        if lead:
+            self.recorder(lead)
         opening: list[Tick] = []
         spec = self._spec
 
@@ -151,6 +142,16 @@ class Windows:
             first_N1 = np.broadcast_to(self.recorder.first, (len(records_NT), 1, *self.recorder.first.shape))
             records_NT = np.concatenate([first_N1, records_NT[:, 1:]], axis=1)
         return np.asarray(self._function(records_NT)[0], np.float32)
+
+
+def stream_stride(model: Model) -> int:
+    """Ticks from one window of a stream to the next: 1 where a window costs no more than its newest frame."""
+    return 1 if is_by_frame(model.card) else model.stride or max(1, model.card.spec.frames // 2)
+
+
+def file_stride(model: Model) -> int | None:
+    """Ticks from one window of a file to the next: each begins one where that makes a timeline sharper for nothing."""
+    return 1 if model.card.known is not None and stream_stride(model) == 1 else model.stride
 
 
 def is_by_frame(card: ModelCard) -> bool:

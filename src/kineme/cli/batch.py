@@ -1,0 +1,112 @@
+"""``kineme batch``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def batch(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Files, folders, patterns, addresses (s3://...), or a CSV or Parquet with a column path or url.",
+        ),
+    ] = None,
+    out: Annotated[str, typer.Option(help="Folder of the results, or an address.")] = "batch",
+    model: Annotated[str, typer.Option(help="Model, as kineme predict takes it.")] = "i3d-kinetics400",
+    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, or auto.")] = "auto",
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="BACKBONE", help="In place of all that: fill the feature cache of kineme train SOURCE."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="How many work at a time.  [default: one a core]")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A Ray cluster, such as auto.  [default: this machine]")
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Tell what the results in --out say, with pictures.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Predict a corpus into Parquet files, on Ray; run it again to go on where it ended.
+
+    videos.parquet has a row for each video, also for those that cannot be used, and segments.parquet one for each
+    segment.
+    """
+    from dataclasses import asdict
+
+    from kineme.cli.output import print_json, warn
+    from kineme.errors import UsageError
+
+    if summary:
+        from kineme.scale.summary import summarise
+
+        found = summarise(out, on_note=lambda line: warn([line]))
+        print_json(found) if json else _print_summary(found)
+        return
+    if not sources:
+        raise UsageError("name what to look at: a folder, a pattern, a table; or give --summary")
+    from kineme.scale.cluster import check_ray
+
+    check_ray()
+    try:
+        if features:
+            from kineme.scale.features import run as run_features
+
+            if len(sources) > 1:
+                raise UsageError("--features takes one SOURCE, the folder or CSV that kineme train takes")
+            filled = run_features(sources[0], features, workers=workers, address=ray_address)
+            print_json(asdict(filled)) if json else print(
+                f"{filled.videos} videos have their {features} features in {filled.folder}{_failed(filled.errors)}"
+            )
+            return
+        from kineme.cli.models import load
+        from kineme.scale.batch import run
+
+        done = run(
+            sources,
+            out,
+            model=load(model),
+            engine=engine,
+            workers=workers,
+            address=ray_address,
+            on_note=lambda line: warn([line]),
+        )
+    except KeyboardInterrupt:
+        warn(["what is finished is kept; the same command goes on from there"])
+        raise
+    if json:
+        print_json(asdict(done))
+        return
+    print(f"{done.videos} videos ({done.kept} from before), {done.segments} segments{_failed(done.errors)}")
+    for file in done.files:
+        print(f"wrote {file}")
+    print(f"\nNext: kineme batch --summary --out {out}")
+
+
+def _failed(errors: dict[str, int]) -> str:
+    """The commonest reason for which videos could not be used."""
+    if not errors:
+        return ""
+    reason, _ = next(iter(errors.items()))
+    return f"; {sum(errors.values())} could not be used, most often: {reason}"
+
+
+def _print_summary(found: dict[str, Any]) -> None:
+    from kineme.cli.output import percent, print_table
+
+    print(f"{found['videos']} videos, {found['hours']:.2f} hours")
+    rows = []
+    for one in found["labels"]:
+        first = one["examples"][0]
+        surest = f"{percent(first['confidence'])} at {first['start_s']:.1f} s of {first['path']}"
+        rows.append([one["label"], one["videos"], one["segments"], f"{one['seconds']:.1f} s", surest])
+    print_table(["label", "videos", "segments", "in all", "surest"], rows)
+    if found["errors"]:
+        print_table(["could not be used", "videos"], [[one["error"], one["videos"]] for one in found["errors"]])
+    for one in found["labels"]:
+        if one["picture"]:
+            print(f"wrote {one['picture']}")

@@ -1,0 +1,62 @@
+"""From the scores of a video's windows to what is said of the whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.prediction.result import Prediction
+from kineme.prediction.timeline import TimelineSettings, segments
+from kineme.prediction.windows import file_stride
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+
+
+def summed_up(
+    model: Model,
+    source: str,
+    times_W2: NDArray[np.float64],
+    logits_WK: NDArray[np.float32],
+    *,
+    duration_s: float,
+    fps: float,
+    warnings: Sequence[str] = (),
+    timing: dict[str, float] | None = None,
+) -> Prediction:
+    """What a model says of a video.
+
+    Args:
+        model: its card is used, and not its network.
+        source: as the result calls the video.
+        times_W2: first and last instant of each window, seconds, in order.
+        logits_WK: of the windows at :func:`kineme.prediction.windows.file_stride`.
+        duration_s: of the video.
+        fps: likewise.
+        warnings: of its reader.
+        timing: for the result.
+    """
+    spec = model.card.spec
+    # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
+    dense = file_stride(model) == 1
+    judged = spec.window_starts(len(logits_WK) - 1 + spec.frames, model.stride) if dense else slice(None)
+    windows_WK, known_W = model.probabilities(logits_WK), model.knownness(logits_WK)
+    return Prediction(
+        source=source,
+        model=model.name,
+        duration_s=duration_s,
+        fps=fps,
+        labels=model.labels,
+        probabilities_K=model.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
+        window_times_W2=times_W2,
+        window_probabilities_WK=windows_WK,
+        window_known_W=known_W,
+        segments=segments(
+            times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, TimelineSettings.of(spec)
+        ),
+        timing=timing or {},
+        warnings=tuple(dict.fromkeys(warnings)),
+    )

@@ -1,0 +1,1 @@
+"""Beyond one machine: a corpus of videos on Ray, and training on several devices."""

@@ -1,0 +1,211 @@
+"""Ray: started on this machine, or joined where it runs; quiet, on loopback alone, and gone afterwards."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kineme.errors import KinemeError, UsageError
+
+_STORE_BYTES_A_WORKER = 128 << 20
+_STORE_BYTES_AT_LEAST = 256 << 20
+_STORE_SHARE = 0.2  # of the memory, at most
+_BLOCK_BYTES = 16 << 20  # what a stage gives to the next at a time
+# What a stage asks of a core. Both are always at work, and the system shares the cores between them; so little that
+# what is left of a cluster which loses most of its machines still has room for both.
+_FIRST_CPUS, _POOL_CPUS = 0.5, 0.1
+_FOLDER = "kineme-ray-"
+
+
+def check_ray() -> None:
+    """Raise KinemeError where Ray is not installed."""
+    if not importlib.util.find_spec("ray"):
+        raise KinemeError('kineme batch needs Ray: pip install "kineme[ray]"')
+
+
+@contextmanager
+def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int]]:
+    """Have Ray while the context lasts.
+
+    Args:
+        address: of a cluster, ``"auto"`` for the one that this machine is part of; None starts Ray here, or uses
+            what this process has started.
+        workers: how many; by default as many as there are cores.
+
+    Yields:
+        How many workers, and how many cores each may use.
+
+    Raises:
+        KinemeError: Ray is not installed, cannot be started, or not be reached.
+        UsageError: no worker.
+    """
+    check_ray()
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: at least one is needed")
+    _hush()
+    import ray
+
+    _hush_loggers()
+    if ray.is_initialized():
+        yield _sizes(ray, workers)
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    folder = None
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            folder = _own_folder()
+            ray.init(
+                address="local",
+                num_cpus=workers or _cores(),
+                include_dashboard=False,
+                object_store_memory=_store_bytes(workers or _cores()),
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+                **quiet,
+            )
+    except Exception as error:
+        _remove(folder)
+        line = " ".join(str(error).split())[:300]
+        raise KinemeError(f"--ray-address {address}: {line}" if address else f"Ray does not start: {line}") from error
+    try:
+        yield _sizes(ray, workers)
+    finally:
+        ray.shutdown()
+        _remove(folder)
+
+
+def in_a_worker(function: Callable[[Any], Any], plan: Any) -> None:
+    """Call a function in a worker, which ends with it.
+
+    Raises:
+        KinemeError: that the function raised; or the worker broke down.
+    """
+    import ray
+
+    try:
+        ray.get(ray.remote(max_calls=1, num_cpus=_POOL_CPUS, max_retries=2)(function).remote(plan))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, KinemeError):
+            raise error.cause from error
+        raise KinemeError(f"a worker cannot begin: {type(error.cause).__name__}: {error.cause}") from error
+    except ray.exceptions.RayError as error:
+        raise KinemeError(f"a worker cannot begin: {type(error).__name__}") from error
+
+
+def through_stages(
+    groups: Sequence[str], first: Callable[..., Any] | None, pool: type, plan: Any, workers: int
+) -> Iterator[Any]:
+    """Send groups through the stages, and yield the tables that come out, in any order.
+
+    Ray tries nothing again: where a worker or a machine is gone, its tables do not come, and what they would have
+    held is not finished. What comes out of a stage may depend on whether it ran before, and Ray's own retries need
+    stages that give the same number of blocks every time.
+
+    Args:
+        groups: JSON texts, one for a task of the first stage.
+        first: function of the first stage; None where the pool takes the groups themselves.
+        pool: class whose objects, one in each actor, are the last stage.
+        plan: what both are given.
+        workers: tasks, and actors, at a time.
+    """
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.max_errored_blocks = -1
+    context.target_max_block_size = _BLOCK_BYTES
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    common: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the options of retries, of which Ray says that 2.64 will not have them
+        data = ray.data.from_items([{"group": group} for group in groups], override_num_blocks=len(groups))
+        if first is not None:
+            compute = ray.data.TaskPoolStrategy(size=workers)
+            data = data.map_batches(
+                first, fn_kwargs={"plan": plan}, num_cpus=_FIRST_CPUS, compute=compute, max_retries=0, **common
+            )
+        data = data.map_batches(
+            pool,
+            fn_constructor_kwargs={"plan": plan},
+            num_cpus=_POOL_CPUS,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            max_restarts=-1,
+            max_task_retries=0,
+            **common,
+        )
+    yield from data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+
+def _sizes(ray: Any, workers: int | None) -> tuple[int, int]:
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    workers = workers or cores
+    return workers, max(1, cores // workers)
+
+
+def _hush() -> None:
+    """Before Ray is imported: nothing of its own on the terminal, and nothing told to its makers."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TQDM", "0")
+
+
+def _hush_loggers() -> None:
+    import ray.data
+
+    assert ray.data
+    for name in ("ray", "ray.data"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL)
+        logger.propagate = False
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _store_bytes(workers: int) -> int:
+    """Of the memory that workers share: a laptop stays usable."""
+    wanted = max(_STORE_BYTES_AT_LEAST, workers * _STORE_BYTES_A_WORKER)
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return wanted
+    return int(min(wanted, _STORE_SHARE * total))
+
+
+def _own_folder() -> str:
+    """For Ray's logs and sockets; those of jobs that were killed are removed."""
+    base = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 (sockets need short paths)
+    for left in base.glob(f"{_FOLDER}*-*"):
+        if not _is_alive(left.name.removeprefix(_FOLDER).partition("-")[0]):
+            _remove(str(left))
+    return tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=base)
+
+
+def _is_alive(pid: str) -> bool:
+    if sys.platform == "win32" or not pid.isdecimal():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(folder: str | None) -> None:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,209 @@
+"""The first stage: videos to parts. A video that hangs, or kills the process that reads it, is one row in the end.
+
+A worker that hangs over a video ends itself, and one that is killed is gone: either way its videos are not finished,
+and come again in the next pass. There each is decoded in a process of its own, which may break down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from typing import Any, Self
+
+import pyarrow as pa
+
+from kineme.errors import KinemeError, VideoError
+from kineme.prediction.windows import Recorder, file_stride
+from kineme.scale.parts import SCHEMA, Part, Tick, cut, failed, from_table, to_table
+from kineme.scale.plan import Plan
+from kineme.scale.sources import Source, fetched
+from kineme.video.clips import ticks
+from kineme.video.probe import probe
+
+TRIES = 2  # of a video alone: something else may have ended the first
+_TICKS = 32
+_GAVE_UP = 70  # exit code
+
+
+def decode(groups: pa.Table, plan: Plan) -> Iterator[pa.Table]:
+    """The parts of videos; each row of ``groups`` is a list of sources as JSON."""
+    work = Decoding(plan)
+    for text in groups.column("group").to_pylist():
+        for fields in json.loads(text):
+            source = Source(**fields)
+            yield from work.alone(source) if plan.is_alone else work.here(source)
+
+
+class Decoding:
+    """Decodes videos for a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._model = plan.cardboard()
+        self._recorder = plan.recorder(self._model)
+
+    def here(self, source: Source) -> Iterator[pa.Table]:
+        """The parts of a video, decoded in this process, which ends where it hangs."""
+        with Watch(self._plan.stalled_s, lambda: os._exit(_GAVE_UP)) as watch:
+            for part in self._parts(source, watch):
+                table = to_table(part)
+                watch.rest()  # while others take their time
+                yield table
+                watch.moved()
+
+    def alone(self, source: Source) -> Iterator[pa.Table]:
+        """The same, decoded in a process of its own; what is given may begin twice, or end with the reason."""
+        for attempt in range(TRIES):
+            try:
+                yield from self._of_child(source)
+                return
+            except _BrokenDownError as error:
+                if attempt == TRIES - 1:
+                    yield to_table(failed(source.path, str(error)))
+                    return
+
+    def _parts(self, source: Source, watch: Watch) -> Iterator[Part]:
+        """The parts of a video; the last one says what is wrong, if anything is."""
+        spec = self._model.card.spec
+        try:
+            with fetched(source.file, max(spec.height, spec.width)) as path:
+                try:
+                    watch.moved()
+                    info = probe(path)
+                    warnings: list[str] = []
+                    shown = watch.over(ticks(path, spec, on_warning=warnings.append))
+                    if self._recorder is not None:
+                        shown = _recorded(shown, self._recorder)
+                    number = 0
+                    for number, (lead, of_ticks, is_last) in enumerate(cut(shown, spec, file_stride(self._model))):
+                        facts: dict[str, Any] = {}
+                        if is_last:
+                            told = [line.replace(str(path), source.path) for line in dict.fromkeys(warnings)]
+                            facts = {"duration_s": info.duration_s, "fps": float(info.fps), "warnings": told}
+                        yield Part(source.path, number, is_last, lead, of_ticks, facts)
+                except VideoError as error:
+                    raise VideoError(source.path, error.reason) from error
+        except KinemeError as error:
+            yield failed(source.path, reason_of(error, source))
+
+    def _of_child(self, source: Source) -> Iterator[pa.Table]:
+        """What a process of its own makes of a video.
+
+        Raises:
+            _BrokenDownError: it ended, or hung.
+        """
+        plan = replace(self._plan, content=None)
+        question = json.dumps({"plan": asdict(plan), "source": asdict(source)})
+        child = subprocess.Popen(
+            [sys.executable, "-m", "kineme.scale.decode"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert child.stdin is not None
+        finished = False
+        with child:
+            try:
+                child.stdin.write(question.encode())
+                child.stdin.close()
+                for batch in pa.ipc.open_stream(child.stdout):
+                    table = pa.Table.from_batches([batch])
+                    finished = finished or any(part.is_last for part in from_table(table))
+                    yield table
+            except (OSError, pa.ArrowInvalid):
+                pass
+            finally:
+                if not finished:
+                    child.kill()
+        if child.returncode == _GAVE_UP:
+            raise _BrokenDownError(f"gives no frame for {self._plan.stalled_s:g} s")
+        if not finished:
+            raise _BrokenDownError(f"breaks down the process that reads it ({_ending(child.returncode)})")
+
+
+class Watch:
+    """Does something where nothing has moved for too long; use it in a ``with`` statement.
+
+    Args:
+        limit_s: how long is too long, in seconds.
+        act: what to do then, in a thread of its own.
+    """
+
+    def __init__(self, limit_s: float, act: Callable[[], None]) -> None:
+        self._limit_s, self._act = limit_s, act
+        self._last_s: float | None = None
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._look, name="watch", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def moved(self) -> None:
+        """It goes on; what follows is watched."""
+        self._last_s = time.monotonic()
+
+    def rest(self) -> None:
+        """What follows is not watched, until it moves again."""
+        self._last_s = None
+
+    def over(self, of_ticks: Iterator[Tick]) -> Iterator[Tick]:
+        """The same ticks, each a move."""
+        for tick in of_ticks:
+            self.moved()
+            yield tick
+
+    def _look(self) -> None:
+        while not self._over.wait(min(1.0, self._limit_s / 4)):
+            last_s = self._last_s
+            if last_s is not None and time.monotonic() - last_s > self._limit_s:
+                self._act()
+                return
+
+
+class _BrokenDownError(Exception):
+    """A process that was to read one video gave up, or was ended."""
+
+
+def reason_of(error: KinemeError, source: Source) -> str:
+    """Why a video cannot be used, without its name."""
+    text = error.reason if isinstance(error, VideoError) else str(error)
+    for name in (source.path, source.file):
+        text = text.removeprefix(f"{name}: ")
+    return text
+
+
+def _recorded(of_ticks: Iterator[Tick], recorder: Recorder) -> Iterator[Tick]:
+    """Records in place of frames."""
+    recorder.reset()
+    for instant_s, pixels in of_ticks:
+        yield instant_s, recorder([(instant_s, pixels)])[0]
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    import signal
+
+    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+
+
+def _main() -> None:
+    """In a process of its own: the parts of one video, as an Arrow stream on standard output."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is not a part
+    question = json.loads(sys.stdin.buffer.read())
+    work = Decoding(Plan(**question["plan"]))
+    with out, pa.ipc.new_stream(out, SCHEMA) as stream:
+        for table in work.here(Source(**question["source"])):
+            stream.write_table(table)
+            out.flush()
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,146 @@
+"""``kineme batch --features``: the features that ``kineme train`` would compute first, on Ray, into its own cache.
+
+Each actor holds the backbone and fills the cache as training does, strip by strip: a strip is there or is not, so the
+job can be ended and started again at any time, and ``kineme train`` finds what is done. Decoding and encoding lie in
+one actor, since what would pass between them is larger than what comes out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from kineme import api
+from kineme.dataset.table import SCHEMA, ClipTable
+from kineme.errors import UsageError
+from kineme.models.registry import FROZEN, make_approach
+from kineme.progress import progress
+from kineme.scale.cluster import running, through_stages
+from kineme.training.augment import Augmentation
+from kineme.training.cache import StripCache
+from kineme.training.options import TrainOptions
+
+_PASSES = 3
+_APPROACH = {"blazepose": "pose-lstm"}  # any that stands on the backbone will do
+
+
+@dataclass(frozen=True)
+class FeaturesPlan:
+    """What a worker must know.
+
+    Args:
+        backbone: its name.
+        flip: whether views may be mirrored.
+        labels: all of the data.
+        threads: of a worker.
+    """
+
+    backbone: str
+    flip: bool
+    labels: tuple[str, ...]
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class FeaturesResult:
+    """What became of a job.
+
+    Args:
+        folder: of the cache.
+        videos: how many have their features.
+        errors: how many have each reason for having none.
+        seconds: in all.
+    """
+
+    folder: str
+    videos: int
+    errors: dict[str, int]
+    seconds: float
+
+
+def run(
+    data: str,
+    backbone: str,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    label: str | None = "features",
+) -> FeaturesResult:
+    """Compute the features of labelled videos, as filmed and in the views that training takes by default.
+
+    Args:
+        data: as :func:`kineme.scan` takes it.
+        backbone: one that comes trained.
+        workers: how many at a time; as many as there are cores by default.
+        address: of a Ray cluster whose machines share the folder of the cache.
+        label: of the progress that is shown; None shows none.
+
+    Raises:
+        UsageError: the backbone is trained itself, or there is none of that name.
+        KinemeError: there is nothing usable; or Ray or the weights are missing.
+    """
+    started = time.monotonic()
+    if backbone not in FROZEN:
+        raise UsageError(
+            f"--features {backbone}: features come from a backbone that comes trained: {', '.join(FROZEN)}"
+        )
+    table = api.scan(data)
+    plan = FeaturesPlan(backbone, TrainOptions().flips(table.labels), table.labels)
+    left = {_name(row): row for row in table.rows.to_dicts()}
+    errors: Counter[str] = Counter()
+    videos = len(left)
+    with running(address, workers) as (count, threads), progress(label, videos) as advance:
+        for _ in range(_PASSES):
+            groups = [json.dumps(row) for row in left.values()]
+            if not groups:
+                break
+            for found in through_stages(groups, None, Features, replace(plan, threads=threads), count):
+                for name, reason in zip(found["name"].to_pylist(), found["error"].to_pylist(), strict=True):
+                    if left.pop(name, None) is not None:
+                        errors.update([reason] if reason else [])
+                        advance()
+    errors.update(["no worker survives it"] * len(left))
+    folder = StripCache(api.choose(None, {"backbone": backbone})[2]).folder
+    return FeaturesResult(
+        str(folder), videos - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
+    )
+
+
+class Features:
+    """Holds a backbone and fills the cache. Ray makes one in each actor."""
+
+    def __init__(self, plan: FeaturesPlan) -> None:
+        import os
+
+        os.environ["KINEME_THREADS"] = str(plan.threads)
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+            os.environ.setdefault(name, str(plan.threads))
+        from kineme.training.learner import make_learner
+
+        approach, config, spec = api.choose(_APPROACH.get(plan.backbone, "lrcn"), {"backbone": plan.backbone})
+        learner = make_learner(make_approach(approach, config), spec, max(2, len(plan.labels)))
+        self._cache, self._plan = learner.cache(), plan
+        self._views = TrainOptions().views_behind(learner.encoder)
+
+    def __call__(self, groups: pa.Table) -> pa.Table:
+        """Name and error of each video of a list of rows as JSON."""
+        found = [self._one(json.loads(text)) for text in groups.column("group").to_pylist()]
+        names, errors = zip(*found, strict=True)
+        return pa.table([pa.array(names, pa.string()), pa.array(errors, pa.string())], ["name", "error"])
+
+    def _one(self, row: dict[str, Any]) -> tuple[str, str | None]:
+        table, items = self._cache.prepare(ClipTable(pl.DataFrame([row], SCHEMA), ""), self._plan.labels)
+        if not items:
+            return _name(row), table.skipped[0].reason
+        self._cache.add_views(items, Augmentation(flip=self._plan.flip), self._views)
+        return _name(row), None
+
+
+def _name(row: dict[str, Any]) -> str:
+    return json.dumps([row["path"], row["start_s"], row["end_s"]])

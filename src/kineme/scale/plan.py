@@ -1,0 +1,108 @@
+"""What a worker must know: the model and how it is used, in a form that travels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kineme import api
+from kineme.files import alone, replacing, user_cache_folder
+from kineme.models.model_file import ModelCard
+from kineme.prediction.engine import open_engine
+from kineme.prediction.model import Model
+from kineme.prediction.pretrained import KINETICS
+from kineme.prediction.windows import Windows, recorder_of
+
+if TYPE_CHECKING:
+    from kineme.prediction.windows import Recorder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How videos become scores.
+
+    Args:
+        model: the file, or the name of a pretrained model.
+        sha256: of the file; empty for a pretrained model.
+        card: of the model, as JSON.
+        stride: ticks from one window to the next, if the model says so.
+        content: the file's bytes in Ray's object store, for workers that do not see the file.
+        engine: that runs it.
+        threads: of a worker.
+        stalled_s: how long a video may give no frame before it is given up.
+        is_alone: whether each video is decoded in a process of its own.
+    """
+
+    model: str
+    sha256: str
+    card: str
+    stride: int | None
+    content: Any
+    engine: str
+    threads: int = 1
+    stalled_s: float = 300.0
+    is_alone: bool = False
+
+    def file(self) -> str:
+        """The model on this machine: the file where it is the very same here, else a copy in the user's cache."""
+        path = Path(self.model)
+        if not self.sha256 or (path.is_file() and sha256_of(path) == self.sha256):
+            return self.model
+        copy = user_cache_folder() / "batch" / self.sha256 / path.name
+        if not copy.is_file() or sha256_of(copy) != self.sha256:
+            import ray
+
+            with replacing(copy) as temporary:
+                temporary.write_bytes(ray.get(self.content))
+        return str(copy)
+
+    def open(self) -> Model:
+        """The model, in a process that takes no more threads than its share."""
+        os.environ["KINEME_THREADS"] = str(self.threads)
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+            os.environ.setdefault(name, str(self.threads))
+        return api.load(self.file())
+
+    def cardboard(self) -> Model:
+        """The model without its network, for what needs none."""
+        return Model(None, ModelCard.from_json(Path(self.model), self.card), self.model, stride=self.stride)
+
+    def windows(self, model: Model) -> Windows:
+        """What scores its windows, made in turn by the workers of a machine: the first compiles for all."""
+        folder = user_cache_folder() / "engines"
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone(folder / "batch.lock"):
+            return Windows(model, open_engine(self.engine, model), recorded=model.poses is not None)
+
+    def recorder(self, model: Model) -> Recorder | None:
+        """What must see a video's frames from its start in turn, and so is where they are decoded."""
+        return recorder_of(model, open_engine(self.engine, model)) if model.poses else None
+
+
+def plan_for(model: Model, engine: str, content: Any, **more: Any) -> Plan:
+    """The plan for a loaded model."""
+    _, sha256 = model_id(model)
+    name = os.path.abspath(model.path) if model.path else KINETICS  # noqa: PTH100
+    card = json.dumps(model.card.to_json(), ensure_ascii=False)
+    return Plan(name, sha256, card, model.stride, content, engine, **more)
+
+
+def model_id(model: Model) -> tuple[str, str]:
+    """What tells a model from any other, as rows say it, and the SHA-256 of its file (empty where there is none)."""
+    if model.path is None:
+        from kineme.models.weights import PRETRAINED
+
+        known = hashlib.sha256(",".join(sorted(PRETRAINED[KINETICS].files.values())).encode()).hexdigest()
+        return f"{model.name}@{known[:12]}", ""
+    sha256 = sha256_of(model.path)
+    return f"{model.name}@{sha256[:12]}", sha256
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Of a file's content, hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

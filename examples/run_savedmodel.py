@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from read_frames import read_frames
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 folder, video = Path(sys.argv[1]), sys.argv[2]
 card = json.loads((folder / "kineme.json").read_text(encoding="utf-8"))
 labels, spec = card["labels"], card["spec"]

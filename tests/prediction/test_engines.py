@@ -43,13 +43,14 @@ def cache(tmp_path, monkeypatch):
         ("single-frame", {}, 15),
         ("late-fusion", {"frames": "two"}, 60),
         ("early-fusion", {}, 25),
+        ("slow-fusion", {}, 25),
     ],
 )
 def test_engines_give_of_a_file_what_the_whole_network_gives(tmp_path, name, options, fps):
     path = numbered_video(tmp_path / "clip.mp4", 2 * fps, fps=fps)
     model = model_of(name, **options, stride=2)
     times_W2, windows_WK = by_whole_clips(model, path)
-    by_engine = {engine: model.predict(path, engine=engine) for engine in ("keras", "litert")}
+    by_engine = {engine: model.predict(path, engine=engine) for engine in ("keras", "litert", "openvino")}
     np.testing.assert_array_equal(by_engine["keras"].window_probabilities_WK, windows_WK)
     for engine, predicted in by_engine.items():
         np.testing.assert_array_equal(predicted.window_times_W2, times_W2)
@@ -93,7 +94,9 @@ finally:
         assert one["label"] == label
         assert one["probability"] == pytest.approx(probability, abs=2e-4)
     assert set(cache.iterdir()) == files
-    with pytest.raises(UsageError, match="--engine gpu: there is no such engine; choose one of auto, keras, litert"):
+    with pytest.raises(
+        UsageError, match="--engine gpu: there is no such engine; choose one of auto, keras, litert, openvino"
+    ):
         model.predict(video, engine="gpu")
 
 
@@ -198,11 +201,33 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, mo
     assert len(feed(model_of("single-frame").stream(engine="litert"), frames_of(8))) == 3
 
 
-def test_auto_takes_litert_for_frames_keras_for_clips_and_keras_where_litert_cannot(cache):
-    feed(model_of("single-frame").stream(), frames_of(6))
-    assert len(list(cache.iterdir())) == 2
-    feed(model_of("slow-fusion").stream(), frames_of(6))
-    assert len(list(cache.iterdir())) == 2
+def test_auto_takes_openvino_for_convolutions_over_time_litert_for_the_rest_and_keras_where_neither_is(
+    cache, monkeypatch
+):
+    def kept_of(name: str) -> set[str]:
+        before = set(cache.iterdir()) if cache.exists() else set()
+        feed(model_of(name).stream(), frames_of(6))
+        return {path.stem.split("-")[1] + path.suffix for path in set(cache.iterdir()) - before}
+
+    assert kept_of("single-frame") == {"frame.tflite", "window.tflite"}
+    assert kept_of("early-fusion") == {"clip.tflite"}
+    assert kept_of("slow-fusion") == {"clip.openvino"}
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
+    assert kept_of("slow-fusion") == set()
+    with pytest.raises(KinemeError, match=r"--engine openvino is not installed: pip install 'kineme\[openvino\]'"):
+        model_of("slow-fusion").stream(engine="openvino")
+
+
+def test_what_is_kept_for_openvino_is_made_anew_when_damaged(cache):
+    model = model_of("slow-fusion")
+    wanted = feed(model.stream(engine="keras"), frames_of(6))
+    np.testing.assert_allclose(feed(model.stream(engine="openvino"), frames_of(6)), wanted, atol=1e-5)
+    (kept,) = cache.iterdir()
+    content = kept.read_bytes()
+    for damaged in (b"", content[:1000], b"\xff" * 100):
+        kept.write_bytes(damaged)
+        np.testing.assert_allclose(feed(model.stream(engine="openvino"), frames_of(6)), wanted, atol=1e-5)
+        assert len(kept.read_bytes()) > 1000
 
 
 def test_what_litert_lacks_is_said_in_a_line_and_auto_goes_on_without():

@@ -22,7 +22,7 @@ def explain(
     label: Annotated[str | None, typer.Option(help="What to explain; by default the likeliest label.")] = None,
     save: Annotated[str, typer.Option(help="What to write: png, mp4, json, several as png,mp4, or none.")] = "png",
     out: Annotated[str, typer.Option(help="Folder for what is saved.")] = "explanations",
-    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, or auto.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, openvino, or auto.")] = "auto",
     start: Annotated[str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there.")] = None,
     end: Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")] = None,
     max_size: Annotated[str, typer.Option(help="Refuse what is larger, of the web or standard input.")] = "1G",

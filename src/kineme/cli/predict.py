@@ -17,7 +17,7 @@ def predict(
         typer.Option(help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions."),
     ] = "i3d-kinetics400",
     engine: Annotated[
-        str, typer.Option(help="keras, litert, or auto: LiteRT for what runs frame by frame, Keras for the rest.")
+        str, typer.Option(help="keras, litert, openvino, or auto: what is fastest of what is installed.")
     ] = "auto",
     save: Annotated[
         str | None,

@@ -182,7 +182,7 @@ def _compiled(network: Any) -> bytes | None:
         LiteRTFunction(content, "frame")
         return content
 
-    name = f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features"
+    name = f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features.tflite"
     try:
         return from_cache(name, checked, lambda: compiled({"frame": network}))
     except KinemeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,10 +60,7 @@ class LiteRTFunction:
 
     def __call__(self, *arrays: Array) -> list[Array]:
         """Outputs of inputs, in their order, each with the same number of rows."""
-        if len(arrays[0]) == 1:
-            return self._row(arrays)
-        rows = [self._row([array[row : row + 1] for array in arrays]) for row in range(len(arrays[0]))]
-        return [np.concatenate(one) for one in zip(*rows, strict=True)]
+        return by_rows(self._row, arrays)
 
     def warm_up(self) -> None:
         """Run it once on nothing: it sets itself up, and speaks of it, when it first runs."""
@@ -76,13 +73,21 @@ class LiteRTFunction:
         return [outputs[name] for name in self._outputs]
 
 
+def by_rows(run: Callable[[Sequence[Array]], list[Array]], arrays: Sequence[Array]) -> list[Array]:
+    """Outputs, each with as many rows as the inputs, of what takes one row at a time."""
+    if len(arrays[0]) == 1:
+        return run(arrays)
+    rows = [run([array[row : row + 1] for array in arrays]) for row in range(len(arrays[0]))]
+    return [np.concatenate(one) for one in zip(*rows, strict=True)]
+
+
 def _shape(details: Any) -> tuple[int, ...]:
     return tuple(int(side) for side in details["shape"])
 
 
 def kept(name: str) -> Path:
     """Where a compiled part of that name lies in the user's cache folder, or will."""
-    return user_cache_folder() / "engines" / f"{name}.tflite"
+    return user_cache_folder() / "engines" / name
 
 
 def from_cache(name: str, ready: Callable[[bytes], T], make: Callable[[], bytes]) -> T:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.memory import peak_mb
-from kineme.prediction.engine import EngineName, LiteRTEngine, PartName, check_engine, open_engine
+from kineme.prediction.engine import EngineName, LiteRTEngine, PartName, check_engine, is_installed, open_engine
 from kineme.prediction.windows import Windows, file_stride, is_by_frame, is_heavy
 from kineme.progress import progress
 from kineme.video.ahead import ahead
@@ -81,7 +81,7 @@ def benchmark(
     for name in engines or ():
         check_engine(name)
     loaded = api.load(model)
-    names = tuple(engines or (("litert",) if loaded.exported else ENGINES))
+    names = tuple(engines or (("litert",) if loaded.exported else filter(is_installed, ENGINES)))
     spec = loaded.card.spec
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kineme-"))

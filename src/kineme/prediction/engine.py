@@ -1,16 +1,20 @@
 """Engines: what runs the parts of a model's network.
 
 Keras runs anything, on any of its backends. LiteRT runs small parts ten times as fast, since what one frame takes in
-TensorFlow is mostly not arithmetic; a part is compiled for it once and kept in the user's cache folder. A model that
-was exported holds its parts compiled.
+TensorFlow is mostly not arithmetic. OpenVINO runs convolutions over time, at which LiteRT is slow, twice as fast as
+Keras where they are small: benchmarks/engines.py. For both a part is compiled once and kept in the user's cache
+folder. A model that was exported holds its parts compiled.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
+import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.litert import LiteRTFunction, compiled, from_cache, kept, made_with
+from kineme.models.litert import LiteRTFunction, by_rows, compiled, from_cache, kept, made_with
 from kineme.models.model_file import ModelCard
 from kineme.models.tracing import on_tensorflow, traced
 
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from kineme.prediction.model import Model
 
 Array = NDArray[Any]
-EngineName = Literal["auto", "keras", "litert"]
+EngineName = Literal["auto", "keras", "litert", "openvino"]
 PartName = Literal["frame", "window", "step", "clip"]
 
 _WORTH_THREADS = 100_000  # numbers that go in: less is done before it is shared out
@@ -66,26 +70,33 @@ def open_engine(name: str, model: Model) -> Engine:
     """The engine of that name for the parts of a model.
 
     Args:
-        name: ``"keras"``; ``"litert"``; or ``"auto"``: LiteRT for the parts that run frame by frame, and Keras for
-            whole clips and wherever LiteRT cannot.
+        name: ``"keras"``; ``"litert"``; ``"openvino"``; or ``"auto"``: LiteRT, but for convolutions over time OpenVINO
+            where it is installed; and Keras where neither will do.
         model: its parts are made of the weights that it has now.
 
     Raises:
         UsageError: there is no such engine, or the model is exported and holds no Keras network.
-        KinemeError: LiteRT was asked for and is not installed.
+        KinemeError: LiteRT or OpenVINO was asked for and is not installed.
     """
     check_engine(name)
     if model.exported:
-        if name == "keras":
-            raise UsageError(f"{model.path}: an exported model holds no Keras network; leave --engine keras out")
+        if name in ("keras", "openvino"):
+            raise UsageError(f"{model.path}: an exported model holds no Keras network; leave --engine {name} out")
         return model.exported
+    if name == "auto":
+        return _Auto(model)
     if name == "keras":
         return KerasEngine(model)
-    if importlib.util.find_spec("ai_edge_litert"):
-        return LiteRTEngine(model) if name == "litert" else _Auto(model)
-    if name == "litert":
-        raise KinemeError("--engine litert needs LiteRT: pip install ai-edge-litert")
-    return KerasEngine(model)
+    if not is_installed(name):
+        install = {"litert": "pip install ai-edge-litert", "openvino": "pip install 'kineme[openvino]'"}[name]
+        raise KinemeError(f"--engine {name} is not installed: {install}")
+    return LiteRTEngine(model) if name == "litert" else OpenVINOEngine(model)
+
+
+def is_installed(name: str) -> bool:
+    """Whether an engine that needs a package of its own has it."""
+    module = {"litert": "ai_edge_litert", "openvino": "openvino"}.get(name)
+    return module is None or importlib.util.find_spec(module) is not None
 
 
 def check_engine(name: str) -> None:
@@ -136,20 +147,83 @@ class LiteRTEngine:
         return kept(self._name(part))
 
     def _name(self, part: PartName) -> str:
-        return f"{fingerprint(self._model)}-{part}"
+        return f"{fingerprint(self._model)}-{part}.tflite"
+
+
+class OpenVINOEngine:
+    """Compiles parts for OpenVINO and keeps them where :class:`LiteRTEngine` does; likewise for the rest."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def function(self, part: PartName) -> Function:
+        """See :class:`Engine`."""
+        version = importlib.metadata.version("openvino")
+        name = f"{fingerprint(self._model)}-{part}-{version}.openvino"
+        return from_cache(name, OpenVINOFunction, lambda: self._made(part))
+
+    def _made(self, part: PartName) -> bytes:
+        """Structure and weights, which OpenVINO writes as two files, in one."""
+        from kineme.prediction.formats import FORMATS, write
+        from kineme.prediction.steps import part_of
+
+        network = part_of(part, self._model.network, self._model.card)
+        inputs, outputs = _numbered("input", network.inputs), _numbered("output", network.outputs)
+        with tempfile.TemporaryDirectory(prefix="kineme-") as work:
+            path = Path(work, "part.xml")
+            write(FORMATS["openvino"], network, inputs, outputs, path, {})
+            structure = path.read_bytes()
+            return len(structure).to_bytes(8, "little") + structure + path.with_suffix(".bin").read_bytes()
+
+
+class OpenVINOFunction:
+    """Runs a compiled part, row after row of what it is given; it is as near to Keras as LiteRT is.
+
+    Args:
+        content: made by :class:`OpenVINOEngine`.
+
+    Raises:
+        RuntimeError: it is damaged.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        import openvino
+
+        from kineme.prediction.formats import run_openvino
+
+        end = 8 + int.from_bytes(content[:8], "little")
+        model = openvino.Core().read_model(content[8:end], content[end:])
+        self._inputs, self._outputs = _numbered("input", model.inputs), _numbered("output", model.outputs)
+        self.input_shapes = [tuple(model.input(name).shape) for name in self._inputs]
+        self._run = run_openvino(model, most_threads())
+
+    def __call__(self, *arrays: Array) -> list[Array]:
+        """See :class:`Function`."""
+        return by_rows(self._row, arrays)
+
+    def _row(self, arrays: Sequence[Array]) -> list[Array]:
+        outputs = self._run(dict(zip(self._inputs, arrays, strict=True)))
+        return [outputs[name] for name in self._outputs]
 
 
 class _Auto:
-    """LiteRT where it is worth it and can."""
+    """What is fastest of what is there."""
 
     def __init__(self, model: Model) -> None:
-        self._keras, self._litert = KerasEngine(model), LiteRTEngine(model)
+        self._model = model
 
     def function(self, part: PartName) -> Function:
-        if part != "clip":
+        card = self._model.card
+        over_time = part == "clip" and (card.approach == "slow-fusion" or card.config.get("backbone") == "i3d")
+        fast = "openvino" if over_time else "litert"
+        if is_installed(fast):
             with suppress(KinemeError):
-                return self._litert.function(part)
-        return self._keras.function(part)
+                return open_engine(fast, self._model).function(part)
+        return KerasEngine(self._model).function(part)
+
+
+def _numbered(name: str, several: Sequence[Any]) -> list[str]:
+    return [f"{name}{number}" for number in range(len(several))]
 
 
 class KerasFunction:
@@ -187,7 +261,15 @@ def threads_for(part: PartName, card: ModelCard) -> int:
     """On how many threads LiteRT runs a part: a small one is done before its work is shared out."""
     spec = card.spec
     numbers = {"frame": 3 * spec.height * spec.width, "clip": 3 * spec.height * spec.width * spec.frames}
-    return min(_MOST_THREADS, os.cpu_count() or 1) if numbers.get(part, 0) >= _WORTH_THREADS else 1
+    return most_threads() if numbers.get(part, 0) >= _WORTH_THREADS else 1
+
+
+def most_threads() -> int:
+    """On how many threads to run what is worth sharing out.
+
+    ``KINEME_THREADS`` sets the most, for processes that share the cores.
+    """
+    return min(_MOST_THREADS, int(os.environ.get("KINEME_THREADS") or os.cpu_count() or 1))
 
 
 def fingerprint(model: Model) -> str:

@@ -140,9 +140,16 @@ def _write_openvino(function: Any, folder: Path, path: Path, texts: Mapping[str,
 def _open_openvino(path: Path, threads: int) -> Run:
     import openvino
 
+    return run_openvino(openvino.Core().read_model(path), threads)
+
+
+def run_openvino(model: Any, threads: int) -> Run:
+    """An ``openvino.Model`` ready to run on so many threads, in float32."""
+    import openvino
+
     # On some processors it would compute in half precision unless told otherwise.
     how = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(path, "CPU", how)
+    compiled = openvino.Core().compile_model(model, "CPU", how)
     request = compiled.create_infer_request()
 
     def run(arrays: Arrays) -> Arrays:

@@ -45,7 +45,7 @@ class Stream:
         model: a loaded model.
         mode: ``"exact"``: the answer is that of the window of the last T ticks. ``"carried"``: that of a state which
             has read every tick since the start.
-        engine: ``"auto"``, ``"keras"`` or ``"litert"``.
+        engine: ``"auto"``, ``"keras"``, ``"litert"`` or ``"openvino"``.
         stride: ticks from one answer to the next in mode ``"exact"``.
 
     Attributes:

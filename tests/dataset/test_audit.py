@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,6 +189,26 @@ def test_a_look_is_kept_until_the_file_changes(people, tmp_path):
     (kept,) = (tmp_path / "looks").glob("*.look")
     kept.write_bytes(kept.read_bytes()[:100])
     assert isinstance(cache.look_at(row), Look)
+
+
+def test_many_threads_may_read_kept_looks_while_python_collects_garbage(people, tmp_path):
+    video = people / "left" / "person00_left.mp4"
+    row = {"path": str(video), "start_s": 0.0, "end_s": None}
+    cache = LookCache(tmp_path / "looks")
+    cache.look_at(row)
+
+    def other_threads_go_on(phase: str, info: dict[str, int]) -> None:
+        time.sleep(0)
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(other_threads_go_on)
+    gc.set_threshold(5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert all(isinstance(look, Look) for look in pool.map(cache.look_at, [row] * 400))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(other_threads_go_on)
 
 
 def test_a_labelled_part_is_looked_at_by_itself(people):

@@ -12,17 +12,18 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from kineme.dataset.audit.look import SIDE, Broken, Facts, Look, look_at
 from kineme.errors import KinemeError
 from kineme.files import replacing, user_cache_folder, write_text
 from kineme.progress import track
 
-_FORMAT = 1  # of what is kept; a change of what a look holds, or of what counts as a copy, raises it
+_FORMAT = 2  # of what is kept; a change of what a look holds, or of what counts as a copy, raises it
 _SUFFIX = ".look"
 _LIMIT_BYTES = 10**9  # about 25,000 videos
 
@@ -107,23 +108,34 @@ def _key(row: dict[str, Any]) -> list[Any]:
 
 
 def _packed(look: Look) -> bytes:
-    """A look as the bytes of an archive: its pictures as PNG and JPEG, its facts as JSON."""
-    film = cv2.imencode(".png", look.film_THW.reshape(-1, SIDE))[1]
-    background = cv2.imencode(".jpg", look.background_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    """A look as the bytes of an archive: its pictures as PNG and JPEG, its facts as JSON.
+
+    Not one of NumPy's archives: to read one it parses Python, at which two threads disturb each other in some versions
+    of Python 3.11 (github.com/python/cpython/issues/106905).
+    """
     packed = io.BytesIO()
-    np.savez(packed, film=film, background=background, facts=np.array(json.dumps(asdict(look.facts))))
+    with ZipFile(packed, "w") as archive:
+        archive.writestr("film.png", cv2.imencode(".png", look.film_THW.reshape(-1, SIDE))[1].tobytes())
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+        archive.writestr("background.jpg", cv2.imencode(".jpg", look.background_HWC[..., ::-1], quality)[1].tobytes())
+        archive.writestr("facts.json", json.dumps(asdict(look.facts)))
     return packed.getvalue()
 
 
 def _unpacked(content: bytes) -> Look:
-    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
-        facts = json.loads(str(kept["facts"]))
-        film = cv2.imdecode(kept["film"], cv2.IMREAD_GRAYSCALE)
-        background = cv2.imdecode(kept["background"], cv2.IMREAD_COLOR)
-    if film is None or background is None:
-        raise ValueError("pictures are damaged")
+    with ZipFile(io.BytesIO(content)) as archive:
+        facts = json.loads(archive.read("facts.json"))
+        film = _picture(archive.read("film.png"), cv2.IMREAD_GRAYSCALE)
+        background = _picture(archive.read("background.jpg"), cv2.IMREAD_COLOR)
     return Look(
         Facts(**{**facts, "damage": tuple(facts["damage"])}),
         film.reshape(-1, SIDE, SIDE),
         np.ascontiguousarray(background[..., ::-1]),
     )
+
+
+def _picture(content: bytes, how: int) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), how)
+    if picture is None:
+        raise ValueError("a picture is damaged")
+    return np.asarray(picture, np.uint8)

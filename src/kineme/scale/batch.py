@@ -34,7 +34,7 @@ from kineme.scale.store import SEGMENTS, VIDEOS, Store, parquet
 
 PASSES = 5
 _FORMAT = 1  # of the rows; a change of what the same key would hold raises it
-_GROUP = 32  # videos of a task, at most
+_GROUP = 64  # videos of a task, at most
 _TASKS_A_WORKER = 8  # at least, where there are videos enough
 _SHARD_VIDEOS = 500
 

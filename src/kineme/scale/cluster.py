@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
+from kineme.models.quiet import native_noise_held_back
 
 _STORE_BYTES_A_WORKER = 128 << 20
 _STORE_BYTES_AT_LEAST = 256 << 20
@@ -58,22 +59,22 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
     if ray.is_initialized():
         yield _sizes(ray, workers)
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     folder = None
+    if address:
+        where: dict[str, Any] = {"address": address}
+    else:
+        folder = _own_folder()
+        where = {
+            "address": "local",
+            "num_cpus": workers or _cores(),
+            "include_dashboard": False,
+            "object_store_memory": _store_bytes(workers or _cores()),
+            "_node_ip_address": "127.0.0.1",
+            "_temp_dir": folder,
+        }
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            folder = _own_folder()
-            ray.init(
-                address="local",
-                num_cpus=workers or _cores(),
-                include_dashboard=False,
-                object_store_memory=_store_bytes(workers or _cores()),
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-                **quiet,
-            )
+        with native_noise_held_back():
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
     except Exception as error:
         _remove(folder)
         line = " ".join(str(error).split())[:300]
@@ -117,7 +118,7 @@ def through_stages(
         first: function of the first stage; None where the pool takes the groups themselves.
         pool: class whose objects, one in each actor, are the last stage.
         plan: what both are given.
-        workers: tasks, and actors, at a time.
+        workers: actors, and about as many tasks, at a time.
     """
     import ray.data
 
@@ -131,7 +132,7 @@ def through_stages(
         warnings.simplefilter("ignore")  # the options of retries, of which Ray says that 2.64 will not have them
         data = ray.data.from_items([{"group": group} for group in groups], override_num_blocks=len(groups))
         if first is not None:
-            compute = ray.data.TaskPoolStrategy(size=workers)
+            compute = ray.data.TaskPoolStrategy(size=workers + 1)  # while one waits for its next group, others work
             data = data.map_batches(
                 first, fn_kwargs={"plan": plan}, num_cpus=_FIRST_CPUS, compute=compute, max_retries=0, **common
             )
@@ -158,7 +159,7 @@ def _hush() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_TQDM", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 
 def _hush_loggers() -> None:

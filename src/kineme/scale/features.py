@@ -74,6 +74,8 @@ def run(
 ) -> FeaturesResult:
     """Compute the features of labelled videos, as filmed and in the views that training takes by default.
 
+    What the baselines take of the videos is kept too, so that training looks at none of them again.
+
     Args:
         data: as :func:`kineme.scan` takes it.
         backbone: one that comes trained.
@@ -121,11 +123,14 @@ class Features:
         os.environ["KINEME_THREADS"] = str(plan.threads)
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
             os.environ.setdefault(name, str(plan.threads))
+        from kineme.training.baselines import image_features, small_frames
         from kineme.training.learner import make_learner
 
         approach, config, spec = api.choose(_APPROACH.get(plan.backbone, "lrcn"), {"backbone": plan.backbone})
         learner = make_learner(make_approach(approach, config), spec, max(2, len(plan.labels)))
         self._cache, self._plan = learner.cache(), plan
+        images = image_features()
+        self._baselines = [small_frames(), *([images] if images else [])]
         self._views = TrainOptions().views_behind(learner.encoder)
 
     def __call__(self, groups: pa.Table) -> pa.Table:
@@ -135,10 +140,13 @@ class Features:
         return pa.table([pa.array(names, pa.string()), pa.array(errors, pa.string())], ["name", "error"])
 
     def _one(self, row: dict[str, Any]) -> tuple[str, str | None]:
-        table, items = self._cache.prepare(ClipTable(pl.DataFrame([row], SCHEMA), ""), self._plan.labels)
+        given = ClipTable(pl.DataFrame([row], SCHEMA), "")
+        table, items = self._cache.prepare(given, self._plan.labels)
         if not items:
             return _name(row), table.skipped[0].reason
         self._cache.add_views(items, Augmentation(flip=self._plan.flip), self._views)
+        for cache in self._baselines:
+            cache.prepare(given, self._plan.labels)
         return _name(row), None
 
 

@@ -36,7 +36,7 @@ def baseline_answers(
         :func:`simple_answers`); and ``single_frame`` (see :func:`single_frame_answers`), on ImageNet features,
         where those weights are on this machine.
     """
-    pixels = pixels or StripCache(ClipSpec(), per_frame=1)
+    pixels = pixels or small_frames()
     parts = parts_of(*pixels.prepare(table, table.labels))
 
     def background_of(item: Item) -> NDArray[np.float32]:
@@ -45,7 +45,7 @@ def baseline_answers(
     train_N = np.array([item.label for item in parts["train"]])
     backgrounds = [np.stack([background_of(item) for item in parts[name]]) for name in ("train", "test")]
     answers = simple_answers(train_N, len(parts["test"]), *backgrounds)
-    images = _image_features()
+    images = image_features()
     if images:
         parts = parts_of(*images.prepare(table, table.labels))
         train_NFD, test_NFD = (np.stack([images.window(item, 0) for item in parts[name]]) for name in ("train", "test"))
@@ -119,7 +119,12 @@ def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(picture / length if length > 0 else picture, np.float32)
 
 
-def _image_features() -> StripCache | None:
+def small_frames() -> StripCache:
+    """Gives frames, small, where training keeps none."""
+    return StripCache(ClipSpec(), per_frame=1)
+
+
+def image_features() -> StripCache | None:
     """Gives ImageNet features of frames spread over a video; None without the weights."""
     from kineme.models import weights
     from kineme.models.encoder import encoder_of

@@ -124,6 +124,7 @@ def train(
     config: dict[str, Any] | None = None,
     spec: ClipSpec | None = None,
     options: TrainOptions | None = None,
+    devices: int | str = 1,
     **split_and_folder: Any,
 ) -> Run:
     """Train, evaluate on groups never seen, and write the run folder with its report.
@@ -135,23 +136,29 @@ def train(
         config: the approach's options, with its own defaults where the approach is named.
         spec: what a clip is; by default 20 frames at 8 a second, of the size that the backbone is meant for.
         options: how to train.
+        devices: how many share the clips of each step, or ``"all"`` that there are; more than one needs JAX. It changes
+            neither the steps nor what ``resume`` can go on from.
         split_and_folder: ``test``, ``validation``, ``leaky``, ``allow_leaks``, ``resume``, ``overwrite``: see
             :func:`kineme.training.run.train`.
 
     Raises:
-        KinemeError: the data or the folder cannot be used.
+        KinemeError: the data or the folder cannot be used, or there are not so many devices.
     """
+    from dataclasses import replace
+
     from kineme.report.run_report import write_run_report
+    from kineme.scale.devices import shared_out
     from kineme.training import run as training
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
     approach, config, best_spec = choose(approach, config)
     spec = spec or best_spec
-    run = training.train(
-        table, Path(out), approach=approach, config=config, spec=spec, options=options, **split_and_folder
-    )
-    write_run_report(run)
-    return run
+    with shared_out(devices, Path(out)) as folder:
+        run = training.train(
+            table, folder, approach=approach, config=config, spec=spec, options=options, **split_and_folder
+        )
+        write_run_report(run)
+    return replace(run, folder=Path(out))
 
 
 def compare(

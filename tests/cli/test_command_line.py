@@ -96,6 +96,7 @@ VERBS = {
         "--augment",
         "--backbone",
         "--batch-size",
+        "--devices",
         "--epochs",
         "--finetune",
         "--fit",

@@ -75,6 +75,9 @@ def train(
     allow_leaks: Annotated[
         bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or under two labels.")
     ] = False,
+    devices: Annotated[
+        str, typer.Option(metavar="N", help="Devices that share the clips of each step; or 'all'. Needs JAX.")
+    ] = "1",
     seed: Annotated[int, typer.Option(help="Same seed, same data, same machine: same numbers.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
@@ -111,6 +114,7 @@ def train(
         config=config,
         spec=spec,
         options=options,
+        devices=devices,
         test=test,
         validation=validation,
         leaky=leaky_random_split,

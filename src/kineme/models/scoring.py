@@ -30,6 +30,9 @@ def score_clips(network: Any, clips: Iterable[NDArray[Any]]) -> NDArray[np.float
     Returns:
         logits_NK, float32, one row for each clip.
     """
+    from kineme.models.backend import keras
+
+    devices = keras.distribution.distribution()  # kineme.scale.devices.SharedOut; None is one device
     remaining = iter(clips)
     batch_size = 1 if is_heavy(network) else _BATCH
     rows = []
@@ -37,7 +40,9 @@ def score_clips(network: Any, clips: Iterable[NDArray[Any]]) -> NDArray[np.float
         while batch:
             # Whole batches, then powers of two: every other size would be compiled anew.
             size = batch_size if len(batch) == batch_size else 1 << (len(batch).bit_length() - 1)
-            rows.append(np.asarray(network.predict_on_batch(np.stack(batch[:size])), np.float32))
+            clips_BTHWC = np.stack(batch[:size])
+            logits_BK = network.predict_on_batch(devices.spread(clips_BTHWC) if devices else clips_BTHWC)
+            rows.append(np.asarray(logits_BK, np.float32))
             batch = batch[size:]
     return np.concatenate(rows) if rows else np.empty((0, network.output.shape[-1]), np.float32)
 

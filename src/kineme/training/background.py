@@ -76,6 +76,11 @@ class Background:
         return self._cache.records(item, np.clip(ticks, 0, last).tolist(), view)
 
 
+def beside(clips: int) -> int:
+    """Windows of background that are added to so many clips of a step."""
+    return max(1, round(SHARE * clips))
+
+
 def score_background(network: Any, items: Sequence[Item], cache: StripCache, seed: int) -> NDArray[np.float32]:
     """Logits_NK of a window of background made of each item."""
     background = Background(items, cache)

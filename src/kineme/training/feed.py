@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.training.augment import Augmentation
-from kineme.training.background import PARTLY, SHARE, Background
+from kineme.training.background import PARTLY, Background, beside
 from kineme.training.cache import Item, StripCache
 
 Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
@@ -73,7 +73,7 @@ def training_batches(
         labels_B = np.array([items[number].label for number in numbers], np.int32)
         clips, weights_B = [clip(int(number)) for number in numbers], class_weights_K[labels_B]
         if background:
-            count = max(1, round(SHARE * len(numbers)))
+            count = beside(len(numbers))
             clips += [nothing(background, int(number)) for number in numbers[:count]]
             labels_B = np.append(labels_B, np.full(count, len(class_weights_K), np.int32))
             weights_B = np.append(weights_B, np.ones(count, np.float32))

@@ -99,6 +99,7 @@ def fit(
     views = options.views_behind(cache.encoder)
     weights_K = class_weights(train, classes)
     made = Background(train, cache) if background else None
+    devices = keras.distribution.distribution()  # kineme.scale.devices.SharedOut; None is one device
 
     with progress(label, options.epochs) as advance:
         if state.epoch:
@@ -122,14 +123,16 @@ def fit(
                     background=made,
                 )
             )
-            for clips_BTHWC, labels_B, weights_B in batches:
+            for batch in batches:
+                clips_BTHWC, labels_B, weights_B = devices.share(batch) if devices else batch
                 logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
-                sums += len(labels_B) * np.array([logs["loss"], logs["accuracy"], 1.0])
+                sums += len(batch[1]) * np.array([logs["loss"], logs["accuracy"], 1.0])
             trained_s = time.perf_counter() - started
             loss, accuracy = (sums[:2] / sums[2]).tolist()
             row = {"epoch": state.epoch + 1, "loss": loss, "accuracy": accuracy}
             if validation:
                 row["val_loss"], row["val_accuracy"] = _loss_and_accuracy(network, validation, cache)
+            row = devices.agreed(row) if devices else row
             row["learning_rate"] = float(network.optimizer.learning_rate)
             row["feed_share"] = round(batches.seconds / trained_s, 3)
             row["seconds"] = round(time.perf_counter() - started, 3)

@@ -135,7 +135,7 @@ def train(
         "options": dataclasses.asdict(options),
     }
 
-    from kineme.models.backend import seed_everything, versions
+    from kineme.models.backend import keras, seed_everything, versions
     from kineme.training.background import learns_background, score_background
     from kineme.training.baselines import baseline_answers
     from kineme.training.evaluate import figures, order_figures, score_items, score_windows
@@ -147,6 +147,10 @@ def train(
     learner = make_learner(  # before the videos: a bad option fails at once
         approach_object, spec, len(labels), seed=options.seed, finetune=options.finetune
     )
+    background = learns_background(learner)
+    devices = keras.distribution.distribution()  # kineme.scale.devices.SharedOut; None is one device
+    if devices:
+        devices.check_step(options.clips_a_step, background)
     copies = check_splits([table], allow=allow_leaks or leaky)
     said = [f"{one.says} {one.advice}" for one in copies if one.severity != "note"]
     table = replace(table, warnings=(*table.warnings, *said))
@@ -155,7 +159,7 @@ def train(
     parts = parts_of(table, items)
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
-    background = settings["background"] = learns_background(learner)
+    settings["background"] = background
     learned = learn(
         learner,
         parts,
@@ -204,7 +208,10 @@ def train(
     document = {
         "test": test_figures,
         **document,
-        "train": _training_facts(history, len(parts["train"]), time.perf_counter() - started),
+        "train": {
+            **_training_facts(history, len(parts["train"]), time.perf_counter() - started),
+            "devices": devices.count if devices else 1,
+        },
         "model": {"parameters": learner.network.count_params(), **settings},
         "data": {**_data_facts(table, parts), "copies": [dataclasses.asdict(one) for one in copies]},
         "versions": versions(),

@@ -46,6 +46,8 @@ VIDEOS, MANY = 500, 2000
 BROKEN = 0.03
 DRAWN = 160
 KILLS = 10
+WAIT_S = 5.0  # at most, from when a job goes on to when something of it is killed
+STARTING = 0.002  # the chance, ten times a second, that it need not have gone on: some are killed as they start
 WORKERS = 2
 LEAST = 0.85
 FLAT = 1.15  # times the memory at most, with four times the videos
@@ -159,17 +161,19 @@ def train(work: Path) -> str:
 # Jobs
 
 
-def command(sources: Path, model: str, out: Path, *more: str) -> list[str]:
-    run = "from kineme.cli.main import main; main()"
-    return [sys.executable, "-c", run, "batch", str(sources), "--model", model, "--out", str(out), "--json", *more]
+def command(sources: Path, out: Path, **settings: Any) -> list[str]:
+    """What runs a job in a process of its own, and prints its result."""
+    code = (
+        "import json, sys; from dataclasses import asdict; from kineme.scale.batch import run; "
+        "print(json.dumps(asdict(run([sys.argv[1]], sys.argv[2], **json.loads(sys.argv[3])))))"
+    )
+    return [sys.executable, "-c", code, str(sources), str(out), json.dumps({"workers": WORKERS, **settings})]
 
 
 def job(sources: Path, model: str, out: Path) -> dict[str, Any]:
     """Run a job to its end; the document that it prints, and the seconds that the process took."""
     started = time.perf_counter()
-    done = subprocess.run(
-        command(sources, model, out, "--workers", str(WORKERS)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    done = subprocess.run(command(sources, out, model=model), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if done.returncode:
         sys.exit(f"a job failed: {done.returncode}")
     return {**json.loads(done.stdout), "process_s": time.perf_counter() - started}
@@ -284,7 +288,7 @@ def memory(corpus: Path, many: Path, model: str, scratch: Path) -> dict[str, Any
     peaks = {}
     for folder in (corpus, many):
         process = subprocess.Popen(
-            command(folder, model, scratch / folder.name, "--workers", str(WORKERS)),
+            command(folder, scratch / folder.name, model=model),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -322,31 +326,32 @@ def kills(many: Path, model: str, scratch: Path, rng: random.Random) -> dict[str
     job(many, model, scratch / "whole")
     out, killed, starts = scratch / "broken", [], 0
     driver: subprocess.Popen[bytes] | None = None
-    while len(killed) < KILLS or driver is None or driver.poll() is None:
+    while driver is None or driver.poll() != 0:
         if driver is None or driver.poll() is not None:
-            if driver is not None and driver.returncode == 0:
-                break
+            starts += 1
             driver = subprocess.Popen(
-                command(many, model, out, "--workers", str(WORKERS)),
+                command(many, out, model=model, shard_s=1.0),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            starts += 1
         if len(killed) == KILLS:
             driver.wait()
-            break
-        time.sleep(rng.uniform(2, 10))
+            continue
+        before = finished(out)
+        while rng.random() > STARTING and driver.poll() is None and finished(out) <= before:
+            time.sleep(0.1)
+        time.sleep(rng.uniform(0, WAIT_S))
         if driver.poll() is not None:
             continue
         workers = [one for one in tree(driver.pid) if one.name().startswith("ray::")]
         victim = rng.choice(workers) if workers and rng.random() < 0.6 else psutil.Process(driver.pid)
-        killed.append("driver" if victim.pid == driver.pid else victim.name())
-        print(f"killed {killed[-1]} with {finished(out)} videos in shards", flush=True)
+        killed.append(("driver" if victim.pid == driver.pid else victim.name(), finished(out)))
+        print("killed {} with {} videos in shards".format(*killed[-1]), flush=True)
         victim.send_signal(signal.SIGKILL)
         if victim.pid == driver.pid:
             driver.wait()
     return {
-        "killed": killed,
+        "killed": [f"{who} at {at}" for who, at in killed],
         "starts": starts,
         "kills": mark(len(killed), least=KILLS),
         "same_files": mark(int(digest(out) == digest(scratch / "whole")), least=1),
@@ -362,7 +367,9 @@ def nodes(many: Path, model: str, scratch: Path) -> dict[str, Any]:
     second = cluster.add_node(num_cpus=1)
     out = scratch / "out"
     driver = subprocess.Popen(
-        command(many, model, out, "--ray-address", cluster.address), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command(many, out, model=model, address=cluster.address, shard_s=1.0),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     while driver.poll() is None and finished(out) < MANY // 5:
         time.sleep(0.2)

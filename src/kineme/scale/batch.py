@@ -32,9 +32,8 @@ from kineme.scale.rows import Row, row_of, schema, tables
 from kineme.scale.sources import Source, list_sources
 from kineme.scale.store import SEGMENTS, VIDEOS, Store, parquet
 
-PASSES = 5
 _FORMAT = 1  # of the rows; a change of what the same key would hold raises it
-_GROUP = 64  # videos of a task, at most
+_GROUPS = (64, 8, 1, 1, 1)  # videos of a task, at most, in each pass
 _TASKS_A_WORKER = 8  # at least, where there are videos enough
 _SHARD_VIDEOS = 500
 
@@ -127,20 +126,23 @@ def run(
     shards = _Shards(store, loaded, shard_s)
     first_s = 0.0
     if pending:
-        with running(address, workers) as (count, threads), progress(label, len(pending)) as advance:
+        with running(address, workers) as (count, threads):
             import ray
 
-            content = ray.put(loaded.path.read_bytes()) if loaded.path else None
-            plan = plan_for(loaded, engine, content, threads=threads, stalled_s=stalled_s)
-            in_a_worker(_prepare, plan)
+            with progress(label and "starting Ray", 1) as ready:
+                content = ray.put(loaded.path.read_bytes()) if loaded.path else None
+                plan = plan_for(loaded, engine, content, threads=threads, stalled_s=stalled_s)
+                in_a_worker(_prepare, plan)
+                ready()
             begun = time.monotonic()
+            rows = _finished(pending, loaded, plan, count)
             try:
-                for done, (path, row) in enumerate(_finished(pending, loaded, plan, count), 1):
-                    first_s = first_s or time.monotonic() - started
-                    source = of_path[path]
-                    row = {**row, "path": path, "fingerprint": source.fingerprint, "model": name, "key": keys[path]}
-                    shards.add(row)
-                    advance(1, f"{done / (time.monotonic() - begun):.3g} a second")
+                with progress(label, len(pending)) as advance:
+                    for done, (path, row) in enumerate(rows, 1):
+                        first_s = first_s or time.monotonic() - started
+                        own = {"path": path, "fingerprint": of_path[path].fingerprint, "model": name, "key": keys[path]}
+                        shards.add({**row, **own})
+                        advance(1, f"{done / (time.monotonic() - begun):.3g} a second")
             finally:
                 shards.flush()
     videos, segments = _write_tables(store, keys, loaded)
@@ -199,26 +201,28 @@ class _Shards:
     def __init__(self, store: Store, model: Model, shard_s: float) -> None:
         self._store, self._schema, self._shard_s = store, schema(model.labels), shard_s
         self._rows: list[Row] = []
-        self._last = time.monotonic()
+        self._since = 0.0  # when the first of them came
 
     def add(self, row: Row) -> None:
+        if not self._rows:
+            self._since = time.monotonic()
         self._rows.append(row)
-        if len(self._rows) >= _SHARD_VIDEOS or time.monotonic() - self._last > self._shard_s:
+        if len(self._rows) >= _SHARD_VIDEOS or time.monotonic() - self._since >= self._shard_s:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
             self._store.add_shard(pl.DataFrame(self._rows, schema=self._schema))
-        self._rows, self._last = [], time.monotonic()
+        self._rows = []
 
 
 def _finished(sources: list[Source], model: Model, plan: Plan, workers: int) -> Iterator[tuple[str, Row]]:
     """Path and row of every source, as they are finished."""
     left = {one.path: one for one in sources}
-    for number in range(PASSES):
+    for number in range(len(_GROUPS)):
         if not left:
             return
-        size = _group_size(len(left), workers) if number == 0 else 1
+        size = min(_GROUPS[number], max(1, len(left) // (workers * _TASKS_A_WORKER)))
         groups = [json.dumps([asdict(one) for one in group]) for group in _grouped(list(left.values()), size)]
         gathered: dict[str, _Gathered] = {}
         for scored in _scored(groups, replace(plan, is_alone=number > 0), workers):
@@ -229,7 +233,7 @@ def _finished(sources: list[Source], model: Model, plan: Plan, workers: int) -> 
                 del left[scored.path], gathered[scored.path]
                 yield scored.path, row
     for path in list(left):
-        yield path, {"error": f"no worker survives it: {PASSES} broke down"}
+        yield path, {"error": f"no worker survives it: {len(_GROUPS)} broke down"}
 
 
 def _scored(groups: list[str], plan: Plan, workers: int) -> Iterator[Any]:
@@ -263,10 +267,6 @@ def _add(gathered: _Gathered, scored: Any, model: Model) -> Row | None:
 def _prepare(plan: Plan) -> None:
     """In a worker that ends with it: the model is loaded, and compiled where it must be, before others need it."""
     plan.windows(plan.open())
-
-
-def _group_size(videos: int, workers: int) -> int:
-    return max(1, min(_GROUP, videos // (workers * _TASKS_A_WORKER)))
 
 
 def _grouped(items: list[Source], size: int) -> Iterable[list[Source]]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
         line = " ".join(str(error).split())[:300]
         raise KinemeError(f"--ray-address {address}: {line}" if address else f"Ray does not start: {line}") from error
     try:
-        yield _sizes(ray, workers)
+        # Even so it prints that a machine is gone; standard output is for results.
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            yield _sizes(ray, workers)
     finally:
         ray.shutdown()
         _remove(folder)

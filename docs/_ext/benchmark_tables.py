@@ -10,7 +10,7 @@ from typing import Any
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
-NEEDS_DATA = {"feature_cache.py": "FOLDER", "ut_interaction.py": "FOLDER"}
+NEEDS_DATA = {"exports.py": "RUN...", "feature_cache.py": "FOLDER", "int8.py": "FOLDER", "ut_interaction.py": "FOLDER"}
 
 Rows = list[list[str]]
 
@@ -37,7 +37,8 @@ def _part(path: Path) -> str:
     document = json.loads(path.read_text(encoding="utf-8"))
     script = _script(path.stem)
     table = TABLES.get(path.stem, _anything)
-    command = f"benchmarks/{script}" + (f" {NEEDS_DATA[script]}" if script in NEEDS_DATA else "")
+    given = NEEDS_DATA.get(script) or path.stem.removeprefix(script.removesuffix(".py").replace("_", "-")).strip("-")
+    command = f"benchmarks/{script} {given}".strip()
     says = _questions().get(script, ("", ""))[1]
     lines = [f"{says[0].upper()}{says[1:]}.", ""] if says else []
     for caption, head, rows in table(document):
@@ -55,7 +56,9 @@ def _part(path: Path) -> str:
 
 
 def _script(name: str) -> str:
-    return f"{name.replace('-', '_')}.py"
+    """The script that made a result; one that has parts names the part last."""
+    whole, part = f"{name.replace('-', '_')}.py", f"{name.rpartition('-')[0].replace('-', '_')}.py"
+    return part if (BENCHMARKS / part).is_file() and not (BENCHMARKS / whole).is_file() else whole
 
 
 def _questions() -> dict[str, tuple[str, str]]:
@@ -256,13 +259,97 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, f"{value:,}"
 
 
+def _plan(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    rows = [[one["stage"], f"{one['core_hours']:,}", f"{one['price']:,}"] for one in document["stages"]]
+    yield "By stage, at an example price", ["stage", "core hours", "price"], rows
+    names = ("days", "efficiency", "driver_busy", "lost", "tail_hours")
+    rows = [
+        [str(one["jobs"]), f"{one['cores']:,}", *(f"{one[name]['median']:.3g}" for name in names)]
+        for one in document["simulated"]
+    ]
+    head = ["jobs", "cores", "days", "efficiency", "driver busy", "done twice", "hours from first idle core to end"]
+    yield "Simulated ([what that means](million-hours.md))", head, rows
+
+
+def _of(one: dict[str, float]) -> str:
+    return f"{one['median']:.3g} ({one['least']:.3g} to {one['most']:.3g})"
+
+
+def _training_speed(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    peak = document["limits"]["matrix_float32_gflops"]
+    for name, one in document["networks"].items():
+        rows = []
+        for side, rate in one["clips_a_second"].items():
+            named = f"{side} (as TensorFlow comes here)" if side == document["as_it_comes"] else side
+            share = f"{rate['median'] * one['mflop_a_clip'] / 1e3 / peak:.0%}"
+            times = one["times_as_fast"].get(side)
+            rows.append([named, _of(rate), share, _of(times) if times else "–"])
+        caption = f"{name}: {one['mflop_a_clip']:.0f} MFLOP a clip; the machine does {peak:.0f} GFLOP a second"
+        yield caption, ["side", "clips a second", "of the matrix rate", "Kineme is times as fast"], rows
+
+
+def _engines(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    ways = sorted(
+        {way for row in document["engines"].values() for way in row["ms"]}, key=lambda one: (one != "keras", one)
+    )
+    rows = [
+        [name, *(f"{row['ms'][way]['median']:.3g}" if way in row["ms"] else "–" for way in ways)]
+        for name, row in document["engines"].items()
+    ]
+    yield "Milliseconds, median, by engine and threads", ["part", *ways], rows
+    keys = ("chosen_ms", "predict_ms", "times", "predict_without_onednn_ms", "times_without_onednn")
+    head = ["features", "ms a frame", "Keras predict as it comes", "times", "the same without oneDNN", "times"]
+    yield "Features", head, [[name, *(_of(row[key]) for key in keys)] for name, row in document["features"].items()]
+
+
+def _decode(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    for name, one in document["videos"].items():
+        rows = [
+            [way, _of(one["ms"][way]), _of(one["times_as_fast_as"][way]) if way in one["times_as_fast_as"] else "–"]
+            for way in one["ms"]
+        ]
+        yield f"Twenty frames of {name}", ["way", "ms", "Kineme is times as fast"], rows
+
+
+def _startup(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    yield (
+        "From the start of a process",
+        ["what", "seconds"],
+        [[what, _of(one)] for what, one in document["seconds"].items()],
+    )
+
+
+def _exports(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    formats = list(dict.fromkeys(format_ for one in document["models"].values() for format_ in one))
+
+    def cell(found: dict[str, Any]) -> str:
+        parts = found.get("parts", {}).items()
+        said = ", ".join(
+            f"{part} {one['difference']:.0e}, {one['latency_ms_one_thread']:.3g} ms" for part, one in parts
+        )
+        return said if found.get("agrees") else f"no: {found.get('error', said)}"
+
+    rows = [[name, *(cell(one.get(format_, {})) for format_ in formats)] for name, one in document["models"].items()]
+    yield (
+        "Largest difference from Keras over 200 frames",
+        ["model", *formats],
+        rows,
+    )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows]]]] = {
     "check": _check,
+    "decode": _decode,
+    "engines": _engines,
+    "exports": _exports,
     "feature-cache": _feature_cache,
     "fuzz": _fuzz,
     "memory": _memory,
+    "plan": _plan,
     "predict-speed": _predict_speed,
+    "startup": _startup,
     "streaming": _streaming,
     "timeline": _timeline,
+    "training-speed": _training_speed,
     "ut-interaction": _ut_interaction,
 }

@@ -32,6 +32,7 @@ MODULES = (
     "uses_time",
     "live",
     "comparison",
+    "million_hours",
 )
 _SHARED = ("style.py", "guide_paths.py", "network_diagram.py")
 

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import warnings
@@ -61,6 +62,7 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
         return
     folder = None
     if address:
+        _check_address(address)
         where: dict[str, Any] = {"address": address}
     else:
         folder = _own_folder()
@@ -86,6 +88,18 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
     finally:
         ray.shutdown()
         _remove(folder)
+
+
+def _check_address(address: str) -> None:
+    """Raise KinemeError where nobody answers, which Ray takes minutes to say."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # "auto", which is looked up
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise KinemeError(f"--ray-address {address}: nobody answers there ({reason}); is 'ray start' done?") from error
 
 
 def in_a_worker(function: Callable[[Any], Any], plan: Any) -> None:

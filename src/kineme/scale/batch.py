@@ -170,7 +170,7 @@ def _kept(store: Store, keys: dict[str, str], of_path: dict[str, Source], note: 
     """The videos that are done with; shards that hold none of them, or are damaged, are removed."""
     kept: set[str] = set()
     vanished: set[str] = set()
-    changed = 0
+    changed: set[str] = set()
     for name, frame in store.shards():
         if frame is None:
             note(f"{store.where(name)}: is damaged; its videos are done again")
@@ -181,18 +181,21 @@ def _kept(store: Store, keys: dict[str, str], of_path: dict[str, Source], note: 
             if path not in keys:
                 vanished.add(path)
             elif keys[path] != key:
-                changed += 1
+                changed.add(path)
             elif error is None or not of_path[path].is_fetched:
                 kept.add(path)
                 good += 1
         if not good:
             store.remove(name)
     if vanished:
-        more = f" and {len(vanished) - 1} more" if len(vanished) > 1 else ""
-        note(f"{min(vanished)}{more}: no longer among the sources, and left out")
-    if changed:
-        note(f"{changed} rows of before are of other videos, or of another model or setting; they are made again")
+        note(f"{min(vanished)}{_more(vanished)}: no longer among the sources, and left out")
+    if changed := changed - kept:
+        note(f"{min(changed)}{_more(changed)}: was another video, or had another model or setting; done again")
     return kept
+
+
+def _more(names: set[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 class _Shards:

@@ -182,6 +182,7 @@ def _hush_loggers() -> None:
     import ray.data
 
     assert ray.data
+    warnings.filterwarnings("ignore", module=r"ray\.")
     for name in ("ray", "ray.data"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL)

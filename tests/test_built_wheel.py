@@ -31,6 +31,7 @@ TOOLS = (
     "threadpoolctl",
 )
 SERVICE = ("fastapi", "starlette", "pydantic", "prometheus_client")
+CLUSTER = ("fsspec", "pyarrow", "ray")
 
 # Modules that need a backend say so, others may lack what is named; an undeclared dependency would be another error.
 IMPORT_ALL = """
@@ -135,7 +136,7 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel):
 def test_everything_it_needs_is_declared_and_fits_together(lean, installed, tmp_path):
     checked = run([installed / "python", "-m", "pip", "check"])
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    for commands, missing, least in ((lean, (*TOOLS, *SERVICE), 50), (installed, SERVICE, 100)):
+    for commands, missing, least in ((lean, (*TOOLS, *SERVICE, *CLUSTER), 50), (installed, (*SERVICE, *CLUSTER), 100)):
         imported = run([commands / "python", "-c", IMPORT_ALL, *missing], cwd=tmp_path)
         assert imported.returncode == 0, imported.stderr
         assert int(imported.stdout) > least

@@ -224,7 +224,7 @@ def test_networks_that_see_whole_clips_slide_with_a_stride(tmp_path):
     path = numbered_video(tmp_path / "clip.mp4", 60, fps=25)
     model = model_of("slow-fusion", stride=3)
     times_W2, windows_WK = by_whole_clips(model, path)
-    stream = model.stream()
+    stream = model.stream(engine="keras")
     answers = play(stream, path)
     assert stream.stride == 3
     check_equal(answers, times_W2, windows_WK)

@@ -17,7 +17,7 @@ def batch(
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the results, or an address.")] = "batch",
     model: Annotated[str, typer.Option(help="Model, as kineme predict takes it.")] = "i3d-kinetics400",
-    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, or auto.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, openvino, or auto.")] = "auto",
     features: Annotated[
         str | None,
         typer.Option(metavar="BACKBONE", help="In place of all that: fill the feature cache of kineme train SOURCE."),

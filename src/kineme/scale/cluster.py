@@ -102,6 +102,13 @@ def _check_address(address: str) -> None:
         raise KinemeError(f"--ray-address {address}: nobody answers there ({reason}); is 'ray start' done?") from error
 
 
+def limit_threads(threads: int) -> None:
+    """In a worker, before it loads a network: it takes no more threads than its share."""
+    os.environ["KINEME_THREADS"] = str(threads)
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))
+
+
 def in_a_worker(function: Callable[[Any], Any], plan: Any) -> None:
     """Call a function in a worker, which ends with it.
 

@@ -21,7 +21,7 @@ from kineme.dataset.table import SCHEMA, ClipTable
 from kineme.errors import UsageError
 from kineme.models.registry import FROZEN, make_approach
 from kineme.progress import progress
-from kineme.scale.cluster import running, through_stages
+from kineme.scale.cluster import limit_threads, running, through_stages
 from kineme.training.augment import Augmentation
 from kineme.training.cache import StripCache
 from kineme.training.options import TrainOptions
@@ -118,11 +118,7 @@ class Features:
     """Holds a backbone and fills the cache. Ray makes one in each actor."""
 
     def __init__(self, plan: FeaturesPlan) -> None:
-        import os
-
-        os.environ["KINEME_THREADS"] = str(plan.threads)
-        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-            os.environ.setdefault(name, str(plan.threads))
+        limit_threads(plan.threads)
         from kineme.training.baselines import image_features, small_frames
         from kineme.training.learner import make_learner
 

@@ -16,6 +16,7 @@ from kineme.prediction.engine import open_engine
 from kineme.prediction.model import Model
 from kineme.prediction.pretrained import KINETICS
 from kineme.prediction.windows import Windows, recorder_of
+from kineme.scale.cluster import limit_threads
 
 if TYPE_CHECKING:
     from kineme.prediction.windows import Recorder
@@ -62,9 +63,7 @@ class Plan:
 
     def open(self) -> Model:
         """The model, in a process that takes no more threads than its share."""
-        os.environ["KINEME_THREADS"] = str(self.threads)
-        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-            os.environ.setdefault(name, str(self.threads))
+        limit_threads(self.threads)
         return api.load(self.file())
 
     def cardboard(self) -> Model:

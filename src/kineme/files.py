@@ -69,6 +69,14 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
     write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Hash of a file's content, hex."""
+    import hashlib
+
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Any], metadata: dict[str, str]) -> None:
     """Write NumPy arrays and text as a safetensors file through :func:`replacing`."""
     import numpy as np

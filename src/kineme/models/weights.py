@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import alone, cannot_write, user_cache_folder
+from kineme.files import alone, cannot_write, sha256_of, user_cache_folder
 from kineme.progress import progress
 
 _MB = 1_000_000
@@ -246,16 +246,11 @@ def _look_for(pretrained: Pretrained) -> dict[str, Path] | str:
     for member, sha256 in pretrained.members.items():
         file = PurePosixPath(member).name
         places = [place for place in (cache_folder() / file, *(top / member for top in folders)) if place.is_file()]
-        whole = next((place for place in places if _sha256(place) == sha256), None)
+        whole = next((place for place in places if sha256_of(place) == sha256), None)
         if whole is None:
             return f"{places[0]}: {_NOT_PUBLISHED}" if places else f"{file} is not on this machine"
         files[file] = whole
     return files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # pip asks the build backend of a source archive for its name and version, which would run the archive's own code.
@@ -349,7 +344,7 @@ def _unpack(archive: Path, member: str, sha256: str, staging: Path) -> Path:
                 _copy(source, target)
     except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise KinemeError(f"{archive.name}: does not hold {member}") from error
-    if _sha256(target) != sha256:
+    if sha256_of(target) != sha256:
         raise KinemeError(f"{archive.name}: its {target.name} is {_NOT_PUBLISHED}")
     return target
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kineme import api
-from kineme.files import alone, replacing, user_cache_folder
+from kineme.files import alone, replacing, sha256_of, user_cache_folder
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engine import open_engine
 from kineme.prediction.model import Model
@@ -99,9 +99,3 @@ def model_id(model: Model) -> tuple[str, str]:
         return f"{model.name}@{known[:12]}", ""
     sha256 = sha256_of(model.path)
     return f"{model.name}@{sha256[:12]}", sha256
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Of a file's content, hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

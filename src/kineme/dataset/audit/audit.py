@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from kineme.dataset.audit.look import Broken, Look
 from kineme.dataset.audit.scenes import same_places
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
+from kineme.files import sha256_of
 from kineme.video.spec import ClipSpec
 
 
@@ -164,8 +164,7 @@ def _identical(rows: Sequence[dict[str, Any]]) -> list[list[int]]:
 
 def _digest(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return path  # like no other
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import ssl
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError
-from kineme.files import cannot_write, remove_abandoned, write_json
+from kineme.files import cannot_write, remove_abandoned, sha256_of, write_json
 from kineme.progress import Advance, progress
 from kineme.version import __version__
 
@@ -171,10 +170,8 @@ def _check(url: str, part: Path, size_bytes: int | None, sha256: str | None) -> 
     wrong = None
     if size_bytes is not None and part.stat().st_size != size_bytes:
         wrong = f"{part.stat().st_size:,} bytes came, and the published file has {size_bytes:,}"
-    elif sha256 is not None:
-        with part.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                wrong = "what came is not the published file (its SHA-256 differs)"
+    elif sha256 is not None and sha256_of(part) != sha256:
+        wrong = "what came is not the published file (its SHA-256 differs)"
     if wrong:
         part.unlink()
         _facts(part).unlink(missing_ok=True)

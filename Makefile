@@ -27,7 +27,7 @@ test-jax test-torch: test-%:
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --upgrade pip
 	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*,dev]"
-	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest tests/models tests/training/test_other_backends.py tests/scale/test_devices.py
+	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest tests/models tests/training/test_other_backends.py tests/training/test_devices.py
 
 lint: install
 	$(BIN)/ruff check .

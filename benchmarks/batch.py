@@ -34,8 +34,8 @@ import polars as pl
 import psutil
 from pairs import Side, mark, ratio, record, shown, spread, take_turns
 
+from drawn_people.make import make_dataset
 from kineme import api
-from kineme.dataset.synthetic.make import make_dataset
 from kineme.errors import KinemeError
 from kineme.files import write_json
 from kineme.training.options import TrainOptions

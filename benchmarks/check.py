@@ -31,10 +31,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drawn_people.make import make_dataset
 from kineme import api
 from kineme.dataset.audit.audit import audit, copied_pairs
 from kineme.dataset.audit.cache import LookCache
-from kineme.dataset.synthetic.make import make_dataset
 from kineme.files import write_json
 from kineme.models.backend import versions
 from kineme.video.decode import read_frames

@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 from pairs import mark, record
 
-from kineme.dataset.synthetic.make import make_dataset
+from drawn_people.make import make_dataset
 from kineme.demo import ACTIONS
 from kineme.files import write_json
 

@@ -87,7 +87,7 @@ def network_of(approach_name: str, options: dict[str, Any], part: str) -> Any:
     from kineme.models.model_file import ModelCard, config_of
     from kineme.models.network import build_network
     from kineme.models.registry import default_spec, make_approach, recommended
-    from kineme.prediction.steps import part_of, stream_part
+    from kineme.prediction.engines.steps import part_of, stream_part
 
     backbone = options.get("backbone")
     approach = make_approach(approach_name, recommended(approach_name, backbone) if backbone else {})
@@ -99,8 +99,8 @@ def network_of(approach_name: str, options: dict[str, Any], part: str) -> Any:
 
 def compare(name: str, rounds: int) -> dict[str, Any]:
     """Milliseconds of one run on every engine and number of threads, and how far the outputs are from Keras'."""
-    from kineme.prediction import formats
-    from kineme.prediction.engine import KerasFunction
+    from kineme.exporters import formats
+    from kineme.prediction.engines.engine import KerasFunction
 
     network = network_of(*PARTS[name])
     rng = np.random.default_rng(0)

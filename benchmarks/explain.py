@@ -7,7 +7,8 @@ actions each, with pauses between them. Each action that a video holds is explai
 - where: the share of the heat map on the person's box is at least 3 times the share of the frame's area that the box
   takes, frame by frame.
 
-What decided are the instants with at least 30 % of the strip's largest value (``kineme.prediction.explain.DECIDED``).
+What decided are the instants with at least 30 % of the strip's largest value
+(``kineme.prediction.explain.explain.DECIDED``).
 That share, and what a window counts, were chosen on videos of other people still (seed 101 of the synthetic set).
 
 Sanity check (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018): the same network with random weights.
@@ -34,13 +35,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drawn_people.make import make_dataset, true_boxes
 from kineme import api
-from kineme.dataset.synthetic.make import make_dataset, true_boxes
 from kineme.demo import ACTIONS, CLIPS, EPOCHS, PEOPLE, read_segments
 from kineme.files import write_json
 from kineme.models.backend import seed_everything, versions
 from kineme.models.network import build_network
-from kineme.prediction.explain import DECIDED, Explanation
+from kineme.prediction.explain.explain import DECIDED, Explanation
 from kineme.prediction.model import Model
 from kineme.prediction.result import Segment
 from kineme.progress import track

@@ -29,8 +29,8 @@ from typing import Any
 
 import psutil
 
+from drawn_people.make import make_dataset
 from kineme.dataset.scan import scan
-from kineme.dataset.synthetic.make import make_dataset
 from kineme.files import write_json
 from kineme.video.spec import ClipSpec
 

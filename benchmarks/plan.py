@@ -149,7 +149,7 @@ def measure(video: Path | None, video_s: float) -> dict[str, Any]:
 
 def knowing(model: Any) -> Any:
     """An untrained model that tells known from unknown, as trained ones do: its windows then begin at every frame."""
-    from kineme.models.known import Known
+    from kineme.models.open_set import Known
     from kineme.prediction.model import Model
 
     rows = np.random.default_rng(0).normal(scale=3, size=(KNOWN, len(model.labels))).tolist()
@@ -161,7 +161,7 @@ def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:
     """What the driver does for each video: joins its windows to a row, and keeps the rows, a shard at a time."""
     import polars as pl
 
-    from kineme.prediction.whole import summed_up
+    from kineme.prediction.summary import summed_up
     from kineme.prediction.windows import file_stride
     from kineme.scale.batch import _SHARD_VIDEOS
     from kineme.scale.rows import row_of, schema

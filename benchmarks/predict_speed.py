@@ -28,7 +28,7 @@ import av
 import numpy as np
 import psutil
 
-from kineme.dataset.synthetic.make import make_dataset
+from drawn_people.make import make_dataset
 from kineme.files import write_json
 from kineme.models.backend import seed_everything, versions
 from kineme.models.model_file import ModelCard, config_of, save_model

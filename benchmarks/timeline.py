@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from drawn_people.make import make_dataset
 from kineme import api
 from kineme.dataset.scan import scan
-from kineme.dataset.synthetic.make import make_dataset
 from kineme.demo import ACTIONS, CLIPS, EPOCHS, PEOPLE, read_segments
 from kineme.files import write_json
 from kineme.models.backend import versions

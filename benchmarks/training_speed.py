@@ -76,7 +76,7 @@ def main() -> None:
 
 def draw(folder: Path) -> None:
     """A few videos of drawn people; which ones does not matter to the time that learning from them takes."""
-    from kineme.dataset.synthetic.make import make_dataset
+    from drawn_people.make import make_dataset
 
     make_dataset(folder / "videos", clips=16, people=4, actions=["wave", "squat", "punch", "sit-down"], untrimmed=0)
 

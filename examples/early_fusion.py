@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import kineme
-from kineme.dataset.synthetic.make import make_dataset
+from drawn_people.make import make_dataset
 from kineme.training.options import TrainOptions
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import kineme
-from kineme.dataset.synthetic.make import make_dataset
+from drawn_people.make import make_dataset
 from kineme.training.options import TrainOptions
 
 WAYS = {

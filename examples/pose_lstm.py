@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import kineme
-from kineme.dataset.synthetic.make import make_dataset
+from drawn_people.make import make_dataset
 from kineme.report.save import save_prediction
 from kineme.training.options import TrainOptions
 from kineme.video.clips import ticks

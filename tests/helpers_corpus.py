@@ -15,8 +15,8 @@ from helpers_dataset import make_videos
 from helpers_networks import SMALL, network_of
 from helpers_video import cut_file, numbered_video, sound_only
 
-from kineme.models.known import Known
 from kineme.models.model_file import ModelCard, config_of, save_model
+from kineme.models.open_set import Known
 from kineme.models.registry import make_approach
 
 LABELS = ("to-left", "to-right")

@@ -22,9 +22,9 @@ def train_on(devices: int, data: Path, approach: str) -> dict[str, np.ndarray]:
     from kineme.dataset.split import split
     from kineme.models.backend import seed_everything
     from kineme.models.registry import make_approach
-    from kineme.scale.devices import shared_out
     from kineme.training.background import learns_background
     from kineme.training.cache import parts_of
+    from kineme.training.devices import shared_out
     from kineme.training.learner import make_learner
     from kineme.training.options import TrainOptions
     from kineme.training.run import learn

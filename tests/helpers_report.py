@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kineme.report.html import DataSummary, Mistake, RunReport, Section
+from kineme.report.run_page import DataSummary, Mistake, RunReport, Section
 
 HOSTILE = ["<script>alert(1)</script>", '"onload="alert(2)', "a & b $x^{$", "太极拳", "</style><b>", "{{ 7 * 7 }}"]
 VOID = {"meta", "link", "img", "br", "hr", "wbr"}

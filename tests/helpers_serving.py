@@ -34,9 +34,9 @@ def write_model(path: Path) -> Path:
     """An exported model that tells dark frames from bright ones: made, not trained, and surely right."""
     from helpers_networks import network_of
 
+    from kineme.exporters.litert import export_litert
     from kineme.models.model_file import ModelCard, config_of
     from kineme.models.registry import make_approach
-    from kineme.prediction.export import export_litert
     from kineme.prediction.model import Model
 
     network = network_of("single-frame", SPEC)

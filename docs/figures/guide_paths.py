@@ -27,7 +27,7 @@ Frames = NDArray[np.uint8]
 Numbers = dict[str, tuple[str, str]]
 """What a sentence says, by name, and the command that it comes from."""
 
-_LEARNED_FROM = ("video", "dataset/synthetic", "models", "training")
+_LEARNED_FROM = ("video", "../drawn_people", "models", "training")
 
 
 @functools.cache

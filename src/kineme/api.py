@@ -14,7 +14,7 @@ from kineme.video.spec import ClipSpec
 if TYPE_CHECKING:
     from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
-    from kineme.prediction.export import Export
+    from kineme.exporters.litert import Export
     from kineme.prediction.model import Model
     from kineme.training.compare import Comparison
     from kineme.training.frame_order import FrameOrder
@@ -36,8 +36,8 @@ def load(model: Pathlike) -> Model:
         KinemeError: it is missing, damaged, or of another version; or the weights of the pretrained model are not
             on this machine (nothing is fetched: the line says how to).
     """
+    from kineme.prediction.loading import KINETICS, load_kinetics
     from kineme.prediction.model import Model
-    from kineme.prediction.pretrained import KINETICS, load_kinetics
 
     if os.fspath(model) == KINETICS and not Path(model).exists():
         return load_kinetics()
@@ -65,16 +65,17 @@ def export(
         UsageError: there is no such format, or the folder holds something else.
         KinemeError: tools are missing, the format cannot hold the network, or the scores differ.
     """
-    from kineme.prediction import export, exported
-    from kineme.prediction.formats import FORMATS
+    from kineme.exporters.formats import FORMATS
+    from kineme.exporters.litert import export_litert
+    from kineme.prediction.engines import exported
 
     if to not in FORMATS:
         raise UsageError(f"--format {to}: there is no such format; choose from {', '.join(FORMATS)}")
     loaded = load(model)
     stem = Path(loaded.name).stem
     if to == "litert" and (out is None or Path(out).suffix):
-        return export.export_litert(loaded, out or f"{stem}{exported.SUFFIX}", check=check)
-    from kineme.prediction.export_folder import export_folder
+        return export_litert(loaded, out or f"{stem}{exported.SUFFIX}", check=check)
+    from kineme.exporters.folder import export_folder
 
     return export_folder(loaded, to, out or f"{stem}-{to}", check=check)
 
@@ -147,8 +148,8 @@ def train(
     from dataclasses import replace
 
     from kineme.report.run_report import write_run_report
-    from kineme.scale.devices import shared_out
     from kineme.training import run as training
+    from kineme.training.devices import shared_out
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
     approach, config, best_spec = choose(approach, config)
@@ -194,10 +195,10 @@ def compare(
         UsageError: an unknown approach, backbone or option.
     """
     from kineme.models.registry import APPROACHES
-    from kineme.report.comparison import write_comparison
+    from kineme.report.comparison_page import write_comparison
     from kineme.report.run_report import write_run_report
     from kineme.training import compare as comparing
-    from kineme.training.cells import parse_candidate
+    from kineme.training.trials import parse_candidate
 
     wanted = list(approaches or comparing.CANDIDATES)
     if backbones:
@@ -259,9 +260,9 @@ def check(
     from kineme.dataset.audit.audit import audit, document_of
     from kineme.dataset.audit.quarantine import put_aside
     from kineme.models.registry import make_approach
-    from kineme.report.check import write_check
-    from kineme.training.needs import needs
+    from kineme.report.audit_page import write_check
     from kineme.training.options import TrainOptions
+    from kineme.training.resources import needs
 
     approach, config, spec = choose(approach, config)
     spec = replace(spec, **(spec_changes or {}))

@@ -6,8 +6,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from drawn_people.make import make_dataset
 from kineme import api
-from kineme.dataset.synthetic.make import make_dataset
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.segment_score import SegmentScore, score_segments
 from kineme.report.save import save_prediction

@@ -19,7 +19,7 @@ from helpers_video import cut_file, encode, sound_only, turn_mp4
 
 from kineme.dataset.audit.audit import audit, check_splits, copied_pairs
 from kineme.dataset.audit.cache import LookCache
-from kineme.dataset.audit.look import Broken, Look, look_at
+from kineme.dataset.audit.inspection import Broken, Look, look_at
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
 from kineme.video.spec import ClipSpec

@@ -14,8 +14,8 @@ from helpers_networks import SMALL, inputs_for, moving_squares, network_of
 from safetensors.numpy import load_file, save_file
 
 from kineme.errors import KinemeError
-from kineme.models.known import Known
 from kineme.models.model_file import ModelCard, config_of, load_model, read_card, save_model
+from kineme.models.open_set import Known
 from kineme.models.registry import APPROACHES, make_approach
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kineme.errors import UsageError
+from kineme.models.approaches.pose_lstm import PoseLSTM
 from kineme.models.backbones.landmarks import FEATURES
 from kineme.models.backend import keras, seed_everything
-from kineme.models.pose_lstm import PoseLSTM
 
 
 def gestures(count: int, frames: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -19,11 +19,11 @@ from kineme.models import litert
 from kineme.models.backend import keras
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.prediction.engine import KerasFunction, open_engine
+from kineme.prediction.engines.engine import KerasFunction, open_engine
+from kineme.prediction.engines.steps import part_of
 from kineme.prediction.model import Model
-from kineme.prediction.sources import FetchOptions, local_videos
-from kineme.prediction.steps import part_of
 from kineme.prediction.windows import Windows
+from kineme.sources.local import FetchOptions, local_videos
 from kineme.video.spec import ClipSpec
 
 TOLERANCE = 1e-4  # of the scale of the outputs, as the engine says of itself

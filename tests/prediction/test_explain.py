@@ -12,13 +12,13 @@ from helpers_networks import SMALL, inputs_for, moving_squares, network_of
 from helpers_stream import model_of
 from PIL import Image
 
-from kineme.dataset.synthetic.make import make_dataset, true_boxes
+from drawn_people.make import make_dataset, true_boxes
 from kineme.errors import UsageError
 from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, LANDMARKS
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.prediction.explain import log_odds, spans_of, spread
-from kineme.prediction.explain_gradients import Joints, cut_at_maps, gradient_of
+from kineme.prediction.explain.explain import log_odds, spans_of, spread
+from kineme.prediction.explain.gradients import Joints, cut_at_maps, gradient_of
 from kineme.prediction.model import Model
 from kineme.report.explain_drawing import lay_heat
 from kineme.video.decode import read_frames

@@ -19,11 +19,11 @@ from helpers_video import numbered_video
 
 import kineme as package
 from kineme.errors import KinemeError, UsageError
+from kineme.exporters.litert import TOLERANCE, export_litert
 from kineme.models import litert
 from kineme.models.model_file import save_model
-from kineme.prediction import exported
-from kineme.prediction.export import TOLERANCE, export_litert
-from kineme.prediction.exported import Exported
+from kineme.prediction.engines import exported
+from kineme.prediction.engines.exported import Exported
 from kineme.video.spec import ClipSpec
 
 
@@ -205,7 +205,7 @@ def test_nothing_is_written_where_the_scores_differ(tmp_path, video, monkeypatch
         model.network.set_weights([weight * 1.01 for weight in model.network.get_weights()])
         return content
 
-    monkeypatch.setattr("kineme.prediction.export.compiled", wrong)
+    monkeypatch.setattr("kineme.exporters.litert.compiled", wrong)
     with pytest.raises(KinemeError, match=r"not written: LiteRT's scores differ from those of Keras by .*e-0\d of"):
         export_litert(model, tmp_path / "model.tflite", check=video)
     assert not list(tmp_path.glob("*model*"))

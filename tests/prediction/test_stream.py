@@ -148,8 +148,8 @@ def test_carried_equals_exact_at_the_first_full_window_and_goes_on(name, options
 
 def test_a_carried_state_waits_while_nobody_is_there():
     """On landmarks, through the network's own step: a tracker would need a film of a person."""
-    from kineme.prediction.engine import KerasFunction
-    from kineme.prediction.steps import step_part
+    from kineme.prediction.engines.engine import KerasFunction
+    from kineme.prediction.engines.steps import step_part
 
     spec = ClipSpec(frames=6, height=224, width=224)
     network = network_of("pose-lstm", spec)

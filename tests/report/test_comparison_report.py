@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers_report import HOSTILE, SEVEN, SIX, Page, comparison
 
-from kineme.report.comparison import cautions, order_pairs, sentences, write_comparison
+from kineme.report.comparison_page import cautions, order_pairs, sentences, write_comparison
 
 
 def written(tmp_path: Path, document: dict[str, Any]) -> Page:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from helpers_report import HOSTILE, SIX, Page, figures, report, time_figures
 
-from kineme.report.html import Mistake, RunReport, Section, write_report
+from kineme.report.run_page import Mistake, RunReport, Section, write_report
 from kineme.report.verdict import answer, cautions, time_use
 
 

@@ -17,7 +17,7 @@ from helpers_video import numbered_video
 from kineme.errors import UsageError
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.timeline import TimelineSettings, segments
-from kineme.report.page import page_of, write_page
+from kineme.report.prediction_page import page_of, write_page
 from kineme.report.save import FORMATS, check_pipe, parse_formats
 from kineme.report.tables import to_csv, to_json, to_srt, to_vtt, write_parquet
 from kineme.video.probe import probe

@@ -11,8 +11,8 @@ from helpers_dataset import kineme, make_videos
 import kineme as package
 from kineme.dataset.folds import Protocol
 from kineme.errors import KinemeError, UsageError
-from kineme.training.cells import parse_candidate
 from kineme.training.options import TrainOptions
+from kineme.training.trials import parse_candidate
 from kineme.video.spec import ClipSpec
 
 OPTIONS = TrainOptions(epochs=15, flip=False, learning_rate=0.003)

@@ -10,7 +10,7 @@ import pytest
 from helpers_video import corners, encode, numbered_frame, numbered_video, read_number, turn_mp4
 
 from kineme.video.decode import read_frames
-from kineme.video.fit import Placement, displayed_size, place, source_part
+from kineme.video.geometry import Placement, displayed_size, place, source_part
 from kineme.video.probe import probe
 from kineme.video.spec import Fit
 

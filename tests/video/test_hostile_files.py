@@ -15,7 +15,7 @@ from helpers_video import encode, numbered_frame, numbered_video
 from kineme.errors import VideoError
 from kineme.video.clips import read_strip, ticks
 from kineme.video.decode import read_frames
-from kineme.video.fit import displayed_size
+from kineme.video.geometry import displayed_size
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
 

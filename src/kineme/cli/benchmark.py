@@ -19,8 +19,8 @@ def benchmark(
 
     Run it while nothing else runs. It takes about half a minute.
     """
+    from kineme.benchmark import benchmark
     from kineme.cli.output import print_json
-    from kineme.prediction.benchmark import benchmark
 
     document = benchmark(model, video, engines=engine)
     if json:

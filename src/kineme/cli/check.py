@@ -35,7 +35,7 @@ def check(
     from kineme.cli.output import print_json, print_table
     from kineme.cli.train import name_of
     from kineme.errors import KinemeError
-    from kineme.report.check import answer
+    from kineme.report.audit_page import answer
 
     out = out or Path(f"{name_of(data)}-check.html")
     found = api.check(

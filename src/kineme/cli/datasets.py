@@ -35,8 +35,8 @@ def make(
     json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
     """Make a data set of drawn people: real files, many actions, known groups, no download."""
+    from drawn_people.make import make_dataset
     from kineme.cli.output import print_json
-    from kineme.dataset.synthetic.make import make_dataset
     from kineme.report.contact_sheet import contact_sheet_of
 
     chosen = [name.strip() for name in actions.split(",")] if actions else None

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kineme.prediction.sources import FetchOptions, one_video, parse_part, parse_size
+from kineme.sources.local import FetchOptions, one_video, parse_part, parse_size
 
 if TYPE_CHECKING:
-    from kineme.prediction.explain import Explanation
+    from kineme.prediction.explain.explain import Explanation
 
 
 def explain(
@@ -35,7 +35,7 @@ def explain(
     """
     from kineme.cli.models import load
     from kineme.cli.output import print_json, warn
-    from kineme.prediction.explain import check_label, explain_file
+    from kineme.prediction.explain.explain import check_label, explain_file
     from kineme.progress import progress
     from kineme.report.explain_save import FORMATS, document, save_explanation
     from kineme.report.save import parse_formats

@@ -28,7 +28,7 @@ def export(
     """
     from kineme import api
     from kineme.cli.output import print_json
-    from kineme.prediction.export import TOLERANCE
+    from kineme.exporters.litert import TOLERANCE
 
     found = api.export(model, format_, out, check=check)
     files = [found.path] if found.path.is_file() else [file for file in found.path.rglob("*") if file.is_file()]

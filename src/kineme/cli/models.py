@@ -86,7 +86,7 @@ def load(model: str) -> Model:
     """Load a model; the pretrained one is fetched first where it is not here, after saying so."""
     from kineme import api
     from kineme.models import weights
-    from kineme.prediction.pretrained import KINETICS
+    from kineme.prediction.loading import KINETICS
 
     if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
         fetch(model)

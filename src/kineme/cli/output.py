@@ -72,7 +72,7 @@ def print_verdict(metrics: dict[str, Any]) -> None:
 
 def print_comparison(document: dict[str, Any]) -> None:
     """The table of a comparison and the sentences that open its report."""
-    from kineme.report.comparison import cautions, sentences
+    from kineme.report.comparison_page import cautions, sentences
 
     done = [one for one in document["candidates"] if not one["error"]]
     done.sort(key=lambda one: -one["test"]["top1"])

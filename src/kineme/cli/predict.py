@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kineme.prediction.sources import FetchOptions, is_live, parse_part, parse_seconds, parse_size, table_of_kinds
+from kineme.sources.local import FetchOptions, is_live, parse_part, parse_seconds, parse_size, table_of_kinds
 
 
 def predict(

@@ -49,9 +49,9 @@ def serve(
     from kineme.cli.output import print_json, warn
     from kineme.errors import UsageError
     from kineme.models import weights
-    from kineme.prediction.sources import parse_seconds, parse_size
     from kineme.serving.run import serve as run
     from kineme.serving.settings import Settings
+    from kineme.sources.local import parse_seconds, parse_size
 
     if link_network and not allow_links:
         raise UsageError("--link-network is for --allow-links")

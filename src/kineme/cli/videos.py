@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kineme.cli.output import best, print_json, print_table, warn
 from kineme.errors import KinemeError, UsageError
-from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos
+from kineme.sources.local import FetchOptions, LocalVideo, local_videos
 
 if TYPE_CHECKING:
     from kineme.prediction.model import Model

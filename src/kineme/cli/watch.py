@@ -60,7 +60,7 @@ def watch(
     with ExitStack() as stack:
         window = None
         if show:
-            from kineme.report.window import Window
+            from kineme.report.preview import Window
 
             window = stack.enter_context(Window(f"kineme: {model.name}"))
         write = output.write if out is None else None

@@ -1,1 +1,1 @@
-"""Folder to table of clips: scan, groups, honest splits, the synthetic set."""
+"""Folder to table of clips: scan, groups, honest splits, public sets, the audit."""

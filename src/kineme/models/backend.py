@@ -11,7 +11,7 @@ import logging
 import os
 
 from kineme.errors import KinemeError
-from kineme.models.quiet import native_noise_held_back
+from kineme.models.native_stderr import native_noise_held_back
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.files import replacing, user_cache_folder
-from kineme.models.quiet import native_noise_held_back
+from kineme.models.native_stderr import native_noise_held_back
 from kineme.models.tracing import on_tensorflow, saved_model, traced, unrolled
 from kineme.version import __version__
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
-from kineme.models.known import Known
+from kineme.models.open_set import Known
 from kineme.models.registry import Approach, make_approach
 from kineme.video.spec import ClipSpec
 

@@ -13,13 +13,13 @@ from kineme.errors import UsageError
 from kineme.video.spec import ClipSpec
 
 APPROACHES = {
-    "single-frame": "kineme.models.single_frame:SingleFrame",
-    "late-fusion": "kineme.models.late_fusion:LateFusion",
-    "early-fusion": "kineme.models.early_fusion:EarlyFusion",
-    "slow-fusion": "kineme.models.slow_fusion:SlowFusion",
-    "lrcn": "kineme.models.lrcn:LRCN",
-    "convlstm": "kineme.models.convlstm:ConvLSTM",
-    "pose-lstm": "kineme.models.pose_lstm:PoseLSTM",
+    "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
+    "late-fusion": "kineme.models.approaches.late_fusion:LateFusion",
+    "early-fusion": "kineme.models.approaches.early_fusion:EarlyFusion",
+    "slow-fusion": "kineme.models.approaches.slow_fusion:SlowFusion",
+    "lrcn": "kineme.models.approaches.lrcn:LRCN",
+    "convlstm": "kineme.models.approaches.convlstm:ConvLSTM",
+    "pose-lstm": "kineme.models.approaches.pose_lstm:PoseLSTM",
 }
 BACKBONES = {
     "pixels": "kineme.models.backbones.pixels:build",

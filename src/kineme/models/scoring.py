@@ -32,7 +32,7 @@ def score_clips(network: Any, clips: Iterable[NDArray[Any]]) -> NDArray[np.float
     """
     from kineme.models.backend import keras
 
-    devices = keras.distribution.distribution()  # kineme.scale.devices.SharedOut; None is one device
+    devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
     remaining = iter(clips)
     batch_size = 1 if is_heavy(network) else _BATCH
     rows = []

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from kineme.models.quiet import native_noise_held_back
+from kineme.models.native_stderr import native_noise_held_back
 
 
 def on_tensorflow() -> bool:

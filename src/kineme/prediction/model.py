@@ -19,20 +19,20 @@ from kineme.errors import KinemeError, UsageError
 from kineme.models.encoder import Encoder, PoseEncoder, encoder_of
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.scoring import softmax
-from kineme.prediction.engine import fingerprint, open_engine
-from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
-from kineme.prediction.exported import Exported
+from kineme.prediction.engines.engine import fingerprint, open_engine
+from kineme.prediction.engines.exported import SUFFIX as EXPORTED_SUFFIX
+from kineme.prediction.engines.exported import Exported
 from kineme.prediction.result import Prediction
-from kineme.prediction.sources import FetchOptions, LocalVideo, local_videos, one_video
-from kineme.prediction.whole import summed_up
+from kineme.prediction.summary import summed_up
 from kineme.prediction.windows import Tick, Windows, file_stride, is_heavy
 from kineme.progress import track
-from kineme.video.ahead import ahead
+from kineme.sources.local import FetchOptions, LocalVideo, local_videos, one_video
 from kineme.video.clips import Clip, ticks
+from kineme.video.prefetch import ahead
 from kineme.video.probe import probe
 
 if TYPE_CHECKING:
-    from kineme.prediction.explain import Explanation
+    from kineme.prediction.explain.explain import Explanation
     from kineme.prediction.stream import Stream
     from kineme.prediction.watch import Event
 
@@ -115,8 +115,8 @@ class Model:
 
     @functools.cached_property
     def evidence(self) -> Any:
-        """What says by gradient what spoke for a label; see :mod:`kineme.prediction.explain_gradients`."""
-        from kineme.prediction.explain_gradients import HeatMaps, Joints
+        """What says by gradient what spoke for a label; see :mod:`kineme.prediction.explain.gradients`."""
+        from kineme.prediction.explain.gradients import HeatMaps, Joints
 
         return (Joints if self.poses else HeatMaps)(self.network, self.card)
 
@@ -309,14 +309,14 @@ class Model:
 
         Returns:
             The prediction, what is explained, strips over time, and heat maps or joints; see
-            :class:`kineme.prediction.explain.Explanation`.
+            :class:`kineme.prediction.explain.explain.Explanation`.
 
         Raises:
             UsageError: the model does not know the label; and as :meth:`predict`.
             VideoError: the file cannot be used.
             KinemeError: as :meth:`predict`.
         """
-        from kineme.prediction.explain import explain
+        from kineme.prediction.explain.explain import explain
 
         return explain(self, source, label=label, engine=engine, start_s=start_s, end_s=end_s, on_progress=on_progress)
 
@@ -325,7 +325,7 @@ class Model:
         return softmax(logits_NK, self.card.temperature)
 
     def knownness(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """Whether logits show a label at all, (N,): from 0 on they do; see :class:`kineme.models.known.Known`.
+        """Whether logits show a label at all, (N,): from 0 on they do; see :class:`kineme.models.open_set.Known`.
 
         None where the model was not trained to tell.
         """

@@ -50,7 +50,7 @@ class Prediction:
         segments: when what happens; they follow each other without gaps.
         timing: seconds taken and windows scored.
         warnings: what the video's reader had to say, such as that the file is damaged.
-        window_known_W: knownness of each window, from 0 on known (see :class:`kineme.models.known.Known`); None
+        window_known_W: knownness of each window, from 0 on known (see :class:`kineme.models.open_set.Known`); None
             where the model cannot tell, and nothing is background.
     """
 

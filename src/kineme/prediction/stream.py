@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.prediction.engine import Engine, open_engine
+from kineme.prediction.engines.engine import Engine, open_engine
 from kineme.prediction.windows import Windows, recorder_of, ticks_before_answer
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.convlstm import SMALLEST
+from kineme.models.approaches.convlstm import SMALLEST
 from kineme.models.encoder import PoseEncoder
 from kineme.models.model_file import ModelCard
 from kineme.models.registry import BY_FRAME
 from kineme.models.scoring import HEAVY_PIXELS
-from kineme.prediction.engine import Engine, Function
+from kineme.prediction.engines.engine import Engine, Function
 from kineme.video.clips import cut_clips
 from kineme.video.container import PathLike
 
@@ -58,7 +58,7 @@ class Windows:
 
     Args:
         model: a loaded model.
-        engine: from :func:`kineme.prediction.engine.open_engine`.
+        engine: from :func:`kineme.prediction.engines.engine.open_engine`.
         recorded: the ticks will come with their records in place of frames.
 
     Attributes:

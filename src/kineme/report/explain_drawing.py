@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.backbones.landmarks import Pose
-from kineme.prediction.explain import Explanation
+from kineme.prediction.explain.explain import Explanation
 from kineme.report.overlay import write_line
 from kineme.report.skeleton import draw_skeleton
-from kineme.video.fit import place
+from kineme.video.geometry import place
 from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]

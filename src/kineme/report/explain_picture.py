@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from kineme.files import replacing
-from kineme.prediction.explain import DECIDED, Explanation
+from kineme.prediction.explain.explain import DECIDED, Explanation
 from kineme.report.drawing import BLUE, GRID, INK, MUTED, ORANGE, STYLE, one_line
 from kineme.report.explain_drawing import Drawer
 from kineme.video.decode import read_frames

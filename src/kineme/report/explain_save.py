@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kineme.files import write_json
 from kineme.models.backbones.landmarks import LANDMARKS, Pose
 from kineme.models.encoder import PoseEncoder
-from kineme.prediction.explain import Explanation
+from kineme.prediction.explain.explain import Explanation
 from kineme.prediction.model import Model
 from kineme.report.explain_drawing import Drawer
 from kineme.report.save import free_stem

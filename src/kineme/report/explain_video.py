@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kineme.errors import UsageError
-from kineme.prediction.explain import Explanation
+from kineme.prediction.explain.explain import Explanation
 from kineme.progress import progress
 from kineme.report.explain_drawing import Drawer, StripBand
 from kineme.report.overlay import draw_prediction

@@ -20,7 +20,7 @@ from kineme.prediction.watch import Event
 from kineme.report import tables
 from kineme.report.overlay import draw_prediction
 from kineme.report.save import FORMATS, skeletons
-from kineme.video.fit import place
+from kineme.video.geometry import place
 from kineme.video.live import file_name, without_password
 from kineme.video.write import VideoWriter
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.table import SPLITS, ClipTable
 from kineme.models.registry import APPROACHES, summary
-from kineme.report.html import DataSummary, Mistake, RunReport, write_report
+from kineme.report.run_page import DataSummary, Mistake, RunReport, write_report
 from kineme.training.metrics import reliability_bins
 from kineme.training.run import Run
 

@@ -93,7 +93,7 @@ def save_prediction(
             on_warning=on_warning,
         )
     if "html" in formats:
-        from kineme.report.page import write_page
+        from kineme.report.prediction_page import write_page
 
         written += write_page(folder / f"{stem}.html", result, video, on_warning)
     if "parquet" in formats:

@@ -21,10 +21,10 @@ import polars as pl
 
 from kineme import api
 from kineme.errors import KinemeError
-from kineme.prediction.engine import check_engine
+from kineme.prediction.engines.engine import check_engine
+from kineme.prediction.loading import KINETICS
 from kineme.prediction.model import Model
-from kineme.prediction.pretrained import KINETICS
-from kineme.prediction.whole import summed_up
+from kineme.prediction.summary import summed_up
 from kineme.progress import progress
 from kineme.scale.cluster import check_ray, in_a_worker, running, through_stages
 from kineme.scale.plan import Plan, model_id, plan_for

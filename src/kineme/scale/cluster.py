@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.quiet import native_noise_held_back
+from kineme.models.native_stderr import native_noise_held_back
 
 _STORE_BYTES_A_WORKER = 128 << 20
 _STORE_BYTES_AT_LEAST = 256 << 20

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError, VideoError
-from kineme.prediction.sources import FetchOptions, local_videos, one_video
+from kineme.sources.local import FetchOptions, local_videos, one_video
 from kineme.video.container import VIDEO_SUFFIXES
 
 TABLES = (".csv", ".parquet")

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kineme.serving.child import Child, ChildError
 from kineme.serving.problem import ServiceError
 from kineme.serving.settings import Settings
 from kineme.serving.store import Job, Store
+from kineme.serving.worker_process import Child, ChildError
 
 log = logging.getLogger("kineme.serving")
 

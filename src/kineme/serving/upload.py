@@ -16,8 +16,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from kineme.prediction.sources import size_in_words
 from kineme.serving.problem import ServiceError
+from kineme.sources.local import size_in_words
 
 _SILENCE_S = 20.0
 _SLOWEST_BYTES_S = 2000  # a body that comes slower on average is cut off

@@ -1,6 +1,7 @@
-"""The other side of :mod:`kineme.serving.child`: checks, fetches and predicts videos in a process that may break down.
+"""Checks, fetches and predicts videos in a process that may break down.
 
-Questions come on standard input and answers go to standard output, a JSON document a line.
+The other side of :mod:`kineme.serving.worker_process`: questions come on standard input and answers go to standard
+output, a JSON document a line.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class _Worker:
         return self._model(question["model"])
 
     def _explain(self, path: Path, question: dict[str, Any]) -> dict[str, Any]:
-        from kineme.prediction.explain import explain_file
+        from kineme.prediction.explain.explain import explain_file
         from kineme.report.explain_picture import explain_picture
         from kineme.report.explain_save import document, drawer_of
         from kineme.report.explain_video import explain_video
@@ -219,8 +220,8 @@ def _curves(result: Prediction) -> dict[str, Any]:
 
 def _fetch(url: str, path: Path, question: dict[str, Any]) -> None:
     """Bring a video of the web to ``path``."""
-    from kineme.prediction.sources import FetchOptions
-    from kineme.prediction.web import fetch_videos
+    from kineme.sources.links import fetch_videos
+    from kineme.sources.local import FetchOptions
 
     check_link(url, question["networks"])
     options = FetchOptions(min_side=480, with_sound=True, max_bytes=int(question["limits"]["max_bytes"]))

@@ -23,8 +23,8 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
 from kineme.models.registry import APPROACHES, FROZEN
 from kineme.training.cache import StripCache
-from kineme.training.cells import Bench, Candidate, Result
 from kineme.training.options import TrainOptions
+from kineme.training.trials import Bench, Candidate, Result
 from kineme.video.spec import ClipSpec
 
 COMPARISON, CELLS, WINNER = "comparison.json", "cells", "winner"
@@ -66,7 +66,7 @@ def compare(
     Args:
         table: labelled videos.
         out: the folder to make or to go on in.
-        candidates: from :func:`kineme.training.cells.parse_candidate`.
+        candidates: from :func:`kineme.training.trials.parse_candidate`.
         protocol: how the data is divided.
         seeds: trainings of each candidate and fold, with seeds that follow that of the options.
         options: how to train.

@@ -25,9 +25,9 @@ from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.training.background import Background
 from kineme.training.cache import Item, StripCache
-from kineme.training.discriminative import DiscriminativeAdam, learning_rate_factors
 from kineme.training.evaluate import score_items
 from kineme.training.feed import WORTH_SAYING, Waited, class_weights, training_batches
+from kineme.training.layerwise_lr import DiscriminativeAdam, learning_rate_factors
 from kineme.training.options import TrainOptions
 
 
@@ -99,7 +99,7 @@ def fit(
     views = options.views_behind(cache.encoder)
     weights_K = class_weights(train, classes)
     made = Background(train, cache) if background else None
-    devices = keras.distribution.distribution()  # kineme.scale.devices.SharedOut; None is one device
+    devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
 
     with progress(label, options.epochs) as advance:
         if state.epoch:

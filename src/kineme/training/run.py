@@ -21,7 +21,7 @@ from kineme.files import remove_abandoned, replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.training.cache import Item, StripCache, parts_of
-from kineme.training.honest import FOLDER, honest_figures
+from kineme.training.leaky import FOLDER, honest_figures
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
@@ -139,7 +139,7 @@ def train(
     from kineme.training.background import learns_background, score_background
     from kineme.training.baselines import baseline_answers
     from kineme.training.evaluate import figures, order_figures, score_items, score_windows
-    from kineme.training.known import FEW, best_of_videos, fit_known, unknown_figures
+    from kineme.training.fit_open_set import FEW, best_of_videos, fit_known, unknown_figures
     from kineme.training.learner import make_learner
     from kineme.training.metrics import baselines, softmax
 
@@ -148,7 +148,7 @@ def train(
         approach_object, spec, len(labels), seed=options.seed, finetune=options.finetune
     )
     background = learns_background(learner)
-    devices = keras.distribution.distribution()  # kineme.scale.devices.SharedOut; None is one device
+    devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
     if devices:
         devices.check_step(options.clips_a_step, background)
     copies = check_splits([table], allow=allow_leaks or leaky)

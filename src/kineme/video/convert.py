@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from kineme.video.fit import displayed_size, place, source_part
+from kineme.video.geometry import displayed_size, place, source_part
 from kineme.video.spec import Fit
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import numpy as np
 from kineme.dataset.audit import faults, leaks
 from kineme.dataset.audit.cache import LookCache
 from kineme.dataset.audit.copies import Copy, find_copies
-from kineme.dataset.audit.films import make_film
 from kineme.dataset.audit.finding import SEVERITIES, Finding
-from kineme.dataset.audit.look import Broken, Look
+from kineme.dataset.audit.inspection import Broken, Look
 from kineme.dataset.audit.scenes import same_places
+from kineme.dataset.audit.signature import make_film
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
 from kineme.files import sha256_of

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.dataset.audit.look import SIDE, Broken, Facts, Look, look_at
+from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Look, look_at
 from kineme.errors import KinemeError
 from kineme.files import replacing, user_cache_folder, write_text
 from kineme.progress import track

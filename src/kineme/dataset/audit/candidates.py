@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kineme.dataset.audit.films import WHOLE, Film, Floats, Window, sampling
+from kineme.dataset.audit.signature import WHOLE, Film, Floats, Window, sampling
 
 _COARSE = 8
 _LIKELY = 0.7  # correlation of backgrounds and motion maps

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.dataset.audit.candidates import Way, candidates
-from kineme.dataset.audit.films import FLAT, WHOLE, Film, Floats, Window, correlation, one_thread, seen
-from kineme.dataset.audit.look import FRAMES, SIDE
+from kineme.dataset.audit.inspection import FRAMES, SIDE
+from kineme.dataset.audit.signature import FLAT, WHOLE, Film, Floats, Window, correlation, one_thread, seen
 from kineme.progress import progress
 
 Ends = tuple[float, float]  # where something begins (or ends) in the one film and in the other, as shares

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kineme.dataset.audit.finding import Finding, Severity
-from kineme.dataset.audit.look import Broken, Look
+from kineme.dataset.audit.inspection import Broken, Look
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, listed
 from kineme.errors import KinemeError

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kineme.dataset.audit.copies import Copy
-from kineme.dataset.audit.films import WHOLE
 from kineme.dataset.audit.finding import Finding, Severity
+from kineme.dataset.audit.signature import WHOLE
 from kineme.dataset.table import SPLITS, listed
 
 Row = dict[str, Any]

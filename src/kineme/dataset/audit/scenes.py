@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.dataset.audit.films import one_thread
+from kineme.dataset.audit.signature import one_thread
 from kineme.progress import track
 
 _MANY = 2000  # pairs: with more, progress is shown

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.models.backbones.landmarks import LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
 from kineme.models.backbones.one_euro import OneEuro
-from kineme.models.quiet import native_noise_held_back
+from kineme.models.native_stderr import native_noise_held_back
 
 Frame = NDArray[np.uint8]
 

@@ -1,0 +1,1 @@
+"""A model in other formats, each with its check of equality."""

@@ -1,0 +1,1 @@
+"""The ways to classify a clip, one file each."""

@@ -1,0 +1,1 @@
+"""The same network run by Keras, LiteRT, ONNX Runtime or OpenVINO."""

@@ -1,0 +1,233 @@
+"""A model in one ``.tflite`` file, which runs where neither Keras nor TensorFlow is.
+
+The file holds the parts of the network, compiled for LiteRT, as signatures: ``frame`` and ``window`` of a model that
+looks at frames one by one (a model on landmarks lacks ``frame``), or ``clip``; and ``frame`` and ``step`` where a
+state can be carried through a stream. A zip archive follows them, as the metadata of TFLite files do, which any
+interpreter ignores and any unzip program opens: ``kineme.json`` is the model's card as in a model file,
+``export.json`` says what there is and that it is whole, ``labels.txt`` names the classes, a line each.
+
+A damaged file is told by its hash before it is run. LiteRT checks that the network's structure is one, and here its
+inputs and outputs are held against the card; but it follows operations that make no sense until it breaks down, so a
+network not seen before is run once in a process of its own. What remains: a network is a program, and one that
+somebody made to harm could use up time and memory, or a fault in LiteRT, as a ``.safetensors`` model cannot. Take
+exported models from people you trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kineme.errors import KinemeError, UsageError
+from kineme.files import user_cache_folder, write_text
+from kineme.models.litert import LiteRTFunction
+from kineme.models.model_file import ModelCard
+from kineme.prediction.engines.engine import Function, PartName, threads_for
+
+SUFFIX = ".tflite"
+FORMAT = 1
+
+_CARD, _EXPORT, _LABELS = "kineme.json", "export.json", "labels.txt"
+_MOST_BYTES = 2**31  # what the format can address
+_MOST_TEXT_BYTES = 2**24
+_MOST_NUMBERS = 2**28  # in one input or output
+_LONGEST_TRIAL_S = 120
+_AGAIN = "copy or export it again"
+
+
+class Exported:
+    """What is in an exported model; an engine, too.
+
+    Args:
+        path: the file.
+        tried: whether its network is known to run; else that is found out in a process of its own, once.
+
+    Attributes:
+        path: likewise.
+        card: of the model.
+        name: of the model.
+        parts: those that there are.
+        stride: ticks from one window of a file to the next, or None for half a clip.
+
+    Raises:
+        KinemeError: it is missing, no exported model, damaged, or of another version.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, tried: bool = False) -> None:
+        self.path = Path(path)
+        content = _content(self.path)
+        texts = _texts(self.path, content)
+        self.card = ModelCard.from_json(self.path, texts[_CARD])
+        try:
+            document = json.loads(texts[_EXPORT])
+            if document["format"] != FORMAT:
+                raise KinemeError(
+                    f"{self.path}: exported in format {document['format']!r}, and this version of kineme reads format "
+                    f"{FORMAT}; use the version of kineme that wrote it, or export it again"
+                )
+            size, sha256 = int(document["bytes"]), str(document["sha256"])
+            self.name = str(document["model"])
+            self.parts = tuple(str(part) for part in document["parts"])
+            self.stride = None if document["stride"] is None else max(1, int(document["stride"]))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise KinemeError(f"{self.path}: its description cannot be read ({error}); {_AGAIN}") from error
+        self._network = content[: max(0, size)]
+        if hashlib.sha256(self._network).hexdigest() != sha256:
+            raise KinemeError(f"{self.path}: damaged: what it holds is not what was written; {_AGAIN}")
+        if not tried:
+            _try_out(self.path, sha256)
+
+    def function(self, part: PartName) -> Function:
+        """See :class:`kineme.prediction.engines.engine.Engine`.
+
+        Raises:
+            UsageError: the model has no such part.
+            KinemeError: LiteRT cannot run it, or it does not fit the card.
+        """
+        if part not in self.parts:
+            raise UsageError(f"{self.path}: {self.card.approach}, as exported, has no {part}: use mode='exact'")
+        try:
+            function = LiteRTFunction(self._network, part, threads_for(part, self.card))
+            self._check(part, function)
+            function.warm_up()
+        except ImportError as error:
+            raise KinemeError(f"{self.path}: an exported model needs LiteRT: pip install ai-edge-litert") from error
+        except (ValueError, RuntimeError, TypeError, MemoryError) as error:
+            line = " ".join(str(error).split())[:200]
+            raise KinemeError(f"{self.path}: LiteRT cannot run its {part} ({line}); {_AGAIN}") from error
+        return function
+
+    def _check(self, part: PartName, function: LiteRTFunction) -> None:
+        """Hold shapes and types of a part against the card.
+
+        Raises:
+            ValueError: they do not fit.
+        """
+        spec, classes = self.card.spec, len(self.card.labels)
+        shapes = [*function.input_shapes, *function.output_shapes]
+        if any(math.prod(shape) > _MOST_NUMBERS or min(shape, default=0) < 1 for shape in shapes):
+            raise ValueError("its inputs or outputs are absurdly large, or empty")
+        frame = 1, spec.height, spec.width, 3
+        states = function.input_shapes[1:]
+        fits = {
+            "frame": function.input_shapes in ([frame], [frame, frame]) and len(function.output_shapes) == 1,
+            "clip": function.input_shapes == [(1, spec.frames, *frame[1:])],
+            "window": len(function.input_shapes) == 1 and function.input_shapes[0][:2] == (1, spec.frames),
+            "step": function.output_shapes[1:] == states,
+        }[part]
+        seen = function.input_types[:1] if part in ("window", "step") else function.input_types
+        wanted_type = "float32" if part in ("window", "step") else "uint8"
+        if not fits or set(seen) != {wanted_type} or set(function.input_types[1:]) - {wanted_type}:
+            raise ValueError("its inputs are not those of the model that its description tells of")
+        if part != "frame" and function.output_shapes[0] != (1, classes):
+            raise ValueError(f"it does not give {classes} scores, one for each label")
+
+
+def write(path: Path, network: bytes, parts: tuple[str, ...], card: ModelCard, name: str, stride: int | None) -> None:
+    """Write an exported model.
+
+    Args:
+        path: where to; it is replaced if it is there.
+        network: content of a ``.tflite`` file with a signature for each part.
+        parts: names of the signatures.
+        card: of the model.
+        name: of the model.
+        stride: ticks from one window of a file to the next, or None for half a clip.
+    """
+    document = {
+        "format": FORMAT,
+        "model": name,
+        "parts": list(parts),
+        "stride": stride,
+        "bytes": len(network),
+        "sha256": hashlib.sha256(network).hexdigest(),
+    }
+    texts = {
+        _CARD: json.dumps(card.to_json(), ensure_ascii=False),
+        _EXPORT: json.dumps(document, ensure_ascii=False),
+        _LABELS: "\n".join(card.labels) + "\n",
+    }
+    path.write_bytes(network)
+    with zipfile.ZipFile(path, "a") as archive:
+        for member, text in texts.items():
+            # With a date, the same model would not be the same file.
+            archive.writestr(zipfile.ZipInfo(member), text.encode())
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise KinemeError(f"{path}: too large for a LiteRT model")
+        content = path.read_bytes()
+    except OSError as error:
+        raise KinemeError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if content[4:8] != b"TFL3":
+        raise KinemeError(f"{path}: not a LiteRT model")
+    return content
+
+
+def _texts(path: Path, content: bytes) -> dict[str, str]:
+    """The documents in the archive at the end of the file."""
+    texts: dict[str, Any] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in (_CARD, _EXPORT):
+                with archive.open(member) as file:
+                    texts[member] = file.read(_MOST_TEXT_BYTES + 1)
+                if len(texts[member]) > _MOST_TEXT_BYTES:
+                    raise KinemeError(f"{path}: its description is absurdly long")
+                texts[member] = texts[member].decode()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise KinemeError(
+            f"{path}: cut short, or not exported by Kineme: it lacks the model's description; {_AGAIN}"
+        ) from error
+    except (ValueError, RuntimeError, OSError, EOFError, NotImplementedError, zlib.error) as error:
+        raise KinemeError(f"{path}: its description cannot be read ({error}); {_AGAIN}") from error
+    return texts
+
+
+def _try_out(path: Path, sha256: str) -> None:
+    """Run every part of a network once in another process, which may break down; note that it did not.
+
+    Raises:
+        KinemeError: it did, or takes too long.
+    """
+    note = user_cache_folder() / "engines" / f"{sha256[:32]}-tried"
+    if note.exists() or not sys.executable:
+        return
+    command = [sys.executable, "-m", "kineme.prediction.engines.exported", str(path)]
+    try:
+        done = subprocess.run(  # noqa: S603 (our own interpreter)
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_LONGEST_TRIAL_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise KinemeError(f"{path}: LiteRT takes over {_LONGEST_TRIAL_S} s to run it once") from error
+    if done.returncode == 1 and done.stderr.startswith(str(path)):
+        raise KinemeError(done.stderr.strip())
+    if done.returncode:
+        raise KinemeError(f"{path}: LiteRT breaks down over its network; {_AGAIN}")
+    with suppress(KinemeError):  # where it cannot be noted, it is tried every time
+        write_text(note, "")
+
+
+def _main(path: str) -> None:
+    try:
+        model = Exported(path, tried=True)
+        for part in model.parts:
+            model.function(part)  # type: ignore[arg-type]
+    except KinemeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

@@ -1,0 +1,321 @@
+"""Where and when a model looked, to say a label of a video: heat maps of its frames, and strips over its time.
+
+What is explained is the log-odds of the label in the very windows that :meth:`kineme.prediction.model.Model.predict`
+scores. A window counts as much as it names the label. A strip or map of the video is the mean over the windows that
+hold a frame, so no frame is praised for its place in a window.
+
+- *When*, by occlusion (after Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, who
+  cover parts of a picture): a span of frames is held still, and the log-odds fall.
+- *When* and *where*, by gradient: see :mod:`kineme.prediction.explain.gradients`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.models.model_file import ModelCard
+from kineme.prediction.result import Prediction
+from kineme.prediction.windows import Windows, file_stride, is_heavy
+from kineme.sources.local import FetchOptions, one_video
+from kineme.video.clips import read_clips, ticks
+from kineme.video.container import PathLike
+
+if TYPE_CHECKING:
+    from kineme.prediction.model import Model
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+OnProgress = Callable[[float], None]
+
+DECIDED = 0.3  # of a strip's largest value: frames with more decided
+_SPANS = 5  # that make up a window: what is held still is a fifth of it
+_HEAVY_SPANS = 8  # of a window that takes seconds; they do not overlap
+_MAPS_AT_ONCE = 8  # windows
+_BEGINS = {"predict": 0.0, "occlusion": 0.25, "gradient": 0.65}  # of the progress
+
+
+class Decided(NamedTuple):
+    """A span whose frames decided: seconds, and its share of all that spoke for the label, 0 to 1."""
+
+    start_s: float
+    end_s: float
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where and when a model looked, to say a label of a video. N instants, T frames of a window.
+
+    Args:
+        prediction: of the video, as :meth:`kineme.prediction.model.Model.predict` gives it.
+        label: what is explained.
+        probability: of the label, in the video as a whole.
+        card: the model's.
+        times_N: the instants at which the model sees the video, in seconds; each frame is seen until the next.
+        strips: how much each instant spoke for the label, (N,) each, in log-odds; below zero it spoke against it.
+            ``"occlusion"``: by how much the log-odds fall where a span around it, a fifth of a window, is held still.
+            ``"gradient"``: the sum of its heat map, or of its joints; missing where there is no gradient.
+        heat_NHW: heat maps, float32, from 0 on, in log-odds; H x W places that cover what the model sees of a frame.
+            None for a model on landmarks, or without gradients.
+        joints_NL: how much each of BlazePose's 33 landmarks spoke for the label, float32, from 0 on, in log-odds; None
+            for other models.
+        warnings: what could not be had.
+    """
+
+    prediction: Prediction
+    label: str
+    probability: float
+    card: ModelCard
+    times_N: Floats
+    strips: dict[str, Floats]
+    heat_NHW: NDArray[np.float32] | None = None
+    joints_NL: NDArray[np.float32] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The video, as it was asked for."""
+        return self.prediction.source
+
+    @property
+    def method(self) -> str:
+        """The strip that says which frames decided: occlusion, unless it says nothing."""
+        return next((name for name, strip_N in self.strips.items() if strip_N.max() > 0), "occlusion")
+
+    @property
+    def ends(self) -> Floats:
+        """Until when the frame of each instant is seen, in seconds, (N,)."""
+        last_s = max(self.prediction.duration_s, float(self.times_N[-1]))
+        return np.append(self.times_N[1:], last_s)
+
+    @property
+    def is_decided(self) -> NDArray[np.bool_]:
+        """Which instants decided, (N,): those with at least 30 % of the strip's largest value."""
+        strip_N = self.strips[self.method]
+        return np.asarray((strip_N > 0) & (strip_N >= DECIDED * strip_N.max()))
+
+    @property
+    def decided(self) -> list[Decided]:
+        """The spans that decided, in order."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.is_decided, [False]])))
+        ends_N, spoke_N = self.ends, np.maximum(self.strips[self.method], 0)
+        return [
+            Decided(float(self.times_N[a]), float(ends_N[b - 1]), float(spoke_N[a:b].sum() / spoke_N.sum()))
+            for a, b in edges.reshape(-1, 2).tolist()
+        ]
+
+    def named(self, source: str, in_words: Callable[[str], str]) -> Explanation:
+        """The same of a video that is called otherwise than its file; ``in_words`` puts the name into a text."""
+        told = tuple(map(in_words, self.prediction.warnings))
+        return replace(self, prediction=replace(self.prediction, source=source, warnings=told))
+
+    def at(self, time_s: float) -> int:
+        """The number of the instant whose frame the model sees at a time."""
+        return int(np.clip(np.searchsorted(self.times_N, time_s + 1e-6, side="right") - 1, 0, len(self.times_N) - 1))
+
+    def share(self, method: str) -> Floats:
+        """A strip as a share of its largest value, (N,), -1 to 1; zeros where nothing speaks for the label."""
+        strip_N = self.strips[method]
+        return np.clip(strip_N / strip_N.max(), -1, 1) if strip_N.max() > 0 else np.zeros_like(strip_N)
+
+
+def explain(
+    model: Model,
+    source: PathLike,
+    *,
+    label: str | None = None,
+    engine: str = "auto",
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> Explanation:
+    """Explain a label of a video; see :meth:`kineme.prediction.model.Model.explain`."""
+    spec = model.card.spec
+    options = FetchOptions(min_side=max(spec.height, spec.width), start_s=start_s, end_s=end_s)
+    with one_video(os.fspath(source), options) as video:
+        found = explain_file(model, video.path, label=label, engine=engine, on_progress=on_progress)
+    return found.named(video.source, video.in_words)
+
+
+def explain_file(
+    model: Model,
+    path: PathLike,
+    *,
+    label: str | None = None,
+    engine: str = "auto",
+    on_progress: OnProgress | None = None,
+) -> Explanation:
+    """As :func:`explain`, of a file on this machine."""
+    if label is not None:
+        check_label(label, model.labels)
+
+    def tell(phase: str) -> OnProgress:
+        begin = _BEGINS[phase]
+        end = min((one for one in _BEGINS.values() if one > begin), default=1.0)
+        return lambda share: on_progress(begin + share * (end - begin)) if on_progress else None
+
+    prediction = model.predict(path, engine=engine, on_progress=tell("predict"))
+    label = prediction.label if label is None else label
+    column = model.labels.index(label)
+    windows = model._windows(engine)
+    counts_W = prediction.window_probabilities_WK[:, column]
+    if prediction.window_known_W is not None:
+        counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_known_W, -50, 50)))
+    seen = _Seen(model, windows, path, column, counts_W)
+    times_N, strips = seen.by_occlusion(tell("occlusion"))
+    warnings: list[str] = []
+    heat_NHW = joints_NL = None
+    if model.exported:
+        warnings.append("an exported model has no gradients: where it looked, the model that was exported can say")
+    elif model.poses:
+        joints_NL = seen.joints(times_N, tell("gradient"))
+        strips["gradient"] = joints_NL.sum(axis=1, dtype=np.float64)
+    else:
+        heat_NHW = seen.heat(times_N, tell("gradient"))
+        strips["gradient"] = heat_NHW.sum(axis=(1, 2), dtype=np.float64)
+    if on_progress:
+        on_progress(1.0)
+    return Explanation(
+        prediction=prediction,
+        label=label,
+        probability=float(prediction.probabilities_K[column]),
+        card=model.card,
+        times_N=times_N,
+        strips=strips,
+        heat_NHW=heat_NHW,
+        joints_NL=joints_NL,
+        warnings=tuple(warnings),
+    )
+
+
+def check_label(label: str, labels: tuple[str, ...]) -> None:
+    """Raise UsageError where a model does not know a label."""
+    if label not in labels:
+        known = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
+        raise UsageError(f"label {label!r}: the model does not know it; it knows {known}")
+
+
+def log_odds(logits_NK: Array, column: int) -> Floats:
+    """Logits to the log-odds of one of the labels, (N,)."""
+    logits_NK = np.asarray(logits_NK, np.float64)
+    others_NK = np.delete(logits_NK, column, axis=1)
+    largest_N = others_NK.max(axis=1)
+    others_N = largest_N + np.log(np.exp(others_NK - largest_N[:, None]).sum(axis=1))
+    return np.asarray(logits_NK[:, column] - others_N)
+
+
+class _Seen:
+    """The windows of one video, and what each frame in them did for a label.
+
+    Args:
+        model: that looks.
+        windows: its, on the engine that predicts.
+        path: of the video.
+        column: of the label.
+        counts_W: how much each window counts.
+    """
+
+    def __init__(self, model: Model, windows: Windows, path: PathLike, column: int, counts_W: Floats) -> None:
+        self._model, self._windows, self._path, self._column = model, windows, path, column
+        self._stride, self._counts_W = file_stride(model), counts_W  # the windows of the prediction
+
+    def by_occlusion(self, on_progress: OnProgress) -> tuple[Floats, dict[str, Floats]]:
+        """The instants of the video, and the strip."""
+        spans = spans_of(self._model.card.spec.frames, heavy=is_heavy(self._model.card))
+        rows: list[Floats] = []
+        times: list[Floats] = []
+        for times_T, records_T in self._cut(on_progress):
+            records_ST = np.stack([records_T, *(self._held(records_T, *span) for span in spans)])
+            step = self._windows.at_once
+            parts = [
+                self._windows.logits_of_several(records_ST[at : at + step]) for at in range(0, len(records_ST), step)
+            ]
+            odds_S = log_odds(np.concatenate(parts), self._column) / self._model.card.temperature
+            rows.append(spread(odds_S[0] - odds_S[1:], spans, len(times_T)))
+            times.append(times_T)
+        times_N = np.unique(np.concatenate(times))
+        return times_N, {"occlusion": self._mean(times_N, times, rows)}
+
+    def heat(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
+        """Heat maps of the frames, (N, H, W)."""
+        maps = self._model.evidence
+        at_once = 1 if is_heavy(self._model.card) else _MAPS_AT_ONCE
+        clips = read_clips(self._path, self._model.card.spec, stride=self._stride)
+        times: list[Floats] = []
+        rows: list[Floats] = []
+        batch: list[NDArray[np.uint8]] = []
+        for clip in clips:
+            times.append(clip.times_s)
+            batch.append(clip.frames_THWC)
+            if len(batch) == at_once:
+                rows.extend(maps(np.stack(batch), self._column))
+                batch = []
+                on_progress(len(rows) / len(self._counts_W))
+        if batch:
+            rows.extend(maps(np.stack(batch), self._column))
+        return self._mean(times_N, times, rows).astype(np.float32)
+
+    def joints(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
+        """What each landmark did in each frame, (N, 33)."""
+        times, rows = [], []
+        for times_T, features_TD in self._cut(on_progress):
+            times.append(times_T)
+            rows.append(self._model.evidence(features_TD, self._column))
+        return self._mean(times_N, times, rows).astype(np.float32)
+
+    def _cut(self, on_progress: OnProgress) -> Iterator[tuple[Floats, Array]]:
+        shown = ticks(self._path, self._model.card.spec)
+        for number, window in enumerate(self._windows.cut(self._path, shown, self._stride), 1):
+            yield window
+            on_progress(number / len(self._counts_W))
+
+    def _held(self, records_T: Array, begin: int, end: int) -> Array:
+        """The window with a span of it as if the film had stood still there."""
+        held_T = records_T.copy()
+        still = self._windows.recorder.first  # what is recorded where nothing changes
+        if still is not None:
+            held_T[begin:end] = still
+            return held_T
+        held_T[begin:end] = records_T[begin - 1] if begin else records_T[min(end, len(records_T) - 1)]
+        if self._model.poses:
+            from kineme.models.backbones.landmarks import without_velocity
+
+            held_T[begin:end] = without_velocity(held_T[begin:end])
+        return held_T
+
+    def _mean(self, times_N: Floats, times: list[Floats], rows: list[Any]) -> Floats:
+        """What windows say of their frames, to what the video says of its own: the mean, each as much as it counts."""
+        if len(times) != len(self._counts_W):
+            raise KinemeError(f"{self._path}: gave {len(times)} windows after {len(self._counts_W)}; has it changed?")
+        total_N = np.zeros((len(times_N), *np.shape(rows[0])[1:]))
+        count_N = np.zeros(len(times_N))
+        for counts, times_T, row_T in zip(self._counts_W, times, rows, strict=True):
+            places_T = np.searchsorted(times_N, times_T)
+            np.add.at(total_N, places_T, counts * np.asarray(row_T))
+            np.add.at(count_N, places_T, 1.0)
+        return total_N / np.maximum(count_N, 1).reshape(-1, *(1,) * (total_N.ndim - 1))
+
+
+def spans_of(frames: int, *, heavy: bool = False) -> list[tuple[int, int]]:
+    """First and last-but-one tick of the spans of a window that are held still: each is half over the next."""
+    width = max(1, round(frames / (_HEAVY_SPANS if heavy else _SPANS)))
+    starts = list(range(0, frames - width + 1, width if heavy else max(1, width // 2)))
+    if starts[-1] + width < frames:
+        starts.append(frames - width)
+    return [(start, start + width) for start in starts]
+
+
+def spread(values_S: Floats, spans: list[tuple[int, int]], frames: int) -> Floats:
+    """What spans say, to what their frames say: the mean of the spans around each, (T,)."""
+    total_T, count_T = np.zeros(frames), np.zeros(frames)
+    for value, (begin, end) in zip(values_S, spans, strict=True):
+        total_T[begin:end] += value
+        count_T[begin:end] += 1
+    return np.asarray(total_T / count_T)

@@ -1,0 +1,118 @@
+"""The page of an audit: what was found, the worst first, with pictures of the videos it is about."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.dataset.audit.audit import Audit
+from kineme.dataset.audit.finding import Finding
+from kineme.dataset.audit.inspection import Look
+from kineme.errors import VideoError
+from kineme.files import write_text
+from kineme.report.filmstrip import jpeg_data_uri
+from kineme.report.run_page import render
+from kineme.report.verdict import counted
+from kineme.video.decode import read_frames
+
+_HEIGHT = 120  # pixels of a picture
+_PICTURES, _WITH_PICTURES = 6, 60  # most of a finding; most findings of each kind that have any
+_NAMES = 40  # most names listed below a finding
+_SHOWN = {"duplicate", "near-duplicate", "two-labels", "same-scene", "black", "frozen", "truncated", "damaged"}
+_TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
+_MEANINGS = {
+    "error": "Training would fail, or its figures would be wrong.",
+    "warning": "Something is lost, or doubtful.",
+    "note": "Good to know; nothing needs to be done.",
+}
+
+
+def answer(counts: Mapping[str, int], videos: int) -> str:
+    """What an audit comes to, in a sentence."""
+    found = [counted(counts[severity], f"{severity}s") for severity in _TITLES if counts[severity]]
+    looked = f"{counted(videos, 'videos')} looked at"
+    if not found:
+        return f"{looked}: nothing to complain of."
+    return f"{looked}: {', '.join(found[:-1])}{' and ' if found[:-1] else ''}{found[-1]}."
+
+
+def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[str, Any]) -> None:
+    """Write what ``kineme check`` found as one self-contained page.
+
+    Args:
+        path: the file to write.
+        audit: what was seen.
+        document: what the command prints with ``--json``.
+
+    Raises:
+        KinemeError: the file cannot be written.
+    """
+    drawn: Counter[str] = Counter()
+    parts = []
+    for severity, title in _TITLES.items():
+        entries = []
+        for one in audit.findings:
+            if one.severity != severity:
+                continue
+            drawn[one.kind] += 1
+            pictures = _pictures(audit, one) if one.kind in _SHOWN and drawn[one.kind] <= _WITH_PICTURES else []
+            entries.append((one, pictures, one.names[:_NAMES], len(one.names) - _NAMES))
+        if entries:
+            parts.append((title, _MEANINGS[severity], entries))
+    data, moved = document["data"], document["moved"]
+    page = render(
+        "check.html.j2",
+        title=f"Check of {data['name']}",
+        subtitle="What is broken, there twice, leaking or unbalanced, before anything is trained on it.",
+        answer=answer(document["counts"], data["videos"]),
+        cautions=[],
+        interval_method=None,
+        data=data,
+        tiles=[
+            ("Videos", f"{data['videos']:,}", f"of {counted(len(data['classes']), 'classes')}"),
+            ("Groups", f"{data['groups']:,}", f"from {data['group_source']}"),
+            *((title, str(document["counts"][name]), _MEANINGS[name]) for name, title in _TITLES.items()),
+        ],
+        parts=parts,
+        needs=document["needs"],
+        moved=moved,
+    )
+    write_text(path, page)
+
+
+def _pictures(audit: Audit, finding: Finding) -> list[tuple[str, str]]:
+    """Name and picture of some of the videos of a finding: the background of places, else the frame in the middle."""
+    found = []
+    for number in _some(audit, finding):
+        row, look = audit.table.rows.row(number, named=True), audit.looks[number]
+        if not isinstance(look, Look):
+            continue
+        picture = look.background_HWC if finding.kind == "same-scene" else _middle(row, look)
+        if picture is not None:
+            size = (max(1, round(picture.shape[1] * _HEIGHT / picture.shape[0])), _HEIGHT)
+            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            found.append((row["name"], jpeg_data_uri(np.ascontiguousarray(small), quality=75)))
+    return found
+
+
+def _some(audit: Audit, finding: Finding) -> Sequence[int]:
+    """Rows to show: of different groups first."""
+    groups = audit.table.rows["group"].to_list()
+    first = list({groups[number]: number for number in reversed(finding.rows)}.values())[::-1]
+    return [*first, *(number for number in finding.rows if number not in set(first))][:_PICTURES]
+
+
+def _middle(row: Mapping[str, Any], look: Look) -> NDArray[np.uint8] | None:
+    """The frame in the middle of a video or its labelled part."""
+    size = (_HEIGHT, max(8, round(_HEIGHT * look.facts.width / look.facts.height)))
+    with suppress(VideoError):
+        for frame in read_frames(row["path"], start_s=row["start_s"] + look.facts.duration_s / 2, size=size):
+            return frame.pixels_HWC
+    return None

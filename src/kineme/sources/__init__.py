@@ -1,0 +1,1 @@
+"""What the user names (files, folders, links, cameras) to videos on this machine."""

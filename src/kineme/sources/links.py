@@ -1,0 +1,233 @@
+"""Videos of the web, fetched by yt-dlp into a temporary folder: plain files, YouTube and other sites, playlists."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from kineme.errors import KinemeError
+from kineme.progress import Advance, progress
+from kineme.sources.local import FetchOptions, LocalVideo, size_in_words
+
+_FETCHED_HERE = {"http", "https", "m3u8_native", "m3u8", "http_dash_segments"}  # by yt-dlp itself, without a program
+_COLLECTIONS = ("playlist", "multi_video")
+_REFUSED = ("is_live", "is_upcoming")
+_FILE = "video"
+
+
+def fetch_videos(
+    url: str,
+    options: FetchOptions,
+    *,
+    alone: bool = True,
+    on_error: Callable[[str, KinemeError], None] | None = None,
+) -> Generator[LocalVideo, None, None]:
+    """Yield the video, or each video of the playlist, that ``url`` leads to. Each is removed before the next.
+
+    Args:
+        url: http or https.
+        options: how to fetch.
+        alone: whether ``url`` is the only source.
+        on_error: told of a video of a playlist that cannot be had; by default the error is raised.
+
+    Raises:
+        KinemeError: yt-dlp is not installed, the server does not give the video, or it is too large.
+    """
+    try:
+        from yt_dlp import YoutubeDL
+        from yt_dlp.utils import YoutubeDLError
+    except ImportError as error:
+        raise KinemeError(f'{url}: videos of the web need yt-dlp: pip install "kineme[web]"') from error
+
+    with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
+        meter = _Meter(url, options.max_bytes)
+        with YoutubeDL(_settings(Path(folder), options, meter)) as site:
+
+            def ask(source: str, request: Callable[..., dict[str, Any] | None], what: object, download: bool) -> Any:
+                try:
+                    return request(what, download=download) or {}
+                except YoutubeDLError as error:
+                    raise KinemeError(f"{source}: {_reason(error, options)}") from error
+                finally:
+                    meter.close()
+
+            # Entries of a playlist stay addresses here, so that the first is predicted before the last is looked up.
+            found = ask(url, site.extract_info, url, False)
+            collection = found.get("_type") in _COLLECTIONS
+            entries = _entries(found)
+            if not entries:
+                raise KinemeError(f"{url}: no video is found there")
+            for number, entry in enumerate(entries, start=1):
+                meter.source = source = _address(entry, url, number) if collection else url
+                try:
+                    _refuse_live(entry, source)
+                    info = ask(source, site.process_ie_result, entry, True)
+                    path = Path(folder, _FILE)
+                    if not path.is_file():
+                        raise KinemeError(f"{source}: nothing was fetched; it may be a playlist itself")
+                except KinemeError as error:
+                    if on_error is None or not collection:
+                        raise
+                    on_error(source, error)
+                else:
+                    yield LocalVideo(path, source, _file_name(info), alone and not collection)
+                for left in Path(folder).iterdir():
+                    left.unlink()
+
+
+def choose_format(
+    formats: Sequence[Mapping[str, Any]], min_side: int, *, with_sound: bool = False
+) -> Mapping[str, Any] | None:
+    """The smallest of a video's formats whose shorter side is at least ``min_side`` pixels.
+
+    Where all are smaller, the largest of them; a format of unknown size goes before those. Among equals the one with
+    fewer bytes is taken. Formats with DRM, without pictures, or that need another program are left out.
+
+    Args:
+        formats: yt-dlp's documents.
+        min_side: pixels.
+        with_sound: formats with sound go before those without.
+
+    Returns:
+        One of ``formats``, or None where none can be used.
+    """
+
+    def rank(one: Mapping[str, Any]) -> tuple[float, ...]:
+        silent = with_sound and one.get("acodec") == "none"
+        sides = [one[side] for side in ("width", "height") if one.get(side)]
+        side = min(sides, default=0)
+        fits = (1, 0) if not side else (0, side) if side >= min_side else (2, -side)
+        size = one.get("filesize") or one.get("filesize_approx")
+        return (silent, *fits, size or float("inf"), one.get("tbr") or float("inf"))
+
+    usable = [
+        one
+        for one in formats
+        if one.get("vcodec") != "none"
+        and not one.get("has_drm")
+        and set(str(one.get("protocol")).split("+")) <= _FETCHED_HERE
+    ]
+    return min(usable, key=rank, default=None)
+
+
+class _Meter:
+    """Shows the progress of downloads and stops one that grows too large."""
+
+    def __init__(self, source: str, max_bytes: int) -> None:
+        self.source, self._max_bytes = source, max_bytes
+        self._shown = ExitStack()
+        self._advance: Advance | None = None
+        self._done = 0
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Told by yt-dlp of every block."""
+        total = event.get("total_bytes") or event.get("total_bytes_estimate") or 0
+        done = int(event.get("downloaded_bytes") or 0)
+        self.check(max(done, event.get("total_bytes") or 0))
+        if self._advance is None:
+            label = f"fetching {self.source}, kB"
+            self._advance = self._shown.enter_context(progress(label, int(total) // 1024 or None))
+        if done // 1024 > self._done:
+            self._advance(done // 1024 - self._done)
+            self._done = done // 1024
+
+    def check(self, count: float) -> None:
+        """Raise KinemeError where ``count`` bytes are too many."""
+        if count > self._max_bytes:
+            limit = size_in_words(self._max_bytes)
+            raise KinemeError(f"{self.source}: is larger than {limit}; --max-size sets the limit")
+
+    def close(self) -> None:
+        """End the progress of one download."""
+        self._shown.close()
+        self._advance, self._done = None, 0
+
+
+class _Silent:
+    """Keeps yt-dlp quiet: its errors are raised, and the rest is not for our users."""
+
+    def debug(self, message: str) -> None:
+        pass
+
+    info = warning = error = debug
+
+
+def _settings(folder: Path, options: FetchOptions, meter: _Meter) -> dict[str, Any]:
+    def select(context: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        chosen = choose_format(context["formats"], options.min_side, with_sound=options.with_sound)
+        if chosen is None:
+            raise KinemeError(f"{meter.source}: offers no pictures that can be fetched, only sound or protected video")
+        meter.check(chosen.get("filesize") or 0)
+        return [chosen]
+
+    return {
+        "format": select,
+        "extract_flat": "in_playlist",
+        "noplaylist": True,  # of an address that names both a video and the playlist it is in, the video is meant
+        "paths": {"home": str(folder)},
+        "outtmpl": _FILE,
+        "progress_hooks": [meter],
+        "logger": _Silent(),
+        "quiet": True,
+        "noprogress": True,
+        "cachedir": False,
+        "fixup": "never",  # needs a program
+        "hls_prefer_native": True,
+        "skip_unavailable_fragments": False,  # a video with holes is an error
+        "socket_timeout": options.timeout_s,
+        "retries": 1,
+        "fragment_retries": 1,
+        "extractor_retries": 1,
+    }
+
+
+def _entries(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The videos of a result, those of collections within it too."""
+    if found.get("_type") not in _COLLECTIONS:
+        return [dict(found)] if found else []
+    return [video for entry in found.get("entries") or () if entry for video in _entries(entry)]
+
+
+def _refuse_live(entry: Mapping[str, Any], source: str) -> None:
+    if entry.get("is_live") or entry.get("live_status") in _REFUSED:
+        raise KinemeError(f"{source}: is live, and of this site only videos that have ended are taken")
+
+
+def _address(entry: Mapping[str, Any], playlist: str, number: int) -> str:
+    """A lasting address of a playlist's video; where its page is the playlist's, its place there."""
+    page = entry.get("webpage_url") or entry.get("original_url") or entry.get("url")
+    return str(page) if page and page != playlist else f"{playlist}#{number}"
+
+
+def _file_name(info: Mapping[str, Any]) -> str:
+    """The title as the name of a file on any system."""
+    kept = re.sub(r"[^\w .,()+-]+", " ", str(info.get("title") or info.get("id") or _FILE))
+    short = " ".join(kept.split()).encode()[:80].decode(errors="ignore")
+    return short.strip(" .") or _FILE
+
+
+def _reason(error: Exception, options: FetchOptions) -> str:
+    """Why yt-dlp failed, in our words where it is one of the usual reasons."""
+    from yt_dlp.networking.exceptions import HTTPError, TransportError
+    from yt_dlp.utils import UnsupportedError
+
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(error))
+    if "more expected" in text:
+        return "the connection broke off half-way"
+    if "timed out" in text:
+        return f"the server was silent for {options.timeout_s:g} s"
+    cause: Any = error
+    while cause is not None:  # the error that yt-dlp met first lies within those that it made of it
+        if isinstance(cause, HTTPError):
+            return f"the server answers {cause.status} {cause.reason}".rstrip()
+        if isinstance(cause, UnsupportedError):
+            return "no video is found there"
+        if isinstance(cause, TransportError):
+            return f"cannot be reached ({str(cause.msg or cause).rpartition(': ')[2].rstrip(')')})"
+        cause = getattr(cause, "cause", None) or (getattr(cause, "exc_info", None) or (None, None))[1]
+    text = re.sub(r"^\s*ERROR:\s*(\[[^\]]+\] (\S+: )?)?|[;.]? ?[Pp]lease report this issue.*|\(caused by .*", "", text)
+    return " ".join(text.split())[:300] or "yt-dlp could not fetch it"

@@ -1,0 +1,111 @@
+"""Learning what is known: logits of videos that show it, and a threshold for a stated share of refused ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kineme.models.open_set import Known, action_odds, nearness, with_doubt
+
+REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
+FEW = 20  # validation videos: of fewer, a video has too few others to be near to
+_MOST = 500  # windows kept in the model file
+
+
+def fit_known(
+    logits_WK: NDArray[np.floating[Any]],
+    video_W: ArrayLike,
+    trained_VK: NDArray[np.floating[Any]] | None = None,
+    *,
+    background: bool = False,
+) -> tuple[Known, float]:
+    """Keep the logits of windows of known actions, and find the threshold by how far each video lies from the others.
+
+    A video is as known as its best window: in a long one, an action is found where its window is best.
+
+    Args:
+        logits_WK: of windows of validation videos.
+        video_W: the number of the video of each, from 0; at least two.
+        trained_VK: of windows of training videos, to be kept too; they lie closer together than those of others, so
+            only where there are few others.
+        background: whether the network has learned background, whose logit is 0.
+
+    Returns:
+        What is known, and the share of videos of known actions that it refuses at most (see :func:`fit_threshold`).
+    """
+    videos = np.asarray(video_W, np.int64)
+    if trained_VK is not None:
+        logits_WK = np.concatenate([logits_WK, trained_VK])
+        videos = np.concatenate([videos, np.full(len(trained_VK), -1)])
+    chosen = np.unique(np.linspace(0, len(logits_WK) - 1, min(len(logits_WK), _MOST)).round().astype(int))
+    rows = [tuple(float(f"{value:.6g}") for value in row) for row in np.asarray(logits_WK)[chosen].tolist()]
+    kept_WK, videos = np.array(rows), videos[chosen]
+    own = np.flatnonzero(videos >= 0)
+    distances_W = np.array([nearness(kept_WK[w], kept_WK[videos != videos[w]]) for w in own])
+    unit = max(float(np.median(distances_W)), 1e-6)
+    sure = float(np.median(action_odds(kept_WK[own]))) if background else None
+    distances_W = with_doubt(distances_W / unit, kept_WK[own], sure)
+    best_V = [distances_W[videos[own] == video].min() for video in np.unique(videos[own])]
+    threshold, refused = fit_threshold(best_V)
+    return Known(tuple(rows), unit, threshold, sure), refused
+
+
+def best_of_videos(known: Known, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> NDArray[np.float64]:
+    """Knownness of the best window of each video, (N,)."""
+    known_W, video_W = known.knownness(logits_WK), np.asarray(video_W)
+    return np.array([known_W[video_W == video].max() for video in np.unique(video_W)])
+
+
+def fit_threshold(distances_M: ArrayLike, refused: float = REFUSED) -> tuple[float, float]:
+    """The distance that refuses at most a stated share of known videos.
+
+    It is the k-th largest of M videos that were not trained on, with k as large as ``k / (M + 1) <= refused`` allows:
+    another such video then lies beyond it with a probability of at most ``k / (M + 1)``, whatever the distribution.
+    Of fewer videos than that takes, it is the largest. Source: conformal prediction (Vovk, Gammerman and Shafer,
+    "Algorithmic Learning in a Random World", 2005). Videos of one person are alike, so it holds on average over
+    people, and less exactly the fewer there are.
+
+    Args:
+        distances_M: of validation videos, at least one.
+        refused: share, 0 to 1.
+
+    Returns:
+        The threshold, and the share that it holds for.
+    """
+    distances = -np.sort(-np.asarray(distances_M, np.float64))
+    k = max(1, int(refused * (len(distances) + 1) + 1e-9))
+    return max(float(distances[k - 1]), 1e-6), k / (len(distances) + 1)
+
+
+def unknown_figures(
+    test_known_N: NDArray[np.float64],
+    background_known_N: NDArray[np.float64] | None,
+    groups_N: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What the threshold does to videos that were not trained on.
+
+    Args:
+        test_known_N: knownness of test videos, whose actions are known.
+        background_known_N: of background made of each of them, or None.
+        groups_N: their groups.
+        seed: of the intervals.
+
+    Returns:
+        ``actions_refused`` and, or None, ``background_refused``: ``share`` below the threshold, ``interval`` and ``n``.
+    """
+    from kineme.training.metrics import group_interval
+
+    def refused(known_N: NDArray[np.float64]) -> dict[str, Any]:
+        below_N = known_N < 0
+        interval = group_interval(below_N, groups_N, seed=seed)
+        return {"share": float(below_N.mean()), "interval": list(interval), "n": len(below_N)}
+
+    return {
+        "actions_refused": refused(test_known_N),
+        "background_refused": None if background_known_N is None else refused(background_known_N),
+    }

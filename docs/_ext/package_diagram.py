@@ -16,7 +16,22 @@ from style import Theme, save
 
 SOURCE = Path(__file__).parents[2] / "src" / "kineme"
 # In the order in which data flows; what is found in the source beside these is drawn after them.
-ORDER = ["video", "dataset", "models", "training", "prediction", "report", "serving", "cli"]
+ORDER = [
+    *(
+        "video",
+        "sources",
+        "dataset",
+        "models",
+        "people",
+        "prediction",
+        "training",
+        "exporters",
+        "report",
+        "serving",
+        "scale",
+    ),
+    "cli",
+]
 NAME = "packages"
 
 

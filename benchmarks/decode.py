@@ -29,7 +29,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from pairs import in_turn, mark, ratio, record, shown, spread, table
 
 from kineme.files import write_json
-from kineme.video.clips import read_strip, ticks
+from kineme.video.clips import read_sampled_video, ticks
 from kineme.video.spec import ClipSpec
 from kineme.video.write import VideoWriter
 
@@ -195,7 +195,7 @@ def both_times(
 
 
 def kineme(video: Path, size: int) -> np.ndarray:
-    return read_strip(video, ClipSpec(frames=FRAMES, fps=None, height=size, width=size)).frames_NHWC
+    return read_sampled_video(video, ClipSpec(frames=FRAMES, fps=None, height=size, width=size)).frames_NHWC
 
 
 def opencv_seeks(video: Path, size: int) -> np.ndarray:

@@ -203,7 +203,7 @@ def peak_bytes(command: Sequence[str], env: Mapping[str, str | None]) -> tuple[i
 
 def caches(work: Path) -> dict[str, str]:
     """Caches of this run alone, so that nothing is there before."""
-    return {"KINEME_STRIPS": str(work / "cache" / "strips"), "KINEME_CACHE": str(work / "cache")}
+    return {"KINEME_FRAME_CACHE": str(work / "cache" / "strips"), "KINEME_CACHE": str(work / "cache")}
 
 
 def environment(more: Mapping[str, str | None]) -> dict[str, str]:

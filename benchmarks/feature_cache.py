@@ -27,7 +27,7 @@ from kineme.files import write_json
 from kineme.models.backend import seed_everything, versions
 from kineme.models.registry import make_approach
 from kineme.training.augment import Augmentation
-from kineme.training.cache import StripCache, parts_of
+from kineme.training.cache import FrameCache, parts_of
 from kineme.training.feed import class_weights, training_batches
 from kineme.training.learner import make_learner
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
     table = split(api.scan(arguments.data))
-    approach, config, spec = api.choose(None, None)
+    approach, config, spec = api.resolve_approach(None, None)
     seed_everything(0)
     learner = make_learner(make_approach(approach, config), spec, len(table.labels))
     learner.trained.compile("adam", "sparse_categorical_crossentropy")
@@ -50,7 +50,7 @@ def main() -> None:
     learner.encoder.network.predict_on_batch(np.zeros((32, spec.height, spec.width, 3), np.uint8))
 
     def train_once(folder: Path) -> tuple[float, list[Any]]:
-        cache = StripCache(spec, learner.encoder, per_frame=1, folder=folder)
+        cache = FrameCache(spec, learner.encoder, per_frame=1, folder=folder)
         started = time.perf_counter()
         readable, items = cache.prepare(table, table.labels)
         train = parts_of(readable, items)["train"]

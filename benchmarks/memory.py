@@ -126,7 +126,7 @@ def peak_memory(arguments: list[str], strips: Path) -> tuple[int, float]:
     child = subprocess.Popen(
         [sys.executable, "-c", "from kineme.cli.main import main; main()", "train", *arguments],
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "KINEME_STRIPS": str(strips)},
+        env={**os.environ, "KINEME_FRAME_CACHE": str(strips)},
     )
     peak = 0
     try:

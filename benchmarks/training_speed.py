@@ -167,7 +167,7 @@ def kineme_side(name: str, folder: Path) -> None:
     from kineme.dataset.scan import scan
     from kineme.models.backend import seed_everything
     from kineme.models.registry import make_approach
-    from kineme.training.cache import StripCache
+    from kineme.training.cache import FrameCache
     from kineme.training.fit import fit
     from kineme.training.learner import make_learner
     from kineme.training.options import TrainOptions
@@ -175,7 +175,7 @@ def kineme_side(name: str, folder: Path) -> None:
 
     seed_everything(0)
     learner = make_learner(make_approach(*SAME[name]), ClipSpec(), CLASSES)
-    cache = StripCache(learner.spec, folder=folder / "strips")
+    cache = FrameCache(learner.spec, folder=folder / "strips")
     videos = scan(folder / "videos")
     _, items = cache.prepare(videos, videos.labels)
     items = (items * CLIPS[name])[: CLIPS[name]]

@@ -17,7 +17,7 @@ _unlisted: dict[str, str] = {}  # where a test was skipped: why
 @pytest.fixture(scope="session", autouse=True)
 def _own_strips(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KINEME_STRIPS", str(tmp_path_factory.mktemp("strips")))
+        patch.setenv("KINEME_FRAME_CACHE", str(tmp_path_factory.mktemp("strips")))
         patch.setenv("KINEME_LOOKS", str(tmp_path_factory.mktemp("looks")))
         yield
 

@@ -195,7 +195,7 @@ def _start() -> subprocess.Popen[str]:
 def _work() -> None:
     """Read the files named on standard input, and tell of each on standard output."""
     from kineme.errors import KinemeError
-    from kineme.video.clips import read_strip
+    from kineme.video.clips import read_sampled_video
     from kineme.video.decode import read_frames
     from kineme.video.probe import probe
     from kineme.video.spec import ClipSpec
@@ -205,7 +205,7 @@ def _work() -> None:
         path = line.rstrip("\n")
         try:
             probe(path)
-            warnings = list(read_strip(path, ClipSpec()).warnings)
+            warnings = list(read_sampled_video(path, ClipSpec()).warnings)
             count = sum(1 for _ in read_frames(path, on_warning=warnings.append))
             sum(1 for _ in read_frames(path, start_s=4.5, size=(48, 48), fit="crop"))
             kind, detail = ("frames, damage told" if warnings else "frames"), f"{count} frames"

@@ -145,11 +145,11 @@ def poses(label: str) -> tuple[Any, Any, Any]:
     from kineme.models import weights
     from kineme.models.backbones.blazepose import PoseTracker
     from kineme.models.backbones.landmarks import landmark_features
-    from kineme.video.clips import read_strip
+    from kineme.video.clips import read_sampled_video
     from kineme.video.spec import ClipSpec
 
     files = weights.find("blazepose")
-    strip = read_strip(right_video(label), ClipSpec(height=224, width=298))
+    strip = read_sampled_video(right_video(label), ClipSpec(height=224, width=298))
     if not files:
         return strip.frames_NHWC, None, None
     tracker = PoseTracker(files)

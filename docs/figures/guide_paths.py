@@ -88,11 +88,11 @@ def right_video(label: str, run: str = "lrcn") -> Path:
 
 def clip(video: Path, **spec: Any) -> Frames:
     """The middle clip of a video, frames_THWC; the textbook's clip unless ``spec`` says otherwise."""
-    from kineme.video.clips import read_strip
+    from kineme.video.clips import read_sampled_video
     from kineme.video.spec import ClipSpec
 
     wanted = ClipSpec(**spec)
-    frames_NHWC = read_strip(video, wanted).frames_NHWC
+    frames_NHWC = read_sampled_video(video, wanted).frames_NHWC
     start = max(0, len(frames_NHWC) - wanted.frames) // 2
     return frames_NHWC[wanted.window(start, len(frames_NHWC))]
 

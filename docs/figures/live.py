@@ -78,11 +78,11 @@ def predicted() -> Any:
 
 def timeline(theme: Theme) -> Figure:
     """Frames, true and predicted segments, curves."""
-    from kineme.video.clips import read_strip
+    from kineme.video.clips import read_sampled_video
     from kineme.video.spec import ClipSpec
 
     found, colours = predicted(), colours_of(theme)
-    film = read_strip(long_video(), ClipSpec(fps=2, height=90, width=120)).frames_NHWC
+    film = read_sampled_video(long_video(), ClipSpec(fps=2, height=90, width=120)).frames_NHWC
     figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     grid = figure.add_gridspec(4, 1, height_ratios=[0.9, 0.28, 0.28, 1.6])
     axes = [figure.add_subplot(grid[row]) for row in range(4)]

@@ -68,13 +68,13 @@ def explained(label: str) -> Any:
 
 def decided(theme: Theme) -> Figure:
     """Frames, and beneath them how much each spoke for the answer."""
-    from kineme.video.clips import read_strip
+    from kineme.video.clips import read_sampled_video
 
     figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     grid = figure.add_gridspec(4, 1, height_ratios=[0.8, 1, 0.8, 1])
     for number, label in enumerate(("sit-down", "stand-up")):
         found = explained(label)
-        film = read_strip(right_video(label), model("lrcn").card.spec).frames_NHWC
+        film = read_sampled_video(right_video(label), model("lrcn").card.spec).frames_NHWC
         top, low = figure.add_subplot(grid[2 * number]), figure.add_subplot(grid[2 * number + 1])
         end = float(found.ends[-1])
         top.imshow(strip(film, 12), extent=(0, end, 0, 1), aspect="auto")

@@ -56,15 +56,15 @@ def filmstrips(theme: Theme) -> Figure:
 
 def side_by_side(folder: Path) -> None:
     """Twenty frames in three ways, playing at one speed: spread, by the spec, and consecutive."""
-    from kineme.video.clips import read_strip
+    from kineme.video.clips import read_sampled_video
     from kineme.video.decode import read_frames
     from kineme.video.spec import ClipSpec
 
     video = next((WORK / "strangers" / "untrimmed").glob("*.mp4"))
     start = _first_action_s(video) - 0.4
     large = {"height": 120, "width": 160}
-    whole = read_strip(video, ClipSpec(frames=20, fps=3.0, **large), start_s=start).frames_NHWC[:20]
-    meant = read_strip(video, ClipSpec(frames=20, fps=8.0, **large), start_s=start).frames_NHWC[:20]
+    whole = read_sampled_video(video, ClipSpec(frames=20, fps=3.0, **large), start_s=start).frames_NHWC[:20]
+    meant = read_sampled_video(video, ClipSpec(frames=20, fps=8.0, **large), start_s=start).frames_NHWC[:20]
     dense = []
     for frame in read_frames(video, start_s=start + 0.6, size=(120, 160)):
         dense.append(frame.pixels_HWC)
@@ -91,7 +91,7 @@ def _first_action_s(video: Path) -> float:
 def by_rate() -> dict[float, float]:
     """Top-1 of the LRCN on its test videos, with their clips taken at other rates."""
     from kineme.dataset.table import read_split_csv
-    from kineme.training.cache import StripCache, parts_of
+    from kineme.training.cache import FrameCache, parts_of
     from kineme.training.evaluate import score_items
 
     lrcn = model("lrcn")
@@ -99,7 +99,7 @@ def by_rate() -> dict[float, float]:
     table = replace(table, rows=table.rows.filter(table.rows["split"] == "test"))
     found = {}
     for rate in RATES:
-        cache = StripCache(replace(lrcn.card.spec, fps=rate), per_frame=1)
+        cache = FrameCache(replace(lrcn.card.spec, fps=rate), per_frame=1)
         test = parts_of(*cache.prepare(table, lrcn.labels))["test"]
         answers = score_items(lrcn.network, test, cache).argmax(axis=1)
         found[rate] = float((answers == [item.label for item in test]).mean())

@@ -101,7 +101,7 @@ DEFAULT_APPROACH = "lrcn"
 DEFAULT_BACKBONE = "efficientnet-lite0"
 
 
-def choose(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
+def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
     """The approach and options that a wish means, and the clip that they are meant for.
 
     Raises:
@@ -152,7 +152,7 @@ def train(
     from kineme.training.devices import shared_out
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
-    approach, config, best_spec = choose(approach, config)
+    approach, config, best_spec = resolve_approach(approach, config)
     spec = spec or best_spec
     with shared_out(devices, Path(out)) as folder:
         run = training.train(
@@ -262,16 +262,18 @@ def check(
     from kineme.models.registry import make_approach
     from kineme.report.audit_page import write_check
     from kineme.training.options import TrainOptions
-    from kineme.training.resources import needs
+    from kineme.training.resources import estimate_resources
 
-    approach, config, spec = choose(approach, config)
+    approach, config, spec = resolve_approach(approach, config)
     spec = replace(spec, **(spec_changes or {}))
     seen = audit(scan(data, group_column=group_column), spec)
     backbone = make_approach(approach, config).backbone
     moved = put_aside(Path(data), seen.broken) if fix else None
     document = {
         **document_of(seen, Path(data)),
-        "needs": asdict(needs(seen.lengths_s, seen.decoding_s, approach, backbone, spec, options or TrainOptions())),
+        "needs": asdict(
+            estimate_resources(seen.lengths_s, seen.decoding_s, approach, backbone, spec, options or TrainOptions())
+        ),
         "moved": moved
         and {
             "folder": str(moved.folder),
@@ -306,7 +308,7 @@ def evaluate(
         seed: of the shuffling and of the intervals.
 
     Returns:
-        The figures of merit, as ``test`` in ``metrics.json``, with ``split``, ``frame_order``, ``skipped`` and
+        The metrics, as ``test`` in ``metrics.json``, with ``split``, ``frame_order``, ``skipped`` and
         ``warnings`` beside. As filmed, they tell too what is left when frames are shuffled, reversed or frozen; and
         on the test split of its own training, the baselines of that.
 
@@ -316,8 +318,8 @@ def evaluate(
     from dataclasses import asdict
 
     from kineme.dataset.table import SPLITS, read_split_csv
-    from kineme.training.cache import StripCache
-    from kineme.training.evaluate import figures, order_figures, score_items
+    from kineme.training.cache import FrameCache
+    from kineme.training.evaluate import classification_metrics, order_metrics, score_items
     from kineme.training.run import METRICS, SPLIT
 
     model = load(model) if isinstance(model, str | os.PathLike) else model
@@ -340,16 +342,16 @@ def evaluate(
     unknown = sorted(set(table.labels) - set(model.labels))
     if unknown:
         raise KinemeError(f"the model does not know the label {unknown[0]!r}; it knows {', '.join(model.labels)}")
-    cache = StripCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
+    cache = FrameCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
     table, items = cache.prepare(table, model.labels)
     if not items:
         raise KinemeError(f"no readable video to evaluate in the {split} split")
     logits_NK = score_items(
         model.classifier, items, cache, frame_order=frame_order, seed=seed, label=f"testing ({frame_order})"
     )
-    found = figures(logits_NK, items, model.labels, model.card.temperature, seed)
+    found = classification_metrics(logits_NK, items, model.labels, model.card.temperature, seed)
     if frame_order == "ordered":
-        found |= order_figures(model.classifier, items, cache, logits_NK, model.labels, seed, label="testing")
+        found |= order_metrics(model.classifier, items, cache, logits_NK, model.labels, seed, label="testing")
     if own_data and split == "test" and model.path and (model.path.parent / METRICS).exists():
         found["baselines"] = json.loads((model.path.parent / METRICS).read_text(encoding="utf-8"))["test"]["baselines"]
     return {

@@ -348,7 +348,9 @@ def test_train_writes_the_strips_it_can_when_the_cache_disk_is_full(tmp_path, vi
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a tmpfs needs rights that this user lacks")
     try:
-        done = kineme("train", videos, "--out", tmp_path / "run", *SMALL_SPEC, "--epochs", 1, KINEME_STRIPS=str(disk))
+        done = kineme(
+            "train", videos, "--out", tmp_path / "run", *SMALL_SPEC, "--epochs", 1, KINEME_FRAME_CACHE=str(disk)
+        )
         assert done.returncode == 0, done.stderr
         assert "cache of decoded frames is full" in done.stderr
     finally:

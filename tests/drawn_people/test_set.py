@@ -12,7 +12,7 @@ from scipy.stats import chi2_contingency, kruskal
 
 from drawn_people.make import ACTIONS, ORDER_ONLY_PAIRS, _clip_jobs, _format, _length_s, _rate, make_dataset
 from kineme.errors import KinemeError, UsageError
-from kineme.video.clips import read_strip
+from kineme.video.clips import read_sampled_video
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
 
@@ -32,7 +32,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def pixels(path: Path, fps: float = 8.0) -> np.ndarray:
-    return read_strip(path, ClipSpec(fps=fps, height=60, width=80)).frames_NHWC
+    return read_sampled_video(path, ClipSpec(fps=fps, height=60, width=80)).frames_NHWC
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.models import weights
 from kineme.models.backbones import i3d
 from kineme.models.backend import keras
-from kineme.video.clips import read_strip
+from kineme.video.clips import read_sampled_video
 from kineme.video.spec import ClipSpec
 
 REAL_CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real-clips"
@@ -116,6 +116,6 @@ def test_names_six_real_videos(files):
     assert len(videos) == 6
     named = {}
     for path in videos:
-        (logits,) = network.predict_on_batch(read_strip(path, spread).frames_NHWC[None])
+        (logits,) = network.predict_on_batch(read_sampled_video(path, spread).frames_NHWC[None])
         named[path.stem.replace("_", " ")] = i3d.labels()[logits.argmax()]
     assert named == {action: action for action in named}

@@ -9,7 +9,7 @@ from helpers_dataset import make_videos
 from kineme.dataset.scan import scan
 from kineme.training.augment import Augmentation
 from kineme.training.background import SHARE, Background
-from kineme.training.cache import StripCache
+from kineme.training.cache import FrameCache
 from kineme.training.feed import training_batches
 from kineme.video.spec import ClipSpec
 from kineme.video.write import VideoWriter
@@ -19,7 +19,7 @@ from kineme.video.write import VideoWriter
 def items_and_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("background")
     table = scan(make_videos(folder / "data", people=2))
-    cache = StripCache(ClipSpec(frames=6), folder=folder / "cache")
+    cache = FrameCache(ClipSpec(frames=6), folder=folder / "cache")
     return cache.prepare(table, table.labels)[1], cache
 
 
@@ -36,7 +36,7 @@ def held(tmp_path_factory):
                 frame[20:40, left : left + 20] = 255
                 writer.write(frame)
     table = scan(folder)
-    cache = StripCache(ClipSpec(frames=10), folder=folder / "cache")
+    cache = FrameCache(ClipSpec(frames=10), folder=folder / "cache")
     return cache.prepare(table, table.labels)[1], cache
 
 
@@ -55,12 +55,12 @@ def test_the_middle_of_background_never_shows_the_movement_and_that_of_a_partly_
     moved, seen = 0, []
     for number in range(200):
         rng = np.random.default_rng(number)
-        at = lefts(background.window(0, 0, rng))
+        at = lefts(background.negative_window(0, 0, rng))
         if np.ptp(at) > 12:  # more than a held moment wobbles: it is seen from outside
             moved += 1
             assert np.ptp(at[4:6]) <= 4
             assert at[4] < 6 or at[4] > 32
-        middle = lefts(background.partly(0, 0, np.random.default_rng(number)))[4:6].mean()
+        middle = lefts(background.positive_window(0, 0, np.random.default_rng(number)))[4:6].mean()
         seen.append(middle)
     assert moved > 8
     assert np.mean([4 < one < 34 for one in seen]) > 0.6  # a third, if the clip were seen anywhere
@@ -72,7 +72,8 @@ def test_background_of_a_clip_that_always_moves_still_has_a_still_middle(items_a
     background = Background(items, cache)
     typical = np.mean([changes(cache.window(item, 0)).mean() for item in items])
     middles = [
-        changes(background.window(number % len(items), 0, np.random.default_rng(number)))[2] for number in range(60)
+        changes(background.negative_window(number % len(items), 0, np.random.default_rng(number)))[2]
+        for number in range(60)
     ]
     assert np.median(middles) < typical / 2
 

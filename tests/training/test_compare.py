@@ -140,7 +140,7 @@ def test_a_candidate_that_fails_does_not_stop_the_others(data, tmp_path):
 
 def test_candidates_are_read_with_their_options():
     one = parse_candidate("late-fusion:efficientnet-lite0,merge=mean,units=32", {"frames": 12})
-    assert (one.made.merge, one.made.units, one.made.backbone) == ("mean", 32, "efficientnet-lite0")
+    assert (one.approach.merge, one.approach.units, one.approach.backbone) == ("mean", 32, "efficientnet-lite0")
     assert (one.spec.frames, one.spec.height) == (12, 224)
     for text, said in (
         ("lrnc", "no approach 'lrnc'"),

@@ -10,8 +10,8 @@ from helpers_dataset import make_videos
 
 from kineme.dataset.scan import scan
 from kineme.training.augment import Augmentation
-from kineme.training.cache import StripCache
-from kineme.training.feed import Waited, class_weights, training_batches
+from kineme.training.cache import FrameCache
+from kineme.training.feed import TimedIterator, class_weights, training_batches
 from kineme.video.spec import ClipSpec
 
 
@@ -19,7 +19,7 @@ from kineme.video.spec import ClipSpec
 def items_and_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("feed")
     table = scan(make_videos(folder / "data", people=4))
-    cache = StripCache(ClipSpec(frames=6), folder=folder / "cache")
+    cache = FrameCache(ClipSpec(frames=6), folder=folder / "cache")
     return cache.prepare(table, table.labels)[1], cache
 
 
@@ -93,7 +93,7 @@ def test_waiting_for_batches_is_counted_and_working_on_them_is_not():
             time.sleep(0.02)
             yield number
 
-    batches = Waited(slow())
+    batches = TimedIterator(slow())
     started = time.perf_counter()
     for _ in batches:
         time.sleep(0.1)

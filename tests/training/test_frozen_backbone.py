@@ -51,7 +51,7 @@ def data(tmp_path_factory):
 def strips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frozen-strips")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KINEME_STRIPS", str(folder))
+        patch.setenv("KINEME_FRAME_CACHE", str(folder))
         yield folder
 
 
@@ -96,7 +96,7 @@ def test_prediction_has_the_probabilities_that_evaluation_counted(run):
 
 def test_the_whole_network_gives_what_encoder_and_head_give(run):
     model = kineme.load(run.folder)
-    clip = run.pixels.window(run.test[0], 0)
+    clip = run.frame_cache.window(run.test[0], 0)
     features_TD = np.stack([one for _, one in model.encoder((0.0, frame) for frame in clip)])
     np.testing.assert_allclose(
         model.network.predict_on_batch(clip[None]), model.classifier.predict_on_batch(features_TD[None]), atol=1e-4

@@ -1,4 +1,4 @@
-"""Figures of merit against known answers, intervals against coverage, and the baselines on real videos."""
+"""Metrics against known answers, intervals against coverage, and the baselines on real videos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
-from kineme.training.baselines import background, simple_answers, single_frame_answers
+from kineme.training.baselines import background, simple_predictions, single_frame_predictions
 from kineme.training.metrics import (
     baselines,
     calibration_error,
@@ -186,7 +186,7 @@ def test_baselines_of_a_small_case():
     places = {"a": 0.0, "b": 5.0, "c": 9.0}
     train_ND = np.array([[places[label]] for label in train], np.float32)
     test_ND = np.array([[0.4], [4.6], [5.1], [8.0]], np.float32)  # the second looks like b
-    answers = simple_answers(train, 4, train_ND, test_ND)
+    answers = simple_predictions(train, 4, train_ND, test_ND)
     result = baselines(answers, test, ["g", "h", "g", "i"], 3)
     assert {name: figures["top1"] for name, figures in result.items()} == {
         "chance": pytest.approx(1 / 3),
@@ -215,7 +215,7 @@ def test_the_background_alone_tells_something_on_real_videos():
     for sequence in np.unique(groups):  # leave one sequence out within each of the two sets
         test = groups == sequence
         train = np.char.startswith(groups.astype(str), sequence[:4]) & ~test
-        answers = simple_answers(labels[train], test.sum(), pictures_ND[train], pictures_ND[test])
+        answers = simple_predictions(labels[train], test.sum(), pictures_ND[train], pictures_ND[test])
         right += (answers["background_only"] == labels[test]).sum()
     assert 0.25 <= right / len(labels) <= 0.5  # chance is 0.167
 
@@ -225,7 +225,7 @@ def test_single_frames_tell_what_frames_show_and_nothing_else():
     truth_N = np.arange(80) % 4
     features_NFD = rng.normal(0, 0.3, (80, 3, 6)).astype(np.float32)
     features_NFD[:, :, 0] += (truth_N // 2)[:, None]  # the frames show which pair, not which of the two
-    answers_N = single_frame_answers(features_NFD[:40], truth_N[:40], features_NFD[40:])
+    answers_N = single_frame_predictions(features_NFD[:40], truth_N[:40], features_NFD[40:])
     assert (answers_N // 2 == truth_N[40:] // 2).mean() > 0.9
     assert 0.2 < (answers_N == truth_N[40:]).mean() < 0.8
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kineme.models.open_set import Known
-from kineme.training.fit_open_set import fit_known, fit_threshold
+from kineme.training.fit_open_set import fit_open_set, fit_threshold
 
 
 @pytest.mark.parametrize("count", [19, 60, 400])
@@ -35,7 +35,7 @@ def logits(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray
 
 def test_what_lies_far_from_all_labels_is_refused_even_where_it_is_named_surely():
     rng = np.random.default_rng(0)
-    known, refused = fit_known(logits(rng, 99)[0], np.arange(99))
+    known, refused = fit_open_set(logits(rng, 99)[0], np.arange(99))
     assert refused == 0.05
     assert (known.knownness(logits(rng, 1000)[0]) < 0).mean() == pytest.approx(0.05, abs=0.04)
     beyond, between, none = [[12.0, 0, 0]], [[2.0, 2.0, 2.0]], [[-4.0, -4.0, -4.0]]
@@ -48,8 +48,8 @@ def test_a_network_that_has_learned_background_is_believed_when_it_doubts_an_act
     rows, _ = logits(rng, 99)
     weak = np.array([[1.0, 0.0, 0.0]])  # near enough to a label, were it not for background, whose logit is 0
     spread = np.concatenate([rows, rng.uniform(0, 1, (20, 3)) * rows[:20]])  # videos in which little can be seen
-    plain, _ = fit_known(spread, np.arange(119))
-    doubting, refused = fit_known(spread, np.arange(119), background=True)
+    plain, _ = fit_open_set(spread, np.arange(119))
+    doubting, refused = fit_open_set(spread, np.arange(119), background=True)
     assert plain.sure is None
     assert doubting.sure == pytest.approx(4, abs=0.3)
     assert (doubting.knownness(logits(rng, 1000)[0]) < 0).mean() < 0.05
@@ -62,31 +62,31 @@ def test_a_network_that_has_learned_background_is_believed_when_it_doubts_an_act
 def test_windows_of_one_video_do_not_vouch_for_each_other():
     rng = np.random.default_rng(0)
     rows, _ = logits(rng, 60)
-    alone, _ = fit_known(rows, np.arange(60))
-    twice, _ = fit_known(np.repeat(rows, 2, axis=0), np.repeat(np.arange(60), 2))
+    alone, _ = fit_open_set(rows, np.arange(60))
+    twice, _ = fit_open_set(np.repeat(rows, 2, axis=0), np.repeat(np.arange(60), 2))
     assert twice.unit == pytest.approx(alone.unit, rel=0.2)
 
 
 def test_training_windows_are_something_to_be_near_to_and_vouch_for_nothing():
     rng = np.random.default_rng(0)
-    few, stated = fit_known(logits(rng, 6)[0], np.arange(6), logits(rng, 90)[0])
+    few, stated = fit_open_set(logits(rng, 6)[0], np.arange(6), logits(rng, 90)[0])
     assert stated == pytest.approx(1 / 7)
     assert len(few.logits) == 96
-    alone, _ = fit_known(logits(rng, 6)[0], np.arange(6))
+    alone, _ = fit_open_set(logits(rng, 6)[0], np.arange(6))
     assert few.unit < alone.unit
 
 
 @pytest.mark.parametrize("count", [2, 3, 2000])
 def test_two_videos_are_enough_for_a_number_and_of_thousands_some_are_kept(count):
     for spread in (0.0, 1.0):
-        known, _ = fit_known(spread * np.random.default_rng(0).normal(size=(count, 4)), np.arange(count))
+        known, _ = fit_open_set(spread * np.random.default_rng(0).normal(size=(count, 4)), np.arange(count))
         assert len(known.logits) == min(count, 500)
         assert np.isfinite(known.knownness(np.zeros((2, 4)))).all()
 
 
 def test_it_is_stored_as_text_and_nonsense_is_told():
     rng = np.random.default_rng(0)
-    known, _ = fit_known(logits(rng, 30)[0], np.arange(30))
+    known, _ = fit_open_set(logits(rng, 30)[0], np.arange(30))
     text = json.dumps(known.to_json())
     assert Known.from_json(json.loads(text)) == known
     assert Known.from_json(None) is None

@@ -103,12 +103,12 @@ def test_python_and_the_command_line_give_the_same_prediction(run, data):
 def test_prediction_of_a_test_video_equals_its_evaluation(run, data):
     """One video through predict has the probabilities that evaluation counted."""
     import kineme as package
-    from kineme.training.cache import StripCache
+    from kineme.training.cache import FrameCache
     from kineme.training.evaluate import score_items
 
     out, _ = run
     model = package.load(out)
-    cache = StripCache(model.card.spec, folder=out.parent / "strips")
+    cache = FrameCache(model.card.spec, folder=out.parent / "strips")
     table, items = cache.prepare(package.scan(data), model.labels)
     evaluated_NK = model.probabilities(score_items(model.network, items, cache))
     predicted_NK = np.stack([one.probabilities_K for one in model.predict(table.rows["path"].to_list())])

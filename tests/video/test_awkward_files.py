@@ -21,7 +21,7 @@ from helpers_video import (
 )
 
 from kineme.errors import VideoError
-from kineme.video.clips import read_clips, read_strip
+from kineme.video.clips import read_clips, read_sampled_video
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
@@ -88,7 +88,7 @@ def test_a_video_without_a_decodable_frame_is_an_error(tmp_path: Path) -> None:
     data = path.read_bytes()
     at = data.index(b"mdat") + 4
     path.write_bytes(data[:at] + bytes(len(data) - at))
-    for use in (probe, lambda path: read_strip(path, SPEC)):
+    for use in (probe, lambda path: read_sampled_video(path, SPEC)):
         with pytest.raises(VideoError, match="none of its frames can be decoded"):
             use(path)
 
@@ -115,7 +115,7 @@ def test_of_a_truncated_file_the_beginning_is_used_and_that_is_said(tmp_path: Pa
     assert warning.startswith(f"damaged after {end_s:.1f} s (its header says 2.4 s); {used}")
     assert probe(cut).duration_s == pytest.approx(end_s, abs=0.13)
 
-    strip = read_strip(cut, SPEC)
+    strip = read_sampled_video(cut, SPEC)
     assert strip.warnings == tuple(warnings)
     assert len(strip.times_s) == SPEC.tick_count(end_s)
     again: list[str] = []
@@ -144,12 +144,12 @@ def test_a_header_that_overstates_the_length_changes_nothing(
 ) -> None:
     spec = ClipSpec(frames=8, fps=fps, height=48, width=64)
     path = numbered_video(tmp_path / f"video.{suffix}", 50, codec=codec)
-    right = read_strip(path, spec)
+    right = read_sampled_video(path, spec)
     stretch_header(path, 5)
     if suffix != "mp4":  # FFmpeg sees through an MP4's header itself
         with av.open(str(path)) as container:
             assert container.duration > 9_000_000
-    wrong = read_strip(path, spec)
+    wrong = read_sampled_video(path, spec)
     assert np.array_equal(wrong.frames_NHWC, right.frames_NHWC)
     assert np.array_equal(wrong.times_s, right.times_s)
     assert probe(path).duration_s == pytest.approx(2.0)
@@ -245,7 +245,7 @@ def test_real_files_are_read_whole() -> None:
     assert len(paths) > 10
     for path in paths:
         info = probe(path)
-        strip = read_strip(path, SPEC)
+        strip = read_sampled_video(path, SPEC)
         assert not strip.warnings
         assert info.frame_count is not None
         assert len(strip.times_s) == pytest.approx(info.duration_s * 8, abs=1.5)

@@ -13,7 +13,7 @@ from helpers_fuzz import make_seeds, mutate, read_all
 from helpers_video import encode, numbered_frame, numbered_video
 
 from kineme.errors import VideoError
-from kineme.video.clips import read_strip, ticks
+from kineme.video.clips import read_sampled_video, ticks
 from kineme.video.decode import read_frames
 from kineme.video.geometry import displayed_size
 from kineme.video.probe import probe
@@ -56,7 +56,7 @@ def test_a_clock_that_leaps_ahead_is_set_right_and_that_is_said(tmp_path):
     assert times == pytest.approx([i / 10 for i in range(10)], abs=0.002)
     assert warnings == ["a time stamp leaps ahead by more than 600 s at 0.3 s; the leap is left out"]
     assert probe(path).duration_s == pytest.approx(1.0, abs=0.01)
-    assert len(read_strip(path, ClipSpec(frames=8)).times_s) == 8
+    assert len(read_sampled_video(path, ClipSpec(frames=8)).times_s) == 8
 
 
 def test_a_pause_of_some_minutes_is_believed(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers_video import cut_file, encode, numbered_frame, numbered_video
 
-from kineme.video.clips import read_strip, ticks
+from kineme.video.clips import read_sampled_video, ticks
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.spec import ClipSpec
 
@@ -79,7 +79,7 @@ def test_frames_far_apart_are_those_of_reading_everything(source: tuple[Path, bo
 def test_a_spread_clip_decodes_only_what_it_shows(tmp_path: Path) -> None:
     path = numbered_video(tmp_path / "long.mp4", 1500, height=48, width=64, options={"g": "50", "bf": "3"})
     spec = ClipSpec(frames=5, fps=None, height=48, width=64)
-    strip = read_strip(path, spec)
+    strip = read_sampled_video(path, spec)
     every = [frame.pixels_HWC for frame in read_frames(path)]
     np.testing.assert_array_equal(strip.frames_NHWC, [every[number * 300] for number in range(5)])
     assert decoded(path, 12.0) < 150
@@ -99,7 +99,7 @@ def test_a_key_frame_that_is_none_is_noticed_and_everything_read(tmp_path: Path)
     assert data.count(b"stss") == 1
     path.write_bytes(data.replace(b"stss", b"free"))  # without the list of key frames, all are
     every = [frame.pixels_HWC for frame in read_frames(path)]
-    strip = read_strip(path, ClipSpec(frames=8, fps=None, height=48, width=64))
+    strip = read_sampled_video(path, ClipSpec(frames=8, fps=None, height=48, width=64))
     np.testing.assert_array_equal(strip.frames_NHWC, [every[number * 25] for number in range(8)])
 
 
@@ -111,7 +111,7 @@ def test_what_is_cut_short_is_still_said(tmp_path: Path) -> None:
     )
     path = encode(tmp_path / "whole.mkv", noisy, options={"g": "12"})
     cut = cut_file(path, 0.6, tmp_path / "cut.mkv")
-    strip = read_strip(cut, ClipSpec(frames=8, fps=1.0, height=48, width=64))
+    strip = read_sampled_video(cut, ClipSpec(frames=8, fps=1.0, height=48, width=64))
     (said,) = strip.warnings
     assert re.match(r"damaged after \d\.\d s \(its header says 12\.0 s\); the first \d+ frames are used", said)
     warnings: list[str] = []

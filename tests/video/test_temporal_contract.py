@@ -10,7 +10,7 @@ import pytest
 from helpers_video import numbered_video, read_number
 
 from kineme.errors import VideoError
-from kineme.video.clips import read_clips, read_strip, ticks
+from kineme.video.clips import read_clips, read_sampled_video, ticks
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
@@ -83,7 +83,7 @@ def test_each_tick_shows_the_last_frame_not_after_it(
     if path.suffix in (".mkv", ".webm"):
         times = [round(time, 3) for time in times]
     spec = ClipSpec(frames=6, fps=fps, height=48, width=64)
-    strip = read_strip(path, spec)
+    strip = read_sampled_video(path, spec)
     assert strip.times_s.tolist() == [tick * spec.step_s(0) for tick in range(len(strip.times_s))]
     chosen = [read_number(frame) for frame in strip.frames_NHWC]
     assert chosen == [shown_at(times, instant) for instant in strip.times_s]
@@ -96,7 +96,7 @@ def test_a_spread_clip_covers_the_whole_video_at_even_steps(
 ) -> None:
     path, times = sources[name]
     spec = ClipSpec(frames=12, fps=None, height=48, width=64)
-    strip = read_strip(path, spec)
+    strip = read_sampled_video(path, spec)
     assert len(strip.frames_NHWC) == 12
     np.testing.assert_allclose(np.diff(strip.times_s), probe(path).duration_s / 12)
     if path.suffix in (".mkv", ".webm"):
@@ -111,7 +111,7 @@ def test_clips_equal_windows_cut_from_the_strip(
 ) -> None:
     path, _ = sources[name]
     spec = ClipSpec(frames=7, fps=fps, height=32, width=40, fit="letterbox")
-    strip = read_strip(path, spec)
+    strip = read_sampled_video(path, spec)
     for stride in (None, 2, 9):
         starts = spec.window_starts(len(strip.times_s), stride)
         clips = list(read_clips(path, spec, stride=stride))
@@ -129,7 +129,7 @@ def test_a_finer_strip_holds_the_coarse_one(
 ) -> None:
     path, _ = sources[name]
     spec = ClipSpec(frames=7, fps=fps, height=32, width=40)
-    coarse, fine = read_strip(path, spec), read_strip(path, spec, per_frame=2)
+    coarse, fine = read_sampled_video(path, spec), read_sampled_video(path, spec, per_frame=2)
     assert np.array_equal(fine.frames_NHWC[::2], coarse.frames_NHWC)
     assert np.array_equal(fine.times_s[::2], coarse.times_s)
 
@@ -142,7 +142,7 @@ def test_a_part_of_a_video_has_the_frames_of_its_own_instants(
     if path.suffix in (".mkv", ".webm"):
         times = [round(time, 3) for time in times]
     spec = ClipSpec(frames=4, fps=10.0, height=48, width=64)
-    strip = read_strip(path, spec, start_s=1.23, end_s=2.5)
+    strip = read_sampled_video(path, spec, start_s=1.23, end_s=2.5)
     np.testing.assert_allclose(strip.times_s, 1.23 + np.arange(13) / 10)
     assert [read_number(frame) for frame in strip.frames_NHWC] == [shown_at(times, time) for time in strip.times_s]
 
@@ -162,24 +162,24 @@ def test_a_short_video_can_be_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"short\.mp4: is too short: about 0\.4 s, and a clip is 0\.6 s"):
         list(read_clips(path, spec))
     with pytest.raises(VideoError, match="too short"):
-        read_strip(path, spec)
+        read_sampled_video(path, spec)
     assert len(list(read_clips(numbered_video(tmp_path / "enough.mp4", 15), spec))) == 1
 
 
 def test_a_part_outside_the_video_is_an_error(tmp_path: Path) -> None:
     path = numbered_video(tmp_path / "video.mp4", 25)
     with pytest.raises(VideoError, match=r"ends before 3\.00 s"):
-        read_strip(path, ClipSpec(), start_s=3.0)
+        read_sampled_video(path, ClipSpec(), start_s=3.0)
     with pytest.raises(VideoError, match=r"nothing lies between 0\.80 s and 0\.50 s"):
-        read_strip(path, ClipSpec(), start_s=0.8, end_s=0.5)
+        read_sampled_video(path, ClipSpec(), start_s=0.8, end_s=0.5)
     with pytest.raises(VideoError, match="nothing lies between"):
-        read_strip(path, ClipSpec(fps=None), start_s=3.0)
+        read_sampled_video(path, ClipSpec(fps=None), start_s=3.0)
 
 
 def test_time_zero_is_the_first_frame_shown(tmp_path: Path) -> None:
     late = numbered_video(tmp_path / "late.mp4", 50, times_s=[2 + number / 25 for number in range(50)], sound="aac")
     assert probe(late).duration_s == pytest.approx(2.0, abs=1e-3)
-    strip = read_strip(late, ClipSpec(fps=5.0, height=48, width=64))
+    strip = read_sampled_video(late, ClipSpec(fps=5.0, height=48, width=64))
     assert [read_number(frame) for frame in strip.frames_NHWC] == list(range(0, 50, 5))
 
 

@@ -91,7 +91,7 @@ def train(
     config: dict[str, Any] = dict(_name_value(text) for text in option or [])
     if backbone:
         config["backbone"] = backbone
-    approach, config, best = api.choose(approach, config)
+    approach, config, best = api.resolve_approach(approach, config)
     spec = replace(best, **spec_changes(frames, fps, size, fit, short))
     options = TrainOptions(
         epochs=epochs,

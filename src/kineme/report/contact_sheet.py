@@ -17,7 +17,7 @@ from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
 from kineme.files import replacing
 from kineme.report.filmstrip import filmstrip
-from kineme.video.clips import read_strip
+from kineme.video.clips import read_sampled_video
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
 
@@ -117,7 +117,7 @@ def _strip(
     if size is None:
         size = (height, max(1, round(height * info.width / info.height)))
     spec = ClipSpec(fps=None, frames=columns, height=size[0], width=size[1])
-    frames_THWC = read_strip(path, spec, start_s=part[0], end_s=part[1]).frames_NHWC
+    frames_THWC = read_sampled_video(path, spec, start_s=part[0], end_s=part[1]).frames_NHWC
     if size[0] >= height:
         return filmstrip(frames_THWC, count=columns, height=height)
     blocks = [

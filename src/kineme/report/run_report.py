@@ -42,8 +42,8 @@ def write_run_report(run: Run) -> Path:
         reliability=reliability_bins(run.test_probabilities_NK, truth_N),
         unknown=metrics.get("unknown"),
         knownness=(
-            run.test_known_N.tolist() if run.test_known_N is not None else (),
-            run.background_known_N.tolist() if run.background_known_N is not None else (),
+            run.test_open_set_scores_N.tolist() if run.test_open_set_scores_N is not None else (),
+            run.background_open_set_scores_N.tolist() if run.background_open_set_scores_N is not None else (),
         ),
         mistakes=_worst_mistakes(run),
         how_to_use=[
@@ -85,8 +85,8 @@ def _worst_mistakes(run: Run) -> list[Mistake]:
     mistakes = []
     for place, number in enumerate(wrong[:_MISTAKES]):
         item, answer = run.test[number], int(answers_N[number])
-        starts = run.pixels.evaluation_starts(item)
-        frames_THWC = run.pixels.window(item, starts[len(starts) // 2])
+        starts = run.frame_cache.evaluation_starts(item)
+        frames_THWC = run.frame_cache.window(item, starts[len(starts) // 2])
         mistakes.append(
             Mistake(
                 name=item.name,

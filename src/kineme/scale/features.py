@@ -23,7 +23,7 @@ from kineme.models.registry import FROZEN, make_approach
 from kineme.progress import progress
 from kineme.scale.cluster import limit_threads, running, through_stages
 from kineme.training.augment import Augmentation
-from kineme.training.cache import StripCache
+from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
 
 _PASSES = 3
@@ -108,7 +108,7 @@ def run(
                         errors.update([reason] if reason else [])
                         advance()
     errors.update(["no worker survives it"] * len(left))
-    folder = StripCache(api.choose(None, {"backbone": backbone})[2]).folder
+    folder = FrameCache(api.resolve_approach(None, {"backbone": backbone})[2]).folder
     return FeaturesResult(
         str(folder), videos - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
     )
@@ -122,12 +122,12 @@ class Features:
         from kineme.training.baselines import image_features, small_frames
         from kineme.training.learner import make_learner
 
-        approach, config, spec = api.choose(_APPROACH.get(plan.backbone, "lrcn"), {"backbone": plan.backbone})
+        approach, config, spec = api.resolve_approach(_APPROACH.get(plan.backbone, "lrcn"), {"backbone": plan.backbone})
         learner = make_learner(make_approach(approach, config), spec, max(2, len(plan.labels)))
         self._cache, self._plan = learner.cache(), plan
         images = image_features()
         self._baselines = [small_frames(), *([images] if images else [])]
-        self._views = TrainOptions().views_behind(learner.encoder)
+        self._views = TrainOptions().num_views(learner.encoder)
 
     def __call__(self, groups: pa.Table) -> pa.Table:
         """Name and error of each video of a list of rows as JSON."""

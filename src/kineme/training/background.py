@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.scoring import score_clips
-from kineme.training.cache import Item, StripCache
+from kineme.training.cache import FrameCache, Item
 
 if TYPE_CHECKING:
     from kineme.training.learner import Learner
@@ -48,11 +48,11 @@ class Background:
         cache: where their records come from.
     """
 
-    def __init__(self, items: Sequence[Item], cache: StripCache) -> None:
+    def __init__(self, items: Sequence[Item], cache: FrameCache) -> None:
         self._items, self._cache = items, cache
         self._moving = [_moving_part(cache.records(item, list(range(item.ticks)))) for item in items]
 
-    def window(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
+    def negative_window(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
         """A window of clip ``number`` in which its action does not happen: frames_THWC, or features_TD."""
         item, spec, step = self._items[number], self._cache.spec, self._cache.per_frame
         if rng.random() < 0.5:
@@ -63,7 +63,7 @@ class Background:
         away = step * float(rng.uniform(1, max(2, spec.frames / 2)))
         return self._around(number, first - away if rng.random() < 0.5 else last + away, view, rng)
 
-    def partly(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
+    def positive_window(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
         """A window whose middle lies in the movement of clip ``number``, wherever its ends may be."""
         return self._around(number, float(rng.uniform(*self._moving[number])), view, rng)
 
@@ -76,16 +76,16 @@ class Background:
         return self._cache.records(item, np.clip(ticks, 0, last).tolist(), view)
 
 
-def beside(clips: int) -> int:
+def negatives_per_batch(clips: int) -> int:
     """Windows of background that are added to so many clips of a step."""
     return max(1, round(SHARE * clips))
 
 
-def score_background(network: Any, items: Sequence[Item], cache: StripCache, seed: int) -> NDArray[np.float32]:
+def score_background(network: Any, items: Sequence[Item], cache: FrameCache, seed: int) -> NDArray[np.float32]:
     """Logits_NK of a window of background made of each item."""
     background = Background(items, cache)
     rngs = [np.random.default_rng([seed, number]) for number in range(len(items))]
-    return score_clips(network, (background.window(number, 0, rng) for number, rng in enumerate(rngs)))
+    return score_clips(network, (background.negative_window(number, 0, rng) for number, rng in enumerate(rngs)))
 
 
 def _moving_part(records_N: NDArray[Any]) -> tuple[int, int]:

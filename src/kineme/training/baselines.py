@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kineme.dataset.table import ClipTable
-from kineme.training.cache import Item, StripCache, parts_of
+from kineme.training.cache import FrameCache, Item, parts_of
 from kineme.video.spec import ClipSpec
 
 _IMAGE_NETWORK = "efficientnet-lite0"
@@ -21,39 +21,39 @@ _FRAMES = 4  # of each video, for the single-frame rule
 _BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
 
 
-def baseline_answers(
-    table: ClipTable, *, pixels: StripCache | None = None, seed: int = 0
+def baseline_predictions(
+    table: ClipTable, *, frame_cache: FrameCache | None = None, seed: int = 0
 ) -> dict[str, NDArray[np.int64]]:
     """What simple rules answer for the test videos.
 
     Args:
         table: the readable videos with their split.
-        pixels: a cache that holds their frames already; else they are decoded once more, small.
+        frame_cache: a cache that holds their frames already; else they are decoded once more, small.
         seed: of the regression.
 
     Returns:
         Answers_N, in the order of the rows of the test split: ``majority`` and ``background_only`` (see
-        :func:`simple_answers`); and ``single_frame`` (see :func:`single_frame_answers`), on ImageNet features,
+        :func:`simple_predictions`); and ``single_frame`` (see :func:`single_frame_predictions`), on ImageNet features,
         where those weights are on this machine.
     """
-    pixels = pixels or small_frames()
-    parts = parts_of(*pixels.prepare(table, table.labels))
+    frame_cache = frame_cache or small_frames()
+    parts = parts_of(*frame_cache.prepare(table, table.labels))
 
     def background_of(item: Item) -> NDArray[np.float32]:
-        return background(pixels.records(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
+        return background(frame_cache.records(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
 
     train_N = np.array([item.label for item in parts["train"]])
     backgrounds = [np.stack([background_of(item) for item in parts[name]]) for name in ("train", "test")]
-    answers = simple_answers(train_N, len(parts["test"]), *backgrounds)
+    predictions = simple_predictions(train_N, len(parts["test"]), *backgrounds)
     images = image_features()
     if images:
         parts = parts_of(*images.prepare(table, table.labels))
         train_NFD, test_NFD = (np.stack([images.window(item, 0) for item in parts[name]]) for name in ("train", "test"))
-        answers["single_frame"] = single_frame_answers(train_NFD, train_N, test_NFD, seed)
-    return answers
+        predictions["single_frame"] = single_frame_predictions(train_NFD, train_N, test_NFD, seed)
+    return predictions
 
 
-def simple_answers(
+def simple_predictions(
     train_labels_N: ArrayLike,
     test_count: int,
     background_train_ND: NDArray[np.float32],
@@ -80,7 +80,7 @@ def simple_answers(
     }
 
 
-def single_frame_answers(
+def single_frame_predictions(
     train_NFD: NDArray[np.float32], train_labels_N: ArrayLike, test_NFD: NDArray[np.float32], seed: int = 0
 ) -> NDArray[Any]:
     """What a logistic regression answers that sees frames one by one, from the mean of its log-probabilities.
@@ -119,12 +119,12 @@ def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(picture / length if length > 0 else picture, np.float32)
 
 
-def small_frames() -> StripCache:
+def small_frames() -> FrameCache:
     """Gives frames, small, where training keeps none."""
-    return StripCache(ClipSpec(), per_frame=1)
+    return FrameCache(ClipSpec(), per_frame=1)
 
 
-def image_features() -> StripCache | None:
+def image_features() -> FrameCache | None:
     """Gives ImageNet features of frames spread over a video; None without the weights."""
     from kineme.models import weights
     from kineme.models.encoder import encoder_of
@@ -137,4 +137,4 @@ def image_features() -> StripCache | None:
     network = build_network(
         make_approach("single-frame", {"backbone": _IMAGE_NETWORK}), spec, classes=2, pretrained=True
     )
-    return StripCache(spec, encoder_of(network, _IMAGE_NETWORK), per_frame=1)
+    return FrameCache(spec, encoder_of(network, _IMAGE_NETWORK), per_frame=1)

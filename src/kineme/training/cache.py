@@ -1,10 +1,10 @@
 """Decode once: what a network takes of each video, tick by tick, on disk.
 
-Each video (or labelled part of one) becomes a *strip*: a record for every tick of the spec. For a network that is
+Each video (or labelled part of one) becomes an *entry*: a record for every tick of the spec. For a network that is
 trained whole the records are frames, uint8, at its size, with two ticks for each clip frame so that training can
 draw windows between the coarse ones. For a frozen backbone they are its features, float32, once as filmed and once
 for each augmented *view*; one that looks at whole windows leaves a record for each window instead. Windows are read
-from the strip one at a time, so memory does not grow with the data.
+from the entry one at a time, so memory does not grow with the data.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from kineme.video.clips import cut_clips, refuse_short, ticks
 from kineme.video.spec import ClipSpec
 
 SUFFIX = ".strip"
-_FORMAT = 1  # of the strips; a change of what the same key would hold raises it
+_FORMAT = 1  # of the entries; a change of what the same key would hold raises it
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Item:
         group: what must not straddle a split.
         start_s: where the labelled part begins.
         end_s: where it ends; None is the video's end.
-        ticks: number of fine ticks in the strip.
+        ticks: number of fine ticks in the entry.
     """
 
     name: str
@@ -63,14 +63,14 @@ class Item:
     ticks: int
 
 
-class StripCache:
+class FrameCache:
     """Strips on disk, shared by all runs, bounded in size; what does not fit is decoded anew when asked for.
 
     Args:
         spec: what a clip is.
         encoder: the frozen backbone whose features are kept; None keeps frames.
         per_frame: ticks for each clip frame: with 2, training windows may start at half steps (time jitter).
-        folder: where strips lie; in the user's cache folder by default (``KINEME_STRIPS`` moves them).
+        folder: where entries lie; in the user's cache folder by default (``KINEME_FRAME_CACHE`` names another folder).
         limit_bytes: most the folder may hold; by default 20 GB, or half of the free disk where that is less.
     """
 
@@ -84,7 +84,7 @@ class StripCache:
         limit_bytes: int | None = None,
     ) -> None:
         self.spec, self.encoder, self.per_frame = spec, encoder, per_frame
-        self.folder = folder or Path(os.environ.get("KINEME_STRIPS") or user_cache_folder() / "strips")
+        self.folder = folder or _default_folder()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit(self.folder)
         self._augmentation: Augmentation | None = None  # of the augmented views
@@ -112,7 +112,7 @@ class StripCache:
 
         def work(row: dict[str, object]) -> tuple[int, list[str]] | Skipped:
             try:
-                return self._strip_length(str(row["path"]), row["start_s"], row["end_s"])  # type: ignore[arg-type]
+                return self._entry_length(str(row["path"]), row["start_s"], row["end_s"])  # type: ignore[arg-type]
             except VideoError as error:
                 return Skipped(_shown(row), error.reason)
 
@@ -151,7 +151,7 @@ class StripCache:
         self._augmentation = augmentation
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
         with _pool() as pool, progress("looking at augmented views", len(jobs)) as advance:
-            for _ in pool.map(lambda job: self._strip_length(job[0].path, job[0].start_s, job[0].end_s, job[1]), jobs):
+            for _ in pool.map(lambda job: self._entry_length(job[0].path, job[0].start_s, job[0].end_s, job[1]), jobs):
                 advance()
 
     def reordered(self, item: Item, frame_order: FrameOrder) -> NDArray[np.float32]:
@@ -192,8 +192,8 @@ class StripCache:
         shape, dtype = self._record
         try:
             # Mapped for one read only: a lasting map would count every record ever touched as resident memory.
-            strip = np.memmap(file, dtype=dtype, mode="r", shape=(item.ticks, *shape))
-            return np.asarray(strip[wanted])
+            entry = np.memmap(file, dtype=dtype, mode="r", shape=(item.ticks, *shape))
+            return np.asarray(entry[wanted])
         except (FileNotFoundError, ValueError):
             return self._decode_some(item, wanted)
 
@@ -231,7 +231,7 @@ class StripCache:
         return (self.spec.height, self.spec.width, 3), np.uint8
 
     def _file(self, path: str, start_s: float, end_s: float | None, view: int | FrameOrder = 0) -> Path:
-        """Where a strip lies: a name made of all that its pixels depend on."""
+        """Where an entry lies: a name made of all that its pixels depend on."""
         try:
             stat = Path(path).stat()
         except OSError as error:
@@ -244,8 +244,8 @@ class StripCache:
         key += [asdict(self._augmentation)] if isinstance(view, int) and view and self._augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)
 
-    def _strip_length(self, path: str, start_s: float, end_s: float | None, view: int = 0) -> tuple[int, list[str]]:
-        """Number of fine ticks of a strip, and the warnings met when it was decoded; decodes it if need be.
+    def _entry_length(self, path: str, start_s: float, end_s: float | None, view: int = 0) -> tuple[int, list[str]]:
+        """Number of fine ticks of an entry, and the warnings met when it was decoded; decodes it if need be.
 
         Raises:
             VideoError: the video cannot be used.
@@ -293,12 +293,12 @@ class StripCache:
         return records
 
     def _count(self, path: str, start_s: float, end_s: float | None, on_warning: Callable[[str], None]) -> int:
-        """Number of records of a strip that is not kept."""
+        """Number of records of an entry that is not kept."""
         of_ticks = self._ticks(path, start_s, end_s, on_warning)
         return sum(1 for _ in (cut_clips(path, of_ticks, self.spec) if self._per_window else of_ticks))
 
     def _encoded(self, path: str, of_ticks: Iterator[tuple[float, NDArray[np.uint8]]]) -> Iterator[NDArray[Any]]:
-        """What the strip holds: the frames themselves, or their features."""
+        """What the entry holds: the frames themselves, or their features."""
         if isinstance(self.encoder, WindowEncoder):
             return (self.encoder.window(clip.frames_THWC) for clip in cut_clips(path, of_ticks, self.spec))
         return (record for _, record in (self.encoder(of_ticks) if self.encoder else of_ticks))
@@ -320,10 +320,10 @@ class StripCache:
         return np.stack([kept[number] for number in wanted])
 
     def _make_room(self, added: int) -> None:
-        """After ``added`` bytes: remove the strips used longest ago, but none of this run's, where it is too much.
+        """After ``added`` bytes: remove the entries used longest ago, but none of this run's, where it is too much.
 
         Storing ends when that is not enough. The folder is listed at the start and when it seems full, not every
-        time: with thousands of strips that would take longer than decoding.
+        time: with thousands of entries that would take longer than decoding.
         """
         with self._lock:
             self._stored += added
@@ -333,10 +333,10 @@ class StripCache:
             self._full = self._stored > self.limit_bytes
 
     def _evict(self) -> int:
-        """Remove old strips until the folder is within its limit, if that can be; bytes it holds then."""
-        strips = self._listed()
-        total = sum(size for _, size, _ in strips)
-        for _, size, file in sorted(strips):
+        """Remove old entries until the folder is within its limit, if that can be; bytes it holds then."""
+        entries = self._listed()
+        total = sum(size for _, size, _ in entries)
+        for _, size, file in sorted(entries):
             if total <= self.limit_bytes:
                 break
             if file.stem not in self._in_use:
@@ -346,7 +346,7 @@ class StripCache:
         return total
 
     def _listed(self) -> list[tuple[float, int, Path]]:
-        """When each strip was last used, its bytes, and where it is."""
+        """When each entry was last used, its bytes, and where it is."""
         found = []
         for file in self.folder.glob("*" + SUFFIX):
             try:
@@ -368,7 +368,7 @@ def parts_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
 def _changed(
     of_ticks: Iterator[tuple[float, NDArray[np.uint8]]], augmentation: Augmentation, seed: list[int]
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Every frame of a strip changed alike."""
+    """Every frame of an entry changed alike."""
     for instant, frame in of_ticks:
         yield instant, augmentation(frame[None], np.random.default_rng(seed))[0]
 
@@ -383,6 +383,12 @@ def _shown(row: dict[str, object]) -> str:
 
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+
+
+def _default_folder() -> Path:
+    """``KINEME_FRAME_CACHE``, or the name that this variable had before; else within the user's cache folder."""
+    named = os.environ.get("KINEME_FRAME_CACHE") or os.environ.get("KINEME_STRIPS")
+    return Path(named) if named else user_cache_folder() / "strips"
 
 
 def _default_limit(folder: Path) -> int:

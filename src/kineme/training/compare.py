@@ -22,12 +22,12 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
 from kineme.models.registry import APPROACHES, FROZEN
-from kineme.training.cache import StripCache
+from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
-from kineme.training.trials import Bench, Candidate, Result
+from kineme.training.trials import Candidate, Result, TrialRunner
 from kineme.video.spec import ClipSpec
 
-COMPARISON, CELLS, WINNER = "comparison.json", "cells", "winner"
+COMPARISON, TRIALS, WINNER = "comparison.json", "cells", "winner"
 # Each approach with the network it is known with, and the two ends of what features that come trained can do.
 CANDIDATES = (*APPROACHES, "single-frame:efficientnet-lite0", "lrcn:efficientnet-lite0")
 
@@ -96,23 +96,23 @@ def compare(
     from kineme.training import metrics
 
     labels = table.labels
-    readable, _ = StripCache(ClipSpec(), per_frame=1).prepare(table, labels)
+    readable, _ = FrameCache(ClipSpec(), per_frame=1).prepare(table, labels)
     folds = make_folds(readable, protocol)
     copies = check_splits(folds, allow=allow_leaks)
-    bench = Bench(out / CELLS, folds, options, seeds, labels, readable.fingerprint())
-    results = {one.name: _attempt(bench, one) for one in candidates}
+    runner = TrialRunner(out / TRIALS, folds, options, seeds, labels, readable.fingerprint())
+    results = {one.name: _attempt(runner, one) for one in candidates}
     done = {one: result for one, result in results.items() if isinstance(result, Result)}
     if not done:
         raise KinemeError(f"every candidate failed; the first: {next(iter(results.values()))}")
     best = max(done, key=lambda one: (done[one].right.mean(), -done[one].cost["ms_per_frame"]))
     against = _against_best(done, best, options.seed)
 
-    rules = bench.baselines()
+    rules = runner.baselines()
     document: dict[str, Any] = {
         "kineme": versions()["kineme"],
         "data": {
             "name": name,
-            "fingerprint": bench.fingerprint,
+            "fingerprint": runner.fingerprint,
             "videos": len(readable),
             "groups": readable.rows["group"].n_unique(),
             "group_source": readable.group_source,
@@ -132,22 +132,22 @@ def compare(
         "candidates": [_candidate_facts(one, results[one.name], labels, against, options.seed) for one in candidates],
         "baselines": metrics.baselines(rules, done[best].truth_N, done[best].groups_N, len(labels), seed=options.seed),
         "best": best,
-        "leaky": _leaky(bench, next(one for one in candidates if one.name == best), readable, protocol),
+        "leaky": _leaky(runner, next(one for one in candidates if one.name == best), readable, protocol),
         "winner": f"{WINNER}/model.safetensors",
         "options": dataclasses.asdict(options),
         "versions": versions(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
     }
-    winner = _train_winner(out / WINNER, next(one for one in candidates if one.name == best), bench)
+    winner = _train_winner(out / WINNER, next(one for one in candidates if one.name == best), runner)
     document["seconds"] = round(time.perf_counter() - started, 1)
     write_json(out / COMPARISON, document)
     return Comparison(out, document, winner)
 
 
-def _attempt(bench: Bench, candidate: Candidate) -> Result | str:
+def _attempt(runner: TrialRunner, candidate: Candidate) -> Result | str:
     """The candidate's result, or in one line why there is none: the others go on."""
     try:
-        return bench.run(candidate)
+        return runner.run(candidate)
     except KinemeError as error:
         return str(error)
 
@@ -164,11 +164,11 @@ def _candidate_facts(
 
     facts: dict[str, Any] = {
         "name": candidate.name,
-        "approach": candidate.approach,
-        "backbone": candidate.made.backbone,
+        "approach": candidate.approach_name,
+        "backbone": candidate.approach.backbone,
         "config": candidate.config,
         "spec": candidate.spec.to_json(),
-        "pretrained": candidate.made.backbone in FROZEN,
+        "pretrained": candidate.approach.backbone in FROZEN,
         "error": result if isinstance(result, str) else None,
     }
     if isinstance(result, str):
@@ -183,16 +183,18 @@ def _candidate_facts(
         row["n"] //= seeds
     ordered_SN = result.probabilities_SNK.argmax(axis=2).ravel()
     orders = {
-        order: metrics.share(answers_SN.ravel() == truth_SN, groups_SN, seed=seed)
-        for order, answers_SN in result.answers.items()
+        order: metrics.accuracy_with_interval(predictions_SN.ravel() == truth_SN, groups_SN, seed=seed)
+        for order, predictions_SN in result.predictions.items()
     }
-    shuffled_SN = result.answers["shuffled"].ravel()
+    shuffled_SN = result.predictions["shuffled"].ravel()
     return {
         **facts,
         "test": test,
         "seed_top1": [float((row == result.truth_N).mean()) for row in result.probabilities_SNK.argmax(axis=2)],
         "orders": orders,
-        "motion_reliance": metrics.reliance({"ordered": ordered_SN, "shuffled": shuffled_SN}, truth_SN, labels),
+        "motion_reliance": metrics.shuffle_recall_drop(
+            {"ordered": ordered_SN, "shuffled": shuffled_SN}, truth_SN, labels
+        ),
         "cost": {"training_seconds": round(result.training_seconds, 1), **result.cost},
         **({"against_best": against[candidate.name]} if candidate.name in against else {}),
     }
@@ -214,7 +216,7 @@ def _against_best(done: Mapping[str, Result], best: str, seed: int) -> dict[str,
     }
 
 
-def _leaky(bench: Bench, candidate: Candidate, table: ClipTable, protocol: Protocol) -> dict[str, Any]:
+def _leaky(runner: TrialRunner, candidate: Candidate, table: ClipTable, protocol: Protocol) -> dict[str, Any]:
     """What a random split that ignores groups would have claimed for the best candidate."""
     from kineme.training import metrics
 
@@ -223,26 +225,26 @@ def _leaky(bench: Bench, candidate: Candidate, table: ClipTable, protocol: Proto
     try:
         unsplit = replace(table, rows=table.rows.with_columns(split=None).cast({"split": table.rows.schema["split"]}))
         random = split(unsplit, seed=protocol.seed, test=protocol.test, validation=protocol.validation, leaky=True)
-        result = replace(bench, folder=bench.folder / "leaky", folds=[random], seeds=1, times=False).run(candidate)
+        result = replace(runner, folder=runner.folder / "leaky", folds=[random], seeds=1, times=False).run(candidate)
     except KinemeError as error:
         return {"reason": str(error)}
     # Its videos are not independent of the training set, so that groups are no help: each counts for itself.
-    figures = metrics.share(result.right > 0, np.arange(len(result.truth_N)), seed=protocol.seed)
+    figures = metrics.accuracy_with_interval(result.right > 0, np.arange(len(result.truth_N)), seed=protocol.seed)
     return {"candidate": candidate.name, **figures, "n": len(result.truth_N), "reason": None}
 
 
-def _train_winner(folder: Path, candidate: Candidate, bench: Bench) -> Any:
+def _train_winner(folder: Path, candidate: Candidate, runner: TrialRunner) -> Any:
     """The best candidate once more, on the first fold with the first seed, as a run folder that knows background."""
     from kineme.training.run import train
 
     if folder.exists():
         shutil.rmtree(folder)
-    options = replace(bench.options, finetune=bench.options.finetune and candidate.finetunes)
+    options = replace(runner.options, finetune=runner.options.finetune and candidate.finetunes)
     config = candidate.config
     return train(
-        bench.folds[0],
+        runner.folds[0],
         folder,
-        approach=candidate.approach,
+        approach=candidate.approach_name,
         config=config,
         spec=candidate.spec,
         options=options,

@@ -137,15 +137,17 @@ class SharedOut(keras.distribution.DataParallel):  # type: ignore[misc]  # Keras
         Raises:
             UsageError: naming the nearest one that can.
         """
-        from kineme.training.background import beside
+        from kineme.training.background import negatives_per_batch
 
         def clips(size: int) -> int:
-            return size + (beside(size) if background else 0)
+            return size + (negatives_per_batch(size) if background else 0)
 
         if clips(batch_size) % self.count:
             able = [size for size in range(1, batch_size + 4 * self.count) if clips(size) % self.count == 0]
             nearest = min(able, key=lambda size: abs(size - batch_size))
-            made = f"{clips(batch_size)} clips" + (f", {beside(batch_size)} of them background," if background else "")
+            made = f"{clips(batch_size)} clips" + (
+                f", {negatives_per_batch(batch_size)} of them background," if background else ""
+            )
             raise UsageError(
                 f"--batch-size {batch_size}: the {made} of a step cannot be shared out evenly among "
                 f"{self.count} devices; --batch-size {nearest} can"

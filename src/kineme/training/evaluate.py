@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kineme.models.scoring import score_clips
 from kineme.progress import track
 from kineme.training import metrics
-from kineme.training.cache import Item, StripCache
+from kineme.training.cache import FrameCache, Item
 from kineme.training.frame_order import CHANGED_ORDERS, FrameOrder, check_order, reorder
 
 _MOST_REORDERED = 100  # videos whose frames are put in another order for an encoder that sees time, and is slow
@@ -20,7 +20,7 @@ _MOST_REORDERED = 100  # videos whose frames are put in another order for an enc
 def score_items(
     network: Any,
     items: Sequence[Item],
-    cache: StripCache,
+    cache: FrameCache,
     *,
     frame_order: FrameOrder = "ordered",
     seed: int = 0,
@@ -52,7 +52,7 @@ def score_items(
 def score_windows(
     network: Any,
     items: Sequence[Item],
-    cache: StripCache,
+    cache: FrameCache,
     *,
     frame_order: FrameOrder = "ordered",
     seed: int = 0,
@@ -78,14 +78,14 @@ def score_windows(
     return score_clips(network, windows()), np.array(windows_of, np.int64)
 
 
-def figures(
+def classification_metrics(
     logits_NK: NDArray[np.float32],
     items: Sequence[Item],
     labels: tuple[str, ...],
     temperature: float,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The figures of merit of ``metrics.json`` for scored videos; see :func:`metrics.evaluate_scores`."""
+    """The metrics of ``metrics.json`` for scored videos; see :func:`metrics.evaluate_scores`."""
     return metrics.evaluate_scores(
         metrics.softmax(logits_NK, temperature),
         np.array([item.label for item in items]),
@@ -95,10 +95,10 @@ def figures(
     )
 
 
-def order_figures(
+def order_metrics(
     network: Any,
     items: Sequence[Item],
-    cache: StripCache,
+    cache: FrameCache,
     logits_NK: NDArray[np.float32],
     labels: tuple[str, ...],
     seed: int = 0,
@@ -125,10 +125,13 @@ def order_figures(
         chosen = sorted(set(np.linspace(0, len(items) - 1, min(len(items), _MOST_REORDERED)).astype(int).tolist()))
     asked = [items[number] for number in chosen]
     truth_N, groups_N = np.array([item.label for item in asked]), np.array([item.group for item in asked])
-    answers = {"ordered": logits_NK[chosen].argmax(axis=1)}
+    predictions = {"ordered": logits_NK[chosen].argmax(axis=1)}
     orders: dict[str, Any] = {}
     for order in CHANGED_ORDERS:
         said = f"{label} ({order})" if label else None
-        answers[order] = score_items(network, asked, cache, frame_order=order, seed=seed, label=said).argmax(axis=1)
-        orders[order] = {**metrics.share(answers[order] == truth_N, groups_N, seed=seed), "n": len(asked)}
-    return {"orders": orders, "motion_reliance": metrics.reliance(answers, truth_N, labels)}
+        predictions[order] = score_items(network, asked, cache, frame_order=order, seed=seed, label=said).argmax(axis=1)
+        orders[order] = {
+            **metrics.accuracy_with_interval(predictions[order] == truth_N, groups_N, seed=seed),
+            "n": len(asked),
+        }
+    return {"orders": orders, "motion_reliance": metrics.shuffle_recall_drop(predictions, truth_N, labels)}

@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.training.augment import Augmentation
-from kineme.training.background import PARTLY, Background, beside
-from kineme.training.cache import Item, StripCache
+from kineme.training.background import PARTLY, Background, negatives_per_batch
+from kineme.training.cache import FrameCache, Item
 
 Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
 T = TypeVar("T")
 
-_AHEAD = 3  # batches made ahead: enough to hide a slow one, little enough to keep memory small
-WORTH_SAYING = 0.1  # share of the time spent waiting for batches from which on it is they that hold training up
+_PREFETCH = 3  # batches made ahead: enough to hide a slow one, little enough to keep memory small
+REPORT_WAIT_ABOVE = 0.1  # share of the time spent waiting for batches from which on it is they that hold training up
 
 
 def training_batches(
     items: Sequence[Item],
-    cache: StripCache,
+    cache: FrameCache,
     *,
     batch_size: int,
     seed: int,
@@ -61,20 +61,22 @@ def training_batches(
         item = items[number]
         start, view = int(rng.integers(cache.last_start(item) + 1)), int(rng.integers(views + 1))
         partly = background is not None and rng.random() < PARTLY
-        window = background.partly(number, view, rng) if background and partly else cache.window(item, start, view)
+        window = (
+            background.positive_window(number, view, rng) if background and partly else cache.window(item, start, view)
+        )
         return augmentation(window, rng) if augmentation else window
 
-    def nothing(made: Background, number: int) -> NDArray[Any]:
+    def negative(made: Background, number: int) -> NDArray[Any]:
         rng = np.random.default_rng([seed, epoch, number, 1])
-        window = made.window(number, int(rng.integers(views + 1)), rng)
+        window = made.negative_window(number, int(rng.integers(views + 1)), rng)
         return augmentation(window, rng) if augmentation else window
 
     def batch(numbers: NDArray[np.int64]) -> Batch:
         labels_B = np.array([items[number].label for number in numbers], np.int32)
         clips, weights_B = [clip(int(number)) for number in numbers], class_weights_K[labels_B]
         if background:
-            count = beside(len(numbers))
-            clips += [nothing(background, int(number)) for number in numbers[:count]]
+            count = negatives_per_batch(len(numbers))
+            clips += [negative(background, int(number)) for number in numbers[:count]]
             labels_B = np.append(labels_B, np.full(count, len(class_weights_K), np.int32))
             weights_B = np.append(weights_B, np.ones(count, np.float32))
         return np.stack(clips), labels_B, weights_B
@@ -90,7 +92,7 @@ def in_background(make: Callable[[T], Batch], jobs: Iterable[T]) -> Iterator[Bat
         try:
             for job in jobs:
                 waiting.append(pool.submit(make, job))
-                if len(waiting) > _AHEAD:
+                if len(waiting) > _PREFETCH:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -99,7 +101,7 @@ def in_background(make: Callable[[T], Batch], jobs: Iterable[T]) -> Iterator[Bat
                 future.cancel()
 
 
-class Waited:
+class TimedIterator:
     """Passes batches on, and counts how long was waited for them.
 
     Args:

@@ -24,9 +24,9 @@ from kineme.models.backend import keras
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.training.background import Background
-from kineme.training.cache import Item, StripCache
+from kineme.training.cache import FrameCache, Item
 from kineme.training.evaluate import score_items
-from kineme.training.feed import WORTH_SAYING, Waited, class_weights, training_batches
+from kineme.training.feed import REPORT_WAIT_ABOVE, TimedIterator, class_weights, training_batches
 from kineme.training.layerwise_lr import DiscriminativeAdam, learning_rate_factors
 from kineme.training.options import TrainOptions
 
@@ -50,7 +50,7 @@ def fit(
     network: Any,
     train: Sequence[Item],
     validation: Sequence[Item],
-    cache: StripCache,
+    cache: FrameCache,
     options: TrainOptions,
     *,
     checkpoint: Path | None,
@@ -96,7 +96,7 @@ def fit(
         state, best = _load_checkpoint(checkpoint, network, settings)
     changed = options.augment and not cache.encoder
     augmentation = Augmentation(flip=flip) if changed else None
-    views = options.views_behind(cache.encoder)
+    views = options.num_views(cache.encoder)
     weights_K = class_weights(train, classes)
     made = Background(train, cache) if background else None
     devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
@@ -110,11 +110,11 @@ def fit(
                 share = (1 + math.cos(math.pi * state.epoch / options.epochs)) / 2
                 network.optimizer.learning_rate = options.learning_rate * share
             sums = np.zeros(3)
-            batches = Waited(
+            batches = TimedIterator(
                 training_batches(
                     train,
                     cache,
-                    batch_size=options.clips_a_step,
+                    batch_size=options.effective_batch_size,
                     seed=options.seed,
                     epoch=state.epoch,
                     augmentation=augmentation,
@@ -193,11 +193,11 @@ def _note(row: dict[str, float], state: Progress, clips: int) -> str:
     accuracy = f"accuracy {row['accuracy']:.2f}"
     if "val_accuracy" in row:
         accuracy += f", validation {row['val_accuracy']:.2f} (best epoch {state.best_epoch})"
-    waits = f", {row['feed_share']:.0%} of the time waiting for clips" if row["feed_share"] > WORTH_SAYING else ""
+    waits = f", {row['feed_share']:.0%} of the time waiting for clips" if row["feed_share"] > REPORT_WAIT_ABOVE else ""
     return f"{accuracy}, {clips / row['seconds']:.0f} clips/s{waits}"
 
 
-def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: StripCache) -> tuple[float, float]:
+def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: FrameCache) -> tuple[float, float]:
     """Mean cross-entropy and top-1 of videos, each the mean of its windows."""
     from scipy.special import log_softmax
 

@@ -15,7 +15,7 @@ FEW = 20  # validation videos: of fewer, a video has too few others to be near t
 _MOST = 500  # windows kept in the model file
 
 
-def fit_known(
+def fit_open_set(
     logits_WK: NDArray[np.floating[Any]],
     video_W: ArrayLike,
     trained_VK: NDArray[np.floating[Any]] | None = None,
@@ -54,7 +54,7 @@ def fit_known(
 
 
 def best_of_videos(known: Known, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> NDArray[np.float64]:
-    """Knownness of the best window of each video, (N,)."""
+    """Open-set score of the best window of each video, (N,)."""
     known_W, video_W = known.knownness(logits_WK), np.asarray(video_W)
     return np.array([known_W[video_W == video].max() for video in np.unique(video_W)])
 
@@ -80,9 +80,9 @@ def fit_threshold(distances_M: ArrayLike, refused: float = REFUSED) -> tuple[flo
     return max(float(distances[k - 1]), 1e-6), k / (len(distances) + 1)
 
 
-def unknown_figures(
-    test_known_N: NDArray[np.float64],
-    background_known_N: NDArray[np.float64] | None,
+def open_set_metrics(
+    test_open_set_scores_N: NDArray[np.float64],
+    background_open_set_scores_N: NDArray[np.float64] | None,
     groups_N: Sequence[str],
     *,
     seed: int = 0,
@@ -90,8 +90,8 @@ def unknown_figures(
     """What the threshold does to videos that were not trained on.
 
     Args:
-        test_known_N: knownness of test videos, whose actions are known.
-        background_known_N: of background made of each of them, or None.
+        test_open_set_scores_N: open-set scores of test videos, whose actions are known.
+        background_open_set_scores_N: of background made of each of them, or None.
         groups_N: their groups.
         seed: of the intervals.
 
@@ -106,6 +106,6 @@ def unknown_figures(
         return {"share": float(below_N.mean()), "interval": list(interval), "n": len(below_N)}
 
     return {
-        "actions_refused": refused(test_known_N),
-        "background_refused": None if background_known_N is None else refused(background_known_N),
+        "actions_refused": refused(test_open_set_scores_N),
+        "background_refused": None if background_open_set_scores_N is None else refused(background_open_set_scores_N),
     }

@@ -16,7 +16,7 @@ from kineme.errors import KinemeError
 FOLDER = "honest"  # within the leaky run's
 
 
-def honest_figures(table: ClipTable, folder: Path, *, resume: bool, **training: Any) -> dict[str, Any]:
+def group_split_reference(table: ClipTable, folder: Path, *, resume: bool, **training: Any) -> dict[str, Any]:
     """Train on an honest split and say how good that is; it takes as long as the leaky training.
 
     Args:

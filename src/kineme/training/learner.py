@@ -10,7 +10,7 @@ from kineme.models.backend import keras
 from kineme.models.encoder import Encoder, encoder_of
 from kineme.models.network import build_network
 from kineme.models.registry import FROZEN, Approach
-from kineme.training.cache import StripCache
+from kineme.training.cache import FrameCache
 from kineme.video.spec import ClipSpec
 
 
@@ -36,11 +36,11 @@ class Learner:
     encoder: Encoder | None
     backbone_weights: int = 0
 
-    def cache(self) -> StripCache:
+    def cache(self) -> FrameCache:
         """Where its clips come from; frames are kept at twice the rate so that windows can start in between."""
-        return StripCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)
+        return FrameCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)
 
-    def renew(self, seed: int) -> None:
+    def reset_weights(self, seed: int) -> None:
         """Give what is trained the weights and random state that ``seed`` stands for, whatever was learned before.
 
         A network once compiled serves many trainings this way; compiling takes longer than a small training.
@@ -82,7 +82,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         encoder = encoder_of(network, name)
         trained = network.get_layer("head") if encoder else network
         learner = Learner(approach, spec, classes, network, trained, encoder)
-    learner.renew(seed)
+    learner.reset_weights(seed)
     return learner
 
 

@@ -1,4 +1,4 @@
-"""Figures of merit and their intervals, the baselines beside them, and the temperature of the probabilities.
+"""Metrics and their intervals, the baselines beside them, and the temperature of the probabilities.
 
 Clips of one group (one person, one scene) are right or wrong together, so every interval resamples groups, not
 clips. No network is needed here.
@@ -58,14 +58,14 @@ def evaluate_scores(
         raise KinemeError("there is no clip to evaluate on")
     if not np.isfinite(probabilities_NK).all():
         raise KinemeError("the model answers with values that are not numbers: its training went astray")
-    answers_N = probabilities_NK.argmax(axis=1)
-    correct_N = answers_N == truth_N
+    predictions_N = probabilities_NK.argmax(axis=1)
+    correct_N = predictions_N == truth_N
     classes = np.arange(len(labels))
     top1_interval = group_interval(correct_N, groups_N, seed=seed)
-    macro_f1_interval = _macro_f1_interval(truth_N, answers_N, groups_N, len(labels), seed) or top1_interval
+    macro_f1_interval = _macro_f1_interval(truth_N, predictions_N, groups_N, len(labels), seed) or top1_interval
 
     precision_K, recall_K, f1_K, n_K = precision_recall_fscore_support(
-        truth_N, answers_N, labels=classes, zero_division=0.0
+        truth_N, predictions_N, labels=classes, zero_division=0.0
     )
     per_class: dict[str, Any] = {}
     for k, label in enumerate(labels):
@@ -85,17 +85,17 @@ def evaluate_scores(
         "top1": float(correct_N.mean()),
         "top1_interval": list(top1_interval),
         "top5": top5,
-        "macro_f1": float(f1_score(truth_N, answers_N, average="macro", zero_division=0.0)),
+        "macro_f1": float(f1_score(truth_N, predictions_N, average="macro", zero_division=0.0)),
         "macro_f1_interval": list(macro_f1_interval),
         "per_class": per_class,
-        "confusion": confusion_matrix(truth_N, answers_N, labels=classes).tolist(),
+        "confusion": confusion_matrix(truth_N, predictions_N, labels=classes).tolist(),
         "calibration_error": calibration_error(probabilities_NK, truth_N),
         "interval_method": _interval_method(correct_N, groups_N),
     }
 
 
 def reliability_bins(probabilities_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) -> list[dict[str, float]]:
-    """The bins of :func:`calibration_error` that hold answers: their number, mean confidence and accuracy."""
+    """The bins of :func:`calibration_error` that hold predictions: their number, mean confidence and accuracy."""
     confidence_N = np.max(probabilities_NK, axis=1)
     correct_N = np.argmax(probabilities_NK, axis=1) == np.asarray(truth_N)
     bins_N = np.minimum((confidence_N * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
@@ -156,7 +156,7 @@ def group_interval(correct_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) 
     )
 
 
-def share(correct_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) -> dict[str, Any]:
+def accuracy_with_interval(correct_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0) -> dict[str, Any]:
     """The share of right answers and its interval, as ``top1`` and ``top1_interval``; see :func:`group_interval`."""
     return {
         "top1": float(np.mean(np.asarray(correct_N))),
@@ -188,14 +188,14 @@ def _agree(sums_G2: NDArray[np.float64]) -> bool:
 
 
 def _macro_f1_interval(
-    truth_N: NDArray[np.int64], answers_N: NDArray[np.int64], groups_N: NDArray[Any], classes: int, seed: int
+    truth_N: NDArray[np.int64], predictions_N: NDArray[np.int64], groups_N: NDArray[Any], classes: int, seed: int
 ) -> tuple[float, float] | None:
     """As :func:`group_interval` for macro-F1; None where resampling gives no width."""
     names, group_N = np.unique(groups_N, return_inverse=True)
     right_GK, both_GK = np.zeros((2, len(names), classes))  # right answers; clips of the class and answers of it
-    np.add.at(right_GK, (group_N, truth_N), truth_N == answers_N)
+    np.add.at(right_GK, (group_N, truth_N), truth_N == predictions_N)
     np.add.at(both_GK, (group_N, truth_N), 1)
-    np.add.at(both_GK, (group_N, answers_N), 1)
+    np.add.at(both_GK, (group_N, predictions_N), 1)
 
     def macro_f1(sums_RS: NDArray[np.float64]) -> NDArray[np.float64]:
         right_RK, both_RK = sums_RS[:, :classes], sums_RS[:, classes:]
@@ -237,12 +237,12 @@ def _bootstrap(
 
 
 def baselines(
-    answers: Mapping[str, ArrayLike], truth_N: ArrayLike, groups_N: ArrayLike, classes: int, *, seed: int = 0
+    predictions: Mapping[str, ArrayLike], truth_N: ArrayLike, groups_N: ArrayLike, classes: int, *, seed: int = 0
 ) -> dict[str, Any]:
     """What can be reached by simple rules: the figures a result must be compared with.
 
     Args:
-        answers: what each rule answers for the N test clips, by its name.
+        predictions: what each rule answers for the N test clips, by its name.
         truth_N: the right class of each.
         groups_N: the group of each.
         classes: K.
@@ -253,18 +253,23 @@ def baselines(
         ``top1_interval`` [low, high].
     """
     truth = np.asarray(truth_N)
-    rules = {name: share(np.asarray(answers_N) == truth, groups_N, seed=seed) for name, answers_N in answers.items()}
+    rules = {
+        name: accuracy_with_interval(np.asarray(predictions_N) == truth, groups_N, seed=seed)
+        for name, predictions_N in predictions.items()
+    }
     return {"chance": {"top1": 1 / classes, "top1_interval": [1 / classes, 1 / classes]}, **rules}
 
 
 # Comparisons
 
 
-def reliance(answers: Mapping[str, NDArray[np.int64]], truth_N: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
+def shuffle_recall_drop(
+    predictions: Mapping[str, NDArray[np.int64]], truth_N: ArrayLike, labels: Sequence[str]
+) -> dict[str, Any]:
     """How much of each class' recall is lost when frames are shuffled.
 
     Args:
-        answers: ``"ordered"`` and ``"shuffled"``: what was answered for the N clips.
+        predictions: ``"ordered"`` and ``"shuffled"``: what was answered for the N clips.
         truth_N: the right class of each, 0 to K - 1.
         labels: the K names.
 
@@ -276,7 +281,7 @@ def reliance(answers: Mapping[str, NDArray[np.int64]], truth_N: ArrayLike, label
     for k, label in enumerate(labels):
         here = truth == k
         recalls = [
-            float((answers[order][here] == k).mean()) if here.any() else 0.0 for order in ("ordered", "shuffled")
+            float((predictions[order][here] == k).mean()) if here.any() else 0.0 for order in ("ordered", "shuffled")
         ]
         found[label] = recalls[0] - recalls[1] if here.any() else None
     return found

@@ -55,11 +55,11 @@ class TrainOptions:
             raise UsageError(f"seed must not be negative, not {self.seed}")
 
     @property
-    def clips_a_step(self) -> int:
+    def effective_batch_size(self) -> int:
         """The batch size that holds."""
         return self.batch_size or (4 if self.finetune else 16)
 
-    def views_behind(self, encoder: Encoder | None) -> int:
+    def num_views(self, encoder: Encoder | None) -> int:
         """Augmented views to compute behind a frozen backbone; 0 without one."""
         if encoder is None or not self.augment:
             return 0

@@ -1,7 +1,7 @@
 """What a model costs to run, measured in a fresh process, where nothing else has taken memory or time.
 
-``python -m kineme.training.profiling MODEL VIDEO`` prints the document of :func:`measure`; :func:`measured_apart` runs
-that.
+``python -m kineme.training.profiling MODEL VIDEO`` prints the document of :func:`measure`;
+:func:`profile_in_subprocess` runs that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SECONDS = 1.5  # of repetition
 _FEWEST = 3
 
 
-def measured_apart(model: Path, video: str) -> dict[str, Any]:
+def profile_in_subprocess(model: Path, video: str) -> dict[str, Any]:
     """:func:`measure` in a process of its own.
 
     Raises:

@@ -24,7 +24,7 @@ _TRAINED_SHARE = 0.6  # of the videos: as many are augmented, and seen in each e
 
 
 @dataclass(frozen=True)
-class Needs:
+class ResourceEstimate:
     """What one training takes.
 
     Args:
@@ -44,9 +44,9 @@ class Needs:
     assumes: tuple[str, ...]
 
 
-def needs(
+def estimate_resources(
     lengths_s: Sequence[float], decoding_s: float, approach: str, backbone: str, spec: ClipSpec, options: TrainOptions
-) -> Needs:
+) -> ResourceEstimate:
     """Estimate what a training takes.
 
     Args:
@@ -74,9 +74,9 @@ def needs(
         disk = sum(ticks) * spec.height * spec.width * 3.0
         first = decoding_s
         rate = _CLIPS_PER_SECOND.get(approach, _USUAL_CLIPS_PER_SECOND) * _USUAL_PIXELS / pixels
-        batch_bytes = max(0, pixels - _USUAL_PIXELS) * options.clips_a_step * _BYTES_PER_PIXEL
+        batch_bytes = max(0, pixels - _USUAL_PIXELS) * options.effective_batch_size * _BYTES_PER_PIXEL
         how = f"{approach} learns from {rate:.3g} clips of this size a second"
-    return Needs(
+    return ResourceEstimate(
         clips=sum(windows),
         disk_bytes=round(disk),
         memory_bytes=round(_PROCESS_BYTES + batch_bytes),

@@ -20,8 +20,8 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import remove_abandoned, replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.training.cache import Item, StripCache, parts_of
-from kineme.training.leaky import FOLDER, honest_figures
+from kineme.training.cache import FrameCache, Item, parts_of
+from kineme.training.leaky import FOLDER, group_split_reference
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
@@ -50,10 +50,10 @@ class Run:
         metrics: the document of ``metrics.json``.
         test: the test videos.
         test_probabilities_NK: calibrated probabilities of each test video, float64.
-        test_known_N: knownness of each test video's best window: from 0 on it is one of the labels. None where there
-            were no validation videos to tell by.
-        background_known_N: knownness of background made of test videos; None where none can be made.
-        pixels: gives the frames that the network saw.
+        test_open_set_scores_N: open-set score of each test video's best window: from 0 on it is one of the labels. None
+            where there were no validation videos to tell by.
+        background_open_set_scores_N: the same of background made of test videos; None where none can be made.
+        frame_cache: gives the frames that the network saw.
     """
 
     folder: Path
@@ -63,9 +63,9 @@ class Run:
     metrics: dict[str, Any]
     test: list[Item]
     test_probabilities_NK: NDArray[np.float64]
-    test_known_N: NDArray[np.float64] | None
-    background_known_N: NDArray[np.float64] | None
-    pixels: StripCache
+    test_open_set_scores_N: NDArray[np.float64] | None
+    background_open_set_scores_N: NDArray[np.float64] | None
+    frame_cache: FrameCache
 
     @property
     def model_path(self) -> Path:
@@ -120,7 +120,7 @@ def train(
     honest = None
     if leaky:
         same = {"approach": approach, "config": config, "spec": spec, "options": options}
-        honest = honest_figures(table, out / FOLDER, resume=resume, test=test, validation=validation, **same)
+        honest = group_split_reference(table, out / FOLDER, resume=resume, test=test, validation=validation, **same)
     table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
     labels = table.labels
     if options.augment and not options.flips(labels) and options.flip is None:
@@ -137,9 +137,9 @@ def train(
 
     from kineme.models.backend import keras, seed_everything, versions
     from kineme.training.background import learns_background, score_background
-    from kineme.training.baselines import baseline_answers
-    from kineme.training.evaluate import figures, order_figures, score_items, score_windows
-    from kineme.training.fit_open_set import FEW, best_of_videos, fit_known, unknown_figures
+    from kineme.training.baselines import baseline_predictions
+    from kineme.training.evaluate import classification_metrics, order_metrics, score_items, score_windows
+    from kineme.training.fit_open_set import FEW, best_of_videos, fit_open_set, open_set_metrics
     from kineme.training.learner import make_learner
     from kineme.training.metrics import baselines, softmax
 
@@ -150,7 +150,7 @@ def train(
     background = learns_background(learner)
     devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
     if devices:
-        devices.check_step(options.clips_a_step, background)
+        devices.check_step(options.effective_batch_size, background)
     copies = check_splits([table], allow=allow_leaks or leaky)
     said = [f"{one.says} {one.advice}" for one in copies if one.severity != "note"]
     table = replace(table, warnings=(*table.warnings, *said))
@@ -160,7 +160,7 @@ def train(
     _check_parts(parts, labels, table.skipped)
     write_split_csv(table, out / SPLIT)
     settings["background"] = background
-    learned = learn(
+    result = train_once(
         learner,
         parts,
         cache,
@@ -170,43 +170,47 @@ def train(
         resume=resume,
         background=background,
     )
-    temperature, history = learned.temperature, learned.history
+    temperature, history = result.temperature, result.history
     document: dict[str, Any] = {}
-    if learned.validation_logits_NK is not None:
-        document["validation"] = figures(
-            learned.validation_logits_NK, parts["validation"], labels, temperature, options.seed
+    if result.validation_logits_NK is not None:
+        document["validation"] = classification_metrics(
+            result.validation_logits_NK, parts["validation"], labels, temperature, options.seed
         )
     tested = parts["test"]
     logits_NK = score_items(learner.trained, tested, cache, label="testing")
-    test_figures = figures(logits_NK, tested, labels, temperature, options.seed)
-    test_figures |= order_figures(learner.trained, tested, cache, logits_NK, labels, options.seed, label="testing")
-    test_figures["baselines"] = baselines(
-        baseline_answers(table, pixels=None if learner.encoder else cache, seed=options.seed),
+    test_metrics = classification_metrics(logits_NK, tested, labels, temperature, options.seed)
+    test_metrics |= order_metrics(learner.trained, tested, cache, logits_NK, labels, options.seed, label="testing")
+    test_metrics["baselines"] = baselines(
+        baseline_predictions(table, frame_cache=None if learner.encoder else cache, seed=options.seed),
         [item.label for item in tested],
         [item.group for item in tested],
         len(labels),
         seed=options.seed,
     )
     if honest:
-        test_figures["honest"] = honest
-    known = test_known_N = background_known_N = None
+        test_metrics["honest"] = honest
+    known = test_open_set_scores_N = background_open_set_scores_N = None
     if len(parts["validation"]) > 1:
         trained_VK = None
         if len(parts["validation"]) < FEW:
             trained_VK, _ = score_windows(learner.trained, parts["train"], cache)
         validation_windows = score_windows(learner.trained, parts["validation"], cache)
-        known, refused = fit_known(*validation_windows, trained_VK, background=bool(background))
-        test_known_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
+        known, refused = fit_open_set(*validation_windows, trained_VK, background=bool(background))
+        test_open_set_scores_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
         if background:
-            background_known_N = known.knownness(score_background(learner.trained, tested, cache, options.seed))
+            background_open_set_scores_N = known.knownness(
+                score_background(learner.trained, tested, cache, options.seed)
+            )
         document["unknown"] = {
             "threshold": known.threshold,
             "refused_at_most": refused,
             "learned_from_background": background,
-            **unknown_figures(test_known_N, background_known_N, [item.group for item in tested], seed=options.seed),
+            **open_set_metrics(
+                test_open_set_scores_N, background_open_set_scores_N, [item.group for item in tested], seed=options.seed
+            ),
         }
     document = {
-        "test": test_figures,
+        "test": test_metrics,
         **document,
         "train": {
             **_training_facts(history, len(parts["train"]), time.perf_counter() - started),
@@ -228,7 +232,7 @@ def train(
             "split": settings["split"],
             "options": settings["options"],
             "versions": document["versions"],
-            "test": {name: test_figures[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
+            "test": {name: test_metrics[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
         },
         finetuned=options.finetune,
         known=known,
@@ -239,12 +243,25 @@ def train(
     write_json(out / METRICS, document)
     save_model(out / MODEL, learner.network, card)
     (out / CHECKPOINT).unlink(missing_ok=True)
-    pixels = cache if not learner.encoder else StripCache(spec, per_frame=1, limit_bytes=0)  # few are shown: not kept
-    return Run(out, card, table, history, document, tested, probabilities_NK, test_known_N, background_known_N, pixels)
+    frame_cache = (
+        cache if not learner.encoder else FrameCache(spec, per_frame=1, limit_bytes=0)
+    )  # few are shown: not kept
+    return Run(
+        out,
+        card,
+        table,
+        history,
+        document,
+        tested,
+        probabilities_NK,
+        test_open_set_scores_N,
+        background_open_set_scores_N,
+        frame_cache,
+    )
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainingResult:
     """What one training gives beside the weights.
 
     Args:
@@ -258,10 +275,10 @@ class Learned:
     validation_logits_NK: NDArray[np.float32] | None
 
 
-def learn(
+def train_once(
     learner: Learner,
     parts: dict[str, list[Item]],
-    cache: StripCache,
+    cache: FrameCache,
     options: TrainOptions,
     *,
     checkpoint: Path | None,
@@ -269,11 +286,11 @@ def learn(
     resume: bool = False,
     background: bool = False,
     label: str | None = "training",
-) -> Learned:
+) -> TrainingResult:
     """Train what the learner has to train, and calibrate it.
 
     Args:
-        learner: as :meth:`kineme.training.learner.Learner.renew` leaves it.
+        learner: as :meth:`kineme.training.learner.Learner.reset_weights` leaves it.
         parts: the videos of each split.
         cache: from :meth:`kineme.training.learner.Learner.cache`, with all of them prepared.
         options: how to train.
@@ -292,7 +309,7 @@ def learn(
     from kineme.training.metrics import fit_temperature
 
     flip = options.flips(tuple(settings["labels"]))
-    views = options.views_behind(learner.encoder)
+    views = options.num_views(learner.encoder)
     if views:
         cache.add_views(parts["train"], Augmentation(flip=flip), views)
     history = fit(
@@ -310,14 +327,14 @@ def learn(
         label=label,
     )
     if not parts["validation"]:
-        return Learned(history, 1.0, None)
+        return TrainingResult(history, 1.0, None)
     logits_NK = score_items(learner.trained, parts["validation"], cache)
     temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
-    return Learned(history, temperature, logits_NK)
+    return TrainingResult(history, temperature, logits_NK)
 
 
 def _training_facts(history: list[dict[str, float]], videos: int, total_s: float) -> dict[str, Any]:
-    from kineme.training.feed import WORTH_SAYING
+    from kineme.training.feed import REPORT_WAIT_ABOVE
 
     trained_s = sum(row["seconds"] for row in history)
     waiting = sum(row.get("feed_share", 0) * row["seconds"] for row in history) / trained_s
@@ -328,7 +345,7 @@ def _training_facts(history: list[dict[str, float]], videos: int, total_s: float
         "training_seconds": round(trained_s, 1),
         "clips_per_second": round(videos * len(history) / trained_s, 1),
         "feed_share": round(waiting, 3),  # of the time, spent waiting for clips
-        "limit": "feed" if waiting > WORTH_SAYING else "step",
+        "limit": "feed" if waiting > REPORT_WAIT_ABOVE else "step",
         "total_seconds": round(total_s, 1),
     }
 

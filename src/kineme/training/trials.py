@@ -1,4 +1,4 @@
-"""The cells of a comparison: one training each, of a candidate on a fold with a seed.
+"""The trials of a comparison: one training each, of a candidate on a fold with a seed.
 
 Each leaves a file, so an interrupted comparison goes on where it was, and one with more candidates or seeds runs
 only what is new.
@@ -24,13 +24,13 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
 from kineme.models.registry import FROZEN, Approach, default_spec, make_approach, recommended
 from kineme.progress import progress
-from kineme.training.baselines import baseline_answers
-from kineme.training.cache import StripCache, parts_of
+from kineme.training.baselines import baseline_predictions
+from kineme.training.cache import FrameCache, parts_of
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
-_FORMAT = 1  # of a cell's file; a change of what the same settings would give raises it
-_MANY_CELLS = 6  # of one candidate: from here on one progress bar stands for all of them
+_FORMAT = 1  # of a trial's file; a change of what the same settings would give raises it
+_MANY_TRIALS = 6  # of one candidate: from here on one progress bar stands for all of them
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,25 @@ class Candidate:
 
     Args:
         name: as it was asked for.
-        approach: name in the registry.
-        made: the approach with its options.
+        approach_name: its name in the registry.
+        approach: the approach with its options.
         spec: what a clip is.
     """
 
     name: str
-    approach: str
-    made: Approach
+    approach_name: str
+    approach: Approach
     spec: ClipSpec
 
     @property
     def config(self) -> dict[str, Any]:
         """The approach's options."""
-        return dataclasses.asdict(self.made)  # type: ignore[call-overload,no-any-return]
+        return dataclasses.asdict(self.approach)  # type: ignore[call-overload,no-any-return]
 
     @property
     def finetunes(self) -> bool:
         """Whether its backbone comes trained and can be trained on."""
-        return self.made.backbone in FROZEN and self.made.backbone != "blazepose"
+        return self.approach.backbone in FROZEN and self.approach.backbone != "blazepose"
 
 
 def parse_candidate(text: str, spec_changes: Mapping[str, Any] | None = None) -> Candidate:
@@ -71,26 +71,26 @@ def parse_candidate(text: str, spec_changes: Mapping[str, Any] | None = None) ->
         UsageError: there is no such approach, backbone or option.
     """
     head, *settings = text.split(",")
-    approach, _, backbone = head.strip().partition(":")
-    options: dict[str, Any] = recommended(approach, backbone) if backbone else {}
+    approach_name, _, backbone = head.strip().partition(":")
+    options: dict[str, Any] = recommended(approach_name, backbone) if backbone else {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"candidate {text!r}: write options as NAME=VALUE, not {setting!r}")
         options[name.strip()] = value.strip()
-    made = make_approach(approach, options)
-    spec = replace(default_spec(made.backbone), **(spec_changes or {}))
-    return Candidate(text.strip(), approach, made, spec)
+    approach = make_approach(approach_name, options)
+    spec = replace(default_spec(approach.backbone), **(spec_changes or {}))
+    return Candidate(text.strip(), approach_name, approach, spec)
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What the cells of one candidate gave, pooled over the folds; V videos, S seeds, K classes."""
+    """What the trials of one candidate gave, pooled over the folds; V videos, S seeds, K classes."""
 
     truth_N: NDArray[np.int64]
     groups_N: NDArray[np.str_]
     probabilities_SNK: NDArray[np.float64]
-    answers: dict[str, NDArray[np.int64]]  # frame order to answers_SN
+    predictions: dict[str, NDArray[np.int64]]  # frame order to predictions_SN
     training_seconds: float
     cost: dict[str, Any]
 
@@ -101,7 +101,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class TrialRunner:
     """What all candidates have in common."""
 
     folder: Path
@@ -113,24 +113,24 @@ class Bench:
     times: bool = True  # measure what a candidate costs, too
 
     def run(self, candidate: Candidate) -> Result:
-        """All cells of a candidate that are not there yet, then its result."""
+        """All trials of a candidate that are not there yet, then its result."""
         from kineme.models.backend import keras, seed_everything
         from kineme.training.learner import make_learner
-        from kineme.training.profiling import measured_apart
+        from kineme.training.profiling import profile_in_subprocess
 
         folder = self.folder / _slug(candidate)
         places = [(fold, seed) for fold in range(len(self.folds)) for seed in range(self.seeds)]
         files = {place: folder / f"fold{place[0] + 1}-seed{self.options.seed + place[1]}.json" for place in places}
         settings = {place: self._settings(candidate, *place) for place in places}
-        cells = {place: _read_cell(files[place], settings[place]) for place in places}
+        trials = {place: _read_trial(files[place], settings[place]) for place in places}
         model = folder / "model.safetensors"
-        cost = _read_cell(folder / "cost.json", settings[places[0]]) if self.times else {"settings": None}
-        missing = [place for place in places if cells[place] is None]
+        cost = _read_trial(folder / "cost.json", settings[places[0]]) if self.times else {"settings": None}
+        missing = [place for place in places if trials[place] is None]
         if missing or not cost:
             keras.backend.clear_session()
             seed_everything(self.options.seed)
             learner = make_learner(
-                candidate.made,
+                candidate.approach,
                 candidate.spec,
                 len(self.labels),
                 seed=self.options.seed,
@@ -143,47 +143,47 @@ class Bench:
             first = places[0]
             if not cost and first not in missing:
                 missing.insert(0, first)  # its weights are needed to measure the cost
-            many = len(missing) >= _MANY_CELLS
+            many = len(missing) >= _MANY_TRIALS
             with progress(candidate.name if many else None, len(missing)) as advance:
                 for place in missing:
                     fold, seed = place
                     label = None if many else f"{candidate.name}, fold {fold + 1}, seed {self.options.seed + seed}"
                     checkpoint = None if learner.encoder else files[place].with_suffix(".safetensors")
-                    cell = self._train(learner, cache, items, fold, seed, checkpoint, settings[place], label)
+                    trial = self._train(learner, cache, items, fold, seed, checkpoint, settings[place], label)
                     if place == first and self.times:
                         _save(model, learner, candidate, self.labels)
                         video = self.folds[0].in_split("test").rows["path"][0]
-                        cost = measured_apart(model, video)
+                        cost = profile_in_subprocess(model, video)
                         write_json(folder / "cost.json", {"settings": settings[place], **cost})
-                    write_json(files[place], {"settings": settings[place], **cell})
-                    cells[place] = cell
-                    advance(1, f"top-1 {_top1(cells.values()):.2f}")
-        return self._pool({place: cell for place, cell in cells.items() if cell}, cost or {})
+                    write_json(files[place], {"settings": settings[place], **trial})
+                    trials[place] = trial
+                    advance(1, f"top-1 {_top1(trials.values()):.2f}")
+        return self._pool({place: trial for place, trial in trials.items() if trial}, cost or {})
 
     def baselines(self) -> dict[str, NDArray[np.int64]]:
-        """Answers of the simple rules, pooled over the folds in the order of the results."""
+        """Predictions of the simple rules, pooled over the folds in the order of the results."""
         found: dict[str, list[int]] = {}
         for number, fold in enumerate(self.folds):
             file = self.folder / "baselines" / f"fold{number + 1}.json"
             settings = {"format": _FORMAT, "data": self.fingerprint, "fold": _fold_key(fold), "seed": self.options.seed}
-            kept = _read_cell(file, settings)
+            kept = _read_trial(file, settings)
             if kept is None:
                 kept = {
                     "answers": {
-                        rule: answers.tolist()
-                        for rule, answers in baseline_answers(fold, seed=self.options.seed).items()
+                        rule: predictions.tolist()
+                        for rule, predictions in baseline_predictions(fold, seed=self.options.seed).items()
                     }
                 }
                 write_json(file, {"settings": settings, **kept})
-            for rule, answers in kept["answers"].items():
-                found.setdefault(rule, []).extend(answers)
-        return {rule: np.array(answers) for rule, answers in found.items()}
+            for rule, predictions in kept["answers"].items():
+                found.setdefault(rule, []).extend(predictions)
+        return {rule: np.array(predictions) for rule, predictions in found.items()}
 
     def _settings(self, candidate: Candidate, fold: int, seed: int) -> dict[str, Any]:
         options = dataclasses.asdict(replace(self.options, seed=self.options.seed + seed))
         return {
             "format": _FORMAT,
-            "approach": candidate.approach,
+            "approach": candidate.approach_name,
             "config": candidate.config,
             "spec": candidate.spec.to_json(),
             "options": options,
@@ -195,7 +195,7 @@ class Bench:
     def _train(
         self,
         learner: Any,
-        cache: StripCache,
+        cache: FrameCache,
         items: Sequence[Any],
         fold: int,
         seed: int,
@@ -203,17 +203,17 @@ class Bench:
         settings: dict[str, Any],
         label: str | None,
     ) -> dict[str, Any]:
-        """One cell: train from this seed, answer the test videos, as filmed and with their frames in other orders."""
+        """One trial: train from this seed, answer the test videos, as filmed and with their frames in other orders."""
         from kineme.training.evaluate import score_items
         from kineme.training.frame_order import CHANGED_ORDERS
         from kineme.training.metrics import softmax
-        from kineme.training.run import learn
+        from kineme.training.run import train_once
 
         options = replace(self.options, seed=self.options.seed + seed)
         parts = parts_of(self.folds[fold], items)
-        learner.renew(options.seed)
+        learner.reset_weights(options.seed)
         started = time.perf_counter()
-        learned = learn(
+        result = train_once(
             learner,
             parts,
             cache,
@@ -225,7 +225,7 @@ class Bench:
         )
         seconds = time.perf_counter() - started
         logits_NK = score_items(learner.trained, parts["test"], cache)
-        answers = {
+        predictions = {
             order: score_items(learner.trained, parts["test"], cache, frame_order=order).argmax(axis=1).tolist()
             for order in CHANGED_ORDERS
         }
@@ -235,29 +235,31 @@ class Bench:
             "names": [item.name for item in parts["test"]],
             "truth": [item.label for item in parts["test"]],
             "groups": [item.group for item in parts["test"]],
-            "probabilities": softmax(logits_NK, learned.temperature).tolist(),
-            "answers": answers,
-            "epochs": len(learned.history),
-            "temperature": learned.temperature,
+            "probabilities": softmax(logits_NK, result.temperature).tolist(),
+            "answers": predictions,
+            "epochs": len(result.history),
+            "temperature": result.temperature,
             "training_seconds": round(seconds, 2),
         }
 
-    def _pool(self, cells: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
+    def _pool(self, trials: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
         def joined(field: Any, seed: int = 0) -> list[Any]:
-            return [value for fold in range(len(self.folds)) for value in field(cells[fold, seed])]
+            return [value for fold in range(len(self.folds)) for value in field(trials[fold, seed])]
 
-        orders = next(iter(cells.values()))["answers"]
+        orders = next(iter(trials.values()))["answers"]
         return Result(
-            truth_N=np.array(joined(lambda cell: cell["truth"])),
-            groups_N=np.array(joined(lambda cell: cell["groups"]), np.str_),
+            truth_N=np.array(joined(lambda trial: trial["truth"])),
+            groups_N=np.array(joined(lambda trial: trial["groups"]), np.str_),
             probabilities_SNK=np.array(
-                [joined(lambda cell: cell["probabilities"], seed) for seed in range(self.seeds)], np.float64
+                [joined(lambda trial: trial["probabilities"], seed) for seed in range(self.seeds)], np.float64
             ),
-            answers={
-                order: np.array([joined(lambda cell, o=order: cell["answers"][o], seed) for seed in range(self.seeds)])
+            predictions={
+                order: np.array(
+                    [joined(lambda trial, o=order: trial["answers"][o], seed) for seed in range(self.seeds)]
+                )
                 for order in orders
             },
-            training_seconds=float(np.mean([cell["training_seconds"] for cell in cells.values()])),
+            training_seconds=float(np.mean([trial["training_seconds"] for trial in trials.values()])),
             cost={name: value for name, value in cost.items() if name != "settings"},
         )
 
@@ -266,7 +268,7 @@ def _save(path: Path, learner: Any, candidate: Candidate, labels: tuple[str, ...
     from kineme.models.model_file import ModelCard, save_model
 
     card = ModelCard(
-        approach=candidate.approach,
+        approach=candidate.approach_name,
         config=candidate.config,
         spec=candidate.spec,
         labels=labels,
@@ -275,21 +277,21 @@ def _save(path: Path, learner: Any, candidate: Candidate, labels: tuple[str, ...
     save_model(path, learner.network, card)
 
 
-def _read_cell(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """A finished cell of the same settings, or None."""
+def _read_trial(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """A finished trial of the same settings, or None."""
     try:
-        cell: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        trial: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return cell if cell.get("settings") == json.loads(json.dumps(settings)) else None
+    return trial if trial.get("settings") == json.loads(json.dumps(settings)) else None
 
 
-def _top1(cells: Iterable[Any]) -> float:
+def _top1(trials: Iterable[Any]) -> float:
     right = [
         int(np.argmax(row) == truth)
-        for cell in cells
-        if cell
-        for row, truth in zip(cell["probabilities"], cell["truth"], strict=True)
+        for trial in trials
+        if trial
+        for row, truth in zip(trial["probabilities"], trial["truth"], strict=True)
     ]
     return float(np.mean(right))
 

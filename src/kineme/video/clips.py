@@ -36,7 +36,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Strip:
+class SampledVideo:
     """The frames of all ticks of a video, or of a part of it; clips are cut from it by ``ClipSpec.window``.
 
     Args:
@@ -119,9 +119,9 @@ def _nothing_between(path: PathLike, start_s: float, end_s: float) -> VideoError
     return VideoError(path, f"nothing lies between {start_s:.2f} s and {end_s:.2f} s")
 
 
-def read_strip(
+def read_sampled_video(
     path: PathLike, spec: ClipSpec, *, start_s: float = 0.0, end_s: float | None = None, per_frame: int = 1
-) -> Strip:
+) -> SampledVideo:
     """Read the frames of all ticks of a video, or of a part of it; see :func:`ticks`.
 
     Raises:
@@ -146,7 +146,7 @@ def read_strip(
             frames_NHWC[len(times)] = frame
             times.append(instant)
     refuse_short(path, spec, -(-len(times) // per_frame))
-    return Strip(frames_NHWC[: len(times)], np.array(times), info, tuple(warnings))
+    return SampledVideo(frames_NHWC[: len(times)], np.array(times), info, tuple(warnings))
 
 
 def read_clips(
@@ -169,7 +169,7 @@ def read_clips(
         on_warning: told in one line when the video is damaged.
 
     Raises:
-        VideoError: as :func:`read_strip`.
+        VideoError: as :func:`read_sampled_video`.
     """
     yield from cut_clips(path, ticks(path, spec, start_s=start_s, end_s=end_s, on_warning=on_warning), spec, stride)
 

@@ -10,7 +10,7 @@ from helpers_dataset import make_videos
 from helpers_video import encode, numbered_frame
 
 from kineme.dataset.scan import scan
-from kineme.training.cache import StripCache
+from kineme.training.cache import FrameCache
 from kineme.video.clips import read_clips
 from kineme.video.spec import ClipSpec
 
@@ -36,7 +36,7 @@ def test_pixels_in_training_equal_pixels_at_prediction(tmp_path, rate, spec):
             encode(tmp_path / label / "v.mp4", frames, times_s=np.cumsum(gaps) - gaps[0])
         else:
             encode(tmp_path / label / "v.mp4", frames, fps=rate)
-    cache = StripCache(spec, folder=tmp_path / "cache")
+    cache = FrameCache(spec, folder=tmp_path / "cache")
     _, items = prepared(tmp_path, cache)
     seen = [cache.window(items[0], start) for start in cache.evaluation_starts(items[0])]
     predicted = [clip.frames_THWC for clip in read_clips(items[0].path, spec)]
@@ -51,7 +51,7 @@ def test_every_training_window_holds_frames_at_the_rate_of_the_spec(tmp_path):
     from helpers_video import read_number
 
     spec = ClipSpec(frames=6, fps=8.0, height=96, width=128)
-    cache = StripCache(spec, folder=tmp_path / "cache")
+    cache = FrameCache(spec, folder=tmp_path / "cache")
     _, items = prepared(tmp_path, cache)
     assert cache.last_start(items[0]) > 0
     for start in range(cache.last_start(items[0]) + 1):
@@ -62,8 +62,8 @@ def test_every_training_window_holds_frames_at_the_rate_of_the_spec(tmp_path):
 
 def test_what_does_not_fit_is_decoded_again_with_the_same_pixels(tmp_path):
     data = make_videos(tmp_path / "data", people=3)
-    large = StripCache(SPEC, folder=tmp_path / "large")
-    small = StripCache(SPEC, folder=tmp_path / "small", limit_bytes=400_000)
+    large = FrameCache(SPEC, folder=tmp_path / "large")
+    small = FrameCache(SPEC, folder=tmp_path / "small", limit_bytes=400_000)
     _, items = prepared(data, large)
     table, same_items = prepared(data, small)
     assert items == same_items
@@ -75,17 +75,17 @@ def test_what_does_not_fit_is_decoded_again_with_the_same_pixels(tmp_path):
         np.testing.assert_array_equal(small.window(item, 1), large.window(item, 1))
 
 
-def test_strips_used_longest_ago_make_room_for_new_ones(tmp_path):
+def test_entries_used_longest_ago_make_room_for_new_ones(tmp_path):
     import os
 
     folder = tmp_path / "cache"
     old = make_videos(tmp_path / "old", people=2)
-    prepared(old, StripCache(SPEC, folder=folder))
+    prepared(old, FrameCache(SPEC, folder=folder))
     before = set(folder.glob("*.strip"))
     for file in before:
         os.utime(file, (1, 1))
     size = sum(file.stat().st_size for file in before)
-    new = StripCache(SPEC, folder=folder, limit_bytes=size)
+    new = FrameCache(SPEC, folder=folder, limit_bytes=size)
     table, _ = prepared(make_videos(tmp_path / "new", people=1), new)
     assert not table.warnings or "full" not in " ".join(table.warnings)
     assert len(before - set(folder.glob("*.strip"))) >= 1
@@ -93,7 +93,7 @@ def test_strips_used_longest_ago_make_room_for_new_ones(tmp_path):
 
 def test_a_changed_video_is_decoded_anew(tmp_path):
     data = make_videos(tmp_path / "data", people=2)
-    cache = StripCache(SPEC, folder=tmp_path / "cache")
+    cache = FrameCache(SPEC, folder=tmp_path / "cache")
     _, items = prepared(data, cache)
     before = cache.window(items[0], 0)
     replacement = next(Path(data).glob("to-right/person02*"))
@@ -110,7 +110,7 @@ def test_videos_that_cannot_be_read_are_listed_and_damaged_ones_are_told_of_each
     encode(long, [numbered_frame(number) for number in range(60)], fps="25")
     long.write_bytes(long.read_bytes()[: long.stat().st_size // 2])
     for _ in range(2):  # the second time from the cache
-        table, items = prepared(data, StripCache(SPEC, folder=tmp_path / "cache"))
+        table, items = prepared(data, FrameCache(SPEC, folder=tmp_path / "cache"))
         assert len(items) == len(table) == 7
         assert [item.path for item in items] == table.rows["path"].to_list()
         reasons = {Path(one.path).name: one.reason for one in table.skipped}
@@ -120,7 +120,7 @@ def test_videos_that_cannot_be_read_are_listed_and_damaged_ones_are_told_of_each
 
 def test_a_cache_that_may_hold_nothing_removes_nothing_that_others_hold(tmp_path):
     data = make_videos(tmp_path / "data", people=2)
-    _, items = prepared(data, StripCache(SPEC, folder=tmp_path / "cache"))
+    _, items = prepared(data, FrameCache(SPEC, folder=tmp_path / "cache"))
     before = set((tmp_path / "cache").iterdir())
-    StripCache(SPEC, per_frame=1, limit_bytes=0, folder=tmp_path / "cache").window(items[0], 0)
+    FrameCache(SPEC, per_frame=1, limit_bytes=0, folder=tmp_path / "cache").window(items[0], 0)
     assert set((tmp_path / "cache").iterdir()) == before

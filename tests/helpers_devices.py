@@ -27,7 +27,7 @@ def train_on(devices: int, data: Path, approach: str) -> dict[str, np.ndarray]:
     from kineme.training.devices import shared_out
     from kineme.training.learner import make_learner
     from kineme.training.options import TrainOptions
-    from kineme.training.run import learn
+    from kineme.training.run import train_once
     from kineme.video.spec import ClipSpec
 
     table = split(scan(data), seed=0, test=0.2, validation=0)
@@ -36,7 +36,7 @@ def train_on(devices: int, data: Path, approach: str) -> dict[str, np.ndarray]:
         seed_everything(0)
         learner = make_learner(make_approach(approach, None), spec, len(table.labels))
         cache = learner.cache()
-        learned = learn(
+        learned = train_once(
             learner,
             parts_of(*cache.prepare(table, table.labels)),
             cache,

@@ -20,7 +20,7 @@ from kineme.training.metrics import (
     group_interval,
     holm,
     paired_test,
-    reliance,
+    shuffle_recall_drop,
     softmax,
 )
 
@@ -259,4 +259,4 @@ def test_holm_raises_the_p_values_of_several_tests():
 def test_motion_reliance_is_the_recall_that_shuffling_takes():
     truth_N = np.array([0, 0, 0, 0, 1, 1])
     answers = {"ordered": np.array([0, 0, 0, 0, 1, 1]), "shuffled": np.array([0, 1, 1, 1, 1, 1])}
-    assert reliance(answers, truth_N, ["sit", "walk", "none"]) == {"sit": 0.75, "walk": 0.0, "none": None}
+    assert shuffle_recall_drop(answers, truth_N, ["sit", "walk", "none"]) == {"sit": 0.75, "walk": 0.0, "none": None}

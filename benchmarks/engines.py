@@ -182,9 +182,9 @@ def frames_in(pixels: np.ndarray) -> int:
 
 def features(backbone: str, rounds: int) -> dict[str, Any]:
     """Milliseconds a frame of features as Kineme computes them, and by Keras' ``predict``."""
-    from kineme.models.encoder import encoder_of
+    from kineme.models.encoder import frozen_encoder
 
-    encoder = encoder_of(whole_of(backbone), backbone)
+    encoder = frozen_encoder(whole_of(backbone), backbone)
     _, frames = backbone_of(backbone)
 
     def chosen() -> None:

@@ -144,8 +144,8 @@ def randomised(model: Model, seed: int) -> Model:
     """The same network as before training, its backbone too; it looks at the same windows."""
     seed_everything(seed)
     network = build_network(model.card.make_approach(), model.card.spec, len(model.labels))
-    card = replace(model.card, known=None, finetuned=True)
-    return Model(network, card, f"random {seed}", stride=1 if model.card.known else model.stride)
+    card = replace(model.card, open_set=None, finetuned=True)
+    return Model(network, card, f"random {seed}", stride=1 if model.card.open_set else model.stride)
 
 
 def score(model: Model, path: Path, true: list[Segment], boxes: tuple[float, NDArray[Any]]) -> list[Score]:

@@ -149,12 +149,12 @@ def measure(video: Path | None, video_s: float) -> dict[str, Any]:
 
 def knowing(model: Any) -> Any:
     """An untrained model that tells known from unknown, as trained ones do: its windows then begin at every frame."""
-    from kineme.models.open_set import Known
+    from kineme.models.open_set import OpenSetDetector
     from kineme.prediction.model import Model
 
     rows = np.random.default_rng(0).normal(scale=3, size=(KNOWN, len(model.labels))).tolist()
-    known = Known(tuple(map(tuple, rows)), unit=1.0, threshold=2.0)
-    return Model(model.network, replace(model.card, known=known), model.name)
+    open_set = OpenSetDetector(tuple(map(tuple, rows)), scale=1.0, threshold=2.0)
+    return Model(model.network, replace(model.card, open_set=open_set), model.name)
 
 
 def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:

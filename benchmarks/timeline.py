@@ -5,7 +5,7 @@ four to seven actions each, with pauses of 1.5 to 4 s between them. Three marks:
 
 - segment F1 at an overlap of 0.5 (intersection over union; Lea et al., CVPR 2017): at least 0.80;
 - share of the time of pauses that is called background: at least 90 %;
-- clips of the ten drawn actions that were left out of training, told from clips of the six by knownness: area under the
+- the ten drawn actions that were left out of training against clips of the six, by open-set score: area under the
   ROC curve at least 0.85.
 
 Beside them stand the same network trained without background, by its highest probability (Hendrycks and Gimpel, ICLR
@@ -133,10 +133,10 @@ def guess(one: Prediction, seed: int) -> list[Segment]:
 
 
 def clips(model: Model, table: Path) -> tuple[NDArray[Any], ...]:
-    """Of each clip: knownness, whether its action was learned, person, highest probability, whether it is refused."""
+    """Of each clip: open-set score, whether its action was learned, person, highest probability, whether refused."""
     rows = scan(table).rows
     found = [model.predict(path) for path in track(rows["path"].to_list(), "clips of all actions")]
-    known = [float(np.max(one.window_known_W)) for one in found if one.window_known_W is not None]
+    known = [float(np.max(one.window_scores_W)) for one in found if one.window_scores_W is not None]
     is_known = np.isin(rows["label"].to_numpy(), model.labels)
     highest, refused = [one.probabilities_K.max() for one in found], [not one.actions for one in found]
     return np.array(known), is_known, rows["group"].to_numpy(), np.array(highest), np.array(refused)

@@ -16,7 +16,7 @@ from helpers_networks import SMALL, network_of
 from helpers_video import cut_file, numbered_video, sound_only
 
 from kineme.models.model_file import ModelCard, config_of, save_model
-from kineme.models.open_set import Known
+from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import make_approach
 
 LABELS = ("to-left", "to-right")
@@ -27,7 +27,7 @@ def make_model(path: Path, backbone: str = "small-cnn") -> Path:
     """An untrained LRCN that knows what it knows, so that each tick begins a window and there is background."""
     logits = tuple(tuple(row) for row in np.random.default_rng(0).normal(0, 0.05, (20, 2)).tolist())
     approach = make_approach("lrcn", {"backbone": backbone})
-    card = ModelCard("lrcn", config_of(approach), SMALL, LABELS, known=Known(logits, 0.05, 1.0))
+    card = ModelCard("lrcn", config_of(approach), SMALL, LABELS, open_set=OpenSetDetector(logits, 0.05, 1.0))
     save_model(path, network_of("lrcn", backbone=backbone), card)
     return path
 

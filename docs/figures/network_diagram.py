@@ -56,17 +56,17 @@ def columns_of(model: Any) -> list[Column]:
     folded = False
     for layer in layers_of(model):
         kind = type(layer).__name__
-        folded = (folded or kind == "FoldTime") and kind != "UnfoldTime"
+        folded = (folded or kind == "MergeTimeIntoBatch") and kind != "SplitTimeFromBatch"
         if kind in _SILENT:
             continue
         shape = tuple(layer.output.shape[1:])
         last = columns[-1]
-        if kind in _WITH_WEIGHTS or kind in ("Changes", "Subtract", "UnfoldTime", "Masking"):
+        if kind in _WITH_WEIGHTS or kind in ("FrameDifference", "Subtract", "SplitTimeFromBatch", "Masking"):
             columns.append(Column(_title(layer, kind), _kind_of(kind), shape=shape, per_frame=folded))
             last = columns[-1]
         elif said := _then(layer, kind):
             last.then.append(said)
-        if kind not in ("Mean", "FoldTime"):
+        if kind not in ("Mean", "MergeTimeIntoBatch"):
             last.shape = shape
         last.weights += layer.count_params() if hasattr(layer, "count_params") else 0
     return columns
@@ -188,9 +188,9 @@ def _title(layer: Any, kind: str) -> str:
     return {
         "Dense": f"dense {getattr(layer, 'units', '')}",
         "LSTM": f"LSTM {getattr(layer, 'units', '')}",
-        "Changes": "changes",
+        "FrameDifference": "changes",
         "Subtract": "less the mean",
-        "UnfoldTime": "in order",
+        "SplitTimeFromBatch": "in order",
         "Masking": "skip missing",
         "Bidirectional": "both ways",
     }[kind]

@@ -146,12 +146,12 @@ def test_lrcn_that_reads_changes_takes_no_notice_of_what_stands_still():
 
 
 def test_changes_over_more_frames_than_a_clip_has_are_changes_since_its_first():
-    from kineme.models.layers import Changes
+    from kineme.models.layers import FrameDifference
 
     clips_BTD = np.arange(10, dtype=np.float32).reshape(1, 5, 2) ** 2
-    np.testing.assert_array_equal(Changes(2)(clips_BTD)[0, 3], clips_BTD[0, 3] - clips_BTD[0, 1])
-    np.testing.assert_array_equal(Changes(2)(clips_BTD)[0, 1], clips_BTD[0, 1] - clips_BTD[0, 0])
-    np.testing.assert_array_equal(Changes(9)(clips_BTD), clips_BTD - clips_BTD[:, :1])
+    np.testing.assert_array_equal(FrameDifference(2)(clips_BTD)[0, 3], clips_BTD[0, 3] - clips_BTD[0, 1])
+    np.testing.assert_array_equal(FrameDifference(2)(clips_BTD)[0, 1], clips_BTD[0, 1] - clips_BTD[0, 0])
+    np.testing.assert_array_equal(FrameDifference(9)(clips_BTD), clips_BTD - clips_BTD[:, :1])
 
 
 @pytest.mark.parametrize(("option", "value"), [("change_over", 101), ("projection", -1), ("pooling", "sum")])

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard, config_of, load_model, read_card, save_model
-from kineme.models.open_set import Known
+from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import APPROACHES, make_approach
 
 
@@ -158,13 +158,13 @@ def test_an_array_that_lies_transposed_in_memory_is_read_back_as_it_is(tmp_path)
 
 
 def test_what_is_known_is_kept_and_files_of_before_have_none():
-    known = Known(((3.0, 0.0), (0.0, 3.0)), 0.5, 2.0)
-    card = replace(card_of("lrcn"), known=known)
+    open_set = OpenSetDetector(((3.0, 0.0), (0.0, 3.0)), 0.5, 2.0)
+    card = replace(card_of("lrcn"), open_set=open_set)
     text = json.dumps(card.to_json())
     assert ModelCard.from_json("m", text) == card
     document = json.loads(text)
     del document["calibration"]["known"]
-    assert ModelCard.from_json("m", json.dumps(document)).known is None
-    document["calibration"]["known"] = known.to_json() | {"logits": [[1.0, 2.0, 3.0]]}
+    assert ModelCard.from_json("m", json.dumps(document)).open_set is None
+    document["calibration"]["known"] = open_set.to_json() | {"logits": [[1.0, 2.0, 3.0]]}
     with pytest.raises(KinemeError, match="as many labels"):
         ModelCard.from_json("m", json.dumps(document))

@@ -7,10 +7,10 @@ import sys
 
 PROGRAM = """
 import os, sys, threading, time
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 
 def noisy(number):
-    with native_noise_held_back():
+    with suppress_native_stderr():
         os.write(2, b"noise")
         time.sleep(0.02 * (number + 1))
 
@@ -22,7 +22,7 @@ for thread in threads:
     thread.join()
 print("said afterwards", file=sys.stderr)
 try:
-    with native_noise_held_back():
+    with suppress_native_stderr():
         os.write(2, b"why it failed")
         raise ValueError
 except ValueError:

@@ -14,7 +14,7 @@ STEP_S = 0.125
 
 
 def curve(*parts: tuple[float, str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times, probabilities and knownness of windows every eighth of a second; parts are seconds, label, knownness."""
+    """Times, probabilities and open-set scores of windows every eighth of a second; parts are seconds, label, score."""
     rows, known = [], []
     for seconds, label, value in parts:
         count = round(seconds / STEP_S)

@@ -260,13 +260,13 @@ def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_pa
         "background_refused": {"share": 0.95, "interval": [0.88, 0.99], "n": 60},
     }
     rng = np.random.default_rng(0)
-    run = replace(report(SIX), unknown=refused, knownness=(rng.normal(1, 0.5, 60), rng.normal(-3, 2, 60)))
+    run = replace(report(SIX), unknown=refused, open_set_scores=(rng.normal(1, 0.5, 60), rng.normal(-3, 2, 60)))
     page = written(tmp_path, run)
     assert not page.faults
     text = page.text.replace("\u00a0", " ")
     assert "Of 60 test videos it takes 5 % (95 % interval 1 to 11 %) for none of its actions" in text
     assert "Of 60 windows without an action" in text
     assert "refuses 95 % (95 % interval 88 to 99 %)" in text
-    features = replace(run, unknown=refused | {"background_refused": None}, knownness=([0.5], []))
+    features = replace(run, unknown=refused | {"background_refused": None}, open_set_scores=([0.5], []))
     assert "windows without an action" not in written(tmp_path, features).text
     assert "When nothing known happens" not in written(tmp_path, report(SIX)).text

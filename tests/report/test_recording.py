@@ -30,8 +30,8 @@ def test_what_was_written_in_fragments_can_be_played_if_the_process_is_killed(tm
 
 def test_a_camera_that_turns_is_recorded_at_its_first_size_and_pauses_have_no_labels(tmp_path):
     model = model_of("lrcn", backbone="small-cnn")
-    knows_nothing = SimpleNamespace(knownness=lambda logits_NK: np.full(len(logits_NK), -5.0))
-    model.card = replace(model.card, known=knows_nothing)
+    knows_nothing = SimpleNamespace(score=lambda logits_NK: np.full(len(logits_NK), -5.0))
+    model.card = replace(model.card, open_set=knows_nothing)
     paint = Painter(model)
     sizes, pictures = set(), []
     with (

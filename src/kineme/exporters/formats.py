@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 from kineme.models.tracing import on_tensorflow, saved_model, traceable, unrolled
 
 Arrays = dict[str, NDArray[Any]]
@@ -81,11 +81,11 @@ def write(
     """
     if not on_tensorflow():
         raise KinemeError("exporting needs Keras on TensorFlow: unset KERAS_BACKEND")
-    with unrolled([network], pooled_in_turn=format_.name == "litert"):
+    with unrolled([network], factorized_pooling=format_.name == "litert"):
         function = traceable(network, 1, inputs, outputs)
         with saved_model({"serving_default": function.get_concrete_function()}, [network]) as folder:
             try:
-                with native_noise_held_back():
+                with suppress_native_stderr():
                     format_.write(function, folder, path, texts)
             except Exception as error:  # each has classes of its own, most of them private
                 line = " ".join(str(error).split())[:300]
@@ -101,7 +101,7 @@ def _write_litert(function: Any, folder: Path, path: Path, texts: Mapping[str, s
 def _open_litert(path: Path, threads: int) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    with native_noise_held_back():
+    with suppress_native_stderr():
         run = Interpreter(model_path=str(path), num_threads=threads).get_signature_runner()
     return lambda arrays: dict(run(**arrays))
 

@@ -11,7 +11,7 @@ import logging
 import os
 
 from kineme.errors import KinemeError
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is for programmers
-with native_noise_held_back():
+with suppress_native_stderr():
     import keras
 
 __all__ = ["keras", "seed_everything", "versions"]

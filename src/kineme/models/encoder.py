@@ -42,7 +42,7 @@ class FrameEncoder:
     key: str
     network: Any
     compiled: bytes | None = None
-    sees_time: ClassVar[bool] = False  # each frame by itself: frames in another order are features in another order
+    is_temporal: ClassVar[bool] = False  # each frame by itself: frames in another order are features in another order
     per_window: ClassVar[bool] = False
 
     @property
@@ -83,7 +83,7 @@ class PoseEncoder:
 
     key: str
     files: Mapping[str, Path]
-    sees_time: ClassVar[bool] = True  # velocities
+    is_temporal: ClassVar[bool] = True  # velocities
     per_window: ClassVar[bool] = False
 
     @property
@@ -119,7 +119,7 @@ class WindowEncoder:
 
     key: str
     network: Any
-    sees_time: ClassVar[bool] = True
+    is_temporal: ClassVar[bool] = True
     per_window: ClassVar[bool] = True
 
     @property
@@ -136,7 +136,7 @@ class WindowEncoder:
 Encoder = FrameEncoder | PoseEncoder | WindowEncoder
 
 
-def encoder_of(network: Any, backbone: str, *, finetuned: bool = False) -> Encoder | None:
+def frozen_encoder(network: Any, backbone: str, *, finetuned: bool = False) -> Encoder | None:
     """The encoder inside a network, or None where its backbone is trained from scratch and sees whole clips.
 
     Args:

@@ -10,7 +10,7 @@ from kineme.models.backend import keras
 _MOST_WEIGHTS = 2**28  # 1 GiB of float32 in one matrix: past that a size was mistyped, or a file is hostile
 
 
-class FoldTime(keras.layers.Layer):
+class MergeTimeIntoBatch(keras.layers.Layer):
     """(B, T, ...) to (B*T, ...): the frames of all clips become one batch.
 
     A per-frame network then runs once on that batch. ``TimeDistributed`` calls it T times instead, which trains
@@ -26,7 +26,7 @@ class FoldTime(keras.layers.Layer):
         return (None, *input_shape[2:])
 
 
-class UnfoldTime(keras.layers.Layer):
+class SplitTimeFromBatch(keras.layers.Layer):
     """(B*T, ...) back to (B, T, ...)."""
 
     def __init__(self, frames: int, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class UnfoldTime(keras.layers.Layer):
         return (None, self.frames, *input_shape[1:])
 
 
-class Changes(keras.layers.Layer):
+class FrameDifference(keras.layers.Layer):
     """(B, T, ...) to (B, T, ...): each frame less one before it, or less the first where there is none so early.
 
     What stands still vanishes. A frame needs no frame after it, so a stream can do the same.

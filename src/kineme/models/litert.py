@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.files import replacing, user_cache_folder
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 from kineme.models.tracing import on_tensorflow, saved_model, traced, unrolled
 from kineme.version import __version__
 
@@ -47,7 +47,7 @@ class LiteRTFunction:
     def __init__(self, content: bytes, part: str, threads: int = 1) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        with native_noise_held_back():  # it checks the structure of the file before it follows it
+        with suppress_native_stderr():  # it checks the structure of the file before it follows it
             self._run = Interpreter(model_content=content, num_threads=threads).get_signature_runner(part)
         inputs, outputs = self._run.get_input_details(), self._run.get_output_details()
         self._inputs = [f"input{number}" for number in range(len(inputs))]
@@ -65,7 +65,7 @@ class LiteRTFunction:
     def warm_up(self) -> None:
         """Run it once on nothing: it sets itself up, and speaks of it, when it first runs."""
         types = zip(self.input_shapes, self.input_types, strict=True)
-        with native_noise_held_back():
+        with suppress_native_stderr():
             self._row([np.zeros(shape, dtype) for shape, dtype in types])
 
     def _row(self, arrays: Any) -> list[Array]:
@@ -135,7 +135,7 @@ def compiled(parts: Mapping[str, Any]) -> bytes:
 
     networks = list(parts.values())
     lacking = ""
-    with unrolled(networks, pooled_in_turn=True), native_noise_held_back():
+    with unrolled(networks, factorized_pooling=True), suppress_native_stderr():
         signatures = {part: traced(one, 1) for part, one in parts.items()}
         with saved_model(signatures, networks) as folder:
             try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
-from kineme.models.open_set import Known
+from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import Approach, make_approach
 from kineme.video.spec import ClipSpec
 
@@ -40,7 +40,7 @@ class ModelCard:
             8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
         finetuned: a backbone that came trained was trained on, so its weights are the model's own.
-        known: tells whether logits show one of the labels at all; None where that was not learned.
+        open_set: tells whether logits show one of the labels at all; None where that was not learned.
     """
 
     approach: str
@@ -50,7 +50,7 @@ class ModelCard:
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
     finetuned: bool = False
-    known: Known | None = None
+    open_set: OpenSetDetector | None = None
 
     def make_approach(self) -> Approach:
         """The approach with its options, from the registry."""
@@ -64,7 +64,7 @@ class ModelCard:
             "config": self.config,
             "spec": self.spec.to_json(),
             "labels": list(self.labels),
-            "calibration": {"temperature": self.temperature, "known": self.known and self.known.to_json()},
+            "calibration": {"temperature": self.temperature, "known": self.open_set and self.open_set.to_json()},
             "provenance": self.provenance,
             "finetuned": self.finetuned,
         }
@@ -95,7 +95,7 @@ class ModelCard:
                 temperature=float(document["calibration"]["temperature"]),
                 provenance=document["provenance"],
                 finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
-                known=Known.from_json(document["calibration"].get("known")),  # nor this
+                open_set=OpenSetDetector.from_json(document["calibration"].get("known")),  # nor this
             )
             _check(card)
         except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -217,7 +217,7 @@ def _check(card: ModelCard) -> None:
         raise ValueError("a label is there twice")
     if not 0 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
-    if card.known is not None and len(card.known.logits[0]) != len(card.labels):
-        raise ValueError("what is known must be of as many labels as there are")
+    if card.open_set is not None and len(card.open_set.logits[0]) != len(card.labels):
+        raise ValueError("the logits of known actions must be of as many labels as there are")
     if not isinstance(card.config, dict) or not isinstance(card.provenance, dict):
         raise TypeError("config and provenance must be objects")

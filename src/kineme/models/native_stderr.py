@@ -13,7 +13,7 @@ _ONE_AT_A_TIME = threading.RLock()  # two blocks that overlapped would each put 
 
 
 @contextmanager
-def native_noise_held_back() -> Iterator[None]:
+def suppress_native_stderr() -> Iterator[None]:
     """Keep native output to standard error away from the user; it is shown only if the block fails."""
     with _ONE_AT_A_TIME:
         yield from _held_back()

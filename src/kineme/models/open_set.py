@@ -1,4 +1,4 @@
-"""Whether logits show one of the labels at all: how far they lie from those of windows that do."""
+"""Open-set detection: whether logits show one of the labels at all, by their distance from those that do."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_NEAREST = 3
+_NEIGHBOURS = 3
 _DOUBT = 1.25  # of the distance, for each unit of log-odds; chosen on drawn people of seed 101
 
 
 @dataclass(frozen=True)
-class Known:
+class OpenSetDetector:
     """Logits of some windows of known actions, and how far from all of them is too far.
 
     The distance is the mean of those to the three nearest, in units of how far such windows lie from each other.
-    Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022. They measure it in the
-    features before the logits; in the logits it needs nothing of a network but its answer. Unlike the highest
-    probability or the energy of the logits, it also tells what is named surely because it lies beyond all that was
-    learned.
+    Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022,
+    https://arxiv.org/abs/2204.06507. They measure it in the features before the logits; in the logits it needs nothing
+    of a network but its scores. Unlike the highest probability or the energy of the logits, it also detects what is
+    classified with confidence because it lies beyond everything that was learned.
 
     A network that has learned background says itself how sure it is that there is an action at all: its logit of
-    background is 0. Where it is less sure than of such windows, the distance is at least by how much.
+    background is 0. Where it is less sure than in such windows, the distance is at least by how much.
 
     Args:
         logits: of the windows, M x K.
-        unit: the distance that counts as 1.
+        scale: the distance that counts as 1.
         threshold: the distance from which on a window shows none of the labels.
-        sure: median log-odds of an action against background in such windows; None where background was not learned.
+        median_action_logodds: of an action against background in such windows; None where background was not learned.
 
     Raises:
         ValueError: shapes or values that make no sense.
     """
 
     logits: tuple[tuple[float, ...], ...]
-    unit: float
+    scale: float
     threshold: float
-    sure: float | None = None
+    median_action_logodds: float | None = None
 
     def __post_init__(self) -> None:
         if len({len(row) for row in self.logits}) != 1 or not np.isfinite(self._table).all():
-            raise ValueError("the logits of what is known must be numbers, as many in each row")
-        if not (0 < self.unit < 1e9 and 0 < self.threshold < 1e9):
-            raise ValueError("unit and threshold of what is known must be positive")
-        if self.sure is not None and not np.isfinite(self.sure):
-            raise ValueError("how sure a network is of what is known must be a number")
+            raise ValueError("the logits of known actions must be numbers, as many in each row")
+        if not (0 < self.scale < 1e9 and 0 < self.threshold < 1e9):
+            raise ValueError("scale and threshold of known actions must be positive")
+        if self.median_action_logodds is not None and not np.isfinite(self.median_action_logodds):
+            raise ValueError("the log-odds of known actions must be a number")
 
-    def knownness(self, logits_NK: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def score(self, logits_NK: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """How far each row lies within the threshold, (N,): from 0 on it shows one of the labels."""
         rows_NK: NDArray[np.float64] = np.asarray(logits_NK, np.float64)
-        distances_N = np.array([nearness(row_K, self._table) for row_K in rows_NK])
-        return self.threshold - with_doubt(distances_N / self.unit, rows_NK, self.sure)
+        distances_N = np.array([knn_distance(row_K, self._table) for row_K in rows_NK])
+        return self.threshold - at_least_action_doubt(distances_N / self.scale, rows_NK, self.median_action_logodds)
 
     @functools.cached_property
     def _table(self) -> NDArray[np.float64]:
@@ -61,10 +61,15 @@ class Known:
 
     def to_json(self) -> dict[str, Any]:
         """A document; :meth:`from_json` makes an equal object of it."""
-        return {"logits": self.logits, "unit": self.unit, "threshold": self.threshold, "sure": self.sure}
+        return {
+            "logits": self.logits,
+            "unit": self.scale,
+            "threshold": self.threshold,
+            "sure": self.median_action_logodds,
+        }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any] | None) -> Known | None:
+    def from_json(cls, document: dict[str, Any] | None) -> OpenSetDetector | None:
         """Read :meth:`to_json`'s document; None for none.
 
         Raises:
@@ -75,23 +80,30 @@ class Known:
         if document is None:
             return None
         logits = tuple(tuple(float(value) for value in row) for row in document["logits"])
-        sure = document.get("sure")  # files of before do not have it
-        return cls(logits, float(document["unit"]), float(document["threshold"]), None if sure is None else float(sure))
+        logodds = document.get("sure")  # older files lack it
+        return cls(
+            logits,
+            float(document["unit"]),
+            float(document["threshold"]),
+            None if logodds is None else float(logodds),
+        )
 
 
-def nearness(row_K: NDArray[np.float64], logits_MK: NDArray[np.float64]) -> float:
-    """Mean distance of a row to the three nearest of others."""
+def knn_distance(row_K: NDArray[np.float64], logits_MK: NDArray[np.float64]) -> float:
+    """Mean distance of a row to its three nearest neighbours."""
     squares_M = np.square(logits_MK - row_K).sum(axis=1)
-    return float(np.sqrt(np.sort(squares_M)[:_NEAREST]).mean())
+    return float(np.sqrt(np.sort(squares_M)[:_NEIGHBOURS]).mean())
 
 
-def action_odds(logits_NK: NDArray[np.float64]) -> NDArray[np.float64]:
+def action_logodds(logits_NK: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-odds that there is an action, of a network whose logit of background is 0, (N,)."""
     return np.asarray(np.logaddexp.reduce(logits_NK, axis=1))
 
 
-def with_doubt(
-    distances_N: NDArray[np.float64], logits_NK: NDArray[np.float64], sure: float | None
+def at_least_action_doubt(
+    distances_N: NDArray[np.float64], logits_NK: NDArray[np.float64], median_action_logodds: float | None
 ) -> NDArray[np.float64]:
-    """Distances, (N,), not less than the network's own doubt; see :class:`Known`."""
-    return distances_N if sure is None else np.maximum(distances_N, _DOUBT * (sure - action_odds(logits_NK)))
+    """Distances, (N,), not less than the network's own doubt; see :class:`OpenSetDetector`."""
+    if median_action_logodds is None:
+        return distances_N
+    return np.maximum(distances_N, _DOUBT * (median_action_logodds - action_logodds(logits_NK)))

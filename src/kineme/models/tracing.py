@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 
 
 def on_tensorflow() -> bool:
@@ -61,26 +61,26 @@ def saved_model(signatures: Mapping[str, Any], networks: Sequence[Any]) -> Itera
     holder.variables_of_parts = [one.value for network in networks for one in network.variables]
     with tempfile.TemporaryDirectory(prefix="kineme-") as work:
         folder = Path(work, "model")
-        with native_noise_held_back():
+        with suppress_native_stderr():
             tf.saved_model.save(holder, str(folder), signatures=dict(signatures))
         yield folder
 
 
 @contextmanager
-def unrolled(networks: Sequence[Any], *, pooled_in_turn: bool = False) -> Iterator[None]:
+def unrolled(networks: Sequence[Any], *, factorized_pooling: bool = False) -> Iterator[None]:
     """Write the recurrent layers of networks out step by step while they are traced.
 
     Engines then need no loop, nor an operation of their own for an LSTM.
 
     Args:
         networks: Keras models.
-        pooled_in_turn: pool maps over space and then over time, for an engine that cannot over both at once.
+        factorized_pooling: pool maps over space and then over time, for an engine that cannot over both at once.
     """
     with ExitStack() as stack:
         for network in networks:
             stack.enter_context(_unrolled(network))
-            if pooled_in_turn:
-                stack.enter_context(_pooling_in_turn(network))
+            if factorized_pooling:
+                stack.enter_context(_factorized_pooling(network))
         yield
 
 
@@ -97,14 +97,14 @@ def _unrolled(network: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _pooling_in_turn(network: Any) -> Iterator[None]:
+def _factorized_pooling(network: Any) -> Iterator[None]:
     from kineme.models.backend import keras
 
     pooling = keras.layers.MaxPooling3D, keras.layers.AveragePooling3D
     every = network._flatten_layers()
     pools = [layer for layer in every if isinstance(layer, pooling) and "call" not in vars(layer)]
     for pool in pools:
-        pool.call = _pooled_in_turn(pool)
+        pool.call = _factorized_pool(pool)
     try:
         yield
     finally:
@@ -112,7 +112,7 @@ def _pooling_in_turn(network: Any) -> Iterator[None]:
             del pool.call
 
 
-def _pooled_in_turn(pool: Any) -> Any:
+def _factorized_pool(pool: Any) -> Any:
     """What pooling over time and space does to maps (B, T, H, W, C), by pooling over two sides at a time."""
     from kineme.models.backend import keras
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.encoder import Encoder, PoseEncoder, encoder_of
+from kineme.models.encoder import Encoder, PoseEncoder, frozen_encoder
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.scoring import softmax
 from kineme.prediction.engines.engine import fingerprint, open_engine
@@ -73,7 +73,7 @@ class Model:
         self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
         self.poses: PoseEncoder | None = None
         if card.config.get("backbone") == "blazepose":
-            self.poses = cast("PoseEncoder", encoder_of(network, "blazepose"))
+            self.poses = cast("PoseEncoder", frozen_encoder(network, "blazepose"))
         self._network = network
         self._ready = threading.local()
 
@@ -109,7 +109,7 @@ class Model:
     @functools.cached_property
     def encoder(self) -> Encoder | None:
         """The encoder inside the network, if its backbone comes trained."""
-        return self.poses or encoder_of(
+        return self.poses or frozen_encoder(
             self.network, str(self.card.config.get("backbone")), finetuned=self.card.finetuned
         )
 
@@ -324,12 +324,12 @@ class Model:
         """Calibrated probabilities_NK of logits."""
         return softmax(logits_NK, self.card.temperature)
 
-    def knownness(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """Whether logits show a label at all, (N,): from 0 on they do; see :class:`kineme.models.open_set.Known`.
+    def open_set_score(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Whether logits show a label at all, (N,): from 0 on they do.
 
-        None where the model was not trained to tell.
+        None where the model was not trained to tell. See :class:`~kineme.models.open_set.OpenSetDetector`.
         """
-        return None if self.card.known is None else self.card.known.knownness(logits_NK)
+        return None if self.card.open_set is None else self.card.open_set.score(logits_NK)
 
     def score_clip(self, clip: Clip, *, engine: str = "auto") -> NDArray[np.float32]:
         """Logits_K of one clip."""

@@ -19,7 +19,7 @@ class Segment:
         start_s: seconds.
         end_s: seconds.
         label: what happens.
-        confidence: the mean probability of the label there; of background, how far the knownness lies below its
+        confidence: the mean probability of the label there; of background, how far the open-set score lies below its
             threshold, on the same scale of 0 to 1, but 0.5 being at the threshold and not calibrated.
     """
 
@@ -50,8 +50,9 @@ class Prediction:
         segments: when what happens; they follow each other without gaps.
         timing: seconds taken and windows scored.
         warnings: what the video's reader had to say, such as that the file is damaged.
-        window_known_W: knownness of each window, from 0 on known (see :class:`kineme.models.open_set.Known`); None
-            where the model cannot tell, and nothing is background.
+        window_scores_W: open-set score of each window, from 0 on known, by
+            :class:`~kineme.models.open_set.OpenSetDetector`;
+            None where the model cannot tell, and nothing is background.
     """
 
     source: str
@@ -65,7 +66,7 @@ class Prediction:
     segments: tuple[Segment, ...]
     timing: dict[str, float]
     warnings: tuple[str, ...] = ()
-    window_known_W: NDArray[np.float64] | None = None
+    window_scores_W: NDArray[np.float64] | None = None
 
     @property
     def top(self) -> list[tuple[str, float]]:

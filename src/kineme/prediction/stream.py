@@ -52,7 +52,7 @@ class Stream:
         mode: as asked for.
         stride: ticks from one answer to the next.
         answered_s: the tick that the newest answer is about, on the clock of the frames; None before there is one.
-        logits_K: those of the newest answer, for :meth:`kineme.prediction.model.Model.knownness`; None likewise.
+        logits_K: those of the newest answer, for :meth:`kineme.prediction.model.Model.open_set_score`; None likewise.
 
     Raises:
         UsageError: see :meth:`~kineme.prediction.model.Model.stream`.

@@ -43,7 +43,7 @@ def summed_up(
     # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
     dense = file_stride(model) == 1
     judged = spec.window_starts(len(logits_WK) - 1 + spec.frames, model.stride) if dense else slice(None)
-    windows_WK, known_W = model.probabilities(logits_WK), model.knownness(logits_WK)
+    windows_WK, known_W = model.probabilities(logits_WK), model.open_set_score(logits_WK)
     return Prediction(
         source=source,
         model=model.name,
@@ -53,7 +53,7 @@ def summed_up(
         probabilities_K=model.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
         window_times_W2=times_W2,
         window_probabilities_WK=windows_WK,
-        window_known_W=known_W,
+        window_scores_W=known_W,
         segments=segments(
             times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, TimelineSettings.of(spec)
         ),

@@ -25,8 +25,8 @@ class TimelineSettings:
     Args:
         smooth_s: each instant takes the mean of the windows whose middles lie within half of this, before and after.
         shortest_s: what does not last so long is given to what goes on around it.
-        margin: an action is there where the knownness reaches 0, and it lasts, before and after that, as long as the
-            knownness stays above ``-margin``.
+        margin: an action is there where the open-set score reaches 0, and it lasts, before and after that, while the
+            open-set score stays above ``-margin``.
     """
 
     smooth_s: float = 1.0
@@ -54,7 +54,7 @@ class Timeline:
     ::
 
         timeline = Timeline(model.labels, TimelineSettings.of(model.card.spec))
-        for time_s, probabilities_K, known in windows:  # middle of the window; known is Model.knownness of its logits
+        for time_s, probabilities_K, known in windows:  # the middle of each, and Model.open_set_score
             for segment in timeline.push(time_s, probabilities_K, known):
                 ...  # it is over; background is given too
             timeline.current  # what goes on
@@ -89,7 +89,7 @@ class Timeline:
         Args:
             time_s: its middle; later than that of the window before.
             probabilities_K: of the labels, summing to 1.
-            known: its knownness; from 0 on it is one of the actions that were learned.
+            known: its open-set score; from 0 on it is one of the actions that were learned.
 
         Returns:
             The segments that are over and certain, mostly none.
@@ -182,7 +182,7 @@ class _Part:
         count: of its instants.
         sums: of their values.
         background: sum of how much they are background.
-        most_known: the highest knownness since it has had this label.
+        most_known: the highest open-set score since it has had this label.
     """
 
     start_s: float
@@ -223,7 +223,7 @@ def segments(
     Args:
         times_W: middle of each window, in seconds, rising.
         probabilities_WK: of the labels in each.
-        known_W: knownness of each; None where the model has no threshold: nothing then is background.
+        known_W: open-set score of each; None where the model has no threshold: nothing then is background.
         labels: the K names.
         duration_s: of the video.
         settings: see :class:`TimelineSettings`.

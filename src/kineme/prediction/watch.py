@@ -147,7 +147,7 @@ class _Watcher:
         if self._probabilities_K is None or stream.answered_s is None or stream.answered_s == before_s:
             return ended
         assert stream.logits_K is not None
-        known = self._model.knownness(stream.logits_K[None])
+        known = self._model.open_set_score(stream.logits_K[None])
         middle_s = stream.answered_s - self._half_s
         return (*ended, *self._timeline.push(middle_s, self._probabilities_K, math.inf if known is None else known[0]))
 

@@ -151,7 +151,7 @@ def stream_stride(model: Model) -> int:
 
 def file_stride(model: Model) -> int | None:
     """Ticks from one window of a file to the next: each begins one where that makes a timeline sharper for nothing."""
-    return 1 if model.card.known is not None and stream_stride(model) == 1 else model.stride
+    return 1 if model.card.open_set is not None and stream_stride(model) == 1 else model.stride
 
 
 def is_by_frame(card: ModelCard) -> bool:

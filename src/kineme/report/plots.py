@@ -214,12 +214,12 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) 
         return to_svg(figure)
 
 
-def knownness(test_N: Sequence[float], background_N: Sequence[float]) -> str:
+def open_set_scores(test_N: Sequence[float], background_N: Sequence[float]) -> str:
     """Draw how known the test videos are to the model, and background made of them, as SVG: two histograms.
 
     Args:
-        test_N: knownness of test videos; from 0 on they are taken for one of the actions.
-        background_N: knownness of background, perhaps none.
+        test_N: open-set scores of test videos; from 0 on they are taken for one of the actions.
+        background_N: open-set scores of background, perhaps none.
     """
     values = np.concatenate([test_N, background_N])
     edges = np.linspace(min(values.min(), -1.0), max(values.max(), 1.0), 31)
@@ -229,7 +229,7 @@ def knownness(test_N: Sequence[float], background_N: Sequence[float]) -> str:
             if len(some):
                 axes.hist(some, edges.tolist(), color=colour, alpha=0.75, label=name)
         axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), label="threshold")
-        axes.set_xlabel("knownness")
+        axes.set_xlabel("open-set score")
         axes.set_ylabel("videos")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="best")

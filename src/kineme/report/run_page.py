@@ -99,7 +99,7 @@ class RunReport:
         best_epoch: the epoch whose weights were kept.
         reliability: bins of the reliability diagram: ``n``, ``confidence``, ``accuracy`` each.
         unknown: the ``unknown`` object of ``metrics.json``, where there is one.
-        knownness: of the test videos, and of background made of them.
+        open_set_scores: of the test videos, and of background made of them.
         mistakes: the worst first.
         sections: what else there is to say.
         how_to_use: commands to type next; a line that starts with ``#`` is shown as a remark.
@@ -115,7 +115,7 @@ class RunReport:
     best_epoch: int | None = None
     reliability: Sequence[Mapping[str, Any]] = ()
     unknown: Mapping[str, Any] | None = None
-    knownness: tuple[Sequence[float], Sequence[float]] = ((), ())
+    open_set_scores: tuple[Sequence[float], Sequence[float]] = ((), ())
     mistakes: Sequence[Mistake] = ()
     sections: Sequence[Section] = ()
     how_to_use: Sequence[str] = ()
@@ -154,7 +154,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         single_frame=verdict.baseline_top1(test, "single_frame"),
         reliability=plots.reliability(run.reliability) if run.reliability else None,
         refusal=verdict.refusal(run.unknown) if run.unknown else None,
-        knownness=plots.knownness(*run.knownness) if run.unknown else None,
+        open_set_scores=plots.open_set_scores(*run.open_set_scores) if run.unknown else None,
         numbered=len(labels) > plots.MOST_NAMES,
         splits=splits,
         totals={split: sum(row.get(split, 0) for row in data.counts.values()) for split in splits},

@@ -41,7 +41,7 @@ def write_run_report(run: Run) -> Path:
         best_epoch=int(metrics["train"]["best_epoch"]),
         reliability=reliability_bins(run.test_probabilities_NK, truth_N),
         unknown=metrics.get("unknown"),
-        knownness=(
+        open_set_scores=(
             run.test_open_set_scores_N.tolist() if run.test_open_set_scores_N is not None else (),
             run.background_open_set_scores_N.tolist() if run.background_open_set_scores_N is not None else (),
         ),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 
 _STORE_BYTES_A_WORKER = 128 << 20
 _STORE_BYTES_AT_LEAST = 256 << 20
@@ -75,7 +75,7 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
             "_temp_dir": folder,
         }
     try:
-        with native_noise_held_back():
+        with suppress_native_stderr():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
     except Exception as error:
         _remove(folder)

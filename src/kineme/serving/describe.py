@@ -27,7 +27,7 @@ def describe(name: str, card: ModelCard, *, exported: bool = False) -> dict[str,
         "says": score(card.provenance["test"], leaky=accuracy["leaky"])
         if accuracy
         else "Its accuracy is not known here.",
-        "knows_background": card.known is not None,
+        "knows_background": card.open_set is not None,
         "streams": spec.fps is not None,
         "explains": "when" if exported else "where and when",
     }

@@ -132,7 +132,7 @@ def _answer(model: Model, stream: Stream, message: bytes) -> dict[str, Any]:
         return {"time_ms": time_ms, "top": [], "known": None}
     best = np.argsort(-probabilities_K, kind="stable")[:_TOP]
     assert stream.logits_K is not None
-    known = model.knownness(stream.logits_K[None])
+    known = model.open_set_score(stream.logits_K[None])
     return {
         "time_ms": time_ms,
         "top": [{"label": model.labels[k], "probability": round(float(probabilities_K[k]), 4)} for k in best],

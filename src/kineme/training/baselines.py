@@ -127,7 +127,7 @@ def small_frames() -> FrameCache:
 def image_features() -> FrameCache | None:
     """Gives ImageNet features of frames spread over a video; None without the weights."""
     from kineme.models import weights
-    from kineme.models.encoder import encoder_of
+    from kineme.models.encoder import frozen_encoder
     from kineme.models.network import build_network
     from kineme.models.registry import make_approach
 
@@ -137,4 +137,4 @@ def image_features() -> FrameCache | None:
     network = build_network(
         make_approach("single-frame", {"backbone": _IMAGE_NETWORK}), spec, classes=2, pretrained=True
     )
-    return FrameCache(spec, encoder_of(network, _IMAGE_NETWORK), per_frame=1)
+    return FrameCache(spec, frozen_encoder(network, _IMAGE_NETWORK), per_frame=1)

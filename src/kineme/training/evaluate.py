@@ -60,7 +60,7 @@ def score_windows(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Logits_WK of each window of each video, and the number of its video; arguments as for :func:`score_items`."""
     check_order(frame_order)
-    recompute = frame_order != "ordered" and cache.encoder is not None and cache.encoder.sees_time
+    recompute = frame_order != "ordered" and cache.encoder is not None and cache.encoder.is_temporal
     windows_of: list[int] = []
 
     def windows() -> Iterator[NDArray[Any]]:
@@ -121,7 +121,7 @@ def order_metrics(
         ``motion_reliance``: for each class, recall as filmed minus recall when shuffled (None without a video).
     """
     chosen = list(range(len(items)))
-    if cache.encoder is not None and cache.encoder.sees_time:
+    if cache.encoder is not None and cache.encoder.is_temporal:
         chosen = sorted(set(np.linspace(0, len(items) - 1, min(len(items), _MOST_REORDERED)).astype(int).tolist()))
     asked = [items[number] for number in chosen]
     truth_N, groups_N = np.array([item.label for item in asked]), np.array([item.group for item in asked])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kineme.models.open_set import Known, action_odds, nearness, with_doubt
+from kineme.models.open_set import OpenSetDetector, action_logodds, at_least_action_doubt, knn_distance
 
 REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
 FEW = 20  # validation videos: of fewer, a video has too few others to be near to
@@ -21,7 +21,7 @@ def fit_open_set(
     trained_VK: NDArray[np.floating[Any]] | None = None,
     *,
     background: bool = False,
-) -> tuple[Known, float]:
+) -> tuple[OpenSetDetector, float]:
     """Keep the logits of windows of known actions, and find the threshold by how far each video lies from the others.
 
     A video is as known as its best window: in a long one, an action is found where its window is best.
@@ -44,19 +44,21 @@ def fit_open_set(
     rows = [tuple(float(f"{value:.6g}") for value in row) for row in np.asarray(logits_WK)[chosen].tolist()]
     kept_WK, videos = np.array(rows), videos[chosen]
     own = np.flatnonzero(videos >= 0)
-    distances_W = np.array([nearness(kept_WK[w], kept_WK[videos != videos[w]]) for w in own])
-    unit = max(float(np.median(distances_W)), 1e-6)
-    sure = float(np.median(action_odds(kept_WK[own]))) if background else None
-    distances_W = with_doubt(distances_W / unit, kept_WK[own], sure)
+    distances_W = np.array([knn_distance(kept_WK[w], kept_WK[videos != videos[w]]) for w in own])
+    scale = max(float(np.median(distances_W)), 1e-6)
+    logodds = float(np.median(action_logodds(kept_WK[own]))) if background else None
+    distances_W = at_least_action_doubt(distances_W / scale, kept_WK[own], logodds)
     best_V = [distances_W[videos[own] == video].min() for video in np.unique(videos[own])]
     threshold, refused = fit_threshold(best_V)
-    return Known(tuple(rows), unit, threshold, sure), refused
+    return OpenSetDetector(tuple(rows), scale, threshold, logodds), refused
 
 
-def best_of_videos(known: Known, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike) -> NDArray[np.float64]:
+def best_of_videos(
+    detector: OpenSetDetector, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike
+) -> NDArray[np.float64]:
     """Open-set score of the best window of each video, (N,)."""
-    known_W, video_W = known.knownness(logits_WK), np.asarray(video_W)
-    return np.array([known_W[video_W == video].max() for video in np.unique(video_W)])
+    scores_W, video_W = detector.score(logits_WK), np.asarray(video_W)
+    return np.array([scores_W[video_W == video].max() for video in np.unique(video_W)])
 
 
 def fit_threshold(distances_M: ArrayLike, refused: float = REFUSED) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kineme.errors import UsageError
 from kineme.models.backend import keras
-from kineme.models.encoder import Encoder, encoder_of
+from kineme.models.encoder import Encoder, frozen_encoder
 from kineme.models.network import build_network
 from kineme.models.registry import FROZEN, Approach
 from kineme.training.cache import FrameCache
@@ -79,7 +79,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         _thaw(backbone)
         learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))
     else:
-        encoder = encoder_of(network, name)
+        encoder = frozen_encoder(network, name)
         trained = network.get_layer("head") if encoder else network
         learner = Learner(approach, spec, classes, network, trained, encoder)
     learner.reset_weights(seed)

@@ -65,7 +65,7 @@ class TrainOptions:
             return 0
         if self.views is not None:
             return self.views
-        return 0 if encoder.per_window else 1 if encoder.sees_time else 3
+        return 0 if encoder.per_window else 1 if encoder.is_temporal else 3
 
     def flips(self, labels: tuple[str, ...]) -> bool:
         """Whether clips of these classes are mirrored."""

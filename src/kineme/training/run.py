@@ -189,20 +189,20 @@ def train(
     )
     if honest:
         test_metrics["honest"] = honest
-    known = test_open_set_scores_N = background_open_set_scores_N = None
+    open_set = test_open_set_scores_N = background_open_set_scores_N = None
     if len(parts["validation"]) > 1:
         trained_VK = None
         if len(parts["validation"]) < FEW:
             trained_VK, _ = score_windows(learner.trained, parts["train"], cache)
         validation_windows = score_windows(learner.trained, parts["validation"], cache)
-        known, refused = fit_open_set(*validation_windows, trained_VK, background=bool(background))
-        test_open_set_scores_N = best_of_videos(known, *score_windows(learner.trained, tested, cache))
+        open_set, refused = fit_open_set(*validation_windows, trained_VK, background=bool(background))
+        test_open_set_scores_N = best_of_videos(open_set, *score_windows(learner.trained, tested, cache))
         if background:
-            background_open_set_scores_N = known.knownness(
+            background_open_set_scores_N = open_set.score(
                 score_background(learner.trained, tested, cache, options.seed)
             )
         document["unknown"] = {
-            "threshold": known.threshold,
+            "threshold": open_set.threshold,
             "refused_at_most": refused,
             "learned_from_background": background,
             **open_set_metrics(
@@ -235,7 +235,7 @@ def train(
             "test": {name: test_metrics[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
         },
         finetuned=options.finetune,
-        known=known,
+        open_set=open_set,
     )
     probabilities_NK = softmax(logits_NK, temperature)
     _write_history(out / HISTORY, history)

@@ -59,7 +59,7 @@ class LRCN:
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.backend import keras
-        from kineme.models.layers import Changes, check_matrix, logits
+        from kineme.models.layers import FrameDifference, check_matrix, logits
 
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
@@ -67,7 +67,7 @@ class LRCN:
         if len(feature_shape) > 2:
             x = layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
         if self.change_over:
-            x = Changes(self.change_over, name="changes")(x)
+            x = FrameDifference(self.change_over, name="changes")(x)
         if self.dropout:
             x = layers.Dropout(self.dropout, name="dropout")(x)
         if self.projection:

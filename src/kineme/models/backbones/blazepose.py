@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.models.backbones.landmarks import LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
 from kineme.models.backbones.one_euro import OneEuro
-from kineme.models.native_stderr import native_noise_held_back
+from kineme.models.native_stderr import suppress_native_stderr
 
 Frame = NDArray[np.uint8]
 
@@ -196,7 +196,7 @@ class _Network:
 
     def __init__(self, path: Path, threads: int) -> None:
         try:
-            with native_noise_held_back():
+            with suppress_native_stderr():
                 from ai_edge_litert.interpreter import Interpreter
 
                 self._interpreter: Any = Interpreter(str(path), num_threads=threads)

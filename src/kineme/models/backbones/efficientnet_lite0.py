@@ -17,7 +17,7 @@ from typing import Any
 from kineme.models import weights
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_torch
-from kineme.models.layers import FoldTime, UnfoldTime
+from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.video.spec import ClipSpec
 
 FEATURES = 1280
@@ -70,8 +70,8 @@ def build_backbone(spec: ClipSpec) -> Any:
     frame_network = build(spec.height, spec.width)
     frame_network.name = "frame_network"
     frame_network.trainable = False
-    features_ND = frame_network(FoldTime(name="fold_time")(clips))
-    return keras.Model(clips, UnfoldTime(spec.frames, name="unfold_time")(features_ND), name="backbone")
+    features_ND = frame_network(MergeTimeIntoBatch(name="merge_time")(clips))
+    return keras.Model(clips, SplitTimeFromBatch(spec.frames, name="split_time")(features_ND), name="backbone")
 
 
 def load_weights(network: Any, files: Mapping[str, Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kineme.models.backend import keras
-from kineme.models.layers import Changes
+from kineme.models.layers import FrameDifference
 from kineme.video.spec import ClipSpec
 
 
@@ -19,4 +19,4 @@ def build_changes(spec: ClipSpec) -> Any:
     """What changed since the frame before, -1..1: uint8 clips_BTHWC to float clips_BTHWC."""
     clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     scaled = keras.layers.Rescaling(1 / 255, name="scale")(clips)
-    return keras.Model(clips, Changes(name="changes")(scaled), name="backbone")
+    return keras.Model(clips, FrameDifference(name="changes")(scaled), name="backbone")

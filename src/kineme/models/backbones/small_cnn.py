@@ -12,7 +12,7 @@ from typing import Any
 
 from kineme.errors import UsageError
 from kineme.models.backend import keras
-from kineme.models.layers import Changes, FoldTime, UnfoldTime
+from kineme.models.layers import FrameDifference, MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.video.spec import ClipSpec
 
 FILTERS = (16, 32, 64, 64)
@@ -47,9 +47,9 @@ def _build(spec: ClipSpec, *, changes: bool) -> Any:
     clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     x = keras.layers.Rescaling(1 / 255, name="scale")(clips)
     if changes:
-        x = Changes(name="changes")(x)
-    features_ND = frame_network(spec.height, spec.width)(FoldTime(name="fold_time")(x))
-    return keras.Model(clips, UnfoldTime(spec.frames, name="unfold_time")(features_ND), name="backbone")
+        x = FrameDifference(name="changes")(x)
+    features_ND = frame_network(spec.height, spec.width)(MergeTimeIntoBatch(name="merge_time")(x))
+    return keras.Model(clips, SplitTimeFromBatch(spec.frames, name="split_time")(features_ND), name="backbone")
 
 
 def frame_network(height: int, width: int) -> Any:

@@ -166,8 +166,8 @@ def explain_file(
     column = model.labels.index(label)
     windows = model._windows(engine)
     counts_W = prediction.window_probabilities_WK[:, column]
-    if prediction.window_known_W is not None:
-        counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_known_W, -50, 50)))
+    if prediction.window_scores_W is not None:
+        counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_scores_W, -50, 50)))
     seen = _Seen(model, windows, path, column, counts_W)
     times_N, strips = seen.by_occlusion(tell("occlusion"))
     warnings: list[str] = []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kineme.models.backbones.landmarks import LANDMARK_COUNT
 from kineme.models.backend import keras
-from kineme.models.layers import FoldTime, UnfoldTime
+from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engines.engine import KerasFunction
 
@@ -115,14 +115,14 @@ def cut_at_maps(network: Any, card: ModelCard) -> tuple[Any, Any]:
 
 def _cut_frame_network(backbone: Any, head: Any) -> tuple[Any, Any]:
     """The same where frames are looked at one by one: time is folded into the batch and unfolded again."""
-    frame_network, unfold = backbone.get_layer("frame_network"), backbone.get_layer("unfold_time")
+    frame_network, unfold = backbone.get_layer("frame_network"), backbone.get_layer("split_time")
     maps = _last_maps(frame_network)
     x = backbone.input
     for layer in backbone.layers[1 : backbone.layers.index(frame_network)]:
         x = layer(x)
-    x = UnfoldTime(unfold.frames)(keras.Model(frame_network.input, maps)(x))
+    x = SplitTimeFromBatch(unfold.frames)(keras.Model(frame_network.input, maps)(x))
     given = keras.Input(x.shape[1:], name="maps")
-    features = keras.Model(maps, frame_network.output)(FoldTime()(given))
+    features = keras.Model(maps, frame_network.output)(MergeTimeIntoBatch()(given))
     return keras.Model(backbone.input, x), keras.Model(given, head(unfold(features)))
 
 

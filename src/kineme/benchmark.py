@@ -29,7 +29,7 @@ from kineme.prediction.windows import Windows, file_stride, is_by_frame, is_heav
 from kineme.progress import progress
 from kineme.video.clips import ticks
 from kineme.video.decode import Decoder
-from kineme.video.prefetch import ahead
+from kineme.video.prefetch import prefetch
 from kineme.video.probe import VideoInfo, probe
 from kineme.video.spec import ClipSpec
 
@@ -208,14 +208,14 @@ def _measure_machine(
 
     def decode(step_s: float | None = None) -> int:
         with Decoder(video) as decoder:
-            return sum(1 for _ in itertools.takewhile(lambda one: one.pts_s < part_s, decoder.shown(0.0, step_s)))
+            return sum(1 for _ in itertools.takewhile(lambda one: one.pts_s < part_s, decoder.iter_frames(0.0, step_s)))
 
     frames = decode()
     every_s = median_s(decode, warm=False) / frames
     decode_s = median_s(lambda: decode(spec.step_s(part_s)), warm=False) / frames
     with Decoder(video) as decoder:
         small, large = decoder.converter(size=(spec.height, spec.width), fit=spec.fit), decoder.converter()
-        some = [one.frame for one in itertools.islice(decoder.shown(), 8)]
+        some = [one.frame for one in itertools.islice(decoder.iter_frames(), 8)]
     resize_s = median_s(lambda: [small(frame) for frame in some]) / len(some)
     draw_s = None
     with suppress(ModuleNotFoundError):  # an installation that only predicts
@@ -274,7 +274,7 @@ def _sentence(document: dict[str, Any]) -> str:
 
 def _look_at(video: str, windows: Windows, spec: ClipSpec, part_s: float, stride: int | None) -> None:
     """What ``predict`` does of a file."""
-    for _ in windows.score(video, ahead(ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride):
+    for _ in windows.score(video, prefetch(ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride):
         pass
 
 

@@ -24,7 +24,7 @@ def play(stream, path):
     answers = {}
     with Decoder(path) as decoder:
         convert = decoder.converter(size=(SMALL.height, SMALL.width), fit=SMALL.fit)
-        for pts_s, duration_s, frame, is_last in decoder.shown():
+        for pts_s, duration_s, frame, is_last in decoder.iter_frames():
             for now in (
                 stream.push(frame, pts_s, convert=convert),
                 stream.wait(pts_s + duration_s) if is_last else None,

@@ -17,7 +17,7 @@ from helpers_video import numbered_video
 from kineme.errors import UsageError, VideoError
 from kineme.sources.local import is_live, local_videos
 from kineme.video.live import file_name, without_password
-from kineme.video.reader import _Clock
+from kineme.video.reader import ArrivalClock
 from kineme.video.spec import ClipSpec
 
 QUICK = ClipSpec(frames=6, fps=16.0, height=64, width=64)
@@ -190,7 +190,7 @@ def test_what_was_asked_for_wrongly_is_told_before_anything_is_opened(model):
 
 def clock_of(stamps, *, begins_s=100.0, believed=True):
     """Times of frames with (pts, arrival) each."""
-    clock = _Clock(begins_s, believed=believed)
+    clock = ArrivalClock(begins_s, believed=believed)
     return clock, [clock.stamp(SimpleNamespace(pts=pts, time_base=1), now_s) for pts, now_s in stamps]
 
 

@@ -115,11 +115,11 @@ def test_of_a_truncated_file_the_beginning_is_used_and_that_is_said(tmp_path: Pa
     assert warning.startswith(f"damaged after {end_s:.1f} s (its header says 2.4 s); {used}")
     assert probe(cut).duration_s == pytest.approx(end_s, abs=0.13)
 
-    strip = read_sampled_video(cut, SPEC)
-    assert strip.warnings == tuple(warnings)
-    assert len(strip.times_s) == SPEC.tick_count(end_s)
+    sampled = read_sampled_video(cut, SPEC)
+    assert sampled.warnings == tuple(warnings)
+    assert len(sampled.times_s) == SPEC.tick_count(end_s)
     again: list[str] = []
-    assert len(list(read_clips(cut, SPEC, on_warning=again.append))) == len(SPEC.window_starts(len(strip.times_s)))
+    assert len(list(read_clips(cut, SPEC, on_warning=again.append))) == len(SPEC.window_starts(len(sampled.times_s)))
     assert again == warnings
     whole_frames = [frame.pixels_HWC for frame in read_frames(whole, end_s=0.5)]
     assert all(np.array_equal(a.pixels_HWC, b) for a, b in zip(frames, whole_frames, strict=False))
@@ -245,11 +245,11 @@ def test_real_files_are_read_whole() -> None:
     assert len(paths) > 10
     for path in paths:
         info = probe(path)
-        strip = read_sampled_video(path, SPEC)
-        assert not strip.warnings
+        sampled = read_sampled_video(path, SPEC)
+        assert not sampled.warnings
         assert info.frame_count is not None
-        assert len(strip.times_s) == pytest.approx(info.duration_s * 8, abs=1.5)
-        assert strip.frames_NHWC.std() > 5
+        assert len(sampled.times_s) == pytest.approx(info.duration_s * 8, abs=1.5)
+        assert sampled.frames_NHWC.std() > 5
     # Some of these are AVIs with packed B-frames whose stamps are in no order; see timestamps.py.
     for path in paths[-2:]:
         stamps = [frame.pts_s for frame in read_frames(path, size=(8, 8))]

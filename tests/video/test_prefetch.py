@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from kineme.video.prefetch import ahead
+from kineme.video.prefetch import prefetch
 
 
 def workers() -> int:
-    return sum(thread.name == "ahead" for thread in threading.enumerate())
+    return sum(thread.name == "prefetch" for thread in threading.enumerate())
 
 
 def test_gives_the_same_items_in_the_same_order():
-    assert list(ahead(iter(range(200)), 3)) == list(range(200))
-    assert list(ahead([])) == []
+    assert list(prefetch(iter(range(200)), 3)) == list(range(200))
+    assert list(prefetch([])) == []
 
 
 def test_an_error_comes_after_the_items_before_it():
@@ -27,7 +27,7 @@ def test_an_error_comes_after_the_items_before_it():
 
     seen: list[int] = []
     with pytest.raises(ValueError, match="the third"):
-        seen.extend(ahead(items()))
+        seen.extend(prefetch(items()))
     assert seen == [1, 2]
     assert workers() == 0
 
@@ -41,7 +41,7 @@ def test_an_iterator_that_is_left_early_ends_its_thread_and_the_generator_behind
         finally:
             closed.set()
 
-    some = ahead(items(), 2)
+    some = prefetch(items(), 2)
     assert next(iter(some)) == 0
     some.close()
     assert closed.wait(5)

@@ -57,7 +57,7 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def decoded(path: Path, step_s: float | None) -> int:
     with Decoder(path) as decoder:
-        return sum(1 for _ in decoder.shown(0.0, step_s))
+        return sum(1 for _ in decoder.iter_frames(0.0, step_s))
 
 
 def test_frames_far_apart_are_those_of_reading_everything(source: tuple[Path, bool | None]) -> None:
@@ -79,9 +79,9 @@ def test_frames_far_apart_are_those_of_reading_everything(source: tuple[Path, bo
 def test_a_spread_clip_decodes_only_what_it_shows(tmp_path: Path) -> None:
     path = numbered_video(tmp_path / "long.mp4", 1500, height=48, width=64, options={"g": "50", "bf": "3"})
     spec = ClipSpec(frames=5, fps=None, height=48, width=64)
-    strip = read_sampled_video(path, spec)
+    sampled = read_sampled_video(path, spec)
     every = [frame.pixels_HWC for frame in read_frames(path)]
-    np.testing.assert_array_equal(strip.frames_NHWC, [every[number * 300] for number in range(5)])
+    np.testing.assert_array_equal(sampled.frames_NHWC, [every[number * 300] for number in range(5)])
     assert decoded(path, 12.0) < 150
 
 
@@ -99,8 +99,8 @@ def test_a_key_frame_that_is_none_is_noticed_and_everything_read(tmp_path: Path)
     assert data.count(b"stss") == 1
     path.write_bytes(data.replace(b"stss", b"free"))  # without the list of key frames, all are
     every = [frame.pixels_HWC for frame in read_frames(path)]
-    strip = read_sampled_video(path, ClipSpec(frames=8, fps=None, height=48, width=64))
-    np.testing.assert_array_equal(strip.frames_NHWC, [every[number * 25] for number in range(8)])
+    sampled = read_sampled_video(path, ClipSpec(frames=8, fps=None, height=48, width=64))
+    np.testing.assert_array_equal(sampled.frames_NHWC, [every[number * 25] for number in range(8)])
 
 
 def test_what_is_cut_short_is_still_said(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_what_is_cut_short_is_still_said(tmp_path: Path) -> None:
     )
     path = encode(tmp_path / "whole.mkv", noisy, options={"g": "12"})
     cut = cut_file(path, 0.6, tmp_path / "cut.mkv")
-    strip = read_sampled_video(cut, ClipSpec(frames=8, fps=1.0, height=48, width=64))
-    (said,) = strip.warnings
+    sampled = read_sampled_video(cut, ClipSpec(frames=8, fps=1.0, height=48, width=64))
+    (said,) = sampled.warnings
     assert re.match(r"damaged after \d\.\d s \(its header says 12\.0 s\); the first \d+ frames are used", said)
     warnings: list[str] = []
     assert len(list(read_frames(cut, on_warning=warnings.append))) > 100
     assert warnings == [said]
-    assert all(one < later for one, later in pairwise(strip.times_s.tolist()))
+    assert all(one < later for one, later in pairwise(sampled.times_s.tolist()))

@@ -83,11 +83,11 @@ def test_each_tick_shows_the_last_frame_not_after_it(
     if path.suffix in (".mkv", ".webm"):
         times = [round(time, 3) for time in times]
     spec = ClipSpec(frames=6, fps=fps, height=48, width=64)
-    strip = read_sampled_video(path, spec)
-    assert strip.times_s.tolist() == [tick * spec.step_s(0) for tick in range(len(strip.times_s))]
-    chosen = [read_number(frame) for frame in strip.frames_NHWC]
-    assert chosen == [shown_at(times, instant) for instant in strip.times_s]
-    assert len(chosen) == spec.tick_count(strip.info.duration_s)
+    sampled = read_sampled_video(path, spec)
+    assert sampled.times_s.tolist() == [tick * spec.step_s(0) for tick in range(len(sampled.times_s))]
+    chosen = [read_number(frame) for frame in sampled.frames_NHWC]
+    assert chosen == [shown_at(times, instant) for instant in sampled.times_s]
+    assert len(chosen) == spec.tick_count(sampled.info.duration_s)
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -96,35 +96,35 @@ def test_a_spread_clip_covers_the_whole_video_at_even_steps(
 ) -> None:
     path, times = sources[name]
     spec = ClipSpec(frames=12, fps=None, height=48, width=64)
-    strip = read_sampled_video(path, spec)
-    assert len(strip.frames_NHWC) == 12
-    np.testing.assert_allclose(np.diff(strip.times_s), probe(path).duration_s / 12)
+    sampled = read_sampled_video(path, spec)
+    assert len(sampled.frames_NHWC) == 12
+    np.testing.assert_allclose(np.diff(sampled.times_s), probe(path).duration_s / 12)
     if path.suffix in (".mkv", ".webm"):
         times = [round(time, 3) for time in times]
-    assert [read_number(frame) for frame in strip.frames_NHWC] == [shown_at(times, time) for time in strip.times_s]
+    assert [read_number(frame) for frame in sampled.frames_NHWC] == [shown_at(times, time) for time in sampled.times_s]
 
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("fps", [8.0, None])
-def test_clips_equal_windows_cut_from_the_strip(
+def test_clips_equal_windows_of_the_whole(
     sources: dict[str, tuple[Path, list[float]]], name: str, fps: float | None
 ) -> None:
     path, _ = sources[name]
     spec = ClipSpec(frames=7, fps=fps, height=32, width=40, fit="letterbox")
-    strip = read_sampled_video(path, spec)
+    sampled = read_sampled_video(path, spec)
     for stride in (None, 2, 9):
-        starts = spec.window_starts(len(strip.times_s), stride)
+        starts = spec.window_starts(len(sampled.times_s), stride)
         clips = list(read_clips(path, spec, stride=stride))
         assert len(clips) == len(starts)
         for start, clip in zip(starts, clips, strict=True):
-            window = spec.window(start, len(strip.times_s))
-            assert np.array_equal(clip.frames_THWC, strip.frames_NHWC[window])
-            assert np.array_equal(clip.times_s, strip.times_s[window])
+            window = spec.window(start, len(sampled.times_s))
+            assert np.array_equal(clip.frames_THWC, sampled.frames_NHWC[window])
+            assert np.array_equal(clip.times_s, sampled.times_s[window])
 
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("fps", [8.0, None])
-def test_a_finer_strip_holds_the_coarse_one(
+def test_finer_sampling_holds_the_coarse_one(
     sources: dict[str, tuple[Path, list[float]]], name: str, fps: float | None
 ) -> None:
     path, _ = sources[name]
@@ -142,9 +142,9 @@ def test_a_part_of_a_video_has_the_frames_of_its_own_instants(
     if path.suffix in (".mkv", ".webm"):
         times = [round(time, 3) for time in times]
     spec = ClipSpec(frames=4, fps=10.0, height=48, width=64)
-    strip = read_sampled_video(path, spec, start_s=1.23, end_s=2.5)
-    np.testing.assert_allclose(strip.times_s, 1.23 + np.arange(13) / 10)
-    assert [read_number(frame) for frame in strip.frames_NHWC] == [shown_at(times, time) for time in strip.times_s]
+    sampled = read_sampled_video(path, spec, start_s=1.23, end_s=2.5)
+    np.testing.assert_allclose(sampled.times_s, 1.23 + np.arange(13) / 10)
+    assert [read_number(frame) for frame in sampled.frames_NHWC] == [shown_at(times, time) for time in sampled.times_s]
 
 
 @pytest.mark.parametrize("short", ["hold", "loop"])
@@ -179,8 +179,8 @@ def test_a_part_outside_the_video_is_an_error(tmp_path: Path) -> None:
 def test_time_zero_is_the_first_frame_shown(tmp_path: Path) -> None:
     late = numbered_video(tmp_path / "late.mp4", 50, times_s=[2 + number / 25 for number in range(50)], sound="aac")
     assert probe(late).duration_s == pytest.approx(2.0, abs=1e-3)
-    strip = read_sampled_video(late, ClipSpec(fps=5.0, height=48, width=64))
-    assert [read_number(frame) for frame in strip.frames_NHWC] == list(range(0, 50, 5))
+    sampled = read_sampled_video(late, ClipSpec(fps=5.0, height=48, width=64))
+    assert [read_number(frame) for frame in sampled.frames_NHWC] == list(range(0, 50, 5))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from kineme.prediction.windows import Tick, Windows, file_stride, is_heavy
 from kineme.progress import track
 from kineme.sources.local import FetchOptions, LocalVideo, local_videos, one_video
 from kineme.video.clips import Clip, ticks
-from kineme.video.prefetch import ahead
+from kineme.video.prefetch import prefetch
 from kineme.video.probe import probe
 
 if TYPE_CHECKING:
@@ -381,7 +381,7 @@ class Model:
         spec = self.card.spec
         warnings: list[str] = []
         stride = file_stride(self)
-        shown = ahead(ticks(source, spec, on_warning=warnings.append))
+        shown = prefetch(ticks(source, spec, on_warning=warnings.append))
         if on_progress:
             shown = _telling(shown, info.duration_s, on_progress)
         scored = windows.score(source, shown, stride)

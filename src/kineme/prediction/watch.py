@@ -16,7 +16,7 @@ from kineme.errors import KinemeError
 from kineme.prediction.result import Segment
 from kineme.prediction.stream import Stream
 from kineme.prediction.timeline import Timeline, TimelineSettings
-from kineme.video.reader import LiveFrame, LiveReader, News
+from kineme.video.reader import LiveFrame, LiveReader, LiveUpdate
 
 if TYPE_CHECKING:
     from kineme.prediction.model import Model
@@ -106,24 +106,24 @@ class _Watcher:
         """All events; the last one ends the last segment, however it comes to that."""
         self._warm_up()
         began_s: float | None = None
-        news, told_s = News(None, 0, 0.0, ()), time.monotonic()
+        update, told_s = LiveUpdate(None, 0, 0.0, ()), time.monotonic()
         with reader:
             while not stop.is_set():
                 try:
-                    news = reader.news(_POLL_S)
+                    update = reader.poll(_POLL_S)
                 except KinemeError:
-                    yield self._event(news, self._close(), is_news=False)
+                    yield self._event(update, self._close(), is_new=False)
                     raise
-                ended = self._see(news.frame) if news.frame else ()
-                if news.frame or news.notices or time.monotonic() - told_s > _SILENCE_S:
-                    yield self._event(news, ended)
+                ended = self._see(update.frame) if update.frame else ()
+                if update.frame or update.notices or time.monotonic() - told_s > _SILENCE_S:
+                    yield self._event(update, ended)
                     told_s = time.monotonic()
                 if self._newest and max_seconds is not None:
                     began_s = began_s or self._newest.received_s
                     # By the clock too, for the case that nothing comes any more.
                     if self._newest.time_s >= max_seconds or time.monotonic() - began_s > max_seconds + _SILENCE_S:
                         break
-        yield self._event(news, self._close(), is_news=False)
+        yield self._event(update, self._close(), is_new=False)
 
     def _warm_up(self) -> None:
         """Run a window of black frames: the first run of a network takes long, and frames would be dropped."""
@@ -154,7 +154,7 @@ class _Watcher:
     def _close(self) -> tuple[Segment, ...]:
         return self._timeline.close(self._newest.time_s) if self._newest else ()
 
-    def _event(self, news: News, ended: tuple[Segment, ...], *, is_news: bool = True) -> Event:
+    def _event(self, update: LiveUpdate, ended: tuple[Segment, ...], *, is_new: bool = True) -> Event:
         newest = self._newest
         return Event(
             time_s=newest.time_s if newest else 0.0,
@@ -164,8 +164,8 @@ class _Watcher:
             now=self._timeline.current,
             ended=ended,
             delay_s=newest.late_s + time.monotonic() - newest.received_s if newest else 0.0,
-            dropped=news.dropped,
-            fps=news.fps,
-            notices=news.notices if is_news else (),
-            frame=news.frame if is_news else None,
+            dropped=update.dropped,
+            fps=update.fps,
+            notices=update.notices if is_new else (),
+            frame=update.frame if is_new else None,
         )

@@ -14,7 +14,7 @@ from kineme.models.backbones.landmarks import Pose
 from kineme.prediction.explain.explain import Explanation
 from kineme.report.overlay import write_line
 from kineme.report.skeleton import draw_skeleton
-from kineme.video.geometry import place
+from kineme.video.geometry import resize_geometry
 from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]
@@ -81,7 +81,7 @@ def lay_heat(frame_HWC: Frame, shares_HW: Shares, spec: ClipSpec) -> Frame:
     """
     height, width = frame_HWC.shape[:2]
     rows, columns = shares_HW.shape
-    lies = place((height, width), (spec.height, spec.width), spec.fit)
+    lies = resize_geometry((height, width), (spec.height, spec.width), spec.fit)
     # From a pixel of the frame to a place of the map, by way of the model's picture; centres to centres.
     across, down = lies.width / width * columns / spec.width, lies.height / height * rows / spec.height
     to_map = np.array(

@@ -20,7 +20,7 @@ from kineme.prediction.watch import Event
 from kineme.report import tables
 from kineme.report.overlay import draw_prediction
 from kineme.report.save import FORMATS, skeletons
-from kineme.video.geometry import place
+from kineme.video.geometry import resize_geometry
 from kineme.video.live import file_name, without_password
 from kineme.video.write import VideoWriter
 
@@ -240,7 +240,7 @@ def _fitted(frame_HWC: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
     """A frame of another size, as of a camera that has turned, between black bars."""
     if frame_HWC.shape[:2] == size:
         return frame_HWC
-    spot = place((frame_HWC.shape[0], frame_HWC.shape[1]), size, "letterbox")
+    spot = resize_geometry((frame_HWC.shape[0], frame_HWC.shape[1]), size, "letterbox")
     canvas = np.zeros((*size, 3), np.uint8)
     small = cv2.resize(frame_HWC, (spot.width, spot.height), interpolation=cv2.INTER_AREA)
     canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = small

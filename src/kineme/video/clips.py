@@ -97,7 +97,7 @@ def _ticks(
     limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
     convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
     tick = 0
-    for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.shown(start_s, step_s), 1):
+    for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.iter_frames(start_s, step_s), 1):
         until_s = pts_s + duration_s
         if is_last:
             limit = min(limit, spec.tick_count(until_s - start_s, per_frame))

@@ -10,8 +10,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from kineme.video.geometry import displayed_size, place, source_part
-from kineme.video.spec import Fit
+from kineme.video.geometry import displayed_size, resize_geometry, source_part
+from kineme.video.spec import ResizeMode
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -30,13 +30,18 @@ class Converter:
     """
 
     def __init__(
-        self, first: VideoFrame, stream: VideoStream, *, size: tuple[int, int] | None = None, fit: Fit = "stretch"
+        self,
+        first: VideoFrame,
+        stream: VideoStream,
+        *,
+        size: tuple[int, int] | None = None,
+        fit: ResizeMode = "stretch",
     ) -> None:
         self.rotation = _rotation(first, stream)
         self.displayed = displayed_size(first.height, first.width, stream.sample_aspect_ratio, self.rotation)
         self.size = size or self.displayed
         self._fit = fit
-        self._place = place(self.displayed, self.size, fit)
+        self._place = resize_geometry(self.displayed, self.size, fit)
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:

@@ -22,9 +22,16 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError
 from kineme.video.container import TOO_LARGE, PathLike, frame_rate, open_container, time_base, video_stream
 from kineme.video.convert import Converter
-from kineme.video.sparse import SPARSE_S, Feed, Leap, Plan
-from kineme.video.spec import Fit
-from kineme.video.timestamps import LONGEST_HOLD_S, Clock, PacketTimes, Tally, has_display_times, missing_s
+from kineme.video.sparse import SPARSE_S, Decode, PacketPlanner, Skip
+from kineme.video.spec import ResizeMode
+from kineme.video.timestamps import (
+    LONGEST_HOLD_S,
+    PacketStats,
+    PacketTimes,
+    TimestampRepair,
+    has_display_times,
+    missing_s,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -35,7 +42,7 @@ EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
 _LARGE_FRAME = 1280 * 720
 _SHORTEST_S = 1e-4  # for which a frame may be shown; less is a broken clock
 _WORTH_A_SEEK_S = 4.0
-_WORTH, _WORTH_THREADED = 2, 16  # packets: to empty the decoder and begin anew costs as much as fewer
+_MIN_SKIP, _MIN_SKIP_THREADED = 2, 16  # packets: to empty the decoder and begin anew costs as much as fewer
 _MOST_AHEAD_BYTES = 32_000_000  # of packets that are kept between looking at their times and decoding them
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 # Their key frames begin anew, and each packet makes a frame (some of VP8, VP9 and AV1 one that is not shown).
@@ -58,7 +65,7 @@ class Frame:
     duration_s: float
 
 
-class Shown(NamedTuple):
+class TimedFrame(NamedTuple):
     """A decoded frame, not yet converted, and when it is shown."""
 
     pts_s: float
@@ -73,7 +80,7 @@ def read_frames(
     start_s: float = 0.0,
     end_s: float | None = None,
     size: tuple[int, int] | None = None,
-    fit: Fit = "stretch",
+    fit: ResizeMode = "stretch",
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[Frame]:
     """Yield every frame shown from ``start_s`` to ``end_s``, in order.
@@ -91,7 +98,7 @@ def read_frames(
     """
     with Decoder(path, on_warning=on_warning) as decoder:
         convert = decoder.converter(size=size, fit=fit)
-        for pts_s, duration_s, frame, _ in decoder.shown(start_s):
+        for pts_s, duration_s, frame, _ in decoder.iter_frames(start_s):
             if end_s is not None and pts_s >= end_s - EPSILON_S:
                 return
             yield Frame(convert(frame), pts_s, duration_s)
@@ -103,7 +110,7 @@ def first_time(path: PathLike) -> Fraction:
         return decoder.zero * decoder.time_base
 
 
-class _Misled(Exception):  # noqa: N818 (no error of the caller's)
+class _UnsafeSkip(Exception):  # noqa: N818 (no error of the caller's)
     """Packets were left out that would have been needed."""
 
 
@@ -126,7 +133,7 @@ class Decoder:
     stream: VideoStream
     container: InputContainer
     _ahead: deque[Packet[VideoStream]]
-    _tally: Tally
+    _packet_stats: PacketStats
 
     def __init__(self, path: PathLike, *, on_warning: Callable[[str], None] | None = None) -> None:
         self.path = path
@@ -145,12 +152,12 @@ class Decoder:
     def __exit__(self, *error: object) -> None:
         self.container.close()
 
-    def converter(self, *, size: tuple[int, int] | None = None, fit: Fit = "stretch") -> Converter:
+    def converter(self, *, size: tuple[int, int] | None = None, fit: ResizeMode = "stretch") -> Converter:
         """What turns this video's frames into pixels."""
         return Converter(self.first, self.stream, size=size, fit=fit)
 
     def packet_times(self, *, decode: bool) -> PacketTimes:
-        """What all packets tell. Call it before :meth:`shown`, or say that nothing will be decoded any more."""
+        """What all packets tell. Call it before :meth:`iter_frames`, or say that nothing will be decoded any more."""
         kept: deque[Packet[VideoStream]] | None = deque()
         kept_bytes = 0
         for packet in self._packets():
@@ -158,14 +165,14 @@ class Decoder:
                 kept.append(packet)
                 kept_bytes += packet.size
                 kept = kept if kept_bytes <= _MOST_AHEAD_BYTES else None
-        times = self._tally.times()
+        times = self._packet_stats.times()
         if kept is None:
-            self._start_again()
+            self._reopen()
         else:
             self._ahead = kept
         return times
 
-    def shown(self, start_s: float = 0.0, step_s: float | None = None) -> Iterator[Shown]:
+    def iter_frames(self, start_s: float = 0.0, step_s: float | None = None) -> Iterator[TimedFrame]:
         """Yield the frames from the one being shown at ``start_s`` on. Call it once.
 
         Args:
@@ -176,19 +183,19 @@ class Decoder:
         if step_s is not None:
             self._wanted = start_s, step_s
         if start_s >= _WORTH_A_SEEK_S:
-            self._enter_at(start_s)
+            self._seek(start_s)
         held: tuple[float, VideoFrame] | None = None
         for pts, frame in self._in_order():
             pts_s = float((pts - self.zero) * self.time_base)
             if held is not None and pts_s > start_s + EPSILON_S:
-                yield Shown(held[0], pts_s - held[0], held[1], False)
+                yield TimedFrame(held[0], pts_s - held[0], held[1], False)
             held = pts_s, frame
         if held is not None:
             duration = (held[1].duration or 0) * self.time_base
             duration_s = float(duration if _SHORTEST_S <= duration <= LONGEST_HOLD_S else 1 / frame_rate(self.stream))
             self._report(held[0] + duration_s)
             if held[0] + duration_s > start_s + EPSILON_S:
-                yield Shown(held[0], duration_s, held[1], True)
+                yield TimedFrame(held[0], duration_s, held[1], True)
 
     def _in_order(self) -> Iterator[tuple[int, VideoFrame]]:
         """The frames from here on; read anew, and all of them, where leaving some out has gone wrong."""
@@ -196,12 +203,12 @@ class Decoder:
         try:
             for last, frame in self._stamped:
                 yield last, frame
-        except _Misled:
+        except _UnsafeSkip:
             self._wanted = None
-            self._start_again()
+            self._reopen()
             yield from ((pts, frame) for pts, frame in self._stamped if last is None or pts > last)
 
-    def _start_again(self) -> None:
+    def _reopen(self) -> None:
         self.container.close()
         self.container = open_container(self.path)
         self._start()
@@ -212,7 +219,7 @@ class Decoder:
         self.stream = video_stream(self.container, self.path)
         self._demuxer = self.container.demux(self.stream)
         self._ahead = deque()
-        self._tally = Tally(self.container, self.stream)
+        self._packet_stats = PacketStats(self.container, self.stream)
         self.time_base = time_base(self.stream)
         self._counted_from_start = True
         self._frames = self._lost = 0
@@ -229,7 +236,7 @@ class Decoder:
             context.thread_count = 1
         else:
             self.stream.thread_type = "AUTO"
-        self._worth = _WORTH if small or not has_display_times(self.container) else _WORTH_THREADED
+        self._min_skip = _MIN_SKIP if small or not has_display_times(self.container) else _MIN_SKIP_THREADED
         stamped = self._stamp()
         try:
             self.zero, self.first = next(stamped)
@@ -241,27 +248,27 @@ class Decoder:
 
     def _stamp(self) -> Iterator[tuple[int, VideoFrame]]:
         """Every frame to be had from here on with its time stamp."""
-        self._clock = clock = Clock(self.container, self.stream)
+        self._repair = repair = TimestampRepair(self.container, self.stream)
         enters = False
-        for move in self._needed():
+        for step in self._needed():
             try:
-                frames = self._leap() if isinstance(move, Leap) else self._decode(move)
+                frames = self._skip() if isinstance(step, Skip) else self._decode(step)
             except av.error.FFmpegError:
-                self._note_loss(clock)
+                self._note_loss(repair)
                 frames = []
             for frame in frames:
                 if enters and not (frame.key_frame and frame.pict_type == PictureType.I):
-                    raise _Misled
-                if self._skims and clock.last is not None and (frame.pts is None or frame.pts <= clock.last):
-                    raise _Misled
+                    raise _UnsafeSkip
+                if self._skims and repair.last is not None and (frame.pts is None or frame.pts <= repair.last):
+                    raise _UnsafeSkip
                 enters = False
                 if frame.is_corrupt:
-                    self._note_loss(clock)
+                    self._note_loss(repair)
                 self._frames += not self._skims
-                yield clock.stamp(frame), frame
-            if isinstance(move, Leap):
-                clock.last, enters = move.last, True
-                self._frames += move.skipped
+                yield repair.stamp(frame), frame
+            if isinstance(step, Skip):
+                repair.last, enters = step.last, True
+                self._frames += step.skipped
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         while True:
@@ -275,43 +282,43 @@ class Decoder:
                 return
             if packet is None:
                 return
-            self._tally.add(packet)
+            self._packet_stats.add(packet)
             yield packet
 
-    def _needed(self) -> Iterator[Feed | Leap]:
+    def _needed(self) -> Iterator[Decode | Skip]:
         """The packets to decode, and where some are left out."""
         self._planned = self._skims = False
         packets = self._packets()
         begun = []
         while not self._begun and (packet := next(packets, None)) is not None:
             begun.append(packet)
-            yield Feed(packet)
+            yield Decode(packet)
         timed, codec = has_display_times(self.container), self.stream.codec_context.name
         known = codec in _LEAPABLE and self.container.format.name in _SEEKABLE and (timed or self._is_stored_as_shown())
         if self._wanted is None or not known or (self._wanted[1] < SPARSE_S and codec not in _SKIMMABLE):
-            yield from map(Feed, packets)
+            yield from map(Decode, packets)
             return
         self._planned = True
         if codec in _SKIMMABLE:  # from now on packets are counted, each of which holds a frame
             self._skims, self._frames = timed, len(begun)
         start_s, step_s = self._wanted
-        plan = Plan(
+        planner = PacketPlanner(
             start_s + EPSILON_S,
             step_s,
             stamp_of=lambda packet: packet.pts if timed else packet.dts,
             seconds_of=lambda pts: float((pts - self.zero) * self.time_base),
             longest=round(LONGEST_HOLD_S / self.time_base),
-            worth=self._worth,
+            min_skip=self._min_skip,
         )
-        yield from plan.moves(begun, packets)
+        yield from planner.plan(begun, packets)
 
-    def _decode(self, feed: Feed) -> list[VideoFrame]:
+    def _decode(self, step: Decode) -> list[VideoFrame]:
         """What comes out of the decoder after a packet."""
         if not self._skims:
-            return feed.packet.decode()
-        self.stream.codec_context.skip_frame = "DEFAULT" if feed.wanted else "NONREF"
-        frames = feed.packet.decode()
-        self._frames += feed.packet.size > 0
+            return step.packet.decode()
+        self.stream.codec_context.skip_frame = "DEFAULT" if step.wanted else "NONREF"
+        frames = step.packet.decode()
+        self._frames += step.packet.size > 0
         return frames
 
     def _is_stored_as_shown(self) -> bool:
@@ -319,17 +326,17 @@ class Decoder:
         context = self.stream.codec_context
         return context.name in ("mpeg4", "mjpeg") and not context.has_b_frames
 
-    def _leap(self) -> list[VideoFrame]:
+    def _skip(self) -> list[VideoFrame]:
         """Empty the decoder, so that it can begin anew at a key frame; the frames that were in it."""
         if not has_display_times(self.container) and not self._is_stored_as_shown():
-            raise _Misled
+            raise _UnsafeSkip
         context = self.stream.codec_context
         try:
             return context.decode(None)
         finally:
             context.flush_buffers()
 
-    def _enter_at(self, start_s: float) -> None:
+    def _seek(self, start_s: float) -> None:
         """Go to a key frame before ``start_s``, if the frames from there on are surely those of reading in order."""
         reordered = self.stream.codec_context.has_b_frames and not has_display_times(self.container)
         if reordered or self.container.format.name not in _SEEKABLE:
@@ -351,25 +358,25 @@ class Decoder:
                     break
         except av.error.FFmpegError:
             pass
-        except _Misled:
+        except _UnsafeSkip:
             self._wanted = None
-        self._start_again()
+        self._reopen()
 
-    def _note_loss(self, clock: Clock) -> None:
+    def _note_loss(self, repair: TimestampRepair) -> None:
         if self._planned:  # what is missing is made up from frames that may have been left out
-            raise _Misled
+            raise _UnsafeSkip
         self._lost += 1
-        if self._lost_at is None and clock.last is not None:
-            self._lost_at = float((clock.last - self.zero) * self.time_base)
+        if self._lost_at is None and repair.last is not None:
+            self._lost_at = float((repair.last - self.zero) * self.time_base)
 
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
         zero_s = float(self.zero * self.time_base)
         missing = 0.0
-        if self._clock.leapt_at is None:
+        if self._repair.leapt_at is None:
             missing = missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
         else:  # what the header says of the length counts the leap in
-            at = float((self._clock.leapt_at - self.zero) * self.time_base)
+            at = float((self._repair.leapt_at - self.zero) * self.time_base)
             self._warn(f"a time stamp leaps ahead by more than {LONGEST_HOLD_S} s at {at:.1f} s; the leap is left out")
         used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
         if missing or self._cut:

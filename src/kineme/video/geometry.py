@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kineme.video.spec import Fit
+from kineme.video.spec import ResizeMode
 
 _NEARLY_SQUARE = Fraction(1, 100)
 _OBLONG_AT_MOST = 10
@@ -13,7 +13,7 @@ _MOST_PIXELS = 8192 * 4320
 
 
 @dataclass(frozen=True)
-class Placement:
+class ResizeGeometry:
     """A frame scaled to ``(height, width)`` whose top left corner is put at ``(top, left)`` of the picture.
 
     Args:
@@ -29,7 +29,7 @@ class Placement:
     left: int = 0
 
 
-def place(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> Placement:
+def resize_geometry(source: tuple[int, int], target: tuple[int, int], fit: ResizeMode) -> ResizeGeometry:
     """Place a frame of ``source`` (height, width) in a picture of ``target`` (height, width).
 
     ``"crop"`` covers the picture and keeps the centre, ``"letterbox"`` shows the whole frame between black bars,
@@ -37,12 +37,12 @@ def place(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> Placeme
     """
     (source_height, source_width), (height, width) = source, target
     if fit == "stretch":
-        return Placement(height, width)
+        return ResizeGeometry(height, width)
     scales = Fraction(height, source_height), Fraction(width, source_width)
     scale = max(scales) if fit == "crop" else min(scales)
     scaled_height = height if scale == scales[0] else max(1, round(source_height * scale))
     scaled_width = width if scale == scales[1] else max(1, round(source_width * scale))
-    return Placement(scaled_height, scaled_width, (height - scaled_height) // 2, (width - scaled_width) // 2)
+    return ResizeGeometry(scaled_height, scaled_width, (height - scaled_height) // 2, (width - scaled_width) // 2)
 
 
 def source_part(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:

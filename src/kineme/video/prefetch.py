@@ -12,7 +12,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def ahead(items: Iterable[T], count: int = 32) -> Iterator[T]:
+def prefetch(items: Iterable[T], count: int = 32) -> Iterator[T]:
     """The same items in the same order, made in a thread of its own, up to ``count`` before they are asked for.
 
     Whatever making them raises is raised here, in its place. The thread ends when the iterator does, or is closed.
@@ -39,7 +39,7 @@ def ahead(items: Iterable[T], count: int = 32) -> Iterator[T]:
         else:
             give(_END)
 
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
     thread.start()
     try:
         while (item := made.get()) is not _END:

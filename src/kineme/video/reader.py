@@ -20,7 +20,7 @@ from kineme.errors import KinemeError, VideoError
 from kineme.video.container import video_stream
 from kineme.video.convert import Converter
 from kineme.video.live import open_live, why_broken, without_password
-from kineme.video.spec import Fit
+from kineme.video.spec import ResizeMode
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -62,11 +62,11 @@ class LiveFrame:
 
 
 @dataclass(frozen=True)
-class News:
+class LiveUpdate:
     """What a reader has to tell.
 
     Args:
-        frame: the newest, if one has come since the last news.
+        frame: the newest, if one has come since the last update.
         dropped: frames so far that came and that nobody asked for in time.
         fps: frames a second that come, 0 where that is not known yet.
         notices: what happened to the connection, a line each.
@@ -93,7 +93,7 @@ class LiveReader:
     """
 
     def __init__(
-        self, source: str, *, size: tuple[int, int], fit: Fit, timeout_s: float = 10.0, retry_s: float = 60.0
+        self, source: str, *, size: tuple[int, int], fit: ResizeMode, timeout_s: float = 10.0, retry_s: float = 60.0
     ) -> None:
         self._source, self._name = source, without_password(source)
         self._size, self._fit, self._timeout_s, self._retry_s = size, fit, timeout_s, retry_s
@@ -116,7 +116,7 @@ class LiveReader:
         self._closed.set()
         self._thread.join(0.5)  # it may be waiting for a silent server: it ends by itself then
 
-    def news(self, wait_s: float) -> News:
+    def poll(self, wait_s: float) -> LiveUpdate:
         """The newest frame and all else that is new, as soon as there is any, and after ``wait_s`` at the latest.
 
         Raises:
@@ -128,7 +128,7 @@ class LiveReader:
                 raise self._failure
             frame, self._newest = self._newest, None
             notices, self._notices = tuple(self._notices), []
-            return News(frame, self._dropped, self._rate(), notices)
+            return LiveUpdate(frame, self._dropped, self._rate(), notices)
 
     def _run(self) -> None:
         try:
@@ -184,11 +184,11 @@ class LiveReader:
         with closing(container):
             stream = video_stream(container, self._name)
             _set_threads(stream)
-            clock = _Clock(self._next_time(), believed=container.format.name not in _NO_TIMES)
+            clock = ArrivalClock(self._next_time(), believed=container.format.name not in _NO_TIMES)
             in_pieces = container.format.name == "hls"  # of several seconds, each sent at once
             if in_pieces and container.duration:
                 raise VideoError(self._name, "has ended")
-            keeps_up = _KeepsUp(stream)
+            backlog = _BacklogSkipper(stream)
             convert: tuple[Converter, Converter] | None = None
             looks: tuple[int, int, str] | None = None
             heard_s = time.monotonic()
@@ -198,7 +198,7 @@ class LiveReader:
                         frames = packet.decode()
                     except av.error.InvalidDataError:
                         frames = []  # damaged on its way
-                    self._dropped += keeps_up.skips and not frames
+                    self._dropped += backlog.skips and not frames
                     for frame in frames:
                         if in_pieces:
                             self._closed.wait(clock.early_s(frame, time.monotonic()))
@@ -213,7 +213,7 @@ class LiveReader:
                             convert = small, Converter(frame, stream)
                         if self._began_s is None:
                             self._began_s = now
-                        keeps_up.look(clock.late_s, now)
+                        backlog.update(clock.late_s, now)
                         heard_s = now
                         yield LiveFrame(frame, time_s, now, clock.late_s, connection, *convert)
                     if self._closed.is_set():
@@ -244,7 +244,7 @@ class LiveReader:
         return (len(self._times) - 1) / (self._times[-1] - self._times[0]) if len(self._times) > 1 else 0.0
 
 
-class _Clock:
+class ArrivalClock:
     """Gives the frames of a connection rising times, which run as the computer's clock does.
 
     The steps are those of the stream's own time stamps, which know when a frame was taken, not when it came. Where
@@ -305,7 +305,7 @@ class _Clock:
         self.late_s = on_its_way_s - min(self._quickest, self._quickest_before)
 
 
-class _KeepsUp:
+class _BacklogSkipper:
     """Lets the decoder skip to key frames where it is too slow for the stream, until it has caught up."""
 
     def __init__(self, stream: VideoStream) -> None:
@@ -313,7 +313,7 @@ class _KeepsUp:
         self._late_since: float | None = None
         self.skips = False
 
-    def look(self, late_s: float, now_s: float) -> None:
+    def update(self, late_s: float, now_s: float) -> None:
         if self.skips:
             if late_s < _IN_TIME_S:  # and this is a key frame, so the ones after it can be decoded
                 self._context.skip_frame, self.skips = "DEFAULT", False

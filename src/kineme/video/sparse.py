@@ -25,7 +25,7 @@ _MOST_HELD = 64_000_000  # bytes
 _BESIDE = 1000  # bytes that a packet takes beside its own
 
 
-class Feed(NamedTuple):
+class Decode(NamedTuple):
     """A packet for the decoder.
 
     Args:
@@ -37,7 +37,7 @@ class Feed(NamedTuple):
     wanted: bool = True
 
 
-class Leap(NamedTuple):
+class Skip(NamedTuple):
     """Packets that were left out; the decoder begins anew after them.
 
     Args:
@@ -49,7 +49,7 @@ class Leap(NamedTuple):
     last: int
 
 
-class Plan:
+class PacketPlanner:
     """Chooses the packets to decode for the instants ``start_s``, ``start_s + step_s`` and so on.
 
     Args:
@@ -58,7 +58,7 @@ class Plan:
         stamp_of: when the frame of a packet is shown, in ticks.
         seconds_of: a time stamp in seconds from the first frame shown.
         longest: ticks from one frame to the next that are believed.
-        worth: packets at the end of a group that are not decoded; to begin anew costs as much as fewer.
+        min_skip: packets at the end of a group that are not decoded; to begin anew costs as much as fewer.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class Plan:
         stamp_of: Callable[[Packet[VideoStream]], int | None],
         seconds_of: Callable[[int], float],
         longest: int,
-        worth: int,
+        min_skip: int,
     ) -> None:
         self._start_s, self._step_s = start_s, step_s
-        self._stamp_of, self._seconds_of, self._longest, self._worth = stamp_of, seconds_of, longest, worth
+        self._stamp_of, self._seconds_of, self._longest, self._min_skip = stamp_of, seconds_of, longest, min_skip
         self._tick = 0
         self._before: int | None = None  # the last time stamp of what has been decided
 
-    def moves(self, begun: Sequence[Packet[VideoStream]], packets: Packets) -> Iterator[Feed | Leap]:
+    def plan(self, begun: Sequence[Packet[VideoStream]], packets: Packets) -> Iterator[Decode | Skip]:
         """The packets to decode, in order, and where some are left out between them.
 
         Args:
@@ -95,11 +95,11 @@ class Plan:
                 break
             if packet.is_keyframe and held:
                 if newest and self._is_closed(stamps, newest):
-                    moves = self._choose(held[:newest], stamps[:newest], stamps[newest], given)
-                    if moves is None:
+                    steps = self._choose(held[:newest], stamps[:newest], stamps[newest], given)
+                    if steps is None:
                         rest.append(packet)
                         break
-                    yield from moves
+                    yield from steps
                     given = max(0, given - newest)
                     del held[:newest], stamps[:newest]
                     held_bytes = sum(one.size + _BESIDE for one in held)
@@ -108,10 +108,10 @@ class Plan:
             stamps.append(stamp)
             held_bytes += packet.size + _BESIDE
         is_end = not rest or (not rest[0].size and rest[0].dts is None)
-        moves = self._choose(held, stamps, None, given) if is_end and held else None
-        yield from map(Feed, held[given:]) if moves is None else moves
-        yield from map(Feed, rest[max(0, given - len(held)) :])
-        yield from map(Feed, packets)
+        steps = self._choose(held, stamps, None, given) if is_end and held else None
+        yield from map(Decode, held[given:]) if steps is None else steps
+        yield from map(Decode, rest[max(0, given - len(held)) :])
+        yield from map(Decode, packets)
 
     def _is_closed(self, stamps: list[int], newest: int) -> bool:
         """Whether nothing of the newest group is shown before its key frame, nor anything before it after that."""
@@ -119,7 +119,7 @@ class Plan:
 
     def _choose(
         self, group: list[Packet[VideoStream]], stamps: list[int], following: int | None, given: int
-    ) -> list[Feed | Leap] | None:
+    ) -> list[Decode | Skip] | None:
         """What is needed of a group; None where the stamps leave a doubt.
 
         Args:
@@ -141,8 +141,8 @@ class Plan:
         last = max(wanted, default=shown[0] - 1)
         needed = max((place for place, stamp in enumerate(stamps, 1) if stamp <= last), default=0)
         needed = max(needed, min(given, len(group)))
-        if needed and len(group) - needed < self._worth:
+        if needed and len(group) - needed < self._min_skip:
             needed = len(group)
-        feeds = [Feed(packet, stamp in wanted) for packet, stamp in zip(group[:needed], stamps, strict=False)]
+        decodes = [Decode(packet, stamp in wanted) for packet, stamp in zip(group[:needed], stamps, strict=False)]
         left = len(group) - needed
-        return [*feeds[given:], *([Leap(left, shown[-1])] if left else [])]
+        return [*decodes[given:], *([Skip(left, shown[-1])] if left else [])]

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from kineme.errors import UsageError
 
-Fit = Literal["stretch", "crop", "letterbox"]
+ResizeMode = Literal["stretch", "crop", "letterbox"]
 Short = Literal["hold", "loop", "refuse"]
 
 _EPSILON_S = 1e-6  # time stamps are rounded to their time base; a frame this little late is still in time
@@ -44,7 +44,7 @@ class ClipSpec:
     fps: float | None = 8.0
     height: int = 64
     width: int = 64
-    fit: Fit = "stretch"
+    fit: ResizeMode = "stretch"
     short: Short = "hold"
 
     def __post_init__(self) -> None:
@@ -54,8 +54,8 @@ class ClipSpec:
                 raise UsageError(f"clip spec: {name} must be a whole number from 1 to 4096, not {value!r}")
         if self.fps is not None and not 0.01 <= float(self.fps) <= 1000:
             raise UsageError(f"clip spec: fps must be between 0.01 and 1000, or none to spread, not {self.fps!r}")
-        if self.fit not in get_args(Fit):
-            raise UsageError(f"clip spec: fit must be one of {', '.join(get_args(Fit))}, not {self.fit!r}")
+        if self.fit not in get_args(ResizeMode):
+            raise UsageError(f"clip spec: fit must be one of {', '.join(get_args(ResizeMode))}, not {self.fit!r}")
         if self.short not in get_args(Short):
             raise UsageError(f"clip spec: short must be one of {', '.join(get_args(Short))}, not {self.short!r}")
 

@@ -32,7 +32,7 @@ def has_display_times(container: InputContainer) -> bool:
     return container.format.name != "avi"
 
 
-class Clock:
+class TimestampRepair:
     """Gives each frame of a stream, in the order they are shown, a rising time stamp in the stream's time base."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -81,7 +81,7 @@ class PacketTimes:
     end: Fraction | None
 
 
-class Tally:
+class PacketStats:
     """Counts packets of a video stream, and the time they cover: its true length, without decoding."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:

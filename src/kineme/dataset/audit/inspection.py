@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import VideoError
 from kineme.video.container import frame_rate
-from kineme.video.decode import Decoder, Shown
+from kineme.video.decode import Decoder, TimedFrame
 from kineme.video.timestamps import missing_s
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ def _look(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> 
         height, width = small.displayed
         larger = decoder.converter(size=(_BACKGROUND_HEIGHT, max(8, round(_BACKGROUND_HEIGHT * width / height))))
         missing, until_s = 0.0, start_s
-        for shown in _until(decoder.shown(start_s), end_s):
+        for shown in _until(decoder.iter_frames(start_s), end_s):
             until_s = shown.pts_s + shown.duration_s
             lengths.append(shown.duration_s)
             if film.wants_next():
@@ -150,7 +150,7 @@ def _look(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> 
     return Look(facts, np.stack(film.evenly(FRAMES, start_s, until_s)), middle)
 
 
-def _until(frames: Iterator[Shown], end_s: float | None) -> Iterator[Shown]:
+def _until(frames: Iterator[TimedFrame], end_s: float | None) -> Iterator[TimedFrame]:
     for shown in frames:
         if end_s is not None and shown.pts_s >= end_s:
             return

@@ -10,29 +10,29 @@ import pytest
 from helpers_video import corners, encode, numbered_frame, numbered_video, read_number, turn_mp4
 
 from kineme.video.decode import read_frames
-from kineme.video.geometry import Placement, displayed_size, place, source_part
+from kineme.video.geometry import ResizeGeometry, displayed_size, resize_geometry, source_part
 from kineme.video.probe import probe
-from kineme.video.spec import Fit
+from kineme.video.spec import ResizeMode
 
 
 @pytest.mark.parametrize(
     ("source", "target", "fit", "wanted"),
     [
-        ((240, 320), (64, 64), "stretch", Placement(64, 64)),
-        ((240, 320), (64, 64), "crop", Placement(64, 85, 0, -11)),
-        ((320, 240), (64, 64), "crop", Placement(85, 64, -11, 0)),
-        ((240, 320), (64, 64), "letterbox", Placement(48, 64, 8, 0)),
-        ((320, 240), (64, 64), "letterbox", Placement(64, 48, 0, 8)),
-        ((240, 320), (120, 160), "crop", Placement(120, 160)),
-        ((240, 320), (120, 160), "letterbox", Placement(120, 160)),
-        ((1080, 1920), (224, 160), "letterbox", Placement(90, 160, 67, 0)),
-        ((1, 16384), (64, 64), "letterbox", Placement(1, 64, 31, 0)),
-        ((16384, 1), (64, 64), "letterbox", Placement(64, 1, 0, 31)),
-        ((7, 5), (3, 3), "letterbox", Placement(3, 2, 0, 0)),
+        ((240, 320), (64, 64), "stretch", ResizeGeometry(64, 64)),
+        ((240, 320), (64, 64), "crop", ResizeGeometry(64, 85, 0, -11)),
+        ((320, 240), (64, 64), "crop", ResizeGeometry(85, 64, -11, 0)),
+        ((240, 320), (64, 64), "letterbox", ResizeGeometry(48, 64, 8, 0)),
+        ((320, 240), (64, 64), "letterbox", ResizeGeometry(64, 48, 0, 8)),
+        ((240, 320), (120, 160), "crop", ResizeGeometry(120, 160)),
+        ((240, 320), (120, 160), "letterbox", ResizeGeometry(120, 160)),
+        ((1080, 1920), (224, 160), "letterbox", ResizeGeometry(90, 160, 67, 0)),
+        ((1, 16384), (64, 64), "letterbox", ResizeGeometry(1, 64, 31, 0)),
+        ((16384, 1), (64, 64), "letterbox", ResizeGeometry(64, 1, 0, 31)),
+        ((7, 5), (3, 3), "letterbox", ResizeGeometry(3, 2, 0, 0)),
     ],
 )
-def test_placement(source: tuple[int, int], target: tuple[int, int], fit: str, wanted: Placement) -> None:
-    assert place(source, target, fit) == wanted  # type: ignore[arg-type]
+def test_placement(source: tuple[int, int], target: tuple[int, int], fit: str, wanted: ResizeGeometry) -> None:
+    assert resize_geometry(source, target, fit) == wanted  # type: ignore[arg-type]
 
 
 def test_crop_always_covers_and_letterbox_always_fits() -> None:
@@ -40,12 +40,12 @@ def test_crop_always_covers_and_letterbox_always_fits() -> None:
     for _ in range(500):
         source = tuple(int(side) for side in rng.integers(1, 3000, 2))
         height, width = (int(side) for side in rng.integers(1, 400, 2))
-        crop = place(source, (height, width), "crop")
+        crop = resize_geometry(source, (height, width), "crop")
         assert crop.top <= 0
         assert crop.left <= 0
         assert crop.height + crop.top >= height
         assert crop.width + crop.left >= width
-        box = place(source, (height, width), "letterbox")
+        box = resize_geometry(source, (height, width), "letterbox")
         assert 0 <= box.top <= height - box.height
         assert 0 <= box.left <= width - box.width
         top, left, part_height, part_width = source_part(source, (height, width))
@@ -152,7 +152,9 @@ def test_number_survives_every_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
-def test_the_picture_has_the_asked_size_even_where_one_pixel_of_bar_is_left_over(tmp_path: Path, fit: Fit) -> None:
+def test_the_picture_has_the_asked_size_even_where_one_pixel_of_bar_is_left_over(
+    tmp_path: Path, fit: ResizeMode
+) -> None:
     numbered_video(tmp_path / "v.mp4", 2, height=256, width=340)
     for size in [(270, 360), (271, 360), (270, 358), (64, 84), (64, 86)]:
         assert next(read_frames(tmp_path / "v.mp4", size=size, fit=fit)).pixels_HWC.shape == (*size, 3)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from drawn_people.make import make_dataset
 from kineme import api
 from kineme.dataset.audit.audit import audit, copied_pairs
-from kineme.dataset.audit.cache import LookCache
+from kineme.dataset.audit.cache import InspectionCache
 from kineme.files import write_json
 from kineme.models.backend import versions
 from kineme.video.decode import read_frames
@@ -58,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kineme-check-") as temporary:
         work = arguments.work or Path(temporary)
         faults = find_faults(work / "faults")
-        copies = find_copies(work / "copies", arguments.people)
+        copies = find_near_duplicates(work / "copies", arguments.people)
         speed = time_it(work / "speed", arguments.speed_clips)
     different = copies["videos"] + speed["videos"]
     false = copies["false_pairs_of_different_people"] + speed["false_pairs"]
@@ -128,7 +128,7 @@ def find_faults(folder: Path) -> dict[str, bool]:
     planted["two-labels"] = folder / "right" / "person03_right_02.mp4"
     planted["two-labels"].write_bytes(good[3].read_bytes())
     _write(folder / "Left " / "person05_left_09.mp4", _scene(77, 50))
-    audited = audit(api.scan(folder), ClipSpec(), cache=LookCache(folder / ".looks"))
+    audited = audit(api.scan(folder), ClipSpec(), cache=InspectionCache(folder / ".inspections"))
     names = {(one.kind, name) for one in audited.findings for name in one.names}
     found = {kind: (kind, path.relative_to(folder).as_posix()) in names for kind, path in planted.items()}
     kinds = {one.kind for one in audited.findings}
@@ -138,16 +138,16 @@ def find_faults(folder: Path) -> dict[str, bool]:
 # Copies
 
 
-def find_copies(folder: Path, people: int) -> dict[str, Any]:
+def find_near_duplicates(folder: Path, people: int) -> dict[str, Any]:
     """Plant copies among drawn people; which share of them is found, and what is found that is none."""
     rows = _planted_set(folder, people)
-    shutil.rmtree(folder / ".looks", ignore_errors=True)
+    shutil.rmtree(folder / ".inspections", ignore_errors=True)
     with (folder / "planted.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "group"])
         writer.writerows([(row["path"], row["label"], row["group"]) for row in rows])
     started = time.perf_counter()
-    audited = audit(api.scan(folder / "planted.csv"), ClipSpec(), cache=LookCache(folder / ".looks"))
+    audited = audit(api.scan(folder / "planted.csv"), ClipSpec(), cache=InspectionCache(folder / ".inspections"))
     seconds = time.perf_counter() - started
     by_path = {row["path"]: row for row in rows}
     listed = [by_path[name] for name in audited.table.rows["name"]]
@@ -243,12 +243,12 @@ def time_it(folder: Path, clips: int) -> dict[str, Any]:
     """Make videos of 7 s, each of another scene, and audit them from cold."""
     jobs = [(folder / ("left", "right")[n % 2] / f"person{n:04}_{n % 2}.mp4", n) for n in range(clips)]
     _in_processes(_speed_clip, [job for job in jobs if not job[0].exists()])
-    shutil.rmtree(folder / ".looks", ignore_errors=True)
+    shutil.rmtree(folder / ".inspections", ignore_errors=True)
     started, cpu_started = time.perf_counter(), time.process_time()
-    audited = audit(api.scan(folder), ClipSpec(), cache=LookCache(folder / ".looks"))
+    audited = audit(api.scan(folder), ClipSpec(), cache=InspectionCache(folder / ".inspections"))
     cold, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     started = time.perf_counter()
-    audit(api.scan(folder), ClipSpec(), cache=LookCache(folder / ".looks"))
+    audit(api.scan(folder), ClipSpec(), cache=InspectionCache(folder / ".inspections"))
     warm = time.perf_counter() - started
     return {
         "videos": clips,

@@ -18,7 +18,7 @@ _unlisted: dict[str, str] = {}  # where a test was skipped: why
 def _own_strips(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINEME_FRAME_CACHE", str(tmp_path_factory.mktemp("strips")))
-        patch.setenv("KINEME_LOOKS", str(tmp_path_factory.mktemp("looks")))
+        patch.setenv("KINEME_INSPECTION_CACHE", str(tmp_path_factory.mktemp("looks")))
         yield
 
 

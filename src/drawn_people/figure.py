@@ -44,7 +44,7 @@ _ROUND = ((1.0, 0.0, 0.74), (0.80, 0.17, 1.0), (0.36, 0.40, 1.13))
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """What one person wears and looks like. Colours are RGB, 0 to 255."""
 
     skin: Colour
@@ -60,7 +60,7 @@ class Look:
     shoes: Colour
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Look:
+    def draw(cls, rng: np.random.Generator) -> Appearance:
         """Choose at random."""
         top = pick(rng, *_TOPS)
         accent = pick(rng, *_TOPS)
@@ -113,7 +113,7 @@ class Figure:
     """A person's parts in T frames, in the order in which each frame draws them.
 
     Args:
-        look: what the person wears.
+        appearance: what the person wears.
         build: the body.
         body: the poses, placed in the scene.
         camera: the camera without pan.
@@ -122,7 +122,13 @@ class Figure:
     """
 
     def __init__(
-        self, look: Look, build: Build, body: Skeleton, camera: Camera, pan_T2: Floats, light: tuple[float, float]
+        self,
+        appearance: Appearance,
+        build: Build,
+        body: Skeleton,
+        camera: Camera,
+        pan_T2: Floats,
+        light: tuple[float, float],
     ) -> None:
         self.parts: list[Part] = []
         self._camera = camera
@@ -130,10 +136,10 @@ class Figure:
         self._light = np.array(light)
         self._middle = body.joints["waist"][:, 2]
         self._unit = build.stature
-        self._legs(look, build, body)
-        self._torso(look, build, body)
-        self._arms(look, build, body)
-        self._head(look, body)
+        self._legs(appearance, build, body)
+        self._torso(appearance, build, body)
+        self._arms(appearance, build, body)
+        self._head(appearance, body)
 
     def add_points(
         self, points_TN3: Floats, colour: Colour, depth_T: Floats, shown_T: NDArray[np.bool_] | None = None
@@ -207,30 +213,32 @@ class Figure:
             outline = fixed(middle[:, None] + ring * width + self._light * smallest * shift)
             self.parts.append(Part(outline, shade(colour, tone), depth + number * 1e-4, None, shown))
 
-    def _legs(self, look: Look, build: Build, body: Skeleton) -> None:
+    def _legs(self, appearance: Appearance, build: Build, body: Skeleton) -> None:
         unit, joints = self._unit, body.joints
         girth = build.girth**0.7
-        bare = look.leg_style != "trousers"
+        bare = appearance.leg_style != "trousers"
         for side in ("l_", "r_"):
             hip, knee, ankle = joints[side + "hip"], joints[side + "knee"], joints[side + "ankle"]
-            cloth = look.skin if bare else look.legs
+            cloth = appearance.skin if bare else appearance.legs
             wide = 1.0 if bare else 1.1
             self._limb(hip, knee, (0.049 * unit * girth, 0.033 * unit * girth * wide), cloth, 0.0)
             self._limb(knee, ankle, (0.033 * unit * girth * wide, 0.02 * unit * wide), cloth, 0.004)
-            if look.leg_style == "shorts":
+            if appearance.leg_style == "shorts":
                 hem = hip + (knee - hip) * 0.72
-                self._limb(hip, hem, (0.053 * unit * girth, 0.047 * unit * girth), look.legs, 0.008)
+                self._limb(hip, hem, (0.053 * unit * girth, 0.047 * unit * girth), appearance.legs, 0.008)
             if bare:
                 sock = knee + (ankle - knee) * 0.8
                 self._limb(sock, ankle, (0.025 * unit, 0.022 * unit), (232, 232, 228), 0.03, plain=True)
-            self._limb(joints[side + "heel"], joints[side + "toe"], (0.021 * unit, 0.016 * unit), look.shoes, 0.036)
+            self._limb(
+                joints[side + "heel"], joints[side + "toe"], (0.021 * unit, 0.016 * unit), appearance.shoes, 0.036
+            )
             sole = np.array([0.0, -0.012 * unit, 0.0])
             self._limb(
                 joints[side + "heel"] + sole, joints[side + "toe"] + sole, (0.010 * unit, 0.007 * unit),
-                shade(look.shoes, 0.55), 0.037, plain=True,
+                shade(appearance.shoes, 0.55), 0.037, plain=True,
             )  # fmt: skip
 
-    def _torso(self, look: Look, build: Build, body: Skeleton) -> None:
+    def _torso(self, appearance: Appearance, build: Build, body: Skeleton) -> None:
         unit, joints, girth = self._unit, body.joints, build.girth
         loin = (body.pelvis_axes + body.chest_axes) / 2
         hips, up, chest_up = body.pelvis_axes, body.pelvis_axes[:, :, 1] * unit, body.chest_axes[:, :, 1]
@@ -251,25 +259,25 @@ class Figure:
         ]
         depth = joints["waist"][:, 2] + 0.05
         for first, last, colour, nearer in (
-            (0, 2, look.legs, -0.012),
-            (1, 3, look.top, 0.0),
-            (2, 4, look.top, 0.0),
-            (3, 5, look.top, 0.0),
+            (0, 2, appearance.legs, -0.012),
+            (1, 3, appearance.top, 0.0),
+            (2, 4, appearance.top, 0.0),
+            (3, 5, appearance.top, 0.0),
         ):
             self._hull(np.concatenate(rings[first : last + 1], axis=1), colour, depth + nearer)
-        if look.leg_style == "skirt":
+        if appearance.leg_style == "skirt":
             hem = [
                 self._around(joints[s + "hip"] + (joints[s + "knee"] - joints[s + "hip"]) * 0.78, 0.085 * unit)
                 for s in ("l_", "r_")
             ]
-            self._hull(np.concatenate([rings[1], *hem], axis=1), look.legs, depth - 0.006)
-        self._pattern(look, rings, depth + 0.002, body.chest_axes[:, 2, 2])
+            self._hull(np.concatenate([rings[1], *hem], axis=1), appearance.legs, depth - 0.006)
+        self._pattern(appearance, rings, depth + 0.002, body.chest_axes[:, 2, 2])
         neck = joints["head"] - body.head_axes[:, :, 1] * 0.045 * unit
         self._limb(
             joints["collar"] - body.chest_axes[:, :, 1] * 0.015 * unit,
             neck,
             (0.031 * unit, 0.029 * unit),
-            shade(look.skin, 0.9),
+            shade(appearance.skin, 0.9),
             0.054,
             plain=True,
         )
@@ -288,58 +296,58 @@ class Figure:
             points = middle + (flat - middle) * squeeze + self._light * [1, 0.4] * radius * shift
             self.parts.append(Part(fixed(points), shade(colour, tone), depth + number * 3e-4, convex=False))
 
-    def _pattern(self, look: Look, rings: list[Floats], depth: Floats, facing: Floats) -> None:
+    def _pattern(self, appearance: Appearance, rings: list[Floats], depth: Floats, facing: Floats) -> None:
         front = facing > 0.12
-        if look.pattern == "stripes":
+        if appearance.pattern == "stripes":
             for low in (1, 2, 3):
                 for share in (0.1, 0.6):
                     bands = [rings[low] * (1 - s) + rings[low + 1] * s for s in (share, share + 0.24)]
                     if low < 3 or share < 0.5:
-                        self.add_points(np.concatenate(bands, axis=1), shade(look.accent, 0.96), depth)
-        elif look.pattern == "block":
+                        self.add_points(np.concatenate(bands, axis=1), shade(appearance.accent, 0.96), depth)
+        elif appearance.pattern == "block":
             middle = rings[2] * 0.3 + rings[3] * 0.7
-            self.add_points(np.concatenate([middle, rings[3], rings[4]], axis=1), shade(look.accent, 0.98), depth)
-            self.add_points(np.concatenate([rings[4], rings[5]], axis=1), shade(look.accent, 0.98), depth)
-        elif look.pattern == "badge":
+            self.add_points(np.concatenate([middle, rings[3], rings[4]], axis=1), shade(appearance.accent, 0.98), depth)
+            self.add_points(np.concatenate([rings[4], rings[5]], axis=1), shade(appearance.accent, 0.98), depth)
+        elif appearance.pattern == "badge":
             centre = (rings[3][:, 2:5].mean(axis=1) * 0.85 + rings[2][:, 2:5].mean(axis=1) * 0.15)[:, None]
-            self.add_points(centre + (rings[3][:, 2:5] - centre) * 0.55 * [1, 1, 1], look.accent, depth, front)
+            self.add_points(centre + (rings[3][:, 2:5] - centre) * 0.55 * [1, 1, 1], appearance.accent, depth, front)
             bottom = rings[2][:, 3:4] * 0.55 + rings[3][:, 3:4] * 0.45
             top = rings[3][:, 2:5] + (centre - rings[3][:, 2:5]) * 0.45
-            self.add_points(np.concatenate([top, bottom], axis=1), look.accent, depth, front)
-        elif look.pattern == "open":
+            self.add_points(np.concatenate([top, bottom], axis=1), appearance.accent, depth, front)
+        elif appearance.pattern == "open":
             for low in (1, 2, 3):
                 edge = [rings[low][:, 2:5], rings[low + 1][:, 2:5]]
                 squeezed = [points + (points[:, 1:2] - points) * 0.35 for points in edge]
-                self.add_points(np.concatenate(squeezed, axis=1), look.accent, depth, front)
+                self.add_points(np.concatenate(squeezed, axis=1), appearance.accent, depth, front)
 
-    def _arms(self, look: Look, build: Build, body: Skeleton) -> None:
+    def _arms(self, appearance: Appearance, build: Build, body: Skeleton) -> None:
         unit, joints = self._unit, body.joints
         girth = build.girth**0.6
         for side in ("l_", "r_"):
             shoulder, elbow, wrist = (joints[side + name] for name in ("shoulder", "elbow", "wrist"))
-            upper = look.top if look.sleeves == "long" else look.skin
+            upper = appearance.top if appearance.sleeves == "long" else appearance.skin
             self._limb(shoulder, elbow, (0.030 * unit * girth, 0.0235 * unit * girth), upper, 0.035)
             self._limb(elbow, wrist, (0.0235 * unit * girth, 0.0155 * unit), upper, 0.07)
-            if look.sleeves == "short":
+            if appearance.sleeves == "short":
                 self._limb(
                     shoulder,
                     shoulder + (elbow - shoulder) * 0.55,
                     (0.034 * unit * girth, 0.031 * unit * girth),
-                    look.top,
+                    appearance.top,
                     0.04,
                 )
-            elif look.sleeves == "none":
+            elif appearance.sleeves == "none":
                 self._limb(
                     shoulder,
                     shoulder + (elbow - shoulder) * 0.1,
                     (0.033 * unit * girth, 0.03 * unit * girth),
-                    look.top,
+                    appearance.top,
                     0.04,
                 )
             fist = joints[side + "fist"]
-            self._limb(wrist, wrist + (fist - wrist) * 1.1, (0.0155 * unit, 0.019 * unit), look.skin, 0.075)
+            self._limb(wrist, wrist + (fist - wrist) * 1.1, (0.0155 * unit, 0.019 * unit), appearance.skin, 0.075)
 
-    def _head(self, look: Look, body: Skeleton) -> None:
+    def _head(self, appearance: Appearance, body: Skeleton) -> None:
         unit, centre, axes = self._unit, body.joints["head"], body.head_axes
         depth = centre[:, 2] + 0.06
         away = axes[:, 2, 2] < -0.25
@@ -359,38 +367,40 @@ class Figure:
 
         flat = ((1.0, 0.0, 1.0),)
         shaded = ((1.0, 0.0, 0.84), (0.84, 0.14, 1.0), (0.4, 0.3, 1.06))
-        part(0, 0, 0, (0.044, 0.062, 0.052), look.skin, 0.0, None, shaded)
-        if look.hair_style != "bald":
+        part(0, 0, 0, (0.044, 0.062, 0.052), appearance.skin, 0.0, None, shaded)
+        if appearance.hair_style != "bald":
             style = {"curly": (0.060, 0.060, 0.060), "cap": (0.049, 0.056, 0.056)}.get(
-                look.hair_style, (0.050, 0.058, 0.055)
+                appearance.hair_style, (0.050, 0.058, 0.055)
             )
             wide, tall, deep = (size * unit for size in style)
-            self._ellipsoid(at(0, 0.017, -0.013), axes, (wide, tall, deep), look.hair, hair_depth)
-        if look.hair_style == "long":
+            self._ellipsoid(at(0, 0.017, -0.013), axes, (wide, tall, deep), appearance.hair, hair_depth)
+        if appearance.hair_style == "long":
             for x in (-0.024, 0.024):
-                self._limb(at(x, 0.02, -0.03), at(x * 1.25, -0.1, -0.04), (0.034 * unit, 0.024 * unit), look.hair, 0.0)
+                self._limb(
+                    at(x, 0.02, -0.03), at(x * 1.25, -0.1, -0.04), (0.034 * unit, 0.024 * unit), appearance.hair, 0.0
+                )
                 self.parts[-3:] = [
                     Part(p.outline_TN2, p.colour, np.where(away, depth + 0.003, depth - 0.045) + n * 1e-4)
                     for n, p in enumerate(self.parts[-3:])
                 ]
-        if look.hair_style == "bun":
-            part(0, 0.058, -0.045, (0.026, 0.026, 0.026), look.hair, -0.005)
+        if appearance.hair_style == "bun":
+            part(0, 0.058, -0.045, (0.026, 0.026, 0.026), appearance.hair, -0.005)
         facing = axes[:, 2, 2] > -0.25
-        if look.hair_style == "cap":
-            part(0, 0.034, -0.004, (0.050, 0.038, 0.058), look.accent, 0.012)
-            part(0, 0.022, 0.058, (0.040, 0.010, 0.034), shade(look.accent, 0.8), 0.013, facing, flat)
-        elif look.hair_style != "bald":  # a fringe
-            part(0, 0.047, 0.018, (0.040, 0.019, 0.034), look.hair, 0.003, facing, flat)
-        if look.beard:
-            part(0, -0.040, 0.014, (0.036, 0.026, 0.040), look.hair, 0.002, facing, flat)
-            part(0, -0.020, 0.030, (0.024, 0.014, 0.024), look.skin, 0.003, facing, flat)
-        part(0, -0.007, 0.054, (0.008, 0.011, 0.010), shade(look.skin, 0.9), 0.006, facing, flat)
-        mouth = blend(look.skin, (150, 50, 50), 0.5)
+        if appearance.hair_style == "cap":
+            part(0, 0.034, -0.004, (0.050, 0.038, 0.058), appearance.accent, 0.012)
+            part(0, 0.022, 0.058, (0.040, 0.010, 0.034), shade(appearance.accent, 0.8), 0.013, facing, flat)
+        elif appearance.hair_style != "bald":  # a fringe
+            part(0, 0.047, 0.018, (0.040, 0.019, 0.034), appearance.hair, 0.003, facing, flat)
+        if appearance.beard:
+            part(0, -0.040, 0.014, (0.036, 0.026, 0.040), appearance.hair, 0.002, facing, flat)
+            part(0, -0.020, 0.030, (0.024, 0.014, 0.024), appearance.skin, 0.003, facing, flat)
+        part(0, -0.007, 0.054, (0.008, 0.011, 0.010), shade(appearance.skin, 0.9), 0.006, facing, flat)
+        mouth = blend(appearance.skin, (150, 50, 50), 0.5)
         part(0, -0.034, 0.046, (0.014, 0.004, 0.004), mouth, 0.006, axes[:, 2, 2] > 0.1, flat)
         for side in (-1.0, 1.0):
             seen = (axes @ np.array([side * 0.35, 0, 1]))[:, 2] > 0.12
             part(side * 0.018, 0.010, 0.046, (0.0078, 0.0056, 0.004), (244, 244, 240), 0.006, seen, flat)
             part(side * 0.018, 0.010, 0.049, (0.0046, 0.0054, 0.004), (40, 30, 26), 0.007, seen, flat)
-            part(side * 0.018, 0.022, 0.046, (0.010, 0.0028, 0.004), shade(look.hair, 0.8), 0.006, seen, flat)
+            part(side * 0.018, 0.022, 0.046, (0.010, 0.0028, 0.004), shade(appearance.hair, 0.8), 0.006, seen, flat)
             ear = (axes @ np.array([side, 0, 0.1]))[:, 2] > -0.6
-            part(side * 0.045, 0.0, -0.002, (0.006, 0.013, 0.009), shade(look.skin, 0.86), 0.0005, ear, flat)
+            part(side * 0.045, 0.0, -0.002, (0.006, 0.013, 0.009), shade(appearance.skin, 0.86), 0.0005, ear, flat)

@@ -128,7 +128,7 @@ def make_dataset(
     segments = root / "untrimmed" / "segments.csv"
     jobs = [job for job in long_jobs + clip_jobs if not job.path.exists()]
     if jobs:
-        _film_all(jobs, workers or os.cpu_count() or 1)
+        _render_all(jobs, workers or os.cpu_count() or 1)
     if long_jobs and not segments.exists():
         rows = [
             (job.path.name, f"{start:.3f}", f"{end:.3f}", label)
@@ -235,7 +235,7 @@ def _clip_jobs(
         take = turn // len(able) + 1
         job = _Job(root, seed, person, names[action], take, names, width, height)
         suffix, _ = _format(job)
-        yield _moved(job, root / names[action] / f"{job.group}_{names[action]}_{take:02d}{suffix}")
+        yield _at(job, root / names[action] / f"{job.group}_{names[action]}_{take:02d}{suffix}")
 
 
 def _untrimmed_jobs(
@@ -249,22 +249,22 @@ def _untrimmed_jobs(
         yield _Job(path, seed, person, None, take + 1, names, width, height)
 
 
-def _moved(job: _Job, path: Path) -> _Job:
+def _at(job: _Job, path: Path) -> _Job:
     return _Job(path, job.seed, job.person, job.action, job.take, job.names, job.width, job.height)
 
 
-def _film_all(jobs: list[_Job], workers: int) -> None:
+def _render_all(jobs: list[_Job], workers: int) -> None:
     """Draw the videos, in as many processes as are worth their start."""
     workers = min(workers, math.ceil(len(jobs) / 4))
     with progress("drawing videos", len(jobs)) as advance:
         if workers <= 1:
             for job in jobs:
-                _film(job)
+                _render(job)
                 advance()
             return
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_one_thread) as pool:
-            waiting = [pool.submit(_film, job) for job in jobs]
+            waiting = [pool.submit(_render, job) for job in jobs]
             try:
                 for done in as_completed(waiting):
                     done.result()
@@ -312,7 +312,7 @@ def _script(job: _Job) -> Script:
     return clip_script(BY_NAME[job.action], style, _length_s(job), job.generator(12))
 
 
-def _film(job: _Job) -> None:
+def _render(job: _Job) -> None:
     """Draw one video and write it."""
     from drawn_people.render import Person, Shot, frames
     from kineme.video.write import VideoWriter

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from drawn_people.body import INDEX, Build, Floats, Skeleton, skeleton
-from drawn_people.figure import Figure, Look
+from drawn_people.figure import Appearance, Figure
 from drawn_people.paint import (
     FACES,
     PER_PIXEL,
@@ -35,7 +35,7 @@ class Person:
 
     number: int
     build: Build
-    look: Look
+    appearance: Appearance
     style: Style
     place: int
     place_seed: tuple[int, int, int]
@@ -50,7 +50,7 @@ class Person:
         return cls(
             number=number,
             build=Build.draw(rng),
-            look=Look.draw(rng),
+            appearance=Appearance.draw(rng),
             style=Style.draw(rng),
             place=(number * 5 + seed) % len(PLACES),
             place_seed=(seed, 2, number),
@@ -174,7 +174,7 @@ def _figure(
     pan = shot.shifts(times, script.duration_s)
     camera = shot.camera(person.build.stature)
     light = (np.sign(person.sun[0]) * -0.75, -0.66)
-    return Figure(person.look, person.build, body, camera, pan, light), body, pan
+    return Figure(person.appearance, person.build, body, camera, pan, light), body, pan
 
 
 def _window(picture: Image, corner: Floats, height: int, width: int) -> Image:

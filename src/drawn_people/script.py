@@ -34,19 +34,19 @@ _SEEN_EARLY_S = 0.05
 
 @dataclass(frozen=True)
 class Style:
-    """How one person moves: ``gain`` scales every excursion, ``tempo`` every speed, ``habit`` shifts every pose."""
+    """How one person moves: ``gain`` scales excursions, ``tempo`` speeds; ``pose_offset_C`` is added to every pose."""
 
     gain: float
     tempo: float
-    habit_C: Floats
+    pose_offset_C: Floats
     left_handed: bool
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Style:
         """Choose at random."""
-        habit = rng.normal(0, 1, len(CHANNELS)) * np.where(_ARMS, 4.0, np.where(_LEGS, 1.0, 2.5))
-        habit[[*_RIGID, INDEX["lift"]]] = 0
-        return cls(float(rng.uniform(0.88, 1.12)), float(rng.uniform(0.9, 1.12)), habit, bool(rng.random() < 0.3))
+        offset_C = rng.normal(0, 1, len(CHANNELS)) * np.where(_ARMS, 4.0, np.where(_LEGS, 1.0, 2.5))
+        offset_C[[*_RIGID, INDEX["lift"]]] = 0
+        return cls(float(rng.uniform(0.88, 1.12)), float(rng.uniform(0.9, 1.12)), offset_C, bool(rng.random() < 0.3))
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Script:
 
 
 def draw_sway(rng: np.random.Generator) -> Floats:
-    """The slow unrest of a body that stands still: two waves for each joint that takes part."""
+    """The slow sway of a body that stands still: two waves for each joint that takes part."""
     waves = np.empty((len(_SWAY), 2, 3))
     waves[..., 0] = 2 * np.pi * rng.uniform(0.12, 0.5, waves.shape[:2])
     waves[..., 1] = rng.uniform(0, 2 * np.pi, waves.shape[:2])
@@ -109,15 +109,15 @@ class _Actor:
             return float(self._rng.uniform(low, high))
         return float(np.clip(self._rng.uniform(low, high) / self._style.tempo, 0.9 * low, 1.1 * high))
 
-    def take(self, key: Floats, *, unrest: float = 0.0) -> Floats:
-        """The pose as this person strikes it; ``unrest`` adds degrees of noise that differ at each call."""
+    def take(self, key: Floats, *, jitter: float = 0.0) -> Floats:
+        """The pose as this person strikes it; ``jitter`` adds degrees of noise that differ at each call."""
         label = key.tobytes()
         if label not in self._noise:
             self._noise[label] = self._rng.normal(0, 1, len(key)) * np.where(_ARMS, 3.5, np.where(_LEGS, 0.8, 2.0))
         change = key - STAND
         gain = np.where(_LEGS, self._gain**0.4, self._gain)
-        taken = STAND + change * gain + self._style.habit_C + self._noise[label]
-        taken += self._rng.normal(0, 1, len(key)) * unrest * np.where(_LEGS, 0.4, 1.0)
+        taken = STAND + change * gain + self._style.pose_offset_C + self._noise[label]
+        taken += self._rng.normal(0, 1, len(key)) * jitter * np.where(_LEGS, 0.4, 1.0)
         if key[INDEX["pitch"]] or key[INDEX["bend"]]:  # a hinge moves pitch and legs alike: leave both
             taken[_LEGS] = (key + self._noise[label])[_LEGS]
         taken[[*_RIGID, INDEX["lift"]]] = key[[*_RIGID, INDEX["lift"]]]
@@ -137,7 +137,7 @@ def clip_script(action: Action, style: Style, duration_s: float, rng: np.random.
         start = -period * float(rng.uniform(0.05, 1))
         while start < duration_s:
             for share, key in action.keys[:-1]:
-                script.keys.append((start + share * period, actor.take(key, unrest=1.5)))
+                script.keys.append((start + share * period, actor.take(key, jitter=1.5)))
             start += period
         script.keys.append((start, actor.take(action.keys[0][1])))
         script.segments.append((0.0, duration_s, action.name))
@@ -230,7 +230,7 @@ def _do(script: Script, actor: _Actor, action: Action, start: float, rng: np.ran
         cycles = max(1, round(float(rng.uniform(2.2, 3.8)) / period))
         for number in range(cycles):
             for share, key in action.keys[:-1]:
-                script.keys.append((start + (number + share) * period, actor.take(key, unrest=1.5)))
+                script.keys.append((start + (number + share) * period, actor.take(key, jitter=1.5)))
         end = start + cycles * period
         script.keys.append((end, actor.take(action.keys[-1][1])))
         if floor:
@@ -262,7 +262,7 @@ def _walk_and_return(script: Script, actor: _Actor, action: Action, start: float
         cycles = 2 if period < 0.9 else 1
         for number in range(cycles):
             for share, key in action.keys[:-1]:
-                turned = actor.take(key, unrest=1.5)
+                turned = actor.take(key, jitter=1.5)
                 turned[INDEX["yaw"]] = yaw
                 script.keys.append((now + (number + share) * period, turned))
         now += cycles * period

@@ -258,7 +258,7 @@ def check(
     from dataclasses import asdict, replace
 
     from kineme.dataset.audit.audit import audit, document_of
-    from kineme.dataset.audit.quarantine import put_aside
+    from kineme.dataset.audit.quarantine import quarantine_files
     from kineme.models.registry import make_approach
     from kineme.report.audit_page import write_check
     from kineme.training.options import TrainOptions
@@ -268,7 +268,7 @@ def check(
     spec = replace(spec, **(spec_changes or {}))
     seen = audit(scan(data, group_column=group_column), spec)
     backbone = make_approach(approach, config).backbone
-    moved = put_aside(Path(data), seen.broken) if fix else None
+    moved = quarantine_files(Path(data), seen.broken) if fix else None
     document = {
         **document_of(seen, Path(data)),
         "needs": asdict(

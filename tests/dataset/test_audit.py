@@ -18,8 +18,8 @@ from helpers_scenes import COUNT, HEIGHT, WIDTH, save, scene, scenes_of_people
 from helpers_video import cut_file, encode, sound_only, turn_mp4
 
 from kineme.dataset.audit.audit import audit, check_splits, copied_pairs
-from kineme.dataset.audit.cache import LookCache
-from kineme.dataset.audit.inspection import Broken, Look, look_at
+from kineme.dataset.audit.cache import InspectionCache
+from kineme.dataset.audit.inspection import Broken, Inspection, inspect_video
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
 from kineme.video.spec import ClipSpec
@@ -121,10 +121,10 @@ def test_a_copy_is_found_however_it_was_made_and_nothing_else_is(people, tmp_pat
         ("person02_left.mp4", "person30_left.mkv")
     }
     assert [(one.severity, one.kind) for one in seen.findings] == [("error", "near-duplicate")]
-    says = seen.findings[0].says
-    assert ("mirrored" in says) == (how == "mirrored")
-    assert ("another speed" in says) == (how == "faster")
-    assert ("cropped" in says) == (how in ("cropped", "letterboxed"))
+    message = seen.findings[0].message
+    assert ("mirrored" in message) == (how == "mirrored")
+    assert ("another speed" in message) == (how == "faster")
+    assert ("cropped" in message) == (how in ("cropped", "letterboxed"))
 
 
 def test_takes_of_another_movement_in_one_place_are_one_scene_and_no_copies(people, tmp_path):
@@ -135,7 +135,7 @@ def test_takes_of_another_movement_in_one_place_are_one_scene_and_no_copies(peop
     (one,) = seen.findings
     assert one.kind == "same-scene"
     assert set(one.names) == {"left/person01_left.mp4", "left/person40_left.mp4", "right/person01_right.mp4"}
-    assert (one.severity, "2 of 6 groups" in one.says) == ("note", True)  # both classes were filmed there
+    assert (one.severity, "2 of 6 groups" in one.message) == ("note", True)  # both classes were filmed there
 
 
 def table_of(people: Path, *copies: tuple[str, str, str, str]) -> object:
@@ -173,29 +173,29 @@ def test_one_video_under_two_labels_is_refused_on_whatever_side(people, tmp_path
 def test_a_look_is_kept_until_the_file_changes(people, tmp_path):
     video = shutil.copyfile(people / "left" / "person00_left.mp4", tmp_path / "a.mp4")
     row = {"path": str(video), "start_s": 0.0, "end_s": None}
-    cache = LookCache(tmp_path / "looks")
-    first = cache.look_at(row)
-    assert isinstance(first, Look)
+    cache = InspectionCache(tmp_path / "inspections")
+    first = cache.inspect(row)
+    assert isinstance(first, Inspection)
     content, stat = video.read_bytes(), video.stat()
     video.write_bytes(bytes(len(content)))
     os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    again = cache.look_at(row)  # it does not open the file
-    assert isinstance(again, Look)
-    np.testing.assert_array_equal(again.film_THW, first.film_THW)
+    again = cache.inspect(row)  # it does not open the file
+    assert isinstance(again, Inspection)
+    np.testing.assert_array_equal(again.thumbnails_THW, first.thumbnails_THW)
     os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
-    assert isinstance(cache.look_at(row), Broken)
+    assert isinstance(cache.inspect(row), Broken)
     video.write_bytes(content)
     os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    (kept,) = (tmp_path / "looks").glob("*.look")
+    (kept,) = (tmp_path / "inspections").glob("*.look")
     kept.write_bytes(kept.read_bytes()[:100])
-    assert isinstance(cache.look_at(row), Look)
+    assert isinstance(cache.inspect(row), Inspection)
 
 
 def test_many_threads_may_read_kept_looks_while_python_collects_garbage(people, tmp_path):
     video = people / "left" / "person00_left.mp4"
     row = {"path": str(video), "start_s": 0.0, "end_s": None}
-    cache = LookCache(tmp_path / "looks")
-    cache.look_at(row)
+    cache = InspectionCache(tmp_path / "inspections")
+    cache.inspect(row)
 
     def other_threads_go_on(phase: str, info: dict[str, int]) -> None:
         time.sleep(0)
@@ -205,17 +205,17 @@ def test_many_threads_may_read_kept_looks_while_python_collects_garbage(people, 
     gc.set_threshold(5)
     try:
         with ThreadPoolExecutor(8) as pool:
-            assert all(isinstance(look, Look) for look in pool.map(cache.look_at, [row] * 400))
+            assert all(isinstance(inspection, Inspection) for inspection in pool.map(cache.inspect, [row] * 400))
     finally:
         gc.set_threshold(*threshold)
         gc.callbacks.remove(other_threads_go_on)
 
 
 def test_a_labelled_part_is_looked_at_by_itself(people):
-    whole = look_at(people / "left" / "person00_left.mp4")
-    part = look_at(people / "left" / "person00_left.mp4", 0.5, 1.5)
-    assert isinstance(whole, Look)
-    assert isinstance(part, Look)
+    whole = inspect_video(people / "left" / "person00_left.mp4")
+    part = inspect_video(people / "left" / "person00_left.mp4", 0.5, 1.5)
+    assert isinstance(whole, Inspection)
+    assert isinstance(part, Inspection)
     assert whole.facts.duration_s == pytest.approx(2.0)
     assert part.facts.duration_s == pytest.approx(1.0)
-    assert not np.array_equal(whole.film_THW, part.film_THW)
+    assert not np.array_equal(whole.thumbnails_THW, part.thumbnails_THW)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from kineme.dataset.audit.quarantine import put_aside
+from kineme.dataset.audit.quarantine import quarantine_files
 
 BROKEN = {"a/1.mp4": "is empty (0 bytes)", "a/deep/2.mp4": "is not a video that can be read", "b/3.avi": "only sound"}
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from kineme.dataset.audit.quarantine import put_aside
+from kineme.dataset.audit.quarantine import quarantine_files
 data, left = Path(sys.argv[1]), [int(sys.argv[2])]
 def kill(event, arguments):
     if event in ("os.rename", "os.mkdir", "os.remove", "os.chmod", "tempfile.mkstemp"):
@@ -24,7 +24,7 @@ def kill(event, arguments):
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(kill)
-put_aside(data, {str(data / name): reason for name, reason in %r.items() if (data / name).exists()})
+quarantine_files(data, {str(data / name): reason for name, reason in %r.items() if (data / name).exists()})
 """
 
 
@@ -36,7 +36,7 @@ def make(folder: Path) -> Path:
 
 
 def aside(data: Path) -> None:
-    put_aside(data, {str(data / name): reason for name, reason in BROKEN.items() if (data / name).exists()})
+    quarantine_files(data, {str(data / name): reason for name, reason in BROKEN.items() if (data / name).exists()})
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def test_another_file_of_the_same_name_does_not_replace_the_first(tmp_path):
 def test_files_outside_the_data_are_left_alone(tmp_path):
     data, other = make(tmp_path / "set"), tmp_path / "other.mp4"
     other.write_text("elsewhere")
-    moved = put_aside(data, {str(other): "is empty"})
+    moved = quarantine_files(data, {str(other): "is empty"})
     assert (moved.outside, moved.files) == ((str(other),), {})
     assert other.read_text() == "elsewhere"
 

@@ -83,12 +83,12 @@ def test_the_movement_can_be_seen_at_the_size_a_network_sees(name):
     rng = np.random.default_rng(ACTIONS.index(name))
     person = Person.draw(0, 1)
     script = clip_script(BY_NAME[name], person.style, 2.4, rng)
-    film = np.stack(list(frames(person, script, Shot.draw(rng, 120, 160), 8, rng)))
-    assert film.shape == (19, 120, 160, 3)
-    assert film.dtype == np.uint8
-    seen = np.stack([cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA) for frame in film]).astype(float)
-    unrest = seen.std(axis=0).max(axis=-1)
-    assert (unrest > 20).sum() > 15  # of 4,096 pixels
+    frames_THWC = np.stack(list(frames(person, script, Shot.draw(rng, 120, 160), 8, rng)))
+    assert frames_THWC.shape == (19, 120, 160, 3)
+    assert frames_THWC.dtype == np.uint8
+    seen = np.stack([cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA) for frame in frames_THWC]).astype(float)
+    spread = seen.std(axis=0).max(axis=-1)
+    assert (spread > 20).sum() > 15  # of 4,096 pixels
 
 
 def test_a_standing_person_fills_the_picture_as_promised():

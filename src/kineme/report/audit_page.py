@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.audit.audit import Audit
 from kineme.dataset.audit.finding import Finding
-from kineme.dataset.audit.inspection import Look
+from kineme.dataset.audit.inspection import Inspection
 from kineme.errors import VideoError
 from kineme.files import write_text
 from kineme.report.filmstrip import jpeg_data_uri
@@ -91,10 +91,10 @@ def _pictures(audit: Audit, finding: Finding) -> list[tuple[str, str]]:
     """Name and picture of some of the videos of a finding: the background of places, else the frame in the middle."""
     found = []
     for number in _some(audit, finding):
-        row, look = audit.table.rows.row(number, named=True), audit.looks[number]
-        if not isinstance(look, Look):
+        row, inspection = audit.table.rows.row(number, named=True), audit.inspections[number]
+        if not isinstance(inspection, Inspection):
             continue
-        picture = look.background_HWC if finding.kind == "same-scene" else _middle(row, look)
+        picture = inspection.background_HWC if finding.kind == "same-scene" else _middle(row, inspection)
         if picture is not None:
             size = (max(1, round(picture.shape[1] * _HEIGHT / picture.shape[0])), _HEIGHT)
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -109,10 +109,10 @@ def _some(audit: Audit, finding: Finding) -> Sequence[int]:
     return [*first, *(number for number in finding.rows if number not in set(first))][:_PICTURES]
 
 
-def _middle(row: Mapping[str, Any], look: Look) -> NDArray[np.uint8] | None:
+def _middle(row: Mapping[str, Any], inspection: Inspection) -> NDArray[np.uint8] | None:
     """The frame in the middle of a video or its labelled part."""
-    size = (_HEIGHT, max(8, round(_HEIGHT * look.facts.width / look.facts.height)))
+    size = (_HEIGHT, max(8, round(_HEIGHT * inspection.facts.width / inspection.facts.height)))
     with suppress(VideoError):
-        for frame in read_frames(row["path"], start_s=row["start_s"] + look.facts.duration_s / 2, size=size):
+        for frame in read_frames(row["path"], start_s=row["start_s"] + inspection.facts.duration_s / 2, size=size):
             return frame.pixels_HWC
     return None

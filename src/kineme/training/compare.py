@@ -119,7 +119,10 @@ def compare(
             "group_noun": group_noun(readable.group_source, readable.rows["group"]),
             "labels": list(labels),
             "skipped": [dataclasses.asdict(one) for one in readable.skipped],
-            "warnings": [*folds[0].warnings, *(f"{one.says} {one.advice}" for one in copies if one.severity != "note")],
+            "warnings": [
+                *folds[0].warnings,
+                *(f"{one.message} {one.advice}" for one in copies if one.severity != "note"),
+            ],
             "copies": [dataclasses.asdict(one) for one in copies],
         },
         "protocol": {

@@ -152,7 +152,7 @@ def train(
     if devices:
         devices.check_step(options.effective_batch_size, background)
     copies = check_splits([table], allow=allow_leaks or leaky)
-    said = [f"{one.says} {one.advice}" for one in copies if one.severity != "note"]
+    said = [f"{one.message} {one.advice}" for one in copies if one.severity != "note"]
     table = replace(table, warnings=(*table.warnings, *said))
     cache = learner.cache()
     table, items = cache.prepare(table, labels)

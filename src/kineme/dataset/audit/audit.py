@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from kineme.dataset.audit import faults, leaks
-from kineme.dataset.audit.cache import LookCache
-from kineme.dataset.audit.copies import Copy, find_copies
+from kineme.dataset.audit.cache import InspectionCache
+from kineme.dataset.audit.copies import NearDuplicate, find_near_duplicates
 from kineme.dataset.audit.finding import SEVERITIES, Finding
-from kineme.dataset.audit.inspection import Broken, Look
+from kineme.dataset.audit.inspection import Broken, Inspection
 from kineme.dataset.audit.scenes import same_places
-from kineme.dataset.audit.signature import make_film
+from kineme.dataset.audit.signature import make_signature
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
 from kineme.files import sha256_of
@@ -30,7 +30,7 @@ class Audit:
 
     Args:
         table: what was looked at.
-        looks: what was seen of each row, in its order.
+        inspections: what was seen of each row, in its order.
         identical: sets of rows whose files hold the same bytes.
         copies: pairs of rows that show the same without being the same file.
         places: sets of rows of several groups that were filmed in one place; None where that was not asked.
@@ -38,9 +38,9 @@ class Audit:
     """
 
     table: ClipTable
-    looks: list[Look | Broken]
+    inspections: list[Inspection | Broken]
     identical: list[list[int]]
-    copies: list[Copy]
+    copies: list[NearDuplicate]
     places: list[list[int]] | None
     findings: list[Finding]
 
@@ -49,58 +49,64 @@ class Audit:
         """Path and reason of each file that is of no use and may be put aside."""
         return {
             row["path"]: reason
-            for row, look in zip(self.table.rows.iter_rows(named=True), self.looks, strict=True)
-            if (reason := faults.useless(look)) is not None
+            for row, inspection in zip(self.table.rows.iter_rows(named=True), self.inspections, strict=True)
+            if (reason := faults.useless(inspection)) is not None
         }
 
     @property
     def lengths_s(self) -> list[float]:
         """How long each of the usable videos is."""
-        return [look.facts.duration_s for look in self.looks if isinstance(look, Look) and not look.facts.beyond_use]
+        return [
+            inspection.facts.duration_s
+            for inspection in self.inspections
+            if isinstance(inspection, Inspection) and not inspection.facts.beyond_use
+        ]
 
     @property
     def decoding_s(self) -> float:
         """How long decoding all of them takes with as many threads as processors."""
-        took_s = sum(look.facts.took_s for look in self.looks if isinstance(look, Look))
+        took_s = sum(inspection.facts.took_s for inspection in self.inspections if isinstance(inspection, Inspection))
         return took_s / min(8, os.cpu_count() or 1)
 
 
-def audit(table: ClipTable, spec: ClipSpec, *, cache: LookCache | None = None) -> Audit:
-    """Look at everything.
+def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = None) -> Audit:
+    """Inspection at everything.
 
     Args:
         table: labelled videos, with a split or without.
         spec: what a clip will be, for what is too short.
-        cache: where looks are kept.
+        cache: where inspections are kept.
     """
-    cache, rows = cache or LookCache(), table.rows.to_dicts()
-    looks = cache.look_at_all(rows)
-    identical, copies = _compared(rows, looks, cache)
+    cache, rows = cache or InspectionCache(), table.rows.to_dicts()
+    inspections = cache.inspect_all(rows)
+    identical, copies = _compared(rows, inspections, cache)
     again = {number for those in identical for number in those[1:]} | {one.second for one in copies}
     usable = [
         number
-        for number, look in enumerate(looks)
-        if isinstance(look, Look) and number not in again and not faults.is_black(look)
+        for number, inspection in enumerate(inspections)
+        if isinstance(inspection, Inspection) and number not in again and not faults.is_black(inspection)
     ]
-    backgrounds = [look.background_HWC for number in usable if isinstance(look := looks[number], Look)]
+    backgrounds = [
+        inspection.background_HWC for number in usable if isinstance(inspection := inspections[number], Inspection)
+    ]
     found = same_places(backgrounds, [rows[number]["group"] for number in usable])
     places = [[usable[number] for number in those] for those in found]
     findings = [
-        *faults.of_files(rows, looks, spec),
+        *faults.of_files(rows, inspections, spec),
         *leaks.of_copies(rows, identical, copies),
         *leaks.of_places(rows, places),
         *faults.of_classes(table),
         *faults.of_table(table),
     ]
     findings.sort(key=lambda one: one.rank)
-    return Audit(table, looks, identical, copies, places, findings)
+    return Audit(table, inspections, identical, copies, places, findings)
 
 
 def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Finding]:
     """Refuse splits with leaks: the same or nearly the same video on two sides, or under two labels.
 
     Args:
-        folds: the same rows, split in one or several ways.
+        folds: the same rows, split in one or several alignments.
         allow: find leaks but do not refuse them.
 
     Returns:
@@ -109,8 +115,8 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
     Raises:
         KinemeError: there are leaks; the line names the first of them.
     """
-    cache, rows = LookCache(), folds[0].rows.to_dicts()
-    identical, copies = _compared(rows, cache.look_at_all(rows), cache)
+    cache, rows = InspectionCache(), folds[0].rows.to_dicts()
+    identical, copies = _compared(rows, cache.inspect_all(rows), cache)
     found: dict[tuple[str, ...], Finding] = {}
     for fold in folds:
         for one in leaks.of_copies(fold.rows.to_dicts(), identical, copies):
@@ -120,30 +126,30 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
     if leaking and not allow:
         more = f" ({len(leaking) - 1} more leaks like this)" if len(leaking) > 1 else ""
         raise KinemeError(
-            f"the data leaks: {leaking[0].says.removesuffix('.')}{more}; 'kineme check' shows all of them; "
+            f"the data leaks: {leaking[0].message.removesuffix('.')}{more}; 'kineme check' shows all of them; "
             f"keep one of each, or go on with --allow-leaks"
         )
     return findings
 
 
 def _compared(
-    rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken], cache: LookCache
-) -> tuple[list[list[int]], list[Copy]]:
+    rows: Sequence[dict[str, Any]], inspections: Sequence[Inspection | Broken], cache: InspectionCache
+) -> tuple[list[list[int]], list[NearDuplicate]]:
     """Rows of the same bytes, and pairs of rows that show the same otherwise."""
 
     def compare() -> dict[str, Any]:
         identical = _identical(rows)
         repeated = {number for those in identical for number in those[1:]}
-        films = {
-            number: make_film(look.film_THW, look.facts.duration_s)
-            for number, look in enumerate(looks)
-            if isinstance(look, Look) and number not in repeated and not faults.is_black(look)
+        signatures = {
+            number: make_signature(inspection.thumbnails_THW, inspection.facts.duration_s)
+            for number, inspection in enumerate(inspections)
+            if isinstance(inspection, Inspection) and number not in repeated and not faults.is_black(inspection)
         }
-        copies = find_copies(list(films.values()))
-        return {"identical": identical, "copies": [asdict(one.renumbered(list(films))) for one in copies]}
+        copies = find_near_duplicates(list(signatures.values()))
+        return {"identical": identical, "copies": [asdict(one.renumbered(list(signatures))) for one in copies]}
 
     found = cache.compared(rows, compare)
-    copies = [Copy(**{**one, "window": tuple(one["window"])}) for one in found["copies"]]
+    copies = [NearDuplicate(**{**one, "window": tuple(one["window"])}) for one in found["copies"]]
     return found["identical"], copies
 
 
@@ -187,7 +193,11 @@ def document_of(audit: Audit, data: Path) -> dict[str, Any]:
     classes = []
     for label in audit.table.labels:
         numbers = np.flatnonzero((rows["label"] == label).to_numpy()).tolist()
-        lengths = [look.facts.duration_s for number in numbers if isinstance(look := audit.looks[number], Look)]
+        lengths = [
+            inspection.facts.duration_s
+            for number in numbers
+            if isinstance(inspection := audit.inspections[number], Inspection)
+        ]
         groups = {rows["group"][number] for number in numbers}
         classes.append([label, len(numbers), len(groups), round(sum(lengths) / 60, 1)])
     home = data.resolve()
@@ -206,7 +216,7 @@ def document_of(audit: Audit, data: Path) -> dict[str, Any]:
                 "kind": one.kind,
                 "severity": one.severity,
                 "files": list(one.names),
-                "says": one.says,
+                "says": one.message,
                 "advice": one.advice,
             }
             for one in audit.findings

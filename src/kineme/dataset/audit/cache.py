@@ -1,4 +1,4 @@
-"""What was seen of each video, kept in the user's cache folder: the second audit of the same files costs nothing."""
+"""Inspections of videos, kept in the user's cache folder: the second audit of the same files costs nothing."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Look, look_at
+from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, inspect_video
 from kineme.errors import KinemeError
 from kineme.files import replacing, user_cache_folder, write_text
 from kineme.progress import track
 
-_FORMAT = 2  # of what is kept; a change of what a look holds, or of what counts as a copy, raises it
+_FORMAT = 2  # of what is kept; a change of what an inspection holds, or of what counts as a copy, raises it
 _SUFFIX = ".look"
 _LIMIT_BYTES = 10**9  # about 25,000 videos
 
 
-class LookCache:
-    """Looks on disk, found by the file's path, size and time of change.
+class InspectionCache:
+    """Inspections on disk, found by the file's path, size and time of change.
 
     Args:
-        folder: where they lie; in the user's cache folder by default (``KINEME_LOOKS`` moves them).
+        folder: where they lie; in the user's cache folder by default (``KINEME_INSPECTION_CACHE`` moves them).
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or Path(os.environ.get("KINEME_LOOKS") or user_cache_folder() / "looks")
+        named = os.environ.get("KINEME_INSPECTION_CACHE") or os.environ.get("KINEME_LOOKS")  # the second: its old name
+        self.folder = folder or Path(named or user_cache_folder() / "looks")
 
-    def look_at_all(self, rows: Sequence[dict[str, Any]]) -> list[Look | Broken]:
-        """Look at each row's ``path`` from ``start_s`` to ``end_s``, with progress, in as many threads as processors.
+    def inspect_all(self, rows: Sequence[dict[str, Any]]) -> list[Inspection | Broken]:
+        """Inspect each row's ``path`` from ``start_s`` to ``end_s``, with progress, on all processors.
 
         FFmpeg releases Python's lock while it decodes.
         """
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            looks = list(track(pool.map(self.look_at, rows), "checking videos", len(rows)))
+            inspections = list(track(pool.map(self.inspect, rows), "checking videos", len(rows)))
         self._make_room()
-        return looks
+        return inspections
 
-    def look_at(self, row: dict[str, Any]) -> Look | Broken:
+    def inspect(self, row: dict[str, Any]) -> Inspection | Broken:
         """One video, or the labelled part of one."""
         path, start_s, end_s = row["path"], row["start_s"], row["end_s"]
         try:
@@ -59,7 +60,7 @@ class LookCache:
             kept = _unpacked(file.read_bytes())
             os.utime(file)
             return kept
-        found = look_at(path, start_s, end_s)
+        found = inspect_video(path, start_s, end_s)
         if isinstance(found, Broken):
             return found
         packed = _packed(found)
@@ -101,33 +102,35 @@ class LookCache:
 
 
 def _key(row: dict[str, Any]) -> list[Any]:
-    """All that a look at a row depends on."""
+    """All that the inspection of a row depends on."""
     path = Path(row["path"]).resolve()
     stat = path.stat()
     return [str(path), stat.st_size, stat.st_mtime_ns, row["start_s"], row["end_s"]]
 
 
-def _packed(look: Look) -> bytes:
-    """A look as the bytes of an archive: its pictures as PNG and JPEG, its facts as JSON.
+def _packed(inspection: Inspection) -> bytes:
+    """An inspection as the bytes of an archive: its pictures as PNG and JPEG, its facts as JSON.
 
     Not one of NumPy's archives: to read one it parses Python, at which two threads disturb each other in some versions
     of Python 3.11 (github.com/python/cpython/issues/106905).
     """
     packed = io.BytesIO()
     with ZipFile(packed, "w") as archive:
-        archive.writestr("film.png", cv2.imencode(".png", look.film_THW.reshape(-1, SIDE))[1].tobytes())
+        archive.writestr("film.png", cv2.imencode(".png", inspection.thumbnails_THW.reshape(-1, SIDE))[1].tobytes())
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
-        archive.writestr("background.jpg", cv2.imencode(".jpg", look.background_HWC[..., ::-1], quality)[1].tobytes())
-        archive.writestr("facts.json", json.dumps(asdict(look.facts)))
+        archive.writestr(
+            "background.jpg", cv2.imencode(".jpg", inspection.background_HWC[..., ::-1], quality)[1].tobytes()
+        )
+        archive.writestr("facts.json", json.dumps(asdict(inspection.facts)))
     return packed.getvalue()
 
 
-def _unpacked(content: bytes) -> Look:
+def _unpacked(content: bytes) -> Inspection:
     with ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read("facts.json"))
         film = _picture(archive.read("film.png"), cv2.IMREAD_GRAYSCALE)
         background = _picture(archive.read("background.jpg"), cv2.IMREAD_COLOR)
-    return Look(
+    return Inspection(
         Facts(**{**facts, "damage": tuple(facts["damage"])}),
         film.reshape(-1, SIDE, SIDE),
         np.ascontiguousarray(background[..., ::-1]),

@@ -1,4 +1,4 @@
-"""Which of all pairs of films may be copies, by one matrix product; and in which way."""
+"""Which of all pairs of videos may be near-duplicates, by one matrix product, and how they then align."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kineme.dataset.audit.signature import WHOLE, Film, Floats, Window, sampling
+from kineme.dataset.audit.signature import WHOLE, Floats, VideoSignature, Window, sampling
 
 _COARSE = 8
 _LIKELY = 0.7  # correlation of backgrounds and motion maps
-_PARTNERS = 24  # most for each film
+_PARTNERS = 24  # most for each video
 _BLOCK = 2e8  # numbers of a matrix product held at a time
 
 
-class Way(NamedTuple):
-    """How one of two films may be a copy of the other: the whole of one, mirrored or not, is a window of the other."""
+class Alignment(NamedTuple):
+    """How one of two videos may be a copy of the other: the whole of one, mirrored or not, is a window of the other."""
 
     first_is_whole: bool
     mirrored: bool
     window: Window
 
 
-def candidates(films: Sequence[Film]) -> dict[tuple[int, int], list[Way]]:
-    """Pairs that may be copies, in order, each with the ways in which it may be, the likeliest first."""
-    count, windows = len(films), _windows()
+def candidates(signatures: Sequence[VideoSignature]) -> dict[tuple[int, int], list[Alignment]]:
+    """Pairs that may be copies, in order, each with its possible alignments, the likeliest first."""
+    count, windows = len(signatures), _windows()
     if count < 2:
         return {}
-    wholes_ND = np.stack([_described(film, [WHOLE])[0] for film in films])
+    wholes_ND = np.stack([_described(signature, [WHOLE])[0] for signature in signatures])
     mirrors_ND = wholes_ND.reshape(count, 2, _COARSE, _COARSE)[..., ::-1].reshape(count, -1)
     either_ND = np.concatenate([wholes_ND, mirrors_ND])
     best_NN = np.full((count, count), -1.0, np.float32)
     which_NN = np.zeros((count, count), np.int16)
     rows = max(1, int(_BLOCK / (2 * count * len(windows))))
     for start in range(0, count, rows):
-        parts_BWD = np.stack([_described(film, windows) for film in films[start : start + rows]])
-        alike_2NBW = (either_ND @ parts_BWD.reshape(-1, parts_BWD.shape[-1]).T).reshape(2, count, len(parts_BWD), -1)
-        alike_NBW = np.concatenate(list(alike_2NBW), axis=-1)  # as filmed, then mirrored
-        which = alike_NBW.argmax(axis=2)
-        best_NN[:, start : start + rows] = np.take_along_axis(alike_NBW, which[..., None], axis=2)[..., 0]
+        parts_BWD = np.stack([_described(signature, windows) for signature in signatures[start : start + rows]])
+        products = either_ND @ parts_BWD.reshape(-1, parts_BWD.shape[-1]).T
+        similarity_2NBW = products.reshape(2, count, len(parts_BWD), -1)
+        similarity_NBW = np.concatenate(list(similarity_2NBW), axis=-1)  # as filmed, then mirrored
+        which = similarity_NBW.argmax(axis=2)
+        best_NN[:, start : start + rows] = np.take_along_axis(similarity_NBW, which[..., None], axis=2)[..., 0]
         which_NN[:, start : start + rows] = which
     np.fill_diagonal(best_NN, -1.0)
     pair_NN = np.maximum(best_NN, best_NN.T)
@@ -52,11 +53,11 @@ def candidates(films: Sequence[Film]) -> dict[tuple[int, int], list[Way]]:
     pairs = np.unique(np.sort(np.stack([ones[kept], others[kept]], axis=1), axis=1), axis=0).tolist()
     found = {}
     for first, second in pairs:
-        ways = sorted([(first, second), (second, first)], key=lambda pair: -best_NN[pair])
-        numbers = [int(which_NN[pair]) for pair in ways]
+        directions = sorted([(first, second), (second, first)], key=lambda pair: -best_NN[pair])
+        numbers = [int(which_NN[pair]) for pair in directions]
         found[first, second] = [
-            Way(whole == first, number >= len(windows), windows[number % len(windows)])
-            for (whole, _), number in zip(ways, numbers, strict=True)
+            Alignment(whole == first, number >= len(windows), windows[number % len(windows)])
+            for (whole, _), number in zip(directions, numbers, strict=True)
         ]
     return found
 
@@ -88,9 +89,9 @@ def _places(size: float) -> list[float]:
     return [float(place) for place in np.linspace(0, 1 - size, count if size == 1 else max(3, count))]
 
 
-def _described(film: Film, windows: Sequence[Window]) -> Floats:
+def _described(signature: VideoSignature, windows: Sequence[Window]) -> Floats:
     """Background and motion map of each window, 8 x 8 each, scaled so that a dot product is a correlation."""
-    pictures_2HW = np.stack([film.background_HW, film.motion_HW])
+    pictures_2HW = np.stack([signature.background_HW, signature.motion_HW])
     across_WCS = np.stack([sampling(left, right, _COARSE) for left, right, _, _ in windows])
     down_WCS = np.stack([sampling(top, bottom, _COARSE) for _, _, top, bottom in windows])
     small = np.matmul(np.matmul(down_WCS[:, None], pictures_2HW), across_WCS.transpose(0, 2, 1)[:, None])
@@ -98,9 +99,9 @@ def _described(film: Film, windows: Sequence[Window]) -> Floats:
     small -= small.mean(axis=2, keepdims=True)
     lengths = np.linalg.norm(small, axis=2, keepdims=True)
     small /= np.maximum(lengths, 1e-6)
-    if film.flat:
+    if signature.flat:
         small[:, 0] = 0
-    if film.still:
+    if signature.still:
         small[:, 1] = 0
-    told = (small != 0).any(axis=2).sum(axis=1).clip(1)  # of background and motion
-    return np.asarray(small.reshape(len(windows), -1) / np.sqrt(told)[:, None], np.float32)
+    present = (small != 0).any(axis=2).sum(axis=1).clip(1)  # of background and motion
+    return np.asarray(small.reshape(len(windows), -1) / np.sqrt(present)[:, None], np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kineme.dataset.audit.finding import Finding, Severity
-from kineme.dataset.audit.inspection import Broken, Look
+from kineme.dataset.audit.inspection import Broken, Inspection
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, listed
 from kineme.errors import KinemeError
@@ -46,91 +46,93 @@ _STARTS = {  # bytes that a video's file begins with, from which place on
 }
 
 
-def useless(look: Look | Broken) -> str | None:
+def useless(inspection: Inspection | Broken) -> str | None:
     """Why a file is of no use and may be put aside; None where it is of some use, or where the file is not at fault."""
-    if isinstance(look, Broken):
-        return look.reason if look.kind in _MOVED else None
-    return look.facts.damage[0] if look.facts.beyond_use else None
+    if isinstance(inspection, Broken):
+        return inspection.reason if inspection.kind in _MOVED else None
+    return inspection.facts.damage[0] if inspection.facts.beyond_use else None
 
 
-def is_black(look: Look) -> bool:
+def is_black(inspection: Inspection) -> bool:
     """Whether half of a film or more is black."""
-    return _black_share(look) >= _DARK_SHARE
+    return _black_share(inspection) >= _DARK_SHARE
 
 
-def is_frozen(look: Look) -> bool:
+def is_frozen(inspection: Inspection) -> bool:
     """Whether nothing changes from the beginning to the end."""
-    return bool(np.ptp(look.film_THW.astype(np.float32), axis=0).max() <= _FROZEN)
+    return bool(np.ptp(inspection.thumbnails_THW.astype(np.float32), axis=0).max() <= _FROZEN)
 
 
-def _black_share(look: Look) -> float:
-    return float(np.mean(np.percentile(look.film_THW, 99, axis=(1, 2)) <= _BLACK))
+def _black_share(inspection: Inspection) -> float:
+    return float(np.mean(np.percentile(inspection.thumbnails_THW, 99, axis=(1, 2)) <= _BLACK))
 
 
 # Files
 
 
-def of_files(rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken], spec: ClipSpec) -> list[Finding]:
+def of_files(
+    rows: Sequence[dict[str, Any]], inspections: Sequence[Inspection | Broken], spec: ClipSpec
+) -> list[Finding]:
     """What is wrong with single files: each broken one by itself, milder faults together."""
     found = []
-    seen: list[tuple[int, Look]] = []
-    for number, (row, look) in enumerate(zip(rows, looks, strict=True)):
-        reason = useless(look)
-        if isinstance(look, Look) and reason is None:
-            seen.append((number, look))
+    seen: list[tuple[int, Inspection]] = []
+    for number, (row, inspection) in enumerate(zip(rows, inspections, strict=True)):
+        reason = useless(inspection)
+        if isinstance(inspection, Inspection) and reason is None:
+            seen.append((number, inspection))
             continue
-        kind = look.kind if isinstance(look, Broken) else "truncated"
-        reason = reason or (look.reason if isinstance(look, Broken) else "")
+        kind = inspection.kind if isinstance(inspection, Broken) else "truncated"
+        reason = reason or (inspection.reason if isinstance(inspection, Broken) else "")
         advice = "Check the path and your rights." if kind == "missing" else _BROKEN_ADVICE
         found.append(Finding(kind, "error", (row["name"],), f"{row['name']}: {reason}.", advice, (number,)))
-    for number, look in seen:
-        if look.facts.damage:
-            kind = "truncated" if look.facts.cut else "damaged"
-            says = f"{rows[number]['name']}: {look.facts.damage[0]}."
+    for number, inspection in seen:
+        if inspection.facts.damage:
+            kind = "truncated" if inspection.facts.cut else "damaged"
+            message = f"{rows[number]['name']}: {inspection.facts.damage[0]}."
             advice = "Nothing, if the rest shows the action; otherwise find a whole copy."
-            found.append(Finding(kind, "warning", (rows[number]["name"],), says, advice, (number,)))
+            found.append(Finding(kind, "warning", (rows[number]["name"],), message, advice, (number,)))
 
     def told(
-        kind: str, severity: Severity, which: Iterable[int], says: str, advice: str, one: str | None = None
+        kind: str, severity: Severity, which: Iterable[int], message: str, advice: str, one: str | None = None
     ) -> None:
         """One finding for all the rows it is true of."""
         numbers = tuple(which)
         if numbers:
             names = tuple(rows[number]["name"] for number in numbers)
-            text = (one or says) if len(numbers) == 1 else says
+            text = (one or message) if len(numbers) == 1 else message
             found.append(Finding(kind, severity, names, text.format(n=len(numbers), name=names[0]), advice, numbers))
 
-    def where(true: Callable[[Look], bool]) -> list[int]:
-        return [number for number, look in seen if true(look)]
+    def where(true: Callable[[Inspection], bool]) -> list[int]:
+        return [number for number, inspection in seen if true(inspection)]
 
     told(
         *("black", "warning", where(is_black), "{n} videos are black for half of their length or more."),
-        "Look at them; a black clip teaches nothing but its label.",
+        "Inspection at them; a black clip teaches nothing but its label.",
         "{name} is black for half of its length or more.",
     )
     told(
-        *("frozen", "warning", where(lambda look: is_frozen(look) and not is_black(look))),
-        *("Nothing moves in {n} videos from beginning to end.", "Look at them: a still picture is no action."),
+        *("frozen", "warning", where(lambda inspection: is_frozen(inspection) and not is_black(inspection))),
+        *("Nothing moves in {n} videos from beginning to end.", "Inspection at them: a still picture is no action."),
         "Nothing moves in {name} from beginning to end.",
     )
     wrong: dict[str, list[int]] = defaultdict(list)
-    for number, look in seen:
-        proper = _proper_suffix(Path(rows[number]["path"]).suffix, look.facts.container)
+    for number, inspection in seen:
+        proper = _proper_suffix(Path(rows[number]["path"]).suffix, inspection.facts.container)
         if proper:
             wrong[proper].append(number)
     for proper, numbers in sorted(wrong.items()):
         told(
             *("wrong-extension", "warning", numbers, f"{{n}} videos are {proper} inside, by whatever name."),
             f"Training reads them; other programs may not. Rename them to end in {proper}.",
-            f"{{name}} is {proper} inside, whatever its name says.",
+            f"{{name}} is {proper} inside, whatever its name message.",
         )
     told(
-        *("variable-rate", "note", where(lambda look: look.facts.uneven > _UNEVEN)),
+        *("variable-rate", "note", where(lambda inspection: inspection.facts.uneven > _UNEVEN)),
         *("{n} videos have a variable frame rate.", "Nothing: frames are taken by their time stamps."),
         "{name} has a variable frame rate.",
     )
     told(
-        *("rotated", "note", where(lambda look: look.facts.rotation != 0)),
+        *("rotated", "note", where(lambda inspection: inspection.facts.rotation != 0)),
         *("{n} videos are stored turned, as telephones do.", "Nothing: they are turned upright when they are read."),
         "{name} is stored turned, as telephones do.",
     )
@@ -141,22 +143,22 @@ def of_files(rows: Sequence[dict[str, Any]], looks: Sequence[Look | Broken], spe
 _BROKEN_ADVICE = "Replace it by a whole copy, or put it aside with --fix; training leaves it out."
 
 
-def _too_short(rows: Sequence[dict[str, Any]], seen: Sequence[tuple[int, Look]], spec: ClipSpec) -> list[Finding]:
+def _too_short(rows: Sequence[dict[str, Any]], seen: Sequence[tuple[int, Inspection]], spec: ClipSpec) -> list[Finding]:
     if spec.seconds is None:
         return []
-    short = [number for number, look in seen if look.facts.duration_s < spec.seconds - 1 / (spec.fps or 1)]
+    short = [number for number, inspection in seen if inspection.facts.duration_s < spec.seconds - 1 / (spec.fps or 1)]
     if not short:
         return []
-    lengths = [look.facts.duration_s for number, look in seen if number in set(short)]
+    lengths = [inspection.facts.duration_s for number, inspection in seen if number in set(short)]
     ways = {"hold": "The last frame of one too short is held", "loop": "One too short starts again"}
     half = sum(length < spec.seconds / 2 for length in lengths)
     severity: Severity = "warning" if half or spec.short == "refuse" else "note"
     which = f"{rows[short[0]]['name']} is" if len(short) == 1 else f"{len(short)} videos are"
     less = f"; {half} of them shorter than half of it" if half and len(short) > 1 else ""
-    says = f"{which} shorter than a clip of {spec.seconds:.2g} s{less} (the shortest {min(lengths):.2g} s)."
+    message = f"{which} shorter than a clip of {spec.seconds:.2g} s{less} (the shortest {min(lengths):.2g} s)."
     advice = f"{ways.get(spec.short, 'Those are left out')}; fewer --frames or a higher --fps make a clip shorter."
     names = tuple(rows[number]["name"] for number in short)
-    return [Finding("too-short", severity, names, says, advice, tuple(short))]
+    return [Finding("too-short", severity, names, message, advice, tuple(short))]
 
 
 def _proper_suffix(suffix: str, container: str) -> str | None:
@@ -181,24 +183,26 @@ def of_classes(table: ClipTable) -> list[Finding]:
     found = []
     least, most = min(videos, key=lambda label: videos[label]), max(videos, key=lambda label: videos[label])
     if videos[most] >= _UNBALANCED * videos[least]:
-        says = f"The classes are unbalanced: {most!r} has {videos[most]} videos and {least!r} has {videos[least]}."
+        message = f"The classes are unbalanced: {most!r} has {videos[most]} videos and {least!r} has {videos[least]}."
         advice = "Training weighs them alike; add videos of the small classes, or merge what is rare."
-        found.append(Finding("unbalanced", "warning", (least, most), says, advice))
+        found.append(Finding("unbalanced", "warning", (least, most), message, advice))
     if rows["split"].null_count():
         for count, severity, end in ((1, "error", "both learned and tested"), (2, "warning", "also validated")):
             few = tuple(label for label in table.labels if groups[label] == count)
             if few:
                 which = f"The class {few[0]!r} has" if len(few) == 1 else f"The classes {listed(few)} have"
-                says = f"{which} {'one group' if count == 1 else 'two groups'} only, and cannot be {end}."
+                message = f"{which} {'one group' if count == 1 else 'two groups'} only, and cannot be {end}."
                 advice = "Add videos of other people or scenes, or leave it out."
-                found.append(Finding("few-groups", severity, few, says, advice))  # type: ignore[arg-type]
+                found.append(Finding("few-groups", severity, few, message, advice))  # type: ignore[arg-type]
     alike = defaultdict(list)
     for label in table.labels:
         alike["".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
     for labels in alike.values():
         if len(labels) > 1:
-            says = f"The classes {listed(labels)} differ only by case, spaces or dashes, and count as different ones."
-            found.append(Finding("similar-names", "warning", tuple(labels), says, "Give them one name."))
+            message = (
+                f"The classes {listed(labels)} differ only by case, spaces or dashes, and count as different ones."
+            )
+            found.append(Finding("similar-names", "warning", tuple(labels), message, "Give them one name."))
     return found
 
 
@@ -211,8 +215,10 @@ def of_table(table: ClipTable) -> list[Finding]:
     for reason, paths in sorted(reasons.items()):
         videos = [path for path in paths if reason == "not a video by its name" and _is_video(Path(path))]
         for path in videos:
-            says = f"{path}: is a video by its content but not by its name, and is not used."
-            found.append(Finding("wrong-extension", "warning", (path,), says, f"Name it as one: {VIDEO_SUFFIXES[22]}."))
+            message = f"{path}: is a video by its content but not by its name, and is not used."
+            found.append(
+                Finding("wrong-extension", "warning", (path,), message, f"Name it as one: {VIDEO_SUFFIXES[22]}.")
+            )
         rest = tuple(path for path in paths if path not in videos)
         if rest:
             which = f"{rest[0]} is" if len(rest) == 1 else f"{len(rest)} files are"
@@ -227,8 +233,8 @@ def of_table(table: ClipTable) -> list[Finding]:
     try:
         split(table)
     except KinemeError as error:
-        says = f"No honest split of this data exists: {error}."
-        found.append(Finding("no-split", "error", (), says, "Training would refuse it."))
+        message = f"No honest split of this data exists: {error}."
+        found.append(Finding("no-split", "error", (), message, "Training would refuse it."))
     return found
 
 

@@ -19,14 +19,14 @@ class Finding:
             is lost or doubtful, ``"note"`` where there is nothing to be done.
         names: the videos concerned, as the user knows them.
         rows: their places in the table; empty where it is no matter of rows.
-        says: one sentence.
+        message: one sentence.
         advice: what to do about it; "" for nothing.
     """
 
     kind: str
     severity: Severity
     names: tuple[str, ...]
-    says: str
+    message: str
     advice: str = ""
     rows: tuple[int, ...] = ()
 

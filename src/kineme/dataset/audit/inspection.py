@@ -1,8 +1,8 @@
-"""One pass over a video: the facts that training stumbles on, and a small film that tells copies of it apart.
+"""One pass over a video: the facts that training stumbles on, and thumbnails that tell copies of it.
 
-The film is 48 grey pictures of 32 x 32, spread evenly in time over the video or its labelled part, whatever its
-length, rate and shape: a copy that was encoded again, scaled or sped up gives the same film. Beside it stands the
-background: the median over time of a few larger pictures.
+The thumbnails are 48 grey pictures of 32 x 32, spread evenly in time over the video or its labelled part, whatever its
+length, rate and shape: a copy that was encoded again, scaled or sped up gives the same thumbnails. The background is
+the median over time of a few larger pictures.
 """
 
 from __future__ import annotations
@@ -74,17 +74,17 @@ class Facts:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Inspection:
     """What one pass saw of a video, or of a labelled part of it.
 
     Args:
         facts: what the video is.
-        film_THW: uint8 grey (48, 32, 32), spread evenly in time.
+        thumbnails_THW: uint8 grey (48, 32, 32), spread evenly in time.
         background_HWC: uint8 RGB, 160 rows: the median over time.
     """
 
     facts: Facts
-    film_THW: NDArray[np.uint8]
+    thumbnails_THW: NDArray[np.uint8]
     background_HWC: NDArray[np.uint8]
 
 
@@ -101,17 +101,19 @@ class Broken:
     reason: str
 
 
-def look_at(path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None) -> Look | Broken:
+def inspect_video(
+    path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None
+) -> Inspection | Broken:
     """Decode a video once, or a part of it in seconds, and say what was seen."""
     try:
-        return _look(path, start_s, end_s)
+        return _inspect(path, start_s, end_s)
     except VideoError as error:
         return Broken(_kind(Path(path), error), error.reason)
 
 
-def _look(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> Look:
+def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> Inspection:
     damage: list[str] = []
-    film: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
+    thumbnails: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
     backgrounds: _Spread[NDArray[np.uint8]] = _Spread(2 * _BACKGROUND_FRAMES)
     lengths: list[float] = []
     started = time.perf_counter()
@@ -123,8 +125,8 @@ def _look(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> 
         for shown in _until(decoder.iter_frames(start_s), end_s):
             until_s = shown.pts_s + shown.duration_s
             lengths.append(shown.duration_s)
-            if film.wants_next():
-                film.add(shown.pts_s, (small(shown.frame) @ _GREY).round().astype(np.uint8))
+            if thumbnails.wants_next():
+                thumbnails.add(shown.pts_s, (small(shown.frame) @ _GREY).round().astype(np.uint8))
             if backgrounds.wants_next():
                 backgrounds.add(shown.pts_s, larger(shown.frame))
             if shown.is_last:
@@ -147,7 +149,7 @@ def _look(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> 
         )
     spread = np.stack(backgrounds.evenly(_BACKGROUND_FRAMES, start_s, until_s))
     middle = np.partition(spread, len(spread) // 2, axis=0)[len(spread) // 2]
-    return Look(facts, np.stack(film.evenly(FRAMES, start_s, until_s)), middle)
+    return Inspection(facts, np.stack(thumbnails.evenly(FRAMES, start_s, until_s)), middle)
 
 
 def _until(frames: Iterator[TimedFrame], end_s: float | None) -> Iterator[TimedFrame]:

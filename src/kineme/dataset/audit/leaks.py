@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kineme.dataset.audit.copies import Copy
+from kineme.dataset.audit.copies import NearDuplicate
 from kineme.dataset.audit.finding import Finding, Severity
 from kineme.dataset.audit.signature import WHOLE
 from kineme.dataset.table import SPLITS, listed
@@ -15,7 +15,9 @@ Row = dict[str, Any]
 _CRUMB = 0.1
 
 
-def of_copies(rows: Sequence[Row], identical: Sequence[Sequence[int]], copies: Sequence[Copy]) -> list[Finding]:
+def of_copies(
+    rows: Sequence[Row], identical: Sequence[Sequence[int]], copies: Sequence[NearDuplicate]
+) -> list[Finding]:
     """A finding for each set of identical files, and for each set of videos that show the same otherwise."""
     found = [_finding("duplicate", rows, those, "") for those in identical]
     for those, pairs in _joined(copies):
@@ -37,22 +39,22 @@ def _finding(kind: str, rows: Sequence[Row], numbers: Sequence[int], how: str) -
     severity: Severity = "error"
     if len(labels) > 1:
         kind = "two-labels"
-        says = f"{same}, under the labels {listed(labels)}."
+        message = f"{same}, under the labels {listed(labels)}."
         advice = "Keep the one whose label is right; one of them teaches what is wrong."
     elif len(sides) > 1:
-        says = f"{same}, on different sides of the split: {' and '.join(sides)}."
+        message = f"{same}, on different sides of the split: {' and '.join(sides)}."
         advice = "Keep one of them, or put all into one group: what was learned by heart would count as recognised."
     elif len(groups) > 1 and not sides:
-        says = f"{same}, in different groups: {listed(groups)}."
+        message = f"{same}, in different groups: {listed(groups)}."
         advice = "Keep one of them, or put all into one group: one may be trained on and the other tested on."
     else:
         severity = "warning" if kind == "duplicate" else "note"
-        says = f"{same}, within one group." if len(groups) == 1 else f"{same}, on one side of the split."
+        message = f"{same}, within one group." if len(groups) == 1 else f"{same}, on one side of the split."
         advice = "Nothing leaks; but it counts twice, so keep one of them."
-    return Finding(kind, severity, names, says, advice, tuple(numbers))
+    return Finding(kind, severity, names, message, advice, tuple(numbers))
 
 
-def _changed(pairs: Sequence[Copy]) -> str:
+def _changed(pairs: Sequence[NearDuplicate]) -> str:
     """What was done to a copy, in brackets."""
     words = []
     if any(one.mirrored for one in pairs):
@@ -66,11 +68,11 @@ def _changed(pairs: Sequence[Copy]) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _is_cropped(one: Copy) -> bool:
+def _is_cropped(one: NearDuplicate) -> bool:
     return max(abs(edge - whole) for edge, whole in zip(one.window, WHOLE, strict=True)) > 0.03
 
 
-def _joined(copies: Sequence[Copy]) -> list[tuple[list[int], list[Copy]]]:
+def _joined(copies: Sequence[NearDuplicate]) -> list[tuple[list[int], list[NearDuplicate]]]:
     """Rows that hang together by pairs, with those pairs."""
     place: dict[int, int] = {}
 
@@ -100,17 +102,17 @@ def of_places(rows: Sequence[Row], places: Sequence[Sequence[int]]) -> list[Find
         here = {rows[number]["label"] for number in those}
         sides = {rows[number]["split"] for number in those if rows[number]["split"]}
         all_groups = len({row["group"] for row in rows})
-        says = f"{len(those)} videos of {len(groups)} of {all_groups} groups seem to be filmed in one place"
+        message = f"{len(those)} videos of {len(groups)} of {all_groups} groups seem to be filmed in one place"
         if len(sides) > 1:
-            says += ", on different sides of the split"
+            message += ", on different sides of the split"
         if here == classes:
             severity: Severity = "note"
-            says += "; every class was filmed there, so the place alone does not tell the class."
-            advice = "The test says little about other places: add videos of some if it is to work there."
+            message += "; every class was filmed there, so the place alone does not tell the class."
+            advice = "The test message little about other places: add videos of some if it is to work there."
         else:
             severity = "warning"
-            says += f"; of the classes, {listed(sorted(here))} {'was' if len(here) == 1 else 'were'} filmed there."
+            message += f"; of the classes, {listed(sorted(here))} {'was' if len(here) == 1 else 'were'} filmed there."
             advice = "Where the place tells the class, give these videos one group; compare with the background alone."
         names = tuple(rows[number]["name"] for number in those)
-        found.append(Finding("same-scene", severity, names, says, advice, tuple(those)))
+        found.append(Finding("same-scene", severity, names, message, advice, tuple(those)))
     return found

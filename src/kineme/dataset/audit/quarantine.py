@@ -1,4 +1,4 @@
-"""Puts broken files aside: into a folder beside the data, with a list of the reasons. Nothing is ever deleted.
+"""Moves broken files into a quarantine: a folder beside the data, with a list of the reasons. Nothing is ever deleted.
 
 It may be killed at any point. The list is complete before the first file is moved, and each move is one step of the
 file system; so what was not moved yet is found again by the next audit, which goes on with the same list.
@@ -23,7 +23,7 @@ _COLUMNS = ("file", "moved_to", "reason")
 
 
 @dataclass(frozen=True)
-class Moved:
+class QuarantineResult:
     """What became of the broken files.
 
     Args:
@@ -37,7 +37,7 @@ class Moved:
     outside: tuple[str, ...]
 
 
-def put_aside(data: Path, broken: Mapping[str, str]) -> Moved:
+def quarantine_files(data: Path, broken: Mapping[str, str]) -> QuarantineResult:
     """Move broken files of a data set to ``DATA-quarantine`` beside it, keeping their places within it.
 
     Args:
@@ -53,7 +53,7 @@ def put_aside(data: Path, broken: Mapping[str, str]) -> Moved:
     outside = tuple(sorted(path for path, file in inside.items() if not file.is_relative_to(home)))
     places = {inside[path].relative_to(home).as_posix(): path for path in broken if path not in outside}
     if not places:
-        return Moved(folder, {}, outside)
+        return QuarantineResult(folder, {}, outside)
     listed = _read(folder / REASONS)
     for place, path in places.items():
         if place not in listed or _taken(folder / listed[place][0], Path(path)):
@@ -63,7 +63,7 @@ def put_aside(data: Path, broken: Mapping[str, str]) -> Moved:
     for place, path in sorted(places.items()):
         moved[path] = folder / listed[place][0]
         _move(Path(path), moved[path])
-    return Moved(folder, moved, outside)
+    return QuarantineResult(folder, moved, outside)
 
 
 def _free(folder: Path, place: str, file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Films made ready for comparison: background and movement apart, and parts of pictures to be compared."""
+"""Signatures of videos for comparison: background and movement apart, and parts of pictures to be compared."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Window = tuple[float, float, float, float]  # left, right, top, bottom, as share
 WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
 FLAT = 2.0  # grey levels: a background that varies less has nothing to be recognised by
 
-_STILL = 0.35  # grey levels: a film in which less moves is a still picture
-_GRAIN = 0.75  # cells to compare for each cell of a film: fewer forgive more
+_STILL = 0.35  # grey levels: a video in which less moves is a still picture
+_GRAIN = 0.75  # cells to compare for each cell of a thumbnail: fewer forgive more
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
-    """A film made ready for comparison; all pictures float32, 32 x 32.
+class VideoSignature:
+    """What is compared of a video; all pictures float32, 32 x 32.
 
     Args:
         background_HW: the median over time.
         moving_THW: frame less background, each frame with its own mean taken off.
         motion_HW: mean over time of the size of what moves.
-        seconds: its length.
+        seconds: length of the video.
     """
 
     background_HW: Floats
@@ -51,17 +51,17 @@ class Film:
         return bool(np.sqrt(np.mean(self.moving_THW**2)) < _STILL)
 
 
-def make_film(film_THW: NDArray[np.uint8], seconds: float) -> Film:
+def make_signature(thumbnails_THW: NDArray[np.uint8], seconds: float) -> VideoSignature:
     """Take background and motion apart."""
-    frames_THW = film_THW.astype(np.float32)
+    frames_THW = thumbnails_THW.astype(np.float32)
     background_HW = np.partition(frames_THW, FRAMES // 2, axis=0)[FRAMES // 2]
     moving_THW = frames_THW - background_HW
     moving_THW -= moving_THW.mean(axis=(1, 2), keepdims=True)
-    return Film(background_HW, moving_THW, np.abs(moving_THW).mean(axis=0), seconds)
+    return VideoSignature(background_HW, moving_THW, np.abs(moving_THW).mean(axis=0), seconds)
 
 
 def seen(pictures_THW: Floats, part: Window, grain: Window) -> Floats:
-    """A part of pictures as coarse as both films show it: what was cropped is finer than what it was cropped from."""
+    """A part of pictures as coarse as both videos show it: what was cropped is finer than what it was cropped from."""
     across, down = (max(8, round(_GRAIN * SIDE * (grain[end] - grain[end - 1]))) for end in (1, 3))
     sampled = np.matmul(np.matmul(sampling(*part[2:], down), pictures_THW), sampling(*part[:2], across).T)
     flat_TP = sampled.reshape(len(sampled), -1)

@@ -28,7 +28,7 @@ _WORK = ".unpacking"
 
 
 @dataclass(frozen=True)
-class Got:
+class DownloadResult:
     """What :func:`get_set` made.
 
     Args:
@@ -51,7 +51,7 @@ def get_set(
     source: str | None = None,
     classes: Collection[str] | None = None,
     per_class: int | None = None,
-) -> Got:
+) -> DownloadResult:
     """Fetch, unpack and list a public set.
 
     Archives are kept in ``folder/archives``, videos go to ``folder/class/name``, and the tables lie beside them.
@@ -83,7 +83,7 @@ def get_set(
 
 def _get(
     public: PublicSet, folder: Path, source: str | None, classes: Collection[str] | None, per_class: int | None
-) -> Got:
+) -> DownloadResult:
     wanted = [one for one in public.archives if classes is None or one.label is None or one.label in classes]
     files = [_fetched(public, one, folder, source) for one in wanted]
 
@@ -104,7 +104,7 @@ def _get(
         if rows:
             tables[name] = _write_table(folder / f"{name}.csv", rows)
             warnings += _straddling(name, rows)
-    return Got(len(videos), tuple(sorted({video.label for video in videos})), tables, tuple(warnings))
+    return DownloadResult(len(videos), tuple(sorted({video.label for video in videos})), tables, tuple(warnings))
 
 
 def _claim(folder: Path, public: PublicSet) -> None:

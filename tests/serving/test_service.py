@@ -19,7 +19,7 @@ from helpers_serving import server
 from PIL import Image
 
 from kineme import serving
-from kineme.serving.store import Store
+from kineme.serving.store import JobStore
 from kineme.video.probe import probe
 
 
@@ -101,7 +101,7 @@ def test_a_state_folder_of_the_first_release_can_be_used(tmp_path):
         )
         old.execute("INSERT INTO jobs (id, model, name, state, created_s) VALUES ('a', 'm', 'a.mp4', 'waiting', 1)")
     old.close()
-    store = Store(tmp_path)
+    store = JobStore(tmp_path)
     assert (store.get("a").of, store.explanations("a")) == (None, [])
     assert store.add(store.new_id(), "m", "a.mp4", None, of="a", label="wave", most_waiting=5)
     assert len(store.explanations("a")) == 1
@@ -259,17 +259,17 @@ def test_jobs_outlive_a_server_that_is_killed(model, clip, tmp_path):
 
 
 def test_old_jobs_and_what_took_the_server_down_twice(tmp_path):
-    store = Store(tmp_path)
+    store = JobStore(tmp_path)
     for name in ("a.mp4", "b.mp4"):
         assert store.add(store.new_id(), "m", name, None, most_waiting=2)
     assert not store.add(store.new_id(), "m", "c.mp4", None, most_waiting=2)
     first = store.take()
     store.close()
-    store = Store(tmp_path)
+    store = JobStore(tmp_path)
     assert store.get(first.id).state == "waiting"
     assert store.take().id == first.id
     store.close()
-    store = Store(tmp_path)
+    store = JobStore(tmp_path)
     assert store.get(first.id).code == "interrupted"
     second = store.take()
     (store.folder_of(second.id) / "video").write_bytes(b"sent")

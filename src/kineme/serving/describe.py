@@ -1,51 +1,79 @@
-"""What a visitor is told of a model: what it knows, what it was trained on, and how good it honestly is."""
+"""What a visitor is told of a model: its labels, what it was trained on, and its measured accuracy."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
 
 from kineme.models.model_file import ModelCard
 from kineme.report.verdict import is_interval, is_number, score
 
-_DIGITS = 12
+_FINGERPRINT_DIGITS = 12
 
 
-def describe(name: str, card: ModelCard, *, exported: bool = False) -> dict[str, Any]:
-    """The document of a model, see :class:`kineme.serving.schemas.Model`."""
+class Accuracy(BaseModel):
+    """How often the model was right on test videos of groups that it had never seen."""
+
+    top1: float = Field(examples=[0.87])
+    interval: list[float] | None = Field(description="95 %, low and high", examples=[[0.79, 0.94]])
+    videos: int = Field(examples=[120])
+    groups: int = Field(examples=[12])
+    leaky: bool = Field(description="groups of the test may have been in training: the figure is too good")
+
+
+class Model(BaseModel):
+    """A model that may be asked."""
+
+    name: str = Field(examples=["my-model"])
+    approach: str = Field(examples=["lrcn"])
+    backbone: str | None = Field(examples=["small-cnn"])
+    labels: list[str] = Field(examples=[["wave", "jump"]])
+    clip: str = Field(description="what it looks at", examples=["20 frames, 8 a second, 64 x 64 pixels"])
+    trained_on: str = Field(examples=["a data set of its owner (fingerprint 4f1d0c9b7a3e)"])
+    accuracy: Accuracy | None = Field(description="null where it was not measured here")
+    says: str = Field(description="the accuracy in a sentence")
+    knows_background: bool = Field(description="whether it can say that nothing known happens")
+    streams: bool = Field(description="whether it can follow a camera")
+    explains: Literal["when", "where and when"] = Field(
+        description="what it can say of where and when it looked; an exported model only when"
+    )
+
+
+def describe(name: str, card: ModelCard, *, exported: bool = False) -> Model:
+    """What visitors may know of a model."""
     spec = card.spec
     rate = f"{spec.fps:g} a second" if spec.fps else "spread over the whole video"
     accuracy = _accuracy(card.provenance)
     backbone = card.config.get("backbone")
-    return {
-        "name": name,
-        "approach": card.approach,
-        "backbone": backbone if isinstance(backbone, str) else None,
-        "labels": list(card.labels),
-        "clip": f"{spec.frames} frames, {rate}, {spec.width} x {spec.height} pixels",
-        "trained_on": _trained_on(card.provenance),
-        "accuracy": accuracy,
-        "says": score(card.provenance["test"], leaky=accuracy["leaky"])
-        if accuracy
-        else "Its accuracy is not known here.",
-        "knows_background": card.open_set is not None,
-        "streams": spec.fps is not None,
-        "explains": "when" if exported else "where and when",
-    }
+    return Model(
+        name=name,
+        approach=card.approach,
+        backbone=backbone if isinstance(backbone, str) else None,
+        labels=list(card.labels),
+        clip=f"{spec.frames} frames, {rate}, {spec.width} x {spec.height} pixels",
+        trained_on=_trained_on(card.provenance),
+        accuracy=accuracy,
+        says=score(card.provenance["test"], leaky=accuracy.leaky) if accuracy else "Its accuracy is not known here.",
+        knows_background=card.open_set is not None,
+        streams=spec.fps is not None,
+        explains="when" if exported else "where and when",
+    )
 
 
-def _accuracy(provenance: dict[str, Any]) -> dict[str, Any] | None:
-    """The figures of the training's own test, or None; a model file may say anything, so it is looked at."""
+def _accuracy(provenance: dict[str, Any]) -> Accuracy | None:
+    """The figures of the training's own test, or None; a model file may say anything, so it is checked."""
     test, split = provenance.get("test"), provenance.get("split")
     if not isinstance(test, dict) or not all(is_number(test.get(key)) for key in ("n", "groups", "top1")):
         return None
     interval = test.get("top1_interval")
-    return {
-        "top1": float(test["top1"]),
-        "interval": [float(end) for end in interval] if is_interval(interval) else None,
-        "videos": int(test["n"]),
-        "groups": int(test["groups"]),
-        "leaky": bool(split.get("leaky")) if isinstance(split, dict) else False,
-    }
+    return Accuracy(
+        top1=float(test["top1"]),
+        interval=[float(end) for end in interval] if is_interval(interval) else None,
+        videos=int(test["n"]),
+        groups=int(test["groups"]),
+        leaky=bool(split.get("leaky")) if isinstance(split, dict) else False,
+    )
 
 
 def _trained_on(provenance: dict[str, Any]) -> str:
@@ -53,5 +81,5 @@ def _trained_on(provenance: dict[str, Any]) -> str:
     if isinstance(source, str):
         return source
     if isinstance(data, str):
-        return f"a data set of its owner (fingerprint {data.removeprefix('sha256:')[:_DIGITS]})"
+        return f"a data set of its owner (fingerprint {data.removeprefix('sha256:')[:_FINGERPRINT_DIGITS]})"
     return "not said"

@@ -1,4 +1,4 @@
-"""Which addresses of the web a server may be sent to: public ones, whatever they are called and lead on to."""
+"""Which addresses links may lead to: public ones, whatever their names and redirects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MOST_CHARACTERS = 2000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_NEVER = "links may only lead to public addresses of the web"
+_NEVER = "links may only lead to public addresses"
 
 
 class LinkError(PermissionError):
@@ -49,11 +49,11 @@ def check_link(url: str, networks: Sequence[str] = ()) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise LinkError("this is no address of the web") from error
+        raise LinkError("this is not a web address") from error
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise LinkError("only addresses that begin with http:// or https:// are taken")
     if len(url) > _MOST_CHARACTERS or any(ord(one) < 33 for one in url):
-        raise LinkError("this is no address of the web")
+        raise LinkError("this is not a web address")
     if parts.username is not None or parts.password is not None:
         raise LinkError("addresses with a user name or password are not taken")
     try:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kineme.errors import KinemeError
-from kineme.serving.problem import ServiceError, document
+from kineme.serving.problem import ServiceError, error_document
 
 if TYPE_CHECKING:
     from kineme.prediction.model import Model
@@ -67,7 +67,7 @@ class Streams:
             pass
         except (ServiceError, KinemeError) as error:
             code = error.code if isinstance(error, ServiceError) else "cannot_stream"
-            await _say_goodbye(socket, document(code, str(error)))
+            await _say_goodbye(socket, error_document(code, str(error)))
 
     async def _follow(self, socket: WebSocket, model: Model) -> None:
         thread = ThreadPoolExecutor(1, thread_name_prefix="kineme-stream")  # a stream lives in one thread
@@ -153,9 +153,9 @@ def _pixels(jpeg: bytes) -> NDArray[np.uint8]:
         raise ServiceError(400, "bad_picture", "the picture is no JPEG, or damaged") from error
 
 
-async def _say_goodbye(socket: WebSocket, words: dict[str, Any]) -> None:
+async def _say_goodbye(socket: WebSocket, document: dict[str, Any]) -> None:
     try:
-        await socket.send_json(words)
+        await socket.send_json(document)
         await socket.close(1008)
     except (WebSocketDisconnect, RuntimeError):
         pass  # it has gone already

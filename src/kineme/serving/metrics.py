@@ -10,10 +10,10 @@ from prometheus_client.registry import Collector
 
 from kineme.serving.live import Streams
 from kineme.serving.runner import Runner
-from kineme.serving.store import Store
+from kineme.serving.store import JobStore
 
 
-def make_registry(store: Store, runner: Runner, streams: Streams) -> CollectorRegistry:
+def make_registry(store: JobStore, runner: Runner, streams: Streams) -> CollectorRegistry:
     """A registry that asks the parts of the server when it is read."""
     registry = CollectorRegistry()
     registry.register(_Parts(store, runner, streams))
@@ -21,7 +21,7 @@ def make_registry(store: Store, runner: Runner, streams: Streams) -> CollectorRe
 
 
 class _Parts(Collector):
-    def __init__(self, store: Store, runner: Runner, streams: Streams) -> None:
+    def __init__(self, store: JobStore, runner: Runner, streams: Streams) -> None:
         self._store, self._runner, self._streams = store, runner, streams
 
     def collect(self) -> Iterator[Metric]:

@@ -29,7 +29,7 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
 
         from kineme.serving.app import make_app, names_of
         from kineme.serving.live import MOST_MESSAGE
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise KinemeError(f'serve needs {error.name}: pip install "kineme[serve]"') from error
 
     if settings.allow_links and not importlib.util.find_spec("yt_dlp"):

@@ -1,4 +1,4 @@
-"""Brings waiting jobs to processes of our own, and keeps what they give; removes what is old."""
+"""Hands waiting jobs to worker processes and keeps their results; checks uploads; removes old jobs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from kineme.serving.problem import ServiceError
 from kineme.serving.settings import Settings
-from kineme.serving.store import Job, Store
-from kineme.serving.worker_process import Child, ChildError
+from kineme.serving.store import JobRecord, JobStore
+from kineme.serving.worker_process import WorkerError, WorkerProcess
 
 log = logging.getLogger("kineme.serving")
 
@@ -51,14 +51,15 @@ class Runner:
         restarts: how often a process had to be replaced.
     """
 
-    def __init__(self, settings: Settings, store: Store, models: dict[str, str]) -> None:
+    def __init__(self, settings: Settings, store: JobStore, models: dict[str, str]) -> None:
         self._settings, self._store, self._models = settings, store, models
         self._work = threading.Condition()
         self._over = threading.Event()
         self._progress: dict[str, Progress] = {}
-        self._running: dict[str, Child] = {}
+        self._running: dict[str, WorkerProcess] = {}
+        self._loading: set[WorkerProcess] = set()
         self._cancelled: set[str] = set()
-        self._checker, self._checking = Child(), threading.Lock()
+        self._checker, self._checking = WorkerProcess(), threading.Lock()
         self._threads = [
             threading.Thread(target=self._loop, name="kineme-jobs", daemon=True) for _ in range(settings.workers)
         ]
@@ -78,28 +79,28 @@ class Runner:
         return len(self._running)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads that work off the queue and remove old jobs."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End; a job that is running waits for the next start."""
+        """Stop the threads and processes; a job that is running waits for the next start of the server."""
         self._over.set()
         with self._work:
             self._work.notify_all()
-            for child in self._running.values():
-                child.stop()
+            for process in (*self._running.values(), *self._loading):
+                process.stop()
         for thread in self._threads:
             thread.join(10)
         self._checker.stop()
 
     def wake(self) -> None:
-        """Say that a job waits."""
+        """Wake a thread, since a job waits."""
         with self._work:
             self._work.notify()
 
     def progress(self, job_id: str) -> Progress:
-        """Of a running job."""
+        """How far a running job has come."""
         return self._progress.get(job_id, Progress())
 
     def remove(self, job_id: str) -> bool:
@@ -107,10 +108,10 @@ class Runner:
         for explanation in self._store.explanations(job_id):
             self.remove(explanation)
         with self._work:
-            child = self._running.get(job_id)
-            if child:
+            process = self._running.get(job_id)
+            if process:
                 self._cancelled.add(job_id)
-                child.stop()
+                process.stop()
         return self._store.remove(job_id)
 
     def check(self, job_id: str, name: str) -> dict[str, Any]:
@@ -122,56 +123,64 @@ class Runner:
         folder = self._store.folder_of(job_id)
         with self._checking:
             try:
-                said = self._checker.ask(self._question("check", folder=str(folder), name=name), timeout_s=_CHECK_S)
-            except ChildError as error:
+                reply = self._checker.call(self._request("check", folder=str(folder), name=name), timeout_s=_CHECK_S)
+            except WorkerError as error:
                 self.restarts += 1
                 raise ServiceError(422, "bad_video", f"{name}: {error}") from error
-        if "error" in said:
-            self._log_trace(said)
-            raise ServiceError(422, said["error"]["code"], said["error"]["message"])
-        answer: dict[str, Any] = said["answer"]
-        return answer
+        if "error" in reply:
+            self._log_trace(reply)
+            raise ServiceError(422, reply["error"]["code"], reply["error"]["message"])
+        result: dict[str, Any] = reply["result"]
+        return result
 
-    def _question(self, do: str, **more: Any) -> dict[str, Any]:
+    def _request(self, do: str, **more: Any) -> dict[str, Any]:
         one = self._settings
         limits = {"max_bytes": one.max_bytes, "max_duration_s": one.max_duration_s, "max_pixels": one.max_pixels}
         return {"do": do, "limits": limits, "networks": list(one.link_networks), **more}
 
     def _loop(self) -> None:
-        child = Child()
+        process = WorkerProcess()
         try:
-            said = child.ask(self._question("load", models=list(self._models.values())), timeout_s=_LOAD_S)
-            if "error" in said:
-                log.error("the models cannot be loaded: %s", said.get("trace", said["error"]["message"]))
-                return
-            self._loaded += 1
             while not self._over.is_set():
+                if not process.is_running:  # models take long to load, which is no job's fault
+                    self._load(process)
                 job = self._store.take()
                 if job is None:
                     with self._work:
                         self._work.wait(1.0)
                     continue
                 try:
-                    self._run(job, child)
+                    self._run(job, process)
                 except (OSError, sqlite3.Error):  # such as a full disk
                     log.exception("job %s cannot be kept", job.id)
                     with suppress(OSError, sqlite3.Error):
                         self._fail(job, "internal", "the result could not be kept; the server's log says why")
                     self._over.wait(1.0)
-        except ChildError as error:
-            log.error("the models cannot be loaded: %s", error)
+        except WorkerError as error:
+            if not self._over.is_set():
+                log.error("the models cannot be loaded: %s", error)
         finally:
-            child.stop()
+            process.stop()
 
-    def _run(self, job: Job, child: Child) -> None:
+    def _load(self, process: WorkerProcess) -> None:
+        with self._work:
+            self._loading.add(process)
+        reply = process.call(self._request("load", models=list(self._models.values())), timeout_s=_LOAD_S)
+        with self._work:
+            self._loading.discard(process)
+        if "error" in reply:
+            raise WorkerError("failed", reply.get("trace", reply["error"]["message"]))
+        self._loaded += 1
+
+    def _run(self, job: JobRecord, process: WorkerProcess) -> None:
         if job.model not in self._models:  # it was waiting when the server was started with others
             self._fail(job, "no_model", f"{job.model}: this model is not served any more")
             return
         with self._work:
-            self._running[job.id] = child
+            self._running[job.id] = process
         try:
-            said = child.ask(
-                self._question(
+            reply = process.call(
+                self._request(
                     "explain" if job.of else "predict",
                     folder=str(self._store.folder_of(job.id)),
                     name=job.name,
@@ -180,15 +189,15 @@ class Runner:
                     label=job.label,
                 ),
                 timeout_s=self._settings.time_limit_s,
-                on_news=lambda news: self._progress.update({job.id: Progress(**news)}),
+                on_progress=lambda document: self._progress.update({job.id: Progress(**document)}),
             )
-            if "error" in said:
-                self._log_trace(said)
-                self._fail(job, said["error"]["code"], said["error"]["message"])
+            if "error" in reply:
+                self._log_trace(reply)
+                self._fail(job, reply["error"]["code"], reply["error"]["message"])
             else:
-                self._store.finish(job.id, said["answer"])
+                self._store.finish(job.id, reply["result"])
                 self._count("done")
-        except ChildError as error:
+        except WorkerError as error:
             if self._over.is_set():
                 self._store.put_back(job.id)
             elif job.id in self._cancelled:
@@ -204,7 +213,7 @@ class Runner:
                     self._cancelled.discard(job.id)
                     self._store.remove(job.id)  # files may have come since
 
-    def _fail(self, job: Job, code: str, message: str) -> None:
+    def _fail(self, job: JobRecord, code: str, message: str) -> None:
         log.warning("job %s failed: %s (%s)", job.id, message, code)
         self._store.fail(job.id, code, message)
         self._count(code)
@@ -212,9 +221,9 @@ class Runner:
     def _count(self, outcome: str) -> None:
         self.finished[outcome] = self.finished.get(outcome, 0) + 1
 
-    def _log_trace(self, said: dict[str, Any]) -> None:
-        if "trace" in said:
-            log.error("a job failed:\n%s", said["trace"])
+    def _log_trace(self, reply: dict[str, Any]) -> None:
+        if "trace" in reply:
+            log.error("a job failed:\n%s", reply["trace"])
 
     def _sweep(self) -> None:
         while not self._over.wait(min(_SWEEP_S, self._settings.keep_s / 4)):
@@ -224,6 +233,6 @@ class Runner:
                 log.error("old jobs cannot be removed: %s", error)
 
 
-def seconds_to_wait(store: Store, workers: int) -> float:
+def seconds_to_wait(store: JobStore, workers: int) -> float:
     """When a place in the queue may be free."""
     return min(600.0, max(1.0, store.mean_seconds() / workers))

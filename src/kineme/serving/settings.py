@@ -19,14 +19,14 @@ class Settings:
         models: model files, run folders or pretrained models; the first one is used where none is named.
         state: the folder of the jobs and their results; it is made if need be.
         host: the address to listen on.
-        port: likewise; 0 takes a free one.
+        port: the TCP port; 0 takes a free one.
         public_name: the name under which a proxy on this machine serves it to others; its word on who asks is taken.
         token: what everyone must know who asks for more than the page itself; None lets everyone in.
-        allow_links: whether the server fetches videos of the web when asked to.
+        allow_links: whether the server fetches videos from links.
         link_networks: networks in CIDR notation, not public, that links may lead to all the same.
-        max_bytes: of a video.
-        max_duration_s: likewise, in seconds.
-        max_pixels: likewise, of a frame.
+        max_bytes: size of a video.
+        max_duration_s: length of a video, in seconds.
+        max_pixels: width times height of its frames.
         time_limit_s: how long one job may take; it is given up then.
         queue: how many jobs may wait.
         workers: how many jobs run at once, each in a process with models of its own.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from kineme.errors import KinemeError
 from kineme.files import cannot_write
@@ -35,8 +36,11 @@ _LATER = {"of": "TEXT", "label": "TEXT"}  # columns that folders of the first re
 _COLUMNS = "id, model, name, url, state, created_s, started_s, finished_s, code, message, of, label"
 
 
+State = Literal["waiting", "running", "done", "failed"]
+
+
 @dataclass(frozen=True)
-class Job:
+class JobRecord:
     """A video that is, was, or will be looked at.
 
     Args:
@@ -44,12 +48,12 @@ class Job:
         model: name of the model.
         name: what the video is called, for people; never a path.
         url: where it comes from, if from the web.
-        state: ``"waiting"``, ``"running"``, ``"done"`` or ``"failed"``.
+        state: how far it is.
         created_s: seconds since 1970.
-        started_s: likewise.
-        finished_s: likewise.
+        started_s: when the work on it began.
+        finished_s: when it ended.
         code: what went wrong, for programs.
-        message: likewise, for people.
+        message: what went wrong, for people.
         of: the job whose result this one explains; None for one that predicts.
         label: what it explains, if not the likeliest label.
     """
@@ -58,7 +62,7 @@ class Job:
     model: str
     name: str
     url: str | None
-    state: str
+    state: State
     created_s: float
     started_s: float | None
     finished_s: float | None
@@ -73,7 +77,7 @@ class Job:
         return self.state in ("done", "failed")
 
 
-class Store:
+class JobStore:
     """The jobs of one server; may be used by several threads.
 
     Args:
@@ -147,11 +151,11 @@ class Store:
             )
         return True
 
-    def get(self, job_id: str) -> Job | None:
+    def get(self, job_id: str) -> JobRecord | None:
         """A job, or None."""
         with self._lock:
             row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()  # noqa: S608
-        return Job(*row) if row else None
+        return JobRecord(*row) if row else None
 
     def explanations(self, job_id: str) -> list[str]:
         """The jobs that explain a job's result, the oldest first."""
@@ -164,7 +168,7 @@ class Store:
         with self._lock:
             return self._count("waiting")
 
-    def waiting_before(self, job: Job) -> int:
+    def waiting_before(self, job: JobRecord) -> int:
         """How many come first."""
         with self._lock:
             query = "SELECT COUNT(*) FROM jobs WHERE state = 'waiting' AND created_s < ?"
@@ -180,7 +184,7 @@ class Store:
             (mean,) = self._db.execute(query).fetchone()
         return float(mean or 10.0)
 
-    def take(self) -> Job | None:
+    def take(self) -> JobRecord | None:
         """The job that has waited longest, which is running from now on; None where none waits."""
         with self._lock, self._db:
             row = self._db.execute(
@@ -189,7 +193,7 @@ class Store:
                 f"RETURNING {_COLUMNS}",
                 (time.time(),),
             ).fetchone()
-        return Job(*row) if row else None
+        return JobRecord(*row) if row else None
 
     def finish(self, job_id: str, results: Mapping[str, str]) -> None:
         """Keep what a job gave: of its files what was drawn, and the video itself, which may be explained."""

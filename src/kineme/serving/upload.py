@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
+from pydantic import BaseModel, Field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
@@ -26,24 +27,51 @@ _LONGEST_NAME = 120
 _HEARD_OUT_S, _HEARD_OUT_BYTES = 3.0, 1 << 26  # of a body that is refused
 
 
+class Link(BaseModel):
+    """A video on another server."""
+
+    url: str = Field(examples=["https://example.org/clip.mp4"])
+    model: str | None = Field(default=None, examples=["my-model"])
+
+
+# The body of POST /v1/predict is read as it comes, so it is described by hand.
+PREDICT_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {"type": "string", "format": "binary", "description": "the video"},
+                    "model": {"type": "string", "description": "name of a model; the first one by default"},
+                },
+            }
+        },
+        "application/json": {
+            "schema": Link.model_json_schema(),
+            "example": {"url": "https://example.org/clip.mp4"},
+        },
+    },
+}
+
+
 @dataclass
-class Wish:
+class PredictRequest:
     """What is to be predicted.
 
     Args:
         model: name of the model, or None for the first.
         name: of the file, for people.
         url: where the video is, if it was not sent.
-        has_file: whether it was sent.
     """
 
     model: str | None = None
     name: str = "video"
     url: str | None = None
-    has_file: bool = False
 
 
-async def read_wish(request: Request, path: Path, most_bytes: int) -> Wish:
+async def parse_request(request: Request, path: Path, most_bytes: int) -> PredictRequest:
     """Read the body; a file in it goes to ``path``.
 
     Raises:
@@ -68,7 +96,7 @@ async def _hear_out(request: Request) -> None:
                     return
 
 
-async def _read_body(request: Request, path: Path, most_bytes: int) -> Wish:
+async def _read_body(request: Request, path: Path, most_bytes: int) -> PredictRequest:
     kind, options = parse_options_header(request.headers.get("content-type"))
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most_bytes + _MOST_TEXT:
@@ -89,7 +117,7 @@ async def _read_body(request: Request, path: Path, most_bytes: int) -> Wish:
         raise ServiceError(400, "bad_form", "the form cannot be read") from error
     finally:
         form.close()
-    return form.wish()
+    return form.request()
 
 
 def display_name(text: str) -> str:
@@ -99,7 +127,7 @@ def display_name(text: str) -> str:
     return " ".join(kept.split()).lstrip(".")[:_LONGEST_NAME] or "video"
 
 
-async def _read_json(request: Request) -> Wish:
+async def _read_json(request: Request) -> PredictRequest:
     text = b""
     async for block in _blocks(request):
         text += block
@@ -115,7 +143,7 @@ async def _read_json(request: Request) -> Wish:
     if model is not None and not isinstance(model, str):
         raise ServiceError(422, "invalid", "model: must be a name")
     url = document["url"].strip()
-    return Wish(model=model, url=url, name=display_name(url.partition("?")[0].rstrip("/")))
+    return PredictRequest(model=model, url=url, name=display_name(url.partition("?")[0].rstrip("/")))
 
 
 async def _blocks(request: Request) -> AsyncIterator[bytes]:
@@ -175,7 +203,7 @@ class _Form:
         if self._file:
             self._file.close()
 
-    def wish(self) -> Wish:
+    def request(self) -> PredictRequest:
         """What the form asks for.
 
         Raises:
@@ -193,11 +221,10 @@ class _Form:
         if self._file is not None and not self._count:
             raise ServiceError(422, "bad_video", f"{self._name}: is empty (0 bytes)")
         name = self._name if self._file is not None else display_name((url or "").partition("?")[0].rstrip("/"))
-        return Wish(
+        return PredictRequest(
             model=fields.get("model") or None,
             name=name or "video",
             url=None if self._file is not None else url,
-            has_file=self._file is not None,
         )
 
     def _begin_part(self) -> None:

@@ -1,6 +1,6 @@
-"""Checks, fetches and predicts videos in a process that may break down.
+"""Checks, fetches and predicts videos in a process that may crash.
 
-The other side of :mod:`kineme.serving.worker_process`: questions come on standard input and answers go to standard
+The other side of :mod:`kineme.serving.worker_process`: requests come on standard input and replies go to standard
 output, a JSON document a line.
 """
 
@@ -38,14 +38,14 @@ _CONTAINERS = (
 _CURVES = 12  # labels whose probability the page follows
 _RECOGNISING = {True: 0.95, False: 0.3}  # of the work, for heavy models and others; the rest is drawing
 _EXPLAINING = 0.7  # of the work of an explanation; the rest is drawing
-_NEWS_EVERY_S = 0.2
+_REPORT_EVERY_S = 0.2
 _SURE_AFTER_S = 1.0  # of a phase, how long it may take
 
-Tell = Callable[[dict[str, Any]], None]
+Report = Callable[[dict[str, Any]], None]
 
 
 class _LimitError(Exception):
-    """What is said of a video that is not taken."""
+    """A video is beyond a limit; ``str(error)`` says which."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -82,34 +82,34 @@ def check_video(path: Path, name: str, limits: dict[str, float]) -> dict[str, An
 
 
 class _Worker:
-    """Answers questions; keeps the models it has loaded."""
+    """Handles requests; keeps the models it has loaded."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._models: dict[str, Model] = {}
 
-    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """The document that answers one."""
-        name = question.get("name", "")
-        path = Path(question["folder"], UPLOAD) if "folder" in question else None
+    def reply(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a request: a document with ``result`` or ``error``."""
+        name = request.get("name", "")
+        path = Path(request["folder"], UPLOAD) if "folder" in request else None
         try:
-            if question["do"] == "load":
-                for model in question["models"]:
+            if request["do"] == "load":
+                for model in request["models"]:
                     self._model(model)
-                return {"answer": {}}
+                return {"result": {}}
             assert path is not None
-            if question["do"] == "check":
-                return {"answer": check_video(path, name, question["limits"])}
-            work = self._explain if question["do"] == "explain" else self._predict
-            return {"answer": work(path, question)}
+            if request["do"] == "check":
+                return {"result": check_video(path, name, request["limits"])}
+            work = self._explain if request["do"] == "explain" else self._predict
+            return {"result": work(path, request)}
         except (_LimitError, KinemeError, LinkError, MemoryError) as error:
-            told = str(error).replace(str(path), name)
+            message = str(error).replace(str(path), name)
             kinds = {VideoError: "bad_video", LinkError: "link_refused", MemoryError: "out_of_memory"}
             code = error.code if isinstance(error, _LimitError) else kinds.get(type(error), "failed")
-            return {"error": {"code": code, "message": told or "out of memory"}}
+            return {"error": {"code": code, "message": message or "out of memory"}}
         except Exception:
-            words = "something went wrong here; the server's log says what"
-            return {"error": {"code": "internal", "message": words}, "trace": traceback.format_exc()}
+            message = "something went wrong here; the server's log says what"
+            return {"error": {"code": "internal", "message": message}, "trace": traceback.format_exc()}
 
     def _model(self, where: str) -> Model:
         from kineme import api
@@ -118,19 +118,19 @@ class _Worker:
             self._models[where] = api.load(where)
         return self._models[where]
 
-    def _predict(self, path: Path, question: dict[str, Any]) -> dict[str, Any]:
+    def _predict(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
         from kineme.prediction.windows import is_heavy
         from kineme.report.annotate import annotate_video
         from kineme.report.save import skeletons
         from kineme.report.tables import TEXTS
         from kineme.video.probe import probe
 
-        model = self._begin(path, question)
+        model = self._begin(path, request)
         info, half_way = probe(path), _RECOGNISING[is_heavy(model.card)]
-        recognising = _Meter(self._tell, "recognising", 0.0, half_way)
-        result = replace(model.predict(path, on_progress=recognising.reach), source=question["url"] or question["name"])
+        recognising = _Meter(self._report, "recognising", 0.0, half_way)
+        result = replace(model.predict(path, on_progress=recognising.reach), source=request["url"] or request["name"])
         frames = max(1, info.frame_count or round(result.duration_s * result.fps))
-        drawing, notes = _Meter(self._tell, "drawing", half_way, 1.0), list(result.warnings)
+        drawing, notes = _Meter(self._report, "drawing", half_way, 1.0), list(result.warnings)
         drawn = itertools.count(1)
 
         def probabilities_at(time_s: float) -> Any:
@@ -146,38 +146,38 @@ class _Worker:
             decorate=skeletons(model.poses) if model.poses else None,
             on_warning=notes.append,
         )
-        told = tuple(dict.fromkeys(line.replace(str(path), question["name"]) for line in notes))
-        result = replace(result, warnings=told)
+        warnings = tuple(dict.fromkeys(line.replace(str(path), request["name"]) for line in notes))
+        result = replace(result, warnings=warnings)
         return {**{kind: write(result) for kind, write in TEXTS.items()}, "curves": json.dumps(_curves(result))}
 
-    def _begin(self, path: Path, question: dict[str, Any]) -> Model:
+    def _begin(self, path: Path, request: dict[str, Any]) -> Model:
         """Make the video ready, and the model that is to look at it."""
         temporary = path.parent / "tmp"
         temporary.mkdir(exist_ok=True)
         tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
-        if question["url"] and question["do"] == "predict":
-            self._tell({"phase": "fetching", "share": 0.0})
-            _fetch(question["url"], path, question)
-        check_video(path, question["name"], question["limits"])
-        self._tell({"phase": "loading", "share": 0.0})
-        return self._model(question["model"])
+        if request["url"] and request["do"] == "predict":
+            self._report({"phase": "fetching", "share": 0.0})
+            _fetch(request["url"], path, request)
+        check_video(path, request["name"], request["limits"])
+        self._report({"phase": "loading", "share": 0.0})
+        return self._model(request["model"])
 
-    def _explain(self, path: Path, question: dict[str, Any]) -> dict[str, Any]:
+    def _explain(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
         from kineme.prediction.explain.explain import explain_file
         from kineme.report.explain_picture import explain_picture
         from kineme.report.explain_save import document, drawer_of
         from kineme.report.explain_video import explain_video
         from kineme.video.probe import probe
 
-        model = self._begin(path, question)
-        name = question["name"]
-        explaining = _Meter(self._tell, "explaining", 0.0, _EXPLAINING)
-        found = explain_file(model, path, label=question["label"], on_progress=explaining.reach)
-        found = found.named(question["url"] or name, lambda line: line.replace(str(path), name))
+        model = self._begin(path, request)
+        name = request["name"]
+        explaining = _Meter(self._report, "explaining", 0.0, _EXPLAINING)
+        found = explain_file(model, path, label=request["label"], on_progress=explaining.reach)
+        found = found.named(request["url"] or name, lambda line: line.replace(str(path), name))
         drawer, info = drawer_of(found, model), probe(path)
         explain_picture(found, path, path.with_name(PICTURE), drawer)
         frames = max(1, info.frame_count or round(info.duration_s * float(info.fps)))
-        drawing, drawn = _Meter(self._tell, "drawing", _EXPLAINING, 1.0), itertools.count(1)
+        drawing, drawn = _Meter(self._report, "drawing", _EXPLAINING, 1.0), itertools.count(1)
         explain_video(
             found, path, path.with_name(ANNOTATED), drawer, on_frame=lambda: drawing.reach(next(drawn) / frames)
         )
@@ -186,25 +186,25 @@ class _Worker:
 
 
 class _Meter:
-    """Tells now and then how far the work has come, and how long it may still take."""
+    """Reports now and then how far the work has come, and how long it may still take."""
 
-    def __init__(self, tell: Tell, phase: str, begin: float, end: float) -> None:
-        self._tell, self._phase, self._begin, self._end = tell, phase, begin, end
-        self._started_s, self._told_s = time.monotonic(), 0.0
+    def __init__(self, report: Report, phase: str, begin: float, end: float) -> None:
+        self._report, self._phase, self._begin, self._end = report, phase, begin, end
+        self._started_s, self._reported_s = time.monotonic(), 0.0
 
     def reach(self, part: float) -> None:
         """So much of the phase is done, from 0 to 1."""
         part = min(part, 1.0)
         now_s = time.monotonic()
-        if now_s - self._told_s < _NEWS_EVERY_S:
+        if now_s - self._reported_s < _REPORT_EVERY_S:
             return
-        self._told_s = now_s
+        self._reported_s = now_s
         took_s = now_s - self._started_s
-        news = {"phase": self._phase, "share": round(self._begin + part * (self._end - self._begin), 4)}
+        progress = {"phase": self._phase, "share": round(self._begin + part * (self._end - self._begin), 4)}
         if part and took_s > _SURE_AFTER_S:
             to_come = (1 - self._end) / (self._end - self._begin)  # the next phase, as a share of this one
-            news["left_s"] = round(took_s / part * (1 - part + to_come), 1)
-        self._tell(news)
+            progress["left_s"] = round(took_s / part * (1 - part + to_come), 1)
+        self._report(progress)
 
 
 def _curves(result: Prediction) -> dict[str, Any]:
@@ -218,13 +218,13 @@ def _curves(result: Prediction) -> dict[str, Any]:
     }
 
 
-def _fetch(url: str, path: Path, question: dict[str, Any]) -> None:
-    """Bring a video of the web to ``path``."""
+def _fetch(url: str, path: Path, request: dict[str, Any]) -> None:
+    """Fetch a video from a link to ``path``."""
     from kineme.sources.links import fetch_videos
     from kineme.sources.local import FetchOptions
 
-    check_link(url, question["networks"])
-    options = FetchOptions(min_side=480, with_sound=True, max_bytes=int(question["limits"]["max_bytes"]))
+    check_link(url, request["networks"])
+    options = FetchOptions(min_side=480, with_sound=True, max_bytes=int(request["limits"]["max_bytes"]))
     try:
         with closing(fetch_videos(url, options)) as videos:
             video = next(iter(videos))
@@ -233,39 +233,39 @@ def _fetch(url: str, path: Path, question: dict[str, Any]) -> None:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, LinkError) or "links may only lead" in str(cause):
-                raise LinkError("links may only lead to public addresses of the web") from error
+                raise LinkError("links may only lead to public addresses") from error
             cause = cause.__cause__ or cause.__context__
         raise
 
 
 def main() -> None:
-    """Answer questions until there are none any more; when the server goes down, end at once."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    """Handle requests until there are no more; end at once when the server goes down."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no reply
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
     with suppress(AttributeError, OSError):  # there is no such thing, or it is not allowed
         os.nice(5)  # cameras and the page go first
-    questions: queue.Queue[dict[str, Any]] = queue.Queue()
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def listen() -> None:
         for line in sys.stdin.buffer:
-            questions.put(json.loads(line))
+            requests.put(json.loads(line))
         os._exit(0)
 
-    def tell(document: dict[str, Any]) -> None:
-        answers.write(json.dumps(document).encode() + b"\n")
-        answers.flush()
+    def send(document: dict[str, Any]) -> None:
+        replies.write(json.dumps(document).encode() + b"\n")
+        replies.flush()
 
     threading.Thread(target=listen, daemon=True).start()
     guarded = False
-    worker = _Worker(tell)
+    worker = _Worker(send)
     sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # yt-dlp would use it, and its connections are not seen
     while True:
-        question = questions.get()
+        request = requests.get()
         if not guarded:
-            guard_connections(question["networks"])
+            guard_connections(request["networks"])
             guarded = True
-        tell(worker.answer(question))
+        send(worker.reply(request))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A process of our own that does what may break down: it is asked, watched, and replaced."""
+"""A process of our own for work that may crash or hang: it is called, watched, and replaced."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from typing import Any
 _COMMAND = (sys.executable, "-m", "kineme.serving.worker")
 
 
-class ChildError(Exception):
-    """The process did not answer.
+class WorkerError(Exception):
+    """The process did not reply.
 
     Args:
         code: ``"time_limit"`` or ``"crashed"``.
+        message: for people, one line.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -28,31 +29,36 @@ class ChildError(Exception):
         self.code = code
 
 
-class Child:
-    """One process that answers one question at a time; used in one thread, but for :meth:`stop`.
+class WorkerProcess:
+    """One process that handles one request at a time; used in one thread, except for :meth:`stop`.
 
-    It is started when first asked, and again after it broke down.
+    It is started by the first call, and again by the next one after it crashed.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes | None] = queue.Queue()
 
-    def ask(
-        self, question: dict[str, Any], *, timeout_s: float, on_news: Callable[[dict[str, Any]], None] | None = None
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not crashed."""
+        return self._process is not None and self._process.poll() is None
+
+    def call(
+        self, request: dict[str, Any], *, timeout_s: float, on_progress: Callable[[dict[str, Any]], None] | None = None
     ) -> dict[str, Any]:
-        """Put a question and wait for the answer.
+        """Send a request and wait for the reply.
 
         Args:
-            question: a JSON document.
+            request: a JSON document.
             timeout_s: how long it may take; the process is ended then.
-            on_news: told what comes before the answer.
+            on_progress: called with the documents that come before the reply.
 
         Returns:
-            The answer: a document with ``answer`` or ``error``.
+            The reply: a document with ``result`` or ``error``.
 
         Raises:
-            ChildError: there is none.
+            WorkerError: there is none.
         """
         process = self._process
         if process is None or process.poll() is not None:
@@ -60,29 +66,29 @@ class Child:
         end = time.monotonic() + timeout_s
         try:
             assert process.stdin is not None
-            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
             while True:
                 line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
                 if line is None:
                     raise OSError
                 document: dict[str, Any] = json.loads(line)
-                if "answer" in document or "error" in document:
+                if "result" in document or "error" in document:
                     return document
-                if on_news:
-                    on_news(document)
+                if on_progress:
+                    on_progress(document)
         except queue.Empty:
-            raise ChildError("time_limit", f"took longer than the limit of {timeout_s:g} s") from None
+            raise WorkerError("time_limit", f"took longer than the limit of {timeout_s:g} s") from None
         except (OSError, ValueError):
             process.kill()
             code = process.wait()
-            raise ChildError("crashed", f"the process that worked on it broke down (exit code {code})") from None
+            raise WorkerError("crashed", f"the process that worked on it crashed (exit code {code})") from None
         finally:
             if sys.exc_info()[0] is not None:
                 self.stop()
 
     def stop(self) -> None:
-        """End the process; whoever waits for its answer gets an error."""
+        """End the process; a call that waits for its reply raises WorkerError."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -100,11 +106,11 @@ class Child:
 
         def read() -> None:
             assert process.stdout is not None
-            with process.stdout as said:
-                for line in said:
+            with process.stdout as output:
+                for line in output:
                     lines.put(line)
             lines.put(None)
 
-        threading.Thread(target=read, name="kineme-child", daemon=True).start()
+        threading.Thread(target=read, name="kineme-worker", daemon=True).start()
         self._process, self._lines = process, lines
         return process

@@ -1,11 +1,10 @@
 // Where and when the model looked: a job of its own, its strip over time, its picture, and its video.
 import { $ } from "./dom.js";
-import { clock, go, percent } from "./result.js";
+import { clock, onMoment, percent, seek, video } from "./player.js";
 
 const STEP_S = 0.5; // of the arrow keys
 const COLOURS = { occlusion: "var(--c0)", gradient: "var(--c1)" };
 const WORDS = { occlusion: "how much less speaks for it when the film is held still there", gradient: "gradient of the network" };
-const video = $("video");
 let ask = null;
 let listening = null;
 let duration = 0;
@@ -26,7 +25,7 @@ const paint = () => {
   $("strip").setAttribute("aria-valuetext", clock(time));
 };
 
-const jump = (seconds) => { go(seconds); paint(); };
+const jump = (seconds) => { seek(seconds, duration); paint(); };
 
 // The same moment, in the same state, of another video.
 const swap = (address) => {
@@ -163,9 +162,4 @@ $("strip").addEventListener("keydown", (event) => {
   jump(time);
 });
 $("why-video").addEventListener("click", () => showInVideo($("why-video").getAttribute("aria-pressed") !== "true"));
-const followPlayhead = () => {
-  paint();
-  if (!video.paused && !video.ended) requestAnimationFrame(followPlayhead);
-};
-for (const name of ["seeking", "seeked", "pause", "ended", "loadedmetadata", "timeupdate"]) video.addEventListener(name, paint);
-video.addEventListener("play", followPlayhead);
+onMoment(paint);

@@ -1,22 +1,13 @@
 // A finished job: the annotated video, its timeline, and bars that follow the playhead.
 import { $, fillBars } from "./dom.js";
 import { showWhy } from "./explain.js";
+import { clock, onMoment, percent, seek, video } from "./player.js";
 
 const SHOWN = 5;
 const COLOURS = 6;
 let segments = [];
 let curves = null;
 let colours = new Map();
-const video = $("video");
-
-export const clock = (seconds) => {
-  const tenths = Math.floor(seconds * 10 + 1e-6), minutes = Math.floor(tenths / 600);
-  const rest = ((tenths % 600) / 10).toFixed(1).padStart(4, "0");
-  const hours = Math.floor(minutes / 60);
-  return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
-};
-
-export const percent = (share) => `${Math.round(100 * share)} %`;
 
 const colourOf = (label) => (label === "background" ? "c-background" : `c-${colours.get(label) ?? COLOURS - 1}`);
 
@@ -50,11 +41,7 @@ const paint = () => {
   });
 };
 
-// A hair after the border, so that the frame shown is of the part and not the last of the one before.
-export const go = (seconds) => {
-  video.currentTime = Math.max(0, Math.min(seconds + 0.001, curves.duration_s));
-  paint();
-};
+const go = (seconds) => { seek(seconds, curves.duration_s); paint(); };
 
 const focusOn = (button) => {
   [...$("timeline").children].forEach((one) => { one.tabIndex = one === button ? 0 : -1; });
@@ -122,12 +109,7 @@ export const showResult = (job, result, found, service) => {
   paint();
 };
 
-const followPlayhead = () => {
-  paint();
-  if (!video.paused && !video.ended) requestAnimationFrame(followPlayhead);
-};
-for (const name of ["seeking", "seeked", "pause", "ended", "loadedmetadata", "timeupdate"]) video.addEventListener(name, paint);
-video.addEventListener("play", followPlayhead);
+onMoment(paint);
 document.addEventListener("keydown", (event) => {
   if ($("result").hidden || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
   if (event.key === "k") { if (video.paused) video.play(); else video.pause(); }

@@ -21,7 +21,8 @@ from kineme.video.container import VIDEO_SUFFIXES
 CSV_IN_FOLDER = "clips.csv"
 
 _OS_JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
-_COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name", "fold")
+_COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name", "fold", "labelled_throughout")
+_YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": None}
 _SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
@@ -30,8 +31,8 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_
 
     Args:
         data: a folder of ``class/video.*`` (folders inside a class folder are searched too); or a CSV with the
-            columns path and label and perhaps group, split, fold, start_s, end_s, its paths relative to its own folder;
-            or a folder that holds such a ``clips.csv``.
+            columns path and label and perhaps group, split, fold, start_s, end_s, labelled_throughout, its paths
+            relative to its own folder; or a folder that holds such a ``clips.csv``.
         group_column: the column of the CSV that holds the groups, where it is not ``group``.
         fold_column: the column of the CSV that holds the folds, if any.
 
@@ -194,6 +195,7 @@ def read_csv(
             group=cells[str(group)].strip() if has_groups else None,
             fold=cells[fold].strip() if fold else None,
             split=_split_name(where, cells["split"]) if has_split else None,
+            labelled_throughout=_yes_or_no(where, "labelled_throughout", cells.get("labelled_throughout", "")),
         )
         first_line, first = first_lines.setdefault((os.path.normpath(video.absolute()), start_s, end_s), (line, row))
         if first is not row and any(first[key] != row[key] for key in ("label", "group", "split")):
@@ -277,6 +279,13 @@ def _span(where: str, cells: dict[str, str]) -> tuple[float, float | None]:
     return start_s, end_s
 
 
+def _yes_or_no(where: str, column: str, text: str) -> bool | None:
+    try:
+        return _YES_OR_NO[text.strip().lower()]
+    except KeyError:
+        raise KinemeError(f"{where}: {column} must be yes or no, not {text!r}") from None
+
+
 def _split_name(where: str, text: str) -> str:
     name = text.strip().lower()
     name = "validation" if name == "val" else name
@@ -295,7 +304,7 @@ def _name(video: Path, folder: Path, written: str) -> str:
 
 def _row(*, path: str, name: str, label: str, **more: Any) -> dict[str, Any]:
     """One row of the table, the columns not given at their defaults."""
-    empty = {"group": None, "start_s": 0.0, "end_s": None, "split": None, "fold": None}
+    empty = {"group": None, "start_s": 0.0, "end_s": None, "split": None, "fold": None, "labelled_throughout": None}
     return {"path": path, "name": name, "label": label, **empty, **more}
 
 

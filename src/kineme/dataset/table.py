@@ -26,6 +26,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "end_s": pl.Float64,
     "split": pl.String,
     "fold": pl.String,
+    "labelled_throughout": pl.Boolean,
 }
 
 
@@ -46,7 +47,8 @@ class ClipTable:
             folder; ``name`` is shown to people and is relative to the data folder, with forward slashes;
             ``label``; ``group``; ``start_s`` (0.0 unless given) and ``end_s`` (null: to the end), seconds; ``split``
             is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: what is tested together when every
-            value of a column is tested in turn, or null.
+            value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
+            the video is labelled, so that the time between its parts is background, or null where nobody said.
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.
@@ -94,7 +96,7 @@ class ClipTable:
 
 
 def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
-    """Write the rows as ``path,label,group,start_s,end_s,split,name``.
+    """Write the rows as ``path,label,group,start_s,end_s,split,name,labelled_throughout``.
 
     ``path`` is written relative to the folder of the CSV, so that :func:`kineme.dataset.scan.scan` reads the file
     as it reads any CSV; ``name`` finds the videos again after the data has moved (:func:`read_split_csv`).
@@ -102,7 +104,7 @@ def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
     Raises:
         KinemeError: the file cannot be written.
     """
-    columns = ["path", "label", "group", "start_s", "end_s", "split", "name"]
+    columns = ["path", "label", "group", "start_s", "end_s", "split", "name", "labelled_throughout"]
     folder = Path(path).parent
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -99,8 +99,8 @@ def network_of(approach_name: str, options: dict[str, Any], part: str) -> Any:
 
 def compare(name: str, rounds: int) -> dict[str, Any]:
     """Milliseconds of one run on every engine and number of threads, and how far the outputs are from Keras'."""
-    from kineme.exporters import formats
-    from kineme.prediction.engines.engine import KerasFunction
+    from kineme.models import formats
+    from kineme.prediction.engines.keras import KerasFunction
 
     network = network_of(*PARTS[name])
     rng = np.random.default_rng(0)

@@ -39,10 +39,10 @@ from drawn_people.make import make_dataset, true_boxes
 from kineme import api
 from kineme.demo import ACTIONS, CLIPS, EPOCHS, PEOPLE, read_segments
 from kineme.files import write_json
+from kineme.model import Model
 from kineme.models.backend import seed_everything, versions
 from kineme.models.network import build_network
 from kineme.prediction.explain.explain import DECIDED, Explanation
-from kineme.prediction.model import Model
 from kineme.prediction.result import Segment
 from kineme.progress import track
 from kineme.training.options import TrainOptions

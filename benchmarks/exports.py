@@ -22,9 +22,9 @@ from pairs import record, table
 from kineme import api
 from kineme.errors import KinemeError
 from kineme.exporters.folder import export_folder
-from kineme.exporters.formats import FORMATS
 from kineme.exporters.litert import TOLERANCE
 from kineme.files import write_json
+from kineme.models.formats import FORMATS
 
 TOOLS = ("keras", "tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "openvino")
 

@@ -149,8 +149,8 @@ def measure(video: Path | None, video_s: float) -> dict[str, Any]:
 
 def knowing(model: Any) -> Any:
     """An untrained model that tells known from unknown, as trained ones do: its windows then begin at every frame."""
+    from kineme.model import Model
     from kineme.models.open_set import OpenSetDetector
-    from kineme.prediction.model import Model
 
     rows = np.random.default_rng(0).normal(scale=3, size=(KNOWN, len(model.labels))).tolist()
     open_set = OpenSetDetector(tuple(map(tuple, rows)), scale=1.0, threshold=2.0)

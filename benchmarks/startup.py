@@ -20,11 +20,11 @@ from pairs import draw_video, in_turn, mark, record, shown, spread, table
 
 from kineme.exporters.litert import export_litert
 from kineme.files import write_json
+from kineme.model import Model
 from kineme.models.backend import seed_everything
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.network import build_network
 from kineme.models.registry import default_spec, make_approach
-from kineme.prediction.model import Model
 
 MARKS = {"import kineme": 0.15, "predict, exported model": 1.5, "predict, model in the cache of compiled parts": 1.5}
 MAIN = "from kineme.cli.main import main; main()"

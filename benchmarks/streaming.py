@@ -34,11 +34,11 @@ import psutil
 import kineme
 from kineme.demo import run_demo
 from kineme.files import write_json
+from kineme.model import Model
 from kineme.models.backend import seed_everything, versions
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network
 from kineme.models.registry import default_spec, make_approach
-from kineme.prediction.model import Model
 from kineme.video.clips import ticks
 
 TEXTBOOK = ("lrcn", {"backbone": "small-cnn"})

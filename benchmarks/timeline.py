@@ -37,8 +37,8 @@ from kineme import api
 from kineme.dataset.scan import scan
 from kineme.demo import ACTIONS, CLIPS, EPOCHS, PEOPLE, read_segments
 from kineme.files import write_json
+from kineme.model import Model
 from kineme.models.backend import versions
-from kineme.prediction.model import Model
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.segment_score import SegmentScore, score_segments
 from kineme.prediction.timeline import segments

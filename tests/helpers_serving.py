@@ -35,9 +35,9 @@ def write_model(path: Path) -> Path:
     from helpers_networks import network_of
 
     from kineme.exporters.litert import export_litert
+    from kineme.model import Model
     from kineme.models.model_file import ModelCard, config_of
     from kineme.models.registry import make_approach
-    from kineme.prediction.model import Model
 
     network = network_of("single-frame", SPEC)
     *_, kernel, bias = network.trainable_weights

@@ -9,10 +9,10 @@ import numpy as np
 from helpers_networks import SMALL, moving_squares, network_of
 from numpy.typing import NDArray
 
+from kineme.model import Model
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import make_approach
 from kineme.models.scoring import score_clips
-from kineme.prediction.model import Model
 from kineme.prediction.stream import Stream
 from kineme.video.clips import read_clips
 from kineme.video.spec import ClipSpec

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
     from kineme.exporters.litert import Export
-    from kineme.prediction.model import Model
+    from kineme.model import Model
     from kineme.training.compare import Comparison
     from kineme.training.frame_order import FrameOrder
     from kineme.training.options import TrainOptions
@@ -36,11 +36,11 @@ def load(model: Pathlike) -> Model:
         KinemeError: it is missing, damaged, or of another version; or the weights of the pretrained model are not
             on this machine (nothing is fetched: the line says how to).
     """
-    from kineme.prediction.loading import KINETICS, load_kinetics
-    from kineme.prediction.model import Model
+    from kineme.model import Model
+    from kineme.prediction.loading import KINETICS
 
     if os.fspath(model) == KINETICS and not Path(model).exists():
-        return load_kinetics()
+        return Model.kinetics()
     return Model.from_file(model)
 
 
@@ -65,19 +65,7 @@ def export(
         UsageError: there is no such format, or the folder holds something else.
         KinemeError: tools are missing, the format cannot hold the network, or the scores differ.
     """
-    from kineme.exporters.formats import FORMATS
-    from kineme.exporters.litert import export_litert
-    from kineme.prediction.engines import exported
-
-    if to not in FORMATS:
-        raise UsageError(f"--format {to}: there is no such format; choose from {', '.join(FORMATS)}")
-    loaded = load(model)
-    stem = Path(loaded.name).stem
-    if to == "litert" and (out is None or Path(out).suffix):
-        return export_litert(loaded, out or f"{stem}{exported.SUFFIX}", check=check)
-    from kineme.exporters.folder import export_folder
-
-    return export_folder(loaded, to, out or f"{stem}-{to}", check=check)
+    return load(model).export(to, out, check=check)
 
 
 def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | None = None) -> ClipTable:

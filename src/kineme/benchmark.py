@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.memory import peak_mb
-from kineme.prediction.engines.engine import EngineName, LiteRTEngine, PartName, check_engine, is_installed, open_engine
+from kineme.prediction.engine import PartName
+from kineme.prediction.engines.litert import LiteRTEngine
+from kineme.prediction.engines.select import EngineName, check_engine, is_installed, open_engine
 from kineme.prediction.windows import Windows, file_stride, is_by_frame, is_heavy
 from kineme.progress import progress
 from kineme.video.clips import ticks
@@ -34,7 +36,7 @@ from kineme.video.probe import VideoInfo, probe
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
-    from kineme.prediction.model import Model
+    from kineme.model import Model
 
 ENGINES: tuple[str, ...] = tuple(name for name in get_args(EngineName) if name != "auto")
 
@@ -55,7 +57,7 @@ def benchmark(
     """Measure a model, its stages and what they share, on each engine.
 
     Times are medians of repeated runs, each stage by itself; files and streams are timed as a whole, as
-    :meth:`~kineme.prediction.model.Model.predict` and :meth:`~kineme.prediction.model.Model.stream` run them. Of a
+    :meth:`~kineme.model.Model.predict` and :meth:`~kineme.model.Model.stream` run them. Of a
     video that is longer, the first 20 s are used.
 
     Args:

@@ -15,13 +15,14 @@ from helpers_stream import STEP_S, by_whole_clips, feed, frames_of, model_of
 from helpers_video import numbered_video
 
 from kineme.errors import KinemeError, UsageError
+from kineme.model import Model
 from kineme.models import litert
 from kineme.models.backend import keras
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
-from kineme.prediction.engines.engine import KerasFunction, open_engine
+from kineme.prediction.engines.keras import KerasFunction
+from kineme.prediction.engines.select import open_engine
 from kineme.prediction.engines.steps import part_of
-from kineme.prediction.model import Model
 from kineme.prediction.windows import Windows
 from kineme.sources.local import FetchOptions, local_videos
 from kineme.video.spec import ClipSpec
@@ -98,6 +99,26 @@ finally:
         UsageError, match="--engine gpu: there is no such engine; choose one of auto, keras, litert, openvino"
     ):
         model.predict(video, engine="gpu")
+
+
+def test_the_weights_are_hashed_once_and_again_only_when_one_of_them_changes(tmp_path):
+    network = network_of("lrcn")
+    card = ModelCard("lrcn", config_of(make_approach("lrcn")), SMALL, ("to-left", "to-right"))
+    save_model(tmp_path / "a.safetensors", network, card)
+    in_memory, of_file = Model(network, card, "a"), Model.from_file(tmp_path / "a.safetensors")
+    for model in (in_memory, of_file):
+        before = model.fingerprint
+        assert before == in_memory.fingerprint
+        assert model.fingerprint is before  # not another string that is equal
+        weights = model.network.get_weights()
+        assert model.fingerprint is before
+        changed = [weight.copy() for weight in weights]
+        changed[0].flat[-1] += 1e-3
+        model.network.set_weights(changed)
+        assert model.fingerprint != before
+        assert model.version == 1
+        model.network.set_weights(weights)
+        assert model.fingerprint == before
 
 
 def test_a_network_that_was_changed_is_not_answered_for_by_the_old_one(tmp_path):

@@ -14,12 +14,12 @@ from PIL import Image
 
 from drawn_people.make import make_dataset, true_boxes
 from kineme.errors import UsageError
+from kineme.model import Model
 from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, LANDMARKS
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.prediction.explain.explain import log_odds, spans_of, spread
 from kineme.prediction.explain.gradients import Joints, cut_at_maps, gradient_of
-from kineme.prediction.model import Model
 from kineme.report.explain_drawing import lay_heat
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe

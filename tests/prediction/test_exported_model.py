@@ -22,8 +22,8 @@ from kineme.errors import KinemeError, UsageError
 from kineme.exporters.litert import TOLERANCE, export_litert
 from kineme.models import litert
 from kineme.models.model_file import save_model
-from kineme.prediction.engines import exported
-from kineme.prediction.engines.exported import Exported
+from kineme.prediction import exported
+from kineme.prediction.exported import Exported
 from kineme.video.spec import ClipSpec
 
 

@@ -9,11 +9,11 @@ from helpers_stream import STEP_S, by_whole_clips, feed, frames_of, model_of
 from helpers_video import encode, numbered_video
 
 from kineme.errors import KinemeError, UsageError
+from kineme.model import Model
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network
 from kineme.models.registry import make_approach
 from kineme.models.weights import require
-from kineme.prediction.model import Model
 from kineme.prediction.stream import _Sizer
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.spec import ClipSpec
@@ -148,7 +148,7 @@ def test_carried_equals_exact_at_the_first_full_window_and_goes_on(name, options
 
 def test_a_carried_state_waits_while_nobody_is_there():
     """On landmarks, through the network's own step: a tracker would need a film of a person."""
-    from kineme.prediction.engines.engine import KerasFunction
+    from kineme.prediction.engines.keras import KerasFunction
     from kineme.prediction.engines.steps import step_part
 
     spec = ClipSpec(frames=6, height=224, width=224)

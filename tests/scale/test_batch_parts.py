@@ -15,7 +15,7 @@ pytest.importorskip("pyarrow", reason='needs what comes with Ray: pip install "k
 
 from kineme import api
 from kineme.errors import KinemeError, UsageError
-from kineme.prediction.engines.engine import open_engine
+from kineme.prediction.engines.select import open_engine
 from kineme.prediction.windows import Windows
 from kineme.scale.decode import Decoding
 from kineme.scale.parts import Part, cut, from_table, to_table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kineme.prediction.model import Model
+    from kineme.model import Model
 
 app = typer.Typer(help="Approaches, backbones and pretrained models to choose from.", no_args_is_help=True)
 

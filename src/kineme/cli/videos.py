@@ -13,7 +13,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.sources.local import FetchOptions, LocalVideo, local_videos
 
 if TYPE_CHECKING:
-    from kineme.prediction.model import Model
+    from kineme.model import Model
 
 
 def predict_videos(

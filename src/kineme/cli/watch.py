@@ -15,7 +15,7 @@ from kineme.cli.output import best, print_json, print_table, warn
 from kineme.errors import KinemeError
 
 if TYPE_CHECKING:
-    from kineme.prediction.model import Model
+    from kineme.model import Model
     from kineme.prediction.watch import Event
 
 _SHOWN = 3

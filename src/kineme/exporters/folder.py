@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.exporters import formats
 from kineme.exporters.litert import TOLERANCE, Export, carried_logits, ticks_to_compare
 from kineme.exporters.model_card import model_card
 from kineme.files import cannot_write
-from kineme.prediction.engines.engine import open_engine
-from kineme.prediction.model import Model
+from kineme.models import formats
+from kineme.prediction.engines.select import open_engine
+from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import Tick, recorder_of, ticks_before_answer
 from kineme.version import __version__
 from kineme.video.clips import cut_clips
@@ -72,7 +72,7 @@ class _Part:
 
 
 def export_folder(
-    model: Model, format_name: str, out: str | os.PathLike[str], *, check: str | os.PathLike[str] | None = None
+    model: TrainedModel, format_name: str, out: str | os.PathLike[str], *, check: str | os.PathLike[str] | None = None
 ) -> Export:
     """Write a model to a folder in a format that another engine runs.
 
@@ -81,7 +81,7 @@ def export_folder(
 
     Args:
         model: a loaded model with its network.
-        format_name: one of :data:`kineme.exporters.formats.FORMATS`.
+        format_name: one of :data:`kineme.models.formats.FORMATS`.
         out: the folder; an earlier export in it is replaced, anything else is not.
         check: a video to compare on, at least as long as a clip; by default drawn people.
 
@@ -148,7 +148,7 @@ def export_folder(
     return found
 
 
-def _parts(model: Model) -> dict[str, _Part]:
+def _parts(model: TrainedModel) -> dict[str, _Part]:
     """The clip model and, where a state can be carried, the step model; both end in calibrated probabilities."""
     from kineme.prediction.engines.steps import stream_part
 
@@ -164,7 +164,7 @@ def _parts(model: Model) -> dict[str, _Part]:
     return parts
 
 
-def _calibrated(model: Model, network: Any) -> Any:
+def _calibrated(model: TrainedModel, network: Any) -> Any:
     """The network with probabilities after its logits, and what else it gives after those."""
     from kineme.models.backend import keras
 
@@ -175,7 +175,7 @@ def _calibrated(model: Model, network: Any) -> Any:
 
 
 def _both(
-    model: Model, name: str, part: _Part, run: formats.Run, of_ticks: list[Tick]
+    model: TrainedModel, name: str, part: _Part, run: formats.Run, of_ticks: list[Tick]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Scores of all windows, or after every frame, by Keras and by what was written."""
     engine = open_engine("keras", model)

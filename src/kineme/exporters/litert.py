@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.files import replacing
 from kineme.models.litert import compiled
-from kineme.prediction.engines import exported
-from kineme.prediction.engines.engine import PartName, open_engine
-from kineme.prediction.model import Model
+from kineme.prediction import exported
+from kineme.prediction.engine import PartName
+from kineme.prediction.engines.select import open_engine
+from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import Tick, Windows, is_by_frame, recorder_of
 from kineme.video.clips import ticks
 
@@ -50,7 +51,9 @@ class Export:
     scale: float
 
 
-def export_litert(model: Model, out: str | os.PathLike[str], *, check: str | os.PathLike[str] | None = None) -> Export:
+def export_litert(
+    model: TrainedModel, out: str | os.PathLike[str], *, check: str | os.PathLike[str] | None = None
+) -> Export:
     """Write a model as one ``.tflite`` file that predicts where neither Keras nor TensorFlow is installed.
 
     Its scores are compared with those of Keras on the frames of a video; they must agree within :data:`TOLERANCE`.
@@ -74,7 +77,7 @@ def export_litert(model: Model, out: str | os.PathLike[str], *, check: str | os.
     content = compiled(parts)
     with replacing(out) as temporary:
         exported.write(temporary, content, tuple(parts), model.card, model.name, model.stride)
-        again = Model.from_file(temporary)
+        again = TrainedModel.from_file(temporary)
         found = Export(out, tuple(parts), len(of_ticks), *_differences(model, again, of_ticks))
         worst = max(found.differences.values())
         if not worst <= TOLERANCE:
@@ -85,7 +88,7 @@ def export_litert(model: Model, out: str | os.PathLike[str], *, check: str | os.
     return found
 
 
-def _parts(model: Model) -> dict[str, Any]:
+def _parts(model: TrainedModel) -> dict[str, Any]:
     """The parts that a file and a stream need, as Keras models."""
     from kineme.prediction.engines.steps import part_of
 
@@ -99,7 +102,7 @@ def _parts(model: Model) -> dict[str, Any]:
     return parts
 
 
-def ticks_to_compare(model: Model, check: str | os.PathLike[str] | None) -> list[Tick]:
+def ticks_to_compare(model: TrainedModel, check: str | os.PathLike[str] | None) -> list[Tick]:
     """The frames to compare on, at the model's ticks: of a video, or of people drawn for this."""
     spec = model.card.spec
     most = max(_FRAMES, spec.frames)
@@ -117,7 +120,7 @@ def ticks_to_compare(model: Model, check: str | os.PathLike[str] | None) -> list
     return [(number * spec.step_s(1.0), frame) for number, (_, frame) in enumerate(found[:most])]
 
 
-def _differences(model: Model, again: Model, of_ticks: list[Tick]) -> tuple[dict[str, float], float]:
+def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick]) -> tuple[dict[str, float], float]:
     """Largest differences as shares of the scale of the scores, and that scale."""
     engines = open_engine("keras", model), open_engine("litert", again)
     stride = max(1, model.card.spec.frames // 2)
@@ -134,7 +137,7 @@ def _differences(model: Model, again: Model, of_ticks: list[Tick]) -> tuple[dict
     return {name: float(np.abs(a - b).max()) / scale for name, (a, b) in differences.items()}, scale
 
 
-def carried_logits(model: Model, engine: Any, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:
+def carried_logits(model: TrainedModel, engine: Any, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:
     """Logits_NK of a state that is carried through all frames."""
     step, recorder = engine.function("step"), recorder_of(model, engine)
     states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]

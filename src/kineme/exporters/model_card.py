@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kineme.models.model_file import ModelCard
 
 if TYPE_CHECKING:
-    from kineme.exporters.formats import Format
+    from kineme.models.formats import Format
 
 _FITS = {
     "stretch": "stretched to it",

@@ -6,21 +6,20 @@ import math
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, get_args
+from typing import Any, Literal, Protocol, Self, cast, get_args
 
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.prediction.engines.engine import Engine, open_engine
+from kineme.prediction.engine import Engine
+from kineme.prediction.engines.select import open_engine
+from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import Windows, recorder_of, ticks_before_answer
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
-
-if TYPE_CHECKING:
-    from kineme.prediction.model import Model
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
@@ -29,7 +28,7 @@ Due = list[tuple[float, "_Shown"]]
 
 
 class Stream:
-    """Recognises as the frames come; made by :meth:`kineme.prediction.model.Model.stream`, used in one thread.
+    """Recognises as the frames come; made by :meth:`kineme.model.Model.stream`, used in one thread.
 
     The frames the model sees are those shown at its ticks: tick ``k`` is ``k / fps`` after the first frame, and its
     frame is the last one whose time is not after it, just as in a file. So a camera of any rate shows the model the
@@ -52,14 +51,16 @@ class Stream:
         mode: as asked for.
         stride: ticks from one answer to the next.
         answered_s: the tick that the newest answer is about, on the clock of the frames; None before there is one.
-        logits_K: those of the newest answer, for :meth:`kineme.prediction.model.Model.open_set_score`; None likewise.
+        logits_K: those of the newest answer, for :meth:`kineme.model.Model.open_set_score`; None likewise.
 
     Raises:
-        UsageError: see :meth:`~kineme.prediction.model.Model.stream`.
+        UsageError: see :meth:`~kineme.model.Model.stream`.
         KinemeError: the engine cannot run the model.
     """
 
-    def __init__(self, model: Model, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> None:
+    def __init__(
+        self, model: TrainedModel, *, mode: str = "exact", engine: str = "auto", stride: int | None = None
+    ) -> None:
         spec = model.card.spec
         if mode not in get_args(Mode):
             raise UsageError(f"there is no mode {mode!r} of a stream; choose one of {', '.join(get_args(Mode))}")
@@ -224,7 +225,7 @@ class _Reader(Protocol):
 class _Exact:
     """The records of the last T ticks in a ring, scored together."""
 
-    def __init__(self, model: Model, engine: Engine, stride: int | None) -> None:
+    def __init__(self, model: TrainedModel, engine: Engine, stride: int | None) -> None:
         self._windows = Windows(model, engine)
         self.stride = stride or self._windows.stride
         self._ring: deque[Array] = deque(maxlen=model.card.spec.frames)
@@ -253,7 +254,7 @@ class _Carried:
 
     stride = 1
 
-    def __init__(self, model: Model, engine: Engine) -> None:
+    def __init__(self, model: TrainedModel, engine: Engine) -> None:
         self._step = engine.function("step")
         self._needs = ticks_before_answer(model.card)
         self._recorder = recorder_of(model, engine)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.prediction.result import Prediction
 from kineme.prediction.timeline import TimelineSettings, segments
+from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import file_stride
-
-if TYPE_CHECKING:
-    from kineme.prediction.model import Model
 
 
 def summed_up(
-    model: Model,
+    model: TrainedModel,
     source: str,
     times_W2: NDArray[np.float64],
     logits_WK: NDArray[np.float32],

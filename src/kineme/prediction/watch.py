@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,8 @@ from kineme.errors import KinemeError
 from kineme.prediction.result import Segment
 from kineme.prediction.stream import Stream
 from kineme.prediction.timeline import Timeline, TimelineSettings
+from kineme.prediction.trained import TrainedModel
 from kineme.video.reader import LiveFrame, LiveReader, LiveUpdate
-
-if TYPE_CHECKING:
-    from kineme.prediction.model import Model
 
 _SILENCE_S = 0.5  # an event comes after that long in any case
 _POLL_S = 0.1
@@ -71,7 +68,7 @@ class Event:
 
 
 def watch(
-    model: Model,
+    model: TrainedModel,
     source: str | int,
     *,
     mode: str = "exact",
@@ -82,8 +79,8 @@ def watch(
     retry_s: float = 60.0,
     stop: threading.Event | None = None,
 ) -> Generator[Event, None, None]:
-    """See :meth:`kineme.prediction.model.Model.watch`."""
-    stream = model.stream(mode=mode, engine=engine, stride=stride)  # errors in what was asked for come at once
+    """See :meth:`kineme.model.Model.watch`."""
+    stream = Stream(model, mode=mode, engine=engine, stride=stride)  # errors in what was asked for come at once
     spec = model.card.spec
     reader = LiveReader(str(source), size=(spec.height, spec.width), fit=spec.fit, timeout_s=timeout_s, retry_s=retry_s)
     return _Watcher(model, stream).events(reader, max_seconds, stop or threading.Event())
@@ -92,7 +89,7 @@ def watch(
 class _Watcher:
     """Brings frames to a stream, and its answers to a timeline."""
 
-    def __init__(self, model: Model, stream: Stream) -> None:
+    def __init__(self, model: TrainedModel, stream: Stream) -> None:
         spec = model.card.spec
         self._model, self._stream = model, stream
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick

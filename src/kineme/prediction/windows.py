@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,11 @@ from kineme.models.encoder import PoseEncoder
 from kineme.models.model_file import ModelCard
 from kineme.models.registry import BY_FRAME
 from kineme.models.scoring import HEAVY_PIXELS
-from kineme.prediction.engines.engine import Engine, Function
-from kineme.video.clips import cut_clips
+from kineme.prediction.engine import Engine, Function
+from kineme.prediction.engines.select import open_engine
+from kineme.prediction.trained import TrainedModel
+from kineme.video.clips import Clip, cut_clips
 from kineme.video.container import PathLike
-
-if TYPE_CHECKING:
-    from kineme.prediction.model import Model
 
 Array = NDArray[Any]
 Tick = tuple[float, NDArray[np.uint8]]
@@ -58,7 +57,7 @@ class Windows:
 
     Args:
         model: a loaded model.
-        engine: from :func:`kineme.prediction.engines.engine.open_engine`.
+        engine: from :func:`kineme.prediction.engines.select.open_engine`.
         recorded: the ticks will come with their records in place of frames.
 
     Attributes:
@@ -71,7 +70,7 @@ class Windows:
         KinemeError: the engine cannot run the model.
     """
 
-    def __init__(self, model: Model, engine: Engine, *, recorded: bool = False) -> None:
+    def __init__(self, model: TrainedModel, engine: Engine, *, recorded: bool = False) -> None:
         self._spec = model.card.spec
         self.at_once = 1 if is_heavy(model.card) else _WINDOWS
         by_frame = is_by_frame(model.card)
@@ -144,12 +143,33 @@ class Windows:
         return np.asarray(self._function(records_NT)[0], np.float32)
 
 
-def stream_stride(model: Model) -> int:
+def open_windows(model: TrainedModel, engine: str) -> Windows:
+    """The windows of a model on an engine, made once in each thread, and anew when the network has other weights.
+
+    Raises:
+        UsageError: there is no such engine.
+        KinemeError: the engine cannot run the model.
+    """
+
+    def make() -> Windows:
+        return Windows(model, open_engine(engine, model))
+
+    return model.once(("windows", engine), make, holds_weights=engine != "keras" and not model.exported)
+
+
+def score_clip(model: TrainedModel, clip: Clip, engine: str = "auto") -> NDArray[np.float32]:
+    """Logits_K of one clip."""
+    of_ticks = zip(clip.times_s.tolist(), clip.frames_THWC, strict=True)
+    ((_, logits_K),) = open_windows(model, engine).score(model.name, of_ticks)
+    return logits_K
+
+
+def stream_stride(model: TrainedModel) -> int:
     """Ticks from one window of a stream to the next: 1 where a window costs no more than its newest frame."""
     return 1 if is_by_frame(model.card) else model.stride or max(1, model.card.spec.frames // 2)
 
 
-def file_stride(model: Model) -> int | None:
+def file_stride(model: TrainedModel) -> int | None:
     """Ticks from one window of a file to the next: each begins one where that makes a timeline sharper for nothing."""
     return 1 if model.card.open_set is not None and stream_stride(model) == 1 else model.stride
 
@@ -174,7 +194,7 @@ def ticks_before_answer(card: ModelCard) -> int:
     return spec.frames if side_by_side else 1
 
 
-def recorder_of(model: Model, engine: Engine) -> Recorder:
+def recorder_of(model: TrainedModel, engine: Engine) -> Recorder:
     """What makes the features of single frames for a model whose backbone can.
 
     Raises:

@@ -14,7 +14,7 @@ from kineme.files import write_json
 from kineme.models.backbones.landmarks import LANDMARKS, Pose
 from kineme.models.encoder import PoseEncoder
 from kineme.prediction.explain.explain import Explanation
-from kineme.prediction.model import Model
+from kineme.prediction.trained import TrainedModel
 from kineme.report.explain_drawing import Drawer
 from kineme.report.save import free_stem
 
@@ -27,7 +27,7 @@ def save_explanation(
     found: Explanation,
     formats: tuple[str, ...],
     folder: Path,
-    model: Model,
+    model: TrainedModel,
     on_warning: Callable[[str], None] | None = None,
     *,
     video: Path | None = None,
@@ -72,7 +72,7 @@ def save_explanation(
     return [paths[one] for one in formats]
 
 
-def drawer_of(found: Explanation, model: Model) -> Drawer:
+def drawer_of(found: Explanation, model: TrainedModel) -> Drawer:
     """What draws an explanation on frames; for a model on landmarks it follows the person at the video's full rate."""
     return Drawer(found, _finder(model.poses) if model.poses else None)
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from kineme.errors import UsageError, VideoError
 from kineme.files import replacing
-from kineme.prediction.model import Model
 from kineme.prediction.result import Prediction, Segment
+from kineme.prediction.trained import TrainedModel
 from kineme.prediction.watch import Event
 from kineme.report import tables
 from kineme.report.overlay import draw_prediction
@@ -35,7 +35,7 @@ class Painter:
         model: the one that watches.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: TrainedModel) -> None:
         self._skeleton = skeletons(model.poses) if model.poses else None
         self._size: tuple[int, int] | None = None
 
@@ -73,7 +73,7 @@ class Recording:
 
     def __init__(
         self,
-        model: Model,
+        model: TrainedModel,
         source: str,
         formats: tuple[str, ...],
         folder: Path,

@@ -106,13 +106,15 @@ def _looker(run: Run) -> Callable[[NDArray[np.uint8], int], NDArray[np.uint8]] |
 
     if run.card.config.get("backbone") in FROZEN:
         return None
-    from kineme.prediction.model import Model
+    from kineme.models.model_file import load_model
+    from kineme.prediction.explain.gradients import HeatMaps
+    from kineme.prediction.loading import find_model_file
     from kineme.report.explain_drawing import as_shares, lay_heat
 
-    evidence = Model.from_file(run.folder).evidence
+    heat_maps = HeatMaps(*load_model(find_model_file(run.folder)))
 
     def look(frames_THWC: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
-        shares_THW = as_shares(evidence(frames_THWC[None], column)[0].astype(np.float32))
+        shares_THW = as_shares(heat_maps(frames_THWC[None], column)[0].astype(np.float32))
         pairs = zip(frames_THWC, shares_THW, strict=True)
         return np.stack([lay_heat(frame_HWC, shares_HW, run.card.spec) for frame_HWC, shares_HW in pairs])
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kineme.errors import UsageError
 from kineme.files import write_text
 from kineme.models.encoder import PoseEncoder
-from kineme.prediction.model import Model
 from kineme.prediction.result import Prediction
+from kineme.prediction.trained import TrainedModel
 from kineme.report.tables import TEXTS, write_parquet
 
 FORMATS = ("video", *TEXTS, "html", "parquet")
@@ -49,7 +49,7 @@ def save_prediction(
     result: Prediction,
     formats: tuple[str, ...],
     folder: Path,
-    model: Model,
+    model: TrainedModel,
     on_warning: Callable[[str], None] | None = None,
     *,
     video: Path | None = None,

@@ -21,9 +21,9 @@ import polars as pl
 
 from kineme import api
 from kineme.errors import KinemeError
-from kineme.prediction.engines.engine import check_engine
+from kineme.model import Model
+from kineme.prediction.engines.select import check_engine
 from kineme.prediction.loading import KINETICS
-from kineme.prediction.model import Model
 from kineme.prediction.summary import summed_up
 from kineme.progress import progress
 from kineme.scale.cluster import check_ray, in_a_worker, running, through_stages
@@ -98,7 +98,7 @@ def run(
         sources: files, folders, patterns, addresses, and tables with a column ``path`` or ``url``.
         out: a folder, or an address of an object store.
         model: a model, or what :func:`kineme.load` takes.
-        engine: as for :meth:`kineme.prediction.model.Model.predict`.
+        engine: as for :meth:`kineme.model.Model.predict`.
         workers: how many videos are decoded, and how many models score, at a time; as many as there are cores by
             default.
         address: of a Ray cluster, ``"auto"`` for the one that this machine is part of; by default Ray starts here.

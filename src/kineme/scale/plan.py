@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from kineme import api
 from kineme.files import alone, replacing, sha256_of, user_cache_folder
+from kineme.model import Model
 from kineme.models.model_file import ModelCard
-from kineme.prediction.engines.engine import open_engine
+from kineme.prediction.engines.select import open_engine
 from kineme.prediction.loading import KINETICS
-from kineme.prediction.model import Model
 from kineme.prediction.windows import Windows, recorder_of
 from kineme.scale.cluster import limit_threads
 

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from kineme.errors import KinemeError
-from kineme.prediction.model import Model
+from kineme.model import Model
 from kineme.serving import describe, jobs, problem
 from kineme.serving.guard import COOKIE, Guard, Rate, session_of
 from kineme.serving.live import Streams

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Path, Request, WebSocket
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from kineme.prediction.model import Model
+from kineme.model import Model
 from kineme.serving.guard import Rate
 from kineme.serving.links import LinkError, check_link
 from kineme.serving.problem import ErrorText, ServiceError, error_responses

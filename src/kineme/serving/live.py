@@ -23,7 +23,7 @@ from kineme.errors import KinemeError
 from kineme.serving.problem import ServiceError, error_document
 
 if TYPE_CHECKING:
-    from kineme.prediction.model import Model
+    from kineme.model import Model
     from kineme.prediction.stream import Stream
 
 MOST_MESSAGE = 1 << 20

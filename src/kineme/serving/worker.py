@@ -27,7 +27,7 @@ from kineme.serving.links import LinkError, check_link, guard_connections
 from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD
 
 if TYPE_CHECKING:
-    from kineme.prediction.model import Model
+    from kineme.model import Model
     from kineme.prediction.result import Prediction
 
 # Those of FFmpeg's readers that read the file itself. Others are playlists, which name further files to read.

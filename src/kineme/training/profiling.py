@@ -51,17 +51,18 @@ def measure(model: str | os.PathLike[str], video: str | os.PathLike[str]) -> dic
         memory of the process, Python and the backend included (None where the system does not tell); ``model_mb``:
         size of the file.
     """
-    from kineme.prediction.model import Model
+    from kineme.prediction.trained import TrainedModel
+    from kineme.prediction.windows import score_clip
     from kineme.video.clips import read_clips
 
-    loaded = Model.from_file(model)
+    loaded = TrainedModel.from_file(model)
     clip = next(read_clips(video, loaded.card.spec))
     seconds: list[float] = []
     started = time.perf_counter()
-    loaded.score_clip(clip, engine="keras")  # compiles
+    score_clip(loaded, clip, "keras")  # compiles
     while len(seconds) < _FEWEST or time.perf_counter() - started < _SECONDS:
         begun = time.perf_counter()
-        loaded.score_clip(clip, engine="keras")
+        score_clip(loaded, clip, "keras")
         seconds.append(time.perf_counter() - begun)
     return {
         "ms_per_frame": round(1000 * float(np.median(seconds)) / len(clip.frames_THWC), 3),

@@ -1,6 +1,6 @@
 """Where and when a model looked, to say a label of a video: heat maps of its frames, and strips over its time.
 
-What is explained is the log-odds of the label in the very windows that :meth:`kineme.prediction.model.Model.predict`
+What is explained is the log-odds of the label in the very windows that :meth:`kineme.model.Model.predict`
 scores. A window counts as much as it names the label. A strip or map of the video is the mean over the windows that
 hold a frame, so no frame is praised for its place in a window.
 
@@ -14,25 +14,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
+from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
-from kineme.prediction.windows import Windows, file_stride, is_heavy
-from kineme.sources.local import FetchOptions, one_video
+from kineme.prediction.trained import TrainedModel
+from kineme.prediction.windows import Windows, file_stride, is_heavy, open_windows
+from kineme.sources.local import one_video
 from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
 
-if TYPE_CHECKING:
-    from kineme.prediction.model import Model
-
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-OnProgress = Callable[[float], None]
 
 DECIDED = 0.3  # of a strip's largest value: frames with more decided
 _SPANS = 5  # that make up a window: what is held still is a fifth of it
@@ -54,7 +52,7 @@ class Explanation:
     """Where and when a model looked, to say a label of a video. N instants, T frames of a window.
 
     Args:
-        prediction: of the video, as :meth:`kineme.prediction.model.Model.predict` gives it.
+        prediction: of the video, as :meth:`kineme.model.Model.predict` gives it.
         label: what is explained.
         probability: of the label, in the video as a whole.
         card: the model's.
@@ -127,7 +125,7 @@ class Explanation:
 
 
 def explain(
-    model: Model,
+    model: TrainedModel,
     source: PathLike,
     *,
     label: str | None = None,
@@ -136,16 +134,14 @@ def explain(
     end_s: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> Explanation:
-    """Explain a label of a video; see :meth:`kineme.prediction.model.Model.explain`."""
-    spec = model.card.spec
-    options = FetchOptions(min_side=max(spec.height, spec.width), start_s=start_s, end_s=end_s)
-    with one_video(os.fspath(source), options) as video:
+    """Explain a label of a video; see :meth:`kineme.model.Model.explain`."""
+    with one_video(os.fspath(source), fetch_options(model, start_s, end_s)) as video:
         found = explain_file(model, video.path, label=label, engine=engine, on_progress=on_progress)
     return found.named(video.source, video.in_words)
 
 
 def explain_file(
-    model: Model,
+    model: TrainedModel,
     path: PathLike,
     *,
     label: str | None = None,
@@ -161,10 +157,10 @@ def explain_file(
         end = min((one for one in _BEGINS.values() if one > begin), default=1.0)
         return lambda share: on_progress(begin + share * (end - begin)) if on_progress else None
 
-    prediction = model.predict(path, engine=engine, on_progress=tell("predict"))
+    prediction = predict_file(model, path, engine, tell("predict"))
     label = prediction.label if label is None else label
     column = model.labels.index(label)
-    windows = model._windows(engine)
+    windows = open_windows(model, engine)
     counts_W = prediction.window_probabilities_WK[:, column]
     if prediction.window_scores_W is not None:
         counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_scores_W, -50, 50)))
@@ -222,7 +218,7 @@ class _Seen:
         counts_W: how much each window counts.
     """
 
-    def __init__(self, model: Model, windows: Windows, path: PathLike, column: int, counts_W: Floats) -> None:
+    def __init__(self, model: TrainedModel, windows: Windows, path: PathLike, column: int, counts_W: Floats) -> None:
         self._model, self._windows, self._path, self._column = model, windows, path, column
         self._stride, self._counts_W = file_stride(model), counts_W  # the windows of the prediction
 
@@ -245,7 +241,9 @@ class _Seen:
 
     def heat(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
         """Heat maps of the frames, (N, H, W)."""
-        maps = self._model.evidence
+        from kineme.prediction.explain.gradients import attribution_of
+
+        maps = attribution_of(self._model)
         at_once = 1 if is_heavy(self._model.card) else _MAPS_AT_ONCE
         clips = read_clips(self._path, self._model.card.spec, stride=self._stride)
         times: list[Floats] = []
@@ -264,10 +262,12 @@ class _Seen:
 
     def joints(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
         """What each landmark did in each frame, (N, 33)."""
+        from kineme.prediction.explain.gradients import attribution_of
+
         times, rows = [], []
         for times_T, features_TD in self._cut(on_progress):
             times.append(times_T)
-            rows.append(self._model.evidence(features_TD, self._column))
+            rows.append(attribution_of(self._model)(features_TD, self._column))
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def _cut(self, on_progress: OnProgress) -> Iterator[tuple[Floats, Array]]:

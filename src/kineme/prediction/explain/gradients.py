@@ -20,7 +20,8 @@ from kineme.models.backbones.landmarks import LANDMARK_COUNT
 from kineme.models.backend import keras
 from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.models.model_file import ModelCard
-from kineme.prediction.engines.engine import KerasFunction
+from kineme.prediction.engines.keras import KerasFunction
+from kineme.prediction.trained import TrainedModel
 
 Array = NDArray[Any]
 Gradient = Callable[[Array, int], Array]
@@ -29,6 +30,15 @@ _FEWEST_PLACES = 7  # on a side of the maps
 _MOST_PLACES = 16  # on the shorter side of a heat map; twice as many are added up by fours
 
 ops = keras.ops
+
+
+def attribution_of(model: TrainedModel) -> HeatMaps | Joints:
+    """What says by gradient which places or landmarks spoke for a label; made once in each thread."""
+
+    def make() -> HeatMaps | Joints:
+        return (Joints if model.poses else HeatMaps)(model.network, model.card)
+
+    return model.once("attribution", make, holds_weights=False)
 
 
 class HeatMaps:

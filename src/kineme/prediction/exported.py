@@ -32,7 +32,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import user_cache_folder, write_text
 from kineme.models.litert import LiteRTFunction
 from kineme.models.model_file import ModelCard
-from kineme.prediction.engines.engine import Function, PartName, threads_for
+from kineme.prediction.engine import Function, PartName, threads_for
 
 SUFFIX = ".tflite"
 FORMAT = 1
@@ -88,7 +88,7 @@ class Exported:
             _try_out(self.path, sha256)
 
     def function(self, part: PartName) -> Function:
-        """See :class:`kineme.prediction.engines.engine.Engine`.
+        """See :class:`kineme.prediction.engine.Engine`.
 
         Raises:
             UsageError: the model has no such part.
@@ -205,7 +205,7 @@ def _try_out(path: Path, sha256: str) -> None:
     note = user_cache_folder() / "engines" / f"{sha256[:32]}-tried"
     if note.exists() or not sys.executable:
         return
-    command = [sys.executable, "-m", "kineme.prediction.engines.exported", str(path)]
+    command = [sys.executable, "-m", "kineme.prediction.exported", str(path)]
     try:
         done = subprocess.run(  # noqa: S603 (our own interpreter)
             command, capture_output=True, text=True, errors="replace", check=False, timeout=_LONGEST_TRIAL_S

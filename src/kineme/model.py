@@ -1,0 +1,250 @@
+"""A trained model, ready to recognise: what :func:`kineme.load` returns."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.prediction.predict import OnProgress, fetch_options, predict_sources, predict_video
+from kineme.prediction.result import Prediction
+from kineme.prediction.trained import TrainedModel
+from kineme.prediction.windows import open_windows, score_clip
+from kineme.sources.local import one_video
+from kineme.video.clips import Clip
+
+if TYPE_CHECKING:
+    from kineme.exporters.litert import Export
+    from kineme.prediction.explain.explain import Explanation
+    from kineme.prediction.stream import Stream
+    from kineme.prediction.watch import Event
+
+
+class Model(TrainedModel):
+    """Predicts, streams, watches, explains and exports; made by :func:`kineme.load`.
+
+    Arguments, attributes and errors are those of :class:`~kineme.prediction.trained.TrainedModel`.
+    """
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        source: str | os.PathLike[str],
+        *,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self,
+        source: Iterable[str | os.PathLike[str]],
+        *,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        on_error: Callable[[str, KinemeError], None] | None = None,
+    ) -> Iterator[Prediction]: ...
+    def predict(
+        self,
+        source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        on_error: Callable[[str, KinemeError], None] | None = None,
+    ) -> Prediction | Iterator[Prediction]:
+        """Recognise the action in a video, or in each of several.
+
+        A video longer than a clip is covered by windows; the label of the whole is that of their mean scores. Where
+        the backbone looks at frames one by one, so is each frame of the video, once, whatever the windows share.
+
+        Args:
+            source: a file, or what else ``kineme predict`` takes that is one video, such as an address of the web.
+                In a list also folders, patterns and playlists; the results come one by one.
+            engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
+                or ``"auto"``: what is fastest of what is installed.
+            start_s: where the part begins that is used, in seconds; times of the result are those of the part.
+            end_s: where it ends; None is the end of the video.
+            on_progress: told how far a video is, from 0 to 1, now and then.
+            on_error: told of a source in a list that cannot be used, with the reason, and the others follow; by
+                default the error is raised.
+
+        Raises:
+            VideoError: the file cannot be used.
+            UsageError: there is no such engine; a single source that stands for several, or for a live stream.
+            KinemeError: the engine cannot run the model; a source cannot be fetched.
+        """
+        open_windows(self, engine)  # what is wrong with it is told before a source is fetched
+        options = fetch_options(self, start_s, end_s)
+        if not isinstance(source, str | os.PathLike):
+            return predict_sources(self, source, options, engine, on_progress, on_error)
+        with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
+            return predict_video(self, video, engine, on_progress)
+
+    def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
+        """Recognise while the frames come; one frame costs one frame where the approach allows it.
+
+        ::
+
+            with model.stream() as stream:
+                for frame_HWC, time_s in camera:
+                    probabilities_K = stream.push(frame_HWC, time_s)
+
+        Args:
+            mode: ``"exact"`` answers as :meth:`predict` does of the window of the last T ticks, from features kept
+                of each frame. ``"carried"`` keeps the network's state instead, for as long as the stream runs: still
+                cheaper, and it answers from the first frame, but an LSTM remembers what is older than a window, so
+                its answers drift from those of windows, often to another label: ``benchmarks/streaming.py`` measures
+                how far. It is for ``lrcn`` (not bidirectional), ``pose-lstm``, ``convlstm``, ``single-frame``, and
+                ``late-fusion`` with ``merge=mean``.
+            engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
+                or ``"auto"``: what is fastest of what is installed.
+            stride: ticks from one answer to the next in mode ``"exact"``; by default 1 where a window costs no more
+                than its newest frame, otherwise (3D and early fusion on frames, ConvLSTM, I3D) as from one window
+                of a file to the next.
+
+        Raises:
+            UsageError: there is no such mode or engine, the approach cannot do it, or its clips are spread over
+                whole videos.
+            KinemeError: the engine cannot run the model.
+        """
+        from kineme.prediction.stream import Stream
+
+        return Stream(self, mode=mode, engine=engine, stride=stride)
+
+    def watch(
+        self,
+        source: str | int,
+        *,
+        mode: str = "exact",
+        engine: str = "auto",
+        stride: int | None = None,
+        max_seconds: float | None = None,
+        timeout_s: float = 10.0,
+        retry_s: float = 60.0,
+        stop: threading.Event | None = None,
+    ) -> Generator[Event, None, None]:
+        """Recognise what a camera or live stream shows, as it comes.
+
+        ::
+
+            for event in model.watch("rtsp://camera/stream"):
+                print(event.label, event.top, event.delay_s)
+
+        The newest frame wins: where the model is slower than the source, frames are left out and counted, and the
+        stream's ticks see the one before them (:class:`~kineme.prediction.stream.Stream`). A source that breaks off is
+        opened again, with growing waits; the clip begins anew then.
+
+        Args:
+            source: a camera's number or device (``0``, ``"/dev/video0"``), or an address: ``rtsp://``, ``rtmp://``,
+                ``udp://``, ``tcp://``, or http with Motion JPEG or live HLS.
+            mode: see :meth:`stream`.
+            engine: likewise.
+            stride: likewise.
+            max_seconds: end after so many seconds from the first frame.
+            timeout_s: how long the source may be silent before it is taken for broken off.
+            retry_s: how long a source that broke off is tried again.
+            stop: ends it when set, by another thread or a signal's handler.
+
+        Yields:
+            An event for each frame that the model had time for, and at least one every half second.
+
+        Raises:
+            UsageError: as :meth:`stream`.
+            VideoError: the source cannot be opened, or is gone for good; the last event comes before that.
+        """
+        from kineme.prediction.watch import watch
+
+        return watch(
+            self,
+            source,
+            mode=mode,
+            engine=engine,
+            stride=stride,
+            max_seconds=max_seconds,
+            timeout_s=timeout_s,
+            retry_s=retry_s,
+            stop=stop,
+        )
+
+    def explain(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        label: str | None = None,
+        engine: str = "auto",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Explanation:
+        """Say where and when the model looked to name a video's action.
+
+        It takes about ten times as long as :meth:`predict`. A model that is exported has no gradients, and only says
+        when.
+
+        Args:
+            source: a video, as :meth:`predict` takes it.
+            label: what to explain; by default the likeliest label.
+            engine: as :meth:`predict`; gradients are always Keras'.
+            start_s: where the part begins that is used, in seconds; times of the result are those of the part.
+            end_s: where it ends; None is the end of the video.
+            on_progress: told how far it is, from 0 to 1, now and then.
+
+        Returns:
+            The prediction, what is explained, strips over time, and heat maps or joints; see
+            :class:`kineme.prediction.explain.explain.Explanation`.
+
+        Raises:
+            UsageError: the model does not know the label; and as :meth:`predict`.
+            VideoError: the file cannot be used.
+            KinemeError: as :meth:`predict`.
+        """
+        from kineme.prediction.explain.explain import explain
+
+        return explain(self, source, label=label, engine=engine, start_s=start_s, end_s=end_s, on_progress=on_progress)
+
+    def export(
+        self,
+        to: str = "litert",
+        out: str | os.PathLike[str] | None = None,
+        *,
+        check: str | os.PathLike[str] | None = None,
+    ) -> Export:
+        """Write the model for an engine that needs neither Keras nor TensorFlow, if it says there what Keras says.
+
+        Args:
+            to: the format: ``"litert"``, ``"onnx"``, ``"openvino"`` or ``"savedmodel"``.
+            out: a name ending in ``.tflite``, for one file that :func:`kineme.load` reads again; or a folder for other
+                programs, with the clip model, the step model and the model card. By default that file for
+                ``"litert"``, else a folder named after the model and the format.
+            check: a video to compare on, at least as long as a clip; by default drawn people.
+
+        Raises:
+            UsageError: there is no such format, the model is exported already, or the folder holds something else.
+            KinemeError: tools are missing, the format cannot hold the network, or the scores differ.
+        """
+        from kineme.exporters.folder import export_folder
+        from kineme.exporters.litert import export_litert
+        from kineme.models.formats import FORMATS
+        from kineme.prediction.exported import SUFFIX
+
+        if to not in FORMATS:
+            raise UsageError(f"--format {to}: there is no such format; choose from {', '.join(FORMATS)}")
+        stem = Path(self.name).stem
+        if to == "litert" and (out is None or Path(out).suffix):
+            return export_litert(self, out or f"{stem}{SUFFIX}", check=check)
+        return export_folder(self, to, out or f"{stem}-{to}", check=check)
+
+    def score_clip(self, clip: Clip, *, engine: str = "auto") -> NDArray[np.float32]:
+        """Logits_K of one clip."""
+        return score_clip(self, clip, engine)

@@ -1,0 +1,58 @@
+"""What an engine is: it makes ready to run the parts of a model's network. The engines lie in ``engines/``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, Protocol
+
+from numpy.typing import NDArray
+
+from kineme.models.model_file import ModelCard
+
+Array = NDArray[Any]
+PartName = Literal["frame", "window", "step", "clip"]
+
+_WORTH_THREADS = 100_000  # numbers that go in: less is done before it is shared out
+_MOST_THREADS = 4
+
+
+class Function(Protocol):
+    """A part made ready to run."""
+
+    @property
+    def input_shapes(self) -> list[tuple[int, ...]]:
+        """Of each input, a batch of one."""
+
+    def __call__(self, *arrays: Array) -> list[Array]:
+        """Outputs of inputs, in their order, each with the same number of rows; a step takes a single row."""
+
+
+class Engine(Protocol):
+    """Makes functions of a network's parts."""
+
+    def function(self, part: PartName) -> Function:
+        """Make a part ready.
+
+        Args:
+            part: ``"frame"``: frame to features; ``"window"``: features of T frames to logits; ``"step"``: features
+                of a frame and states to logits and states; ``"clip"``: the whole network.
+
+        Raises:
+            KinemeError: this engine cannot run it.
+            UsageError: the model has no such part.
+        """
+
+
+def threads_for(part: PartName, card: ModelCard) -> int:
+    """On how many threads LiteRT runs a part: a small one is done before its work is shared out."""
+    spec = card.spec
+    numbers = {"frame": 3 * spec.height * spec.width, "clip": 3 * spec.height * spec.width * spec.frames}
+    return most_threads() if numbers.get(part, 0) >= _WORTH_THREADS else 1
+
+
+def most_threads() -> int:
+    """On how many threads to run what is worth sharing out.
+
+    ``KINEME_THREADS`` sets the most, for processes that share the cores.
+    """
+    return min(_MOST_THREADS, int(os.environ.get("KINEME_THREADS") or os.cpu_count() or 1))

@@ -1,0 +1,200 @@
+"""A trained network with all that its use needs to know; what predicts, measures and exports stands on it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError
+from kineme.models.encoder import Encoder, PoseEncoder, frozen_encoder
+from kineme.models.litert import made_with
+from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
+from kineme.models.scoring import softmax
+from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
+from kineme.prediction.exported import Exported
+from kineme.prediction.loading import KINETICS, MODEL_NAME, find_model_file, load_kinetics
+
+T = TypeVar("T")
+
+
+class TrainedModel:
+    """A network with the contract it was trained under.
+
+    Args:
+        network: a Keras model from uint8 clips_BTHWC to logits_BK; where there is none, that of the model file is
+            built when first wanted, since much can be done without Keras.
+        card: all else of the model.
+        name: how the model is called in results.
+        path: the file it was read from, if it was.
+        stride: ticks from one window of a video to the next; half a clip by default, as in evaluation.
+        exported: its parts, compiled, instead of a network.
+
+    Attributes:
+        poses: what finds landmarks in frames, for a model on poses.
+
+    Raises:
+        KinemeError: BlazePose's weights are not on this machine; a model on landmarks does not hold them.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        card: ModelCard,
+        name: str,
+        path: Path | None = None,
+        *,
+        stride: int | None = None,
+        exported: Exported | None = None,
+    ) -> None:
+        self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
+        self.poses: PoseEncoder | None = None
+        if card.config.get("backbone") == "blazepose":
+            self.poses = cast("PoseEncoder", frozen_encoder(network, "blazepose"))
+        self._network = network
+        self._seen: tuple[int, int | None] = 0, None  # how often the weights have changed, and their checksum
+        self._fingerprint: tuple[int, str] | None = None
+        self._of_thread = threading.local()
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Load a model that was trained here, or exported; its name is the run folder's, or the file's.
+
+        Args:
+            path: a model file, a run folder that holds one, or what ``kineme export`` wrote.
+
+        Raises:
+            KinemeError: it is missing, damaged, or of another version.
+        """
+        file = find_model_file(path)
+        if file.suffix.lower() == EXPORTED_SUFFIX:
+            exported = Exported(file)
+            return cls(None, exported.card, exported.name, file, stride=exported.stride, exported=exported)
+        return cls(None, read_card(file), file.parent.name if file.name == MODEL_NAME else file.name, file)
+
+    @classmethod
+    def kinetics(cls) -> Self:
+        """The pretrained model that names 400 actions; see :func:`kineme.prediction.loading.load_kinetics`.
+
+        Raises:
+            KinemeError: its weights are not on this machine; the line says how to get them.
+        """
+        network, card = load_kinetics()
+        return cls(network, card, KINETICS, stride=card.spec.frames)  # windows meet: each takes a second or more
+
+    @property
+    def network(self) -> Any:
+        """The Keras model.
+
+        Raises:
+            KinemeError: the model is exported, or Keras or a tensor of the file is missing.
+        """
+        if self._network is None:
+            if self.exported or not self.path:
+                raise KinemeError(f"{self.path}: an exported model only predicts; for all else use the one it is from")
+            network, _ = load_model(self.path)
+            self._seen = self._seen[0], _checksum(network)
+            self._network = network
+        return self._network
+
+    @functools.cached_property
+    def encoder(self) -> Encoder | None:
+        """The encoder inside the network, if its backbone comes trained."""
+        return self.poses or frozen_encoder(
+            self.network, str(self.card.config.get("backbone")), finetuned=self.card.finetuned
+        )
+
+    @property
+    def classifier(self) -> Any:
+        """What follows the encoder; the whole network where there is none."""
+        return self.network.get_layer("head") if self.encoder else self.network
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of all probabilities."""
+        return self.card.labels
+
+    def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities_NK of logits."""
+        return softmax(logits_NK, self.card.temperature)
+
+    def open_set_score(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Whether logits show a label at all, (N,): from 0 on they do.
+
+        None where the model was not trained to tell. See :class:`~kineme.models.open_set.OpenSetDetector`.
+        """
+        return None if self.card.open_set is None else self.card.open_set.score(logits_NK)
+
+    def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Name and values of every weight of the network, or of its file where it is not built."""
+        if self._network is None and self.path:
+            return read_weights(self.path)
+        from kineme.models.backend import keras
+
+        named = named_weights(self.network)
+        return ((name, keras.ops.convert_to_numpy(weight)) for name, weight in named.items())
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever the weights are seen to have changed.
+
+        Keras counts no changes, so a checksum of all weights in memory is taken each time: some milliseconds. Where
+        the network is not built, which is most models that run compiled, nothing can have changed and it is free.
+        """
+        if self._network is not None:
+            version, before = self._seen
+            checksum = _checksum(self._network)
+            if checksum != before:
+                self._seen = version + (before is not None), checksum
+        return self._seen[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (the first 32 digits) of the weights, of what is built around them, and of what compiles them.
+
+        Made once, and again after the weights have changed.
+        """
+        version = self.version
+        if self._fingerprint is None or self._fingerprint[0] != version:
+            card = self.card
+            built = {"approach": card.approach, "config": card.config, "spec": card.spec.to_json()}
+            told = [made_with(), built | {"labels": len(card.labels)}]
+            digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+            for name, tensor in sorted(self.weights(), key=itemgetter(0)):
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(tensor).data)
+            self._fingerprint = version, digest.hexdigest()[:32]
+        return self._fingerprint[1]
+
+    def once(self, key: object, make: Callable[[], T], *, holds_weights: bool) -> T:
+        """What ``make`` gives, made once in each thread.
+
+        Args:
+            key: tells apart what is kept.
+            make: what takes long, such as compiling.
+            holds_weights: it has a copy of the weights, so it is made anew when these have changed.
+        """
+        kept: dict[object, tuple[int, T]] = self._of_thread.__dict__.setdefault("kept", {})
+        version = self.version if holds_weights else 0
+        if key not in kept or kept[key][0] != version:
+            kept[key] = version, make()
+        return kept[key][1]
+
+
+def _checksum(network: Any) -> int:
+    from kineme.models.backend import keras
+
+    checksum = 0
+    for weight in network.weights:
+        checksum = zlib.crc32(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).data, checksum)
+    return checksum

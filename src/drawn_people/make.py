@@ -7,8 +7,6 @@ videos. Frame rate, codec, length, camera and light are drawn without regard to 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import multiprocessing
@@ -25,7 +23,7 @@ import numpy as np
 
 from drawn_people.actions import BY_NAME
 from kineme.errors import KinemeError, UsageError
-from kineme.files import cannot_write, write_json, write_text
+from kineme.files import cannot_write, write_csv, write_json
 from kineme.progress import progress
 
 if TYPE_CHECKING:
@@ -135,11 +133,11 @@ def make_dataset(
             for job in long_jobs
             for start, end, label in _script(job).segments
         ]
-        _write_table(segments, ("path", "start_s", "end_s", "label"), rows)
+        write_csv(segments, ("path", "start_s", "end_s", "label"), rows)
     table = root / "clips.csv"
     if not table.exists():
         listed = [(job.path.relative_to(root).as_posix(), str(job.action), job.group) for job in clip_jobs]
-        _write_table(table, ("path", "label", "group"), sorted(listed))
+        write_csv(table, ("path", "label", "group"), sorted(listed))
     return table
 
 
@@ -338,11 +336,3 @@ def _options(codec: str, rng: np.random.Generator) -> dict[str, str]:
         return {"qscale": str(3 + round(4 * worse)), "threads": "1"}
     rate = str(round(900_000 - 400_000 * worse))
     return {"b": rate, "deadline": "realtime", "cpu-used": "8", "threads": "1"}
-
-
-def _write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -305,7 +305,8 @@ def evaluate(
     """
     from dataclasses import asdict
 
-    from kineme.dataset.table import SPLITS, read_split_csv
+    from kineme.dataset.split_csv import read_split_csv
+    from kineme.dataset.table import SPLITS
     from kineme.training.cache import FrameCache
     from kineme.training.evaluate import classification_metrics, order_metrics, score_items
     from kineme.training.run import METRICS, SPLIT

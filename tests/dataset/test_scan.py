@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kineme.dataset.scan import scan
-from kineme.dataset.table import read_split_csv, write_split_csv
+from kineme.dataset.split_csv import read_split_csv, write_split_csv
 from kineme.errors import KinemeError, UsageError
 
 UT_INTERACTION = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ut-interaction"
@@ -310,3 +310,29 @@ def test_a_real_set_is_read():
     table = scan(UT_INTERACTION)
     assert (len(table), len(table.labels), table.rows["group"].n_unique()) == (120, 6, 20)
     assert not table.skipped
+
+
+def test_a_video_is_labelled_throughout_where_any_of_its_rows_says_so(tmp_path):
+    make_files(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    csv = tmp_path / "parts.csv"
+    csv.write_text(
+        "path,label,start_s,end_s,labelled_throughout\n"
+        "a.mp4,jump,0,1,\na.mp4,run,2,3,Yes\nb.mp4,jump,0,1,no\nc.mp4,run,0,1,\n",
+        encoding="utf-8",
+    )
+    table = scan(csv)
+    assert dict(zip(table.rows["name"], table.rows["labelled_throughout"], strict=True)) == {
+        "a.mp4": True,
+        "b.mp4": False,
+        "c.mp4": None,
+    }
+    write_split_csv(table, tmp_path / "run" / "split.csv")
+    assert scan(tmp_path / "run" / "split.csv").rows["labelled_throughout"].to_list() == [True, True, False, None]
+    assert scan(csv).fingerprint() == table.fingerprint()
+    plain = csv.read_text(encoding="utf-8").replace("Yes", "")
+    csv.write_text(plain, encoding="utf-8")
+    assert scan(csv).fingerprint() != table.fingerprint()
+    for cell, message in (("maybe", "line 2: labelled_throughout must be yes or no"), ("no", "same in all rows of a")):
+        csv.write_text(plain.replace("jump,0,1,\n", f"jump,0,1,{cell}\n").replace("run,2,3,", "run,2,3,yes"), "utf-8")
+        with pytest.raises(KinemeError, match=message):
+            scan(csv)

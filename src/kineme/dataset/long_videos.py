@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from kineme.dataset.scan import CSV_IN_FOLDER
 from kineme.dataset.segments import Segment, read_segments
 from kineme.errors import KinemeError
-from kineme.files import replacing
+from kineme.files import write_csv
 from kineme.progress import track
 from kineme.video.cut import CutClip, Cutter
 
@@ -72,10 +71,10 @@ def split_video(video: Path, segments_file: Path, out: Path, *, tier: str | None
 
     rows = [[clip.path.relative_to(out).as_posix(), label, video.name] for clip, label in clips]
     kept = [[row[column] for column in _COLUMNS] for row in table if row["group"] != video.name]
-    _write(out / CSV_IN_FOLDER, _COLUMNS, kept + rows)
+    write_csv(out / CSV_IN_FOLDER, _COLUMNS, kept + rows)
     told = [_told(clip, one, source, out) for (clip, _), one in zip(clips, segments, strict=True)]
     kept = [[row[column] for column in _CUT_COLUMNS] for row in cuts if row["source"] != source]
-    _write(out / _CUTS, _CUT_COLUMNS, kept + told)
+    write_csv(out / _CUTS, _CUT_COLUMNS, kept + told)
     return SplitVideo(out / CSV_IN_FOLDER, tuple(clips), tuple(warnings))
 
 
@@ -113,10 +112,3 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if rows and not set(columns) <= set(rows[0]):
         raise KinemeError(f"{path}: is not a table of this command; choose another folder")
     return rows
-
-
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -32,7 +32,9 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_
     Args:
         data: a folder of ``class/video.*`` (folders inside a class folder are searched too); or a CSV with the
             columns path and label and perhaps group, split, fold, start_s, end_s, labelled_throughout, its paths
-            relative to its own folder; or a folder that holds such a ``clips.csv``.
+            relative to its own folder; or a folder that holds such a ``clips.csv``. ``start_s`` and ``end_s`` make a
+            row a part of a longer video. ``labelled_throughout`` (yes or no, once for each video) says that every
+            action in the video has a row, so that the time between its rows is background.
         group_column: the column of the CSV that holds the groups, where it is not ``group``.
         fold_column: the column of the CSV that holds the folds, if any.
 
@@ -175,6 +177,7 @@ def read_csv(
     folder = path.parent if base is None else base
     skipped: list[Skipped] = []
     rows: list[dict[str, Any]] = []
+    throughout_by_path: dict[str, bool] = {}
     first_lines: dict[tuple[str, float, float | None], tuple[int, dict[str, Any]]] = {}
     for line, cells in sheet.lines:
         where = f"{path}, line {line}"
@@ -195,8 +198,10 @@ def read_csv(
             group=cells[str(group)].strip() if has_groups else None,
             fold=cells[fold].strip() if fold else None,
             split=_split_name(where, cells["split"]) if has_split else None,
-            labelled_throughout=_yes_or_no(where, "labelled_throughout", cells.get("labelled_throughout", "")),
         )
+        throughout = _yes_or_no(where, "labelled_throughout", cells.get("labelled_throughout", ""))
+        if throughout is not None and throughout_by_path.setdefault(row["path"], throughout) != throughout:
+            raise KinemeError(f"{where}: labelled_throughout must be the same in all rows of {written}")
         first_line, first = first_lines.setdefault((os.path.normpath(video.absolute()), start_s, end_s), (line, row))
         if first is not row and any(first[key] != row[key] for key in ("label", "group", "split")):
             raise KinemeError(f"{where}: {written} is already in line {first_line}, with another label, group or split")
@@ -211,6 +216,7 @@ def read_csv(
             f"{path}: none of its {len(skipped)} videos is there; the first was looked for at {skipped[0].path} "
             f"(paths are relative to {folder})"
         )
+    rows = [{**row, "labelled_throughout": throughout_by_path.get(row["path"])} for row in rows]
     source = None if not has_groups else "the group column" if group == "group" else f"the column {group_column!r}"
     return _table(rows, skipped, warnings, group_source=source)
 

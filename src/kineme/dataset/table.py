@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +11,6 @@ from pathlib import Path
 import polars as pl
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import replacing
 
 SPLITS = ("train", "validation", "test")
 
@@ -48,7 +45,8 @@ class ClipTable:
             ``label``; ``group``; ``start_s`` (0.0 unless given) and ``end_s`` (null: to the end), seconds; ``split``
             is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: what is tested together when every
             value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
-            the video is labelled, so that the time between its parts is background, or null where nobody said.
+            the video is labelled, so that the time between its parts is background, or null where nobody said; it is the same in all rows of
+            a video.
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.
@@ -78,7 +76,7 @@ class ClipTable:
         return self.rows.height
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over names, labels, groups, spans and file sizes.
+        """SHA-256 (hex) over names, labels, groups, spans, file sizes and what is labelled throughout.
 
         Where the folder lies, the order of the rows and the split do not count.
 
@@ -91,53 +89,13 @@ class ClipTable:
                 size = Path(row["path"]).stat().st_size
             except OSError as error:
                 raise KinemeError(f"{row['path']}: cannot be read any more ({error.strerror})") from error
-            lines.append(json.dumps([row[key] for key in ("name", "label", "group", "start_s", "end_s")] + [size]))
+            throughout = [True] if row["labelled_throughout"] else []
+            kept = [row[key] for key in ("name", "label", "group", "start_s", "end_s")]
+            lines.append(json.dumps([*kept, size, *throughout]))
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
-    """Write the rows as ``path,label,group,start_s,end_s,split,name,labelled_throughout``.
-
-    ``path`` is written relative to the folder of the CSV, so that :func:`kineme.dataset.scan.scan` reads the file
-    as it reads any CSV; ``name`` finds the videos again after the data has moved (:func:`read_split_csv`).
-
-    Raises:
-        KinemeError: the file cannot be written.
-    """
-    columns = ["path", "label", "group", "start_s", "end_s", "split", "name", "labelled_throughout"]
-    folder = Path(path).parent
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in table.rows.select(columns).iter_rows():
-            writer.writerow([_relative_to(row[0], folder), *row[1:]])
-
-
-def read_split_csv(path: str | os.PathLike[str], data: str | os.PathLike[str]) -> ClipTable:
-    """Read the split of a run against the data where it lies now.
-
-    Args:
-        path: a file of :func:`write_split_csv`.
-        data: the folder of the videos, or the CSV that lists them.
-
-    Raises:
-        KinemeError: the file cannot be used, or none of its videos is there (single ones go to ``skipped``).
-    """
-    from kineme.dataset.scan import read_csv
-
-    folder = Path(data)
-    return read_csv(Path(path), base=folder if folder.is_dir() else folder.parent)
 
 
 def listed(names: Sequence[str]) -> str:
     """Names in quotes for a message, at most six of them."""
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return ", ".join(repr(name) for name in names[:6]) + more
-
-
-def _relative_to(path: str, folder: Path) -> str:
-    """``path`` seen from ``folder``; absolute where there is no way between the two (drives of Windows)."""
-    try:
-        return Path(os.path.relpath(path, folder.resolve())).as_posix()
-    except ValueError:
-        return Path(path).absolute().as_posix()

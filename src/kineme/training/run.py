@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from kineme.dataset.audit.audit import check_splits
 from kineme.dataset.groups import group_noun
 from kineme.dataset.split import split
-from kineme.dataset.table import ClipTable, Skipped, write_split_csv
+from kineme.dataset.split_csv import write_split_csv
+from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError, UsageError
 from kineme.files import remove_abandoned, replacing, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model

@@ -9,14 +9,13 @@ from __future__ import annotations
 import csv
 import errno
 import filecmp
-import io
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kineme.errors import KinemeError
-from kineme.files import cannot_write, remove_abandoned, replacing, write_text
+from kineme.files import cannot_write, remove_abandoned, replacing, write_csv
 
 REASONS = "reasons.csv"
 _COLUMNS = ("file", "moved_to", "reason")
@@ -111,8 +110,4 @@ def _read(path: Path) -> dict[str, tuple[str, str]]:
 
 def _write(path: Path, listed: Mapping[str, tuple[str, str]]) -> None:
     remove_abandoned(path)
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_COLUMNS)
-    rows.writerows((place, *listed[place]) for place in sorted(listed))
-    write_text(path, text.getvalue())
+    write_csv(path, _COLUMNS, [(place, *listed[place]) for place in sorted(listed)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +18,7 @@ from kineme.dataset.public.unpack import Member, is_archive, open_archive
 from kineme.dataset.scan import CSV_IN_FOLDER
 from kineme.dataset.table import listed
 from kineme.errors import KinemeError, UsageError
-from kineme.files import alone, cannot_write, remove_abandoned, replacing, write_text
+from kineme.files import alone, cannot_write, remove_abandoned, write_csv, write_text
 from kineme.progress import track
 
 _ABOUT = "about.txt"
@@ -264,10 +263,7 @@ def _write_table(path: Path, videos: Sequence[Video]) -> Path:
     ]
     columns = ["path", "label", "group", *optional]
     remove_abandoned(path)
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows([getattr(video, column) for column in columns] for video in videos)
+    write_csv(path, columns, [[getattr(video, column) for column in columns] for video in videos])
     return path
 
 

@@ -45,8 +45,8 @@ class ClipTable:
             ``label``; ``group``; ``start_s`` (0.0 unless given) and ``end_s`` (null: to the end), seconds; ``split``
             is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: what is tested together when every
             value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
-            the video is labelled, so that the time between its parts is background, or null where nobody said; it is the same in all rows of
-            a video.
+            the video is labelled, so that the time between its parts is background, or null where nobody said; it is
+            the same in all rows of a video.
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.

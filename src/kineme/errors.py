@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
+
+VideoFault = Literal[
+    "missing",  # there is no such file
+    "empty",  # of 0 bytes
+    "not-a-video",  # a folder, a still picture, text
+    "sound-only",
+    "truncated",  # cut short so that nothing of it can be read
+    "unreadable",  # damaged, or of a kind this FFmpeg does not know
+    "too-large",  # more pixels, bytes or seconds than are read
+    "no-such-part",  # nothing lies in the part that was asked for
+    "too-short",  # shorter than a clip
+    "unavailable",  # a camera, stream or address that gives nothing
+]
+VideoFlaw = Literal[
+    "truncated",  # ends before its header says
+    "damaged",  # frames are lost or blemished
+    "timestamps",  # its clock was set right
+    "sound",  # its sound could not be kept
+    "colour",  # its brightness is not what a screen of its kind would show
+    "interlaced",
+]
 
 
 class KinemeError(Exception):
@@ -17,11 +39,32 @@ class VideoError(KinemeError):
     """A video cannot be used.
 
     Args:
-        path: the file or stream.
+        path: the file or stream; ``str(path)`` is the name that is shown.
         reason: why, without the name of the file ("holds no video stream, only sound").
+        kind: what is wrong, for code that decides by it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str, kind: VideoFault = "unreadable") -> None:
         super().__init__(f"{path}: {reason}")
-        self.path = os.fspath(path)
+        self.path = str(path)
         self.reason = reason
+        self.kind: VideoFault = kind
+
+    def __reduce__(self) -> tuple[type[VideoError], tuple[str, str, VideoFault]]:
+        return type(self), (self.path, self.reason, self.kind)
+
+
+class VideoWarning(str):
+    """What is wrong with a video that can be used all the same: one line, without the name of the file.
+
+    Attributes:
+        kind: what is wrong, for code that decides by it.
+    """
+
+    kind: VideoFlaw
+
+    def __new__(cls, line: str, kind: VideoFlaw = "damaged") -> VideoWarning:
+        """``line`` as a warning of ``kind``."""
+        self = super().__new__(cls, line)
+        self.kind = kind
+        return self

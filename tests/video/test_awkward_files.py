@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from helpers_video import (
 
 from kineme.errors import VideoError
 from kineme.video.clips import read_clips, read_sampled_video
+from kineme.video.container import NamedFile
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
@@ -254,3 +256,36 @@ def test_real_files_are_read_whole() -> None:
     for path in paths[-2:]:
         stamps = [frame.pts_s for frame in read_frames(path, size=(8, 8))]
         np.testing.assert_allclose(np.diff(stamps), float(1 / probe(path).fps))
+
+
+def test_errors_and_warnings_say_what_kind_they_are(tmp_path: Path) -> None:
+    video = numbered_video(tmp_path / "video.mp4", 30)
+    kinds = {
+        "missing": tmp_path / "missing.mp4",
+        "empty": tmp_path / "empty.mp4",
+        "not-a-video": tmp_path,
+        "sound-only": sound_only(tmp_path / "speech.mp4"),
+        "truncated": cut_file(video, 0.9, tmp_path / "cut.mp4"),
+    }
+    kinds["empty"].touch()
+    for kind, path in kinds.items():
+        with pytest.raises(VideoError) as caught:
+            probe(path)
+        assert caught.value.kind == kind
+    with pytest.raises(VideoError) as caught:
+        read_sampled_video(video, SPEC, start_s=9.0)
+    assert caught.value.kind == "no-such-part"
+    again = pickle.loads(pickle.dumps(caught.value))  # as a worker's error travels
+    assert (str(again), again.path, again.kind) == (str(caught.value), str(video), "no-such-part")
+    whole = noisy_video(tmp_path / "whole.mkv", "libx264")
+    (warning,) = read_sampled_video(cut_file(whole, 0.5, tmp_path / "cut.mkv"), SPEC).warnings
+    assert warning.kind == "truncated"
+
+
+def test_a_file_is_called_by_the_name_that_it_was_given(tmp_path: Path) -> None:
+    video = numbered_video(tmp_path / "temporary.mp4", 10)
+    assert probe(NamedFile(str(video), "https://site/clip")).frame_count == 10
+    video.write_bytes(b"")
+    for use in (probe, lambda path: list(read_frames(path)), lambda path: list(read_clips(path, SPEC))):
+        with pytest.raises(VideoError, match=r"^https://site/clip: is empty"):
+            use(NamedFile(str(video), "https://site/clip"))

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import VideoError
+from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import PathLike
 from kineme.video.decode import EPSILON_S, Decoder
 from kineme.video.probe import VideoInfo, describe
 from kineme.video.spec import ClipSpec
 
-Warn = Callable[[str], None]
+Warn = Callable[[VideoWarning], None]
 
 _MUCH = 500_000_000  # bytes of ticks that show a few frames again and again: a clock that is broken, and a full disk
 _REPEATS = 10
@@ -49,7 +49,7 @@ class SampledVideo:
     frames_NHWC: NDArray[np.uint8]
     times_s: NDArray[np.float64]
     info: VideoInfo
-    warnings: tuple[str, ...]
+    warnings: tuple[VideoWarning, ...]
 
 
 def ticks(
@@ -112,11 +112,11 @@ def _ticks(
         if tick >= limit:
             return
     if not tick:
-        raise VideoError(decoder.path, f"ends before {start_s:.2f} s, where the part to be read begins")
+        raise VideoError(decoder.path, f"ends before {start_s:.2f} s, where the part to be read begins", "no-such-part")
 
 
 def _nothing_between(path: PathLike, start_s: float, end_s: float) -> VideoError:
-    return VideoError(path, f"nothing lies between {start_s:.2f} s and {end_s:.2f} s")
+    return VideoError(path, f"nothing lies between {start_s:.2f} s and {end_s:.2f} s", "no-such-part")
 
 
 def read_sampled_video(
@@ -127,7 +127,7 @@ def read_sampled_video(
     Raises:
         VideoError: as :func:`ticks`, and where the policy is to refuse a video shorter than a clip.
     """
-    warnings: list[str] = []
+    warnings: list[VideoWarning] = []
     times: list[float] = []
     with Decoder(path, on_warning=warnings.append) as decoder:
         info = describe(decoder, decode=True)
@@ -137,9 +137,8 @@ def read_sampled_video(
         try:
             frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
         except MemoryError as error:
-            raise VideoError(
-                path, f"lasts {expected_s:,.0f} s, too long to be held in memory; give a part of it"
-            ) from error
+            too_long = f"lasts {expected_s:,.0f} s, too long to be held in memory; give a part of it"
+            raise VideoError(path, too_long, "too-large") from error
         for instant, frame in _ticks(decoder, spec, start_s, end_s, per_frame):
             if len(times) == len(frames_NHWC):  # longer than its packets told
                 frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
@@ -212,4 +211,4 @@ def refuse_short(path: PathLike, spec: ClipSpec, clip_ticks: int) -> None:
     """Raise VideoError where ``clip_ticks`` ticks are fewer than a clip and the policy is to refuse that."""
     if spec.short == "refuse" and clip_ticks < spec.frames and spec.fps is not None:
         has_s, needs_s = clip_ticks / spec.fps, spec.frames / spec.fps
-        raise VideoError(path, f"is too short: about {has_s:.2g} s, and a clip is {needs_s:.2g} s")
+        raise VideoError(path, f"is too short: about {has_s:.2g} s, and a clip is {needs_s:.2g} s", "too-short")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-PathLike = str | os.PathLike[str]
+PathLike = str | os.PathLike[str]  # messages call a video ``str(path)``; see NamedFile
 VIDEO_SUFFIXES = (
     *(".3g2", ".3gp", ".amv", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc"),
     *(".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg"),
@@ -34,6 +35,25 @@ _USUAL_RATE = Fraction(25)
 _FINEST = Fraction(1, 10**9)
 
 
+@dataclass(frozen=True)
+class NamedFile(os.PathLike[str]):
+    """A file that messages call by another name, such as the address that a temporary file was fetched from.
+
+    Args:
+        path: the file.
+        name: what errors and warnings say in its place.
+    """
+
+    path: str
+    name: str
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def open_container(path: PathLike) -> InputContainer:
     """Open ``path`` for reading; the caller closes it, best by a ``with`` statement.
 
@@ -42,16 +62,16 @@ def open_container(path: PathLike) -> InputContainer:
     """
     name = os.fspath(path)
     if "://" not in name:
-        _check_file(Path(name))
+        _check_file(path)
     try:
         # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
         return av.open(name, options=DECODER_OPTIONS, metadata_errors="ignore")
     except OSError as error:
         if error.errno == errno.EIO and Path(name).is_file():  # FFmpeg's word for a header that ends too early
-            raise VideoError(name, "is cut short or damaged, so nothing can be read") from error
-        raise VideoError(name, f"cannot be opened ({error.strerror or error})") from error
+            raise VideoError(path, "is cut short or damaged, so nothing can be read", "truncated") from error
+        raise VideoError(path, f"cannot be opened ({error.strerror or error})") from error
     except av.error.FFmpegError as error:
-        raise VideoError(name, _why_not_opened(Path(name))) from error
+        raise _not_opened(path) from error
 
 
 def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
@@ -60,23 +80,24 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     Raises:
         VideoError: only sound, a still picture, an absurd size, or a codec this FFmpeg cannot decode.
     """
-    name = os.fspath(path)
     if container.format.name.endswith("_pipe") or container.format.name in ("image2", "tty"):
-        raise VideoError(name, "is a still picture or text, not a video")
+        raise VideoError(path, "is a still picture or text, not a video", "not-a-video")
     # Cover pictures of music files are stored as one-frame video streams.
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
-        only_sound = ", only sound" if container.streams.audio else ""
-        raise VideoError(name, f"holds no video stream{only_sound}")
+        if container.streams.audio:
+            raise VideoError(path, "holds no video stream, only sound", "sound-only")
+        raise VideoError(path, "holds no video stream", "not-a-video")
     stream = streams[0]
     context = stream.codec_context
     if context is None:
-        raise VideoError(name, "its video codec is not known to this build of FFmpeg, or its header is damaged")
+        raise VideoError(path, "its video codec is not known to this build of FFmpeg, or its header is damaged")
     width, height = context.width, context.height
     if max(width, height) > _LARGEST_SIDE:
-        raise VideoError(name, f"its frames are {width} x {height}; more than {_LARGEST_SIDE} a side is not read")
+        too_long = f"more than {_LARGEST_SIDE} a side is not read"
+        raise VideoError(path, f"its frames are {width} x {height}; {too_long}", "too-large")
     if width * height > MOST_PIXELS:
-        raise VideoError(name, f"its frames are {width} x {height}; {TOO_LARGE}")
+        raise VideoError(path, f"its frames are {width} x {height}; {TOO_LARGE}", "too-large")
     context.options = DECODER_OPTIONS  # frames may grow on the way, whatever the header says
     return stream
 
@@ -100,21 +121,24 @@ def time_base(stream: VideoStream) -> Fraction:
     return given if _FINEST <= given <= 1 / _SLOWEST else 1 / frame_rate(stream)
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise VideoError(path, "is a folder, not a video file")
-    if not path.exists():
-        raise VideoError(path, "no such file")
-    if path.is_file() and path.stat().st_size == 0:
-        raise VideoError(path, "is empty (0 bytes)")
+def _check_file(path: PathLike) -> None:
+    file = Path(path)
+    if file.is_dir():
+        raise VideoError(path, "is a folder, not a video file", "not-a-video")
+    if not file.exists():
+        raise VideoError(path, "no such file", "missing")
+    if file.is_file() and file.stat().st_size == 0:
+        raise VideoError(path, "is empty (0 bytes)", "empty")
 
 
-def _why_not_opened(path: Path) -> str:
+def _not_opened(path: PathLike) -> VideoError:
+    """Why FFmpeg knows nothing of what is in a file."""
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             start = file.read(4096)
     except OSError:
-        return "cannot be opened as a video"
+        return VideoError(path, "cannot be opened as a video")
     if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
-        return "is cut short or damaged: the index of the MP4 file (moov) is missing, so nothing can be read"
-    return "is not a video that can be read"
+        reason = "is cut short or damaged: the index of the MP4 file (moov) is missing, so nothing can be read"
+        return VideoError(path, reason, "truncated")
+    return VideoError(path, "is not a video that can be read", "not-a-video")

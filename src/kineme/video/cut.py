@@ -157,7 +157,7 @@ class Cutter:
         frames = read_frames(self.video, start_s=start_s, end_s=end_s)
         first = next(frames, None)
         if first is None:
-            raise VideoError(self.video, f"has no frame between {start_s:.2f} s and {end_s:.2f} s")
+            raise VideoError(self.video, f"has no frame between {start_s:.2f} s and {end_s:.2f} s", "no-such-part")
         height, width = first.pixels_HWC.shape[:2]
         count, last = 1, first
         with VideoWriter(path, width=width, height=height, fps=self.info.fps, options=_QUALITY) as writer:

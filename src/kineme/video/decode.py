@@ -19,7 +19,7 @@ import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from numpy.typing import NDArray
 
-from kineme.errors import VideoError
+from kineme.errors import VideoError, VideoFlaw, VideoWarning
 from kineme.video.container import TOO_LARGE, PathLike, frame_rate, open_container, time_base, video_stream
 from kineme.video.convert import Converter
 from kineme.video.sparse import SPARSE_S, Decode, PacketPlanner, Skip
@@ -81,7 +81,7 @@ def read_frames(
     end_s: float | None = None,
     size: tuple[int, int] | None = None,
     fit: ResizeMode = "stretch",
-    on_warning: Callable[[str], None] | None = None,
+    on_warning: Callable[[VideoWarning], None] | None = None,
 ) -> Iterator[Frame]:
     """Yield every frame shown from ``start_s`` to ``end_s``, in order.
 
@@ -135,9 +135,9 @@ class Decoder:
     _ahead: deque[Packet[VideoStream]]
     _packet_stats: PacketStats
 
-    def __init__(self, path: PathLike, *, on_warning: Callable[[str], None] | None = None) -> None:
+    def __init__(self, path: PathLike, *, on_warning: Callable[[VideoWarning], None] | None = None) -> None:
         self.path = path
-        self._warn = on_warning or (lambda line: None)
+        self._on_warning = on_warning
         self._wanted: tuple[float, float] | None = None
 
     def __enter__(self) -> Self:
@@ -369,6 +369,10 @@ class Decoder:
         if self._lost_at is None and repair.last is not None:
             self._lost_at = float((repair.last - self.zero) * self.time_base)
 
+    def _warn(self, line: str, kind: VideoFlaw) -> None:
+        if self._on_warning is not None:
+            self._on_warning(VideoWarning(line, kind))
+
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
         zero_s = float(self.zero * self.time_base)
@@ -377,12 +381,13 @@ class Decoder:
             missing = missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
         else:  # what the header says of the length counts the leap in
             at = float((self._repair.leapt_at - self.zero) * self.time_base)
-            self._warn(f"a time stamp leaps ahead by more than {LONGEST_HOLD_S} s at {at:.1f} s; the leap is left out")
+            leap = f"a time stamp leaps ahead by more than {LONGEST_HOLD_S} s at {at:.1f} s; the leap is left out"
+            self._warn(leap, "timestamps")
         used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
         if missing or self._cut:
             says = f" (its header says {end_s + missing:.1f} s)" if missing else ""
-            self._warn(f"damaged after {end_s:.1f} s{says}; {used}")
+            self._warn(f"damaged after {end_s:.1f} s{says}; {used}", "truncated")
         elif self._lost:
             at = 0.0 if self._lost_at is None else self._lost_at
             which = "a frame is" if self._lost == 1 else f"{self._lost} frames are"
-            self._warn(f"damaged at {at:.1f} s; {which} lost or blemished, the others are used")
+            self._warn(f"damaged at {at:.1f} s; {which} lost or blemished, the others are used", "damaged")

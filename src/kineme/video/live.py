@@ -97,7 +97,7 @@ def open_live(source: str, timeout_s: float) -> InputContainer:
             reason = f"nothing came for {timeout_s:g} s"
         else:
             reason = _why_closed(error, source)
-        raise VideoError(without_password(source), reason) from error
+        raise VideoError(without_password(source), reason, "unavailable") from error
 
 
 def why_broken(error: Exception, timeout_s: float) -> str:
@@ -135,12 +135,13 @@ def _camera(source: str) -> tuple[str, str]:
         if not source.isdecimal():
             return source, "dshow"
         if int(source) >= len(names):
-            raise VideoError(source, f"there is no such camera; {_listed(range(len(names)), 'video=NAME works too')}")
+            there = _listed(range(len(names)), "video=NAME works too")
+            raise VideoError(source, f"there is no such camera; {there}", "unavailable")
         return f"video={names[int(source)]}", "dshow"
     path = Path(f"/dev/video{source}" if source.isdecimal() else source)
     if not path.exists():
         there = sorted(Path("/dev").glob("video*"), key=lambda one: (len(one.name), one.name))
-        raise VideoError(source, f"there is no such camera; {_listed(there)}")
+        raise VideoError(source, f"there is no such camera; {_listed(there)}", "unavailable")
     return str(path), "v4l2"
 
 

@@ -162,14 +162,16 @@ class LiveReader:
                     raise
                 reason = error.reason
             if self._began_s is None:
-                raise VideoError(self._name, "ended before a frame came")
+                raise VideoError(self._name, "ended before a frame came", "unavailable")
             now = time.monotonic()
             if lost_s is None:
                 lost_s = now
                 self._say(f"{self._name}: broke off ({reason}); trying for {self._retry_s:g} s to get it back")
             left_s = lost_s + self._retry_s - now
             if left_s <= 0:
-                raise VideoError(self._name, f"broke off, and could not be had again for {self._retry_s:g} s")
+                raise VideoError(
+                    self._name, f"broke off, and could not be had again for {self._retry_s:g} s", "unavailable"
+                )
             self._closed.wait(min(wait_s, left_s))
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
             connection += 1
@@ -187,7 +189,7 @@ class LiveReader:
             clock = ArrivalClock(self._next_time(), believed=container.format.name not in _NO_TIMES)
             in_pieces = container.format.name == "hls"  # of several seconds, each sent at once
             if in_pieces and container.duration:
-                raise VideoError(self._name, "has ended")
+                raise VideoError(self._name, "has ended", "unavailable")
             backlog = _BacklogSkipper(stream)
             convert: tuple[Converter, Converter] | None = None
             looks: tuple[int, int, str] | None = None
@@ -219,9 +221,11 @@ class LiveReader:
                     if self._closed.is_set():
                         return
                     if time.monotonic() - heard_s > self._timeout_s:
-                        raise VideoError(self._name, f"no frame could be decoded for {self._timeout_s:g} s")
+                        raise VideoError(
+                            self._name, f"no frame could be decoded for {self._timeout_s:g} s", "unavailable"
+                        )
             except (OSError, av.error.FFmpegError) as error:
-                raise VideoError(self._name, why_broken(error, self._timeout_s)) from error
+                raise VideoError(self._name, why_broken(error, self._timeout_s), "unavailable") from error
 
     def _next_time(self) -> float:
         """When a connection begins that is made now, in seconds from the first frame."""

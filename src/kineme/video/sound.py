@@ -12,6 +12,7 @@ import av.codec
 import av.error
 import numpy as np
 
+from kineme.errors import VideoWarning
 from kineme.video.container import PathLike, open_container
 from kineme.video.decode import first_time
 
@@ -44,11 +45,11 @@ class SoundTrack:
     """
 
     def __init__(
-        self, source: PathLike, output: OutputContainer, *, on_warning: Callable[[str], None] | None = None
+        self, source: PathLike, output: OutputContainer, *, on_warning: Callable[[VideoWarning], None] | None = None
     ) -> None:
         self._source = source
         self._output = output
-        self._warn = on_warning or (lambda line: None)
+        self._on_warning = on_warning
         self._resources = ExitStack()
         self._out: AudioStream | None = None
         self._encodes = False
@@ -91,10 +92,14 @@ class SoundTrack:
         if self._encodes and self._out is not None:
             self._output.mux(self._out.encode(None))
 
+    def _warn(self, line: str) -> None:
+        if self._on_warning is not None:
+            self._on_warning(VideoWarning(line, "sound"))
+
     def _add_stream(self, source: AudioStream) -> AudioStream | None:
         held, encoder = _HOLDS[self._output.format.name]
         if source.codec_context is None:
-            self._warn(f"{self._source}: its sound is in a codec this FFmpeg does not know; written without sound")
+            self._warn("its sound is in a codec this FFmpeg does not know; written without sound")
             return None
         if held is None or source.codec_context.codec.canonical_name in held:
             return self._output.add_stream_from_template(source)
@@ -104,7 +109,7 @@ class SoundTrack:
             out.codec_context.layout = "mono" if source.channels == 1 else "stereo"
             self._encodes = True
             return out
-        self._warn(f"{self._source}: this FFmpeg has no encoder {encoder} for its sound; written without sound")
+        self._warn(f"this FFmpeg has no encoder {encoder} for its sound; written without sound")
         return None
 
     def _next_packets(self) -> Iterator[Packet[AudioStream]]:
@@ -118,7 +123,7 @@ class SoundTrack:
                 return
             except av.error.FFmpegError as error:
                 self._packets = iter(())
-                self._warn(f"{self._source}: the sound is damaged ({error.strerror}); what comes before is kept")
+                self._warn(f"the sound is damaged ({error.strerror}); what comes before is kept")
                 return
             yield packet
 

@@ -21,7 +21,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import KinemeError, UsageError, VideoWarning
 from kineme.files import cannot_write, replacing
 from kineme.video.container import PathLike
 from kineme.video.sound import SoundTrack
@@ -88,7 +88,7 @@ class VideoWriter:
         options: Mapping[str, str] | None = None,
         pixel_format: str = "yuv420p",
         in_fragments: bool = False,
-        on_warning: Callable[[str], None] | None = None,
+        on_warning: Callable[[VideoWarning], None] | None = None,
     ) -> None:
         self.path = Path(path)
         self.width, self.height = width, height

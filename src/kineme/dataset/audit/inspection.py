@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import VideoError
+from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import frame_rate
 from kineme.video.decode import Decoder, TimedFrame
 from kineme.video.timestamps import missing_s
@@ -27,7 +27,8 @@ T = TypeVar("T")
 SIDE, FRAMES = 32, 48
 _BACKGROUND_HEIGHT, _BACKGROUND_FRAMES = 160, 9
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
-_CUT = "damaged after"  # so begins what the decoder says of a file that ends early
+_KINDS = {"empty": "zero-length", "sound-only": "audio-only", "truncated": "truncated"}  # ours of VideoError's
+_DAMAGE = ("truncated", "damaged", "timestamps")  # kinds of VideoWarning
 _USEFUL_SHARE, _USEFUL_S = 0.25, 0.3  # of a cut file: less is beyond use
 
 
@@ -46,6 +47,7 @@ class Facts:
         rotation: degrees clockwise that its frames are turned for display.
         uneven: share of the frames that are shown a quarter longer or shorter than most.
         damage: what the decoder said, a line each.
+        cut: whether the file ends before its video does.
         took_s: seconds that decoding took, on one thread among others.
     """
 
@@ -59,12 +61,8 @@ class Facts:
     rotation: int
     uneven: float
     damage: tuple[str, ...]
+    cut: bool
     took_s: float
-
-    @property
-    def cut(self) -> bool:
-        """Whether the file ends before its video does."""
-        return any(line.startswith(_CUT) for line in self.damage)
 
     @property
     def beyond_use(self) -> bool:
@@ -112,12 +110,12 @@ def inspect_video(
 
 
 def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> Inspection:
-    damage: list[str] = []
+    warnings: list[VideoWarning] = []
     thumbnails: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
     backgrounds: _Spread[NDArray[np.uint8]] = _Spread(2 * _BACKGROUND_FRAMES)
     lengths: list[float] = []
     started = time.perf_counter()
-    with Decoder(path, on_warning=damage.append) as decoder:
+    with Decoder(path, on_warning=warnings.append) as decoder:
         small = decoder.converter(size=(SIDE, SIDE))
         height, width = small.displayed
         larger = decoder.converter(size=(_BACKGROUND_HEIGHT, max(8, round(_BACKGROUND_HEIGHT * width / height))))
@@ -133,7 +131,7 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
                 zero_s = float(decoder.zero * decoder.time_base)
                 missing = missing_s(decoder.container, decoder.stream, path, zero_s, zero_s + until_s)
         if not lengths:
-            raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins")
+            raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins", "no-such-part")
         facts = Facts(
             container=decoder.container.format.name,
             codec=decoder.stream.codec_context.name,
@@ -144,7 +142,8 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
             missing_s=missing,
             rotation=small.rotation,
             uneven=_uneven(lengths[:-1]),
-            damage=tuple(damage),
+            damage=tuple(str(one) for one in warnings if one.kind in _DAMAGE),
+            cut=any(one.kind == "truncated" for one in warnings),
             took_s=time.perf_counter() - started,
         )
     spread = np.stack(backgrounds.evenly(_BACKGROUND_FRAMES, start_s, until_s))
@@ -197,8 +196,4 @@ def _kind(path: Path, error: VideoError) -> str:
     """Why a file cannot be used, in one word."""
     if not path.is_file() or not os.access(path, os.R_OK):
         return "missing"
-    if path.stat().st_size == 0:
-        return "zero-length"
-    if "cut short" in error.reason:
-        return "truncated"
-    return "audio-only" if "only sound" in error.reason else "unreadable"
+    return _KINDS.get(error.kind, "unreadable")

@@ -110,9 +110,9 @@ def measure(work: Path, people: int) -> dict[str, Any]:
     }
 
 
-def score(one: Prediction, said: Sequence[Segment], true: dict[Path, list[Segment]]) -> SegmentScore:
+def score(one: Prediction, predicted: Sequence[Segment], true: dict[Path, list[Segment]]) -> SegmentScore:
     """Segments of a video against the true ones."""
-    return score_segments(true[Path(one.source)], said, one.duration_s)
+    return score_segments(true[Path(one.source)], predicted, one.duration_s)
 
 
 def total(scores: Sequence[SegmentScore]) -> SegmentScore:

@@ -38,10 +38,10 @@ def demo(
         )
         return
     print_verdict(result.run.metrics)
-    actions, videos = score.found + score.missed, len(result.predictions)
+    actions, videos = score.true_positives + score.false_negatives, len(result.predictions)
     print(
-        f"In long videos of {videos} strangers it finds {score.found} of {actions} actions and names {score.invented} "
-        f"that are none (segment F1 {percent(score.f1)}).\n"
+        f"In long videos of {videos} strangers it finds {score.true_positives} of {actions} actions and names "
+        f"{score.false_positives} that are none (segment F1 {percent(score.f1)}).\n"
         f"Of {score.pause_s:.0f} s of pauses it calls {percent(score.pause_share)} background."
     )
     print(f"\nReport           {result.run.folder / 'report.html'}")

@@ -17,6 +17,8 @@ _FETCHED_HERE = {"http", "https", "m3u8_native", "m3u8", "http_dash_segments"}  
 _COLLECTIONS = ("playlist", "multi_video")
 _REFUSED = ("is_live", "is_upcoming")
 _FILE = "video"
+_MOST_PAGE_BYTES = 32 << 20  # of a page, playlist or document, unpacked
+_MOST_PAGES = 500  # until something of the video comes
 
 
 def fetch_videos(
@@ -38,20 +40,22 @@ def fetch_videos(
         KinemeError: yt-dlp is not installed, the server does not give the video, or it is too large.
     """
     try:
-        from yt_dlp import YoutubeDL
+        import yt_dlp
         from yt_dlp.utils import YoutubeDLError
     except ImportError as error:
         raise KinemeError(f'{url}: videos of the web need yt-dlp: pip install "kineme[web]"') from error
 
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         meter = _Meter(url, options.max_bytes)
-        with YoutubeDL(_settings(Path(folder), options, meter)) as site:
+        with _bounded(yt_dlp.YoutubeDL, meter)(_settings(Path(folder), options, meter)) as site:
 
             def ask(source: str, request: Callable[..., dict[str, Any] | None], what: object, download: bool) -> Any:
                 try:
                     return request(what, download=download) or {}
                 except YoutubeDLError as error:
                     raise KinemeError(f"{source}: {_reason(error, options)}") from error
+                except RecursionError as error:
+                    raise KinemeError(f"{source}: leads to itself, so no video is found there") from error
                 finally:
                     meter.close()
 
@@ -77,6 +81,30 @@ def fetch_videos(
                     yield LocalVideo(path, source, _file_name(info), alone and not collection)
                 for left in Path(folder).iterdir():
                     left.unlink()
+
+
+def _bounded(downloader: type[Any], meter: _Meter) -> type[Any]:
+    """yt-dlp's downloader, but what it reads into memory is limited, and how often it asks before anything comes."""
+
+    class Bounded(downloader):  # type: ignore[misc]
+        def urlopen(self, request: Any) -> Any:
+            meter.count_page()
+            response = super().urlopen(request)
+            read = response.read
+
+            def read_some(amount: int | None = None) -> bytes:
+                if amount is not None and amount >= 0:
+                    return bytes(read(amount))
+                content = bytearray()
+                while block := read(1 << 16):
+                    content += block
+                    meter.check_page(len(content))
+                return bytes(content)
+
+            response.read = read_some
+            return response
+
+    return Bounded
 
 
 def choose_format(
@@ -121,7 +149,7 @@ class _Meter:
         self.source, self._max_bytes = source, max_bytes
         self._shown = ExitStack()
         self._advance: Advance | None = None
-        self._done = 0
+        self._done = self._pages = 0
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Told by yt-dlp of every block."""
@@ -132,6 +160,7 @@ class _Meter:
             label = f"fetching {self.source}, kB"
             self._advance = self._shown.enter_context(progress(label, int(total) // 1024 or None))
         if done // 1024 > self._done:
+            self._pages = 0
             self._advance(done // 1024 - self._done)
             self._done = done // 1024
 
@@ -140,6 +169,17 @@ class _Meter:
         if count > self._max_bytes:
             limit = size_in_words(self._max_bytes)
             raise KinemeError(f"{self.source}: is larger than {limit}; --max-size sets the limit")
+
+    def check_page(self, count: int) -> None:
+        """Raise KinemeError where ``count`` bytes are too many for a page."""
+        if count > _MOST_PAGE_BYTES:
+            raise KinemeError(f"{self.source}: leads to a page of more than {size_in_words(_MOST_PAGE_BYTES)}")
+
+    def count_page(self) -> None:
+        """Count a request; raise KinemeError where there were many and nothing of the video has come."""
+        self._pages += 1
+        if self._pages > _MOST_PAGES:
+            raise KinemeError(f"{self.source}: leads from page to page, and to no video")
 
     def close(self) -> None:
         """End the progress of one download."""
@@ -176,6 +216,8 @@ def _settings(folder: Path, options: FetchOptions, meter: _Meter) -> dict[str, A
         "noprogress": True,
         "cachedir": False,
         "fixup": "never",  # needs a program
+        # yt-dlp hands some formats to the program ffmpeg, whose connections and output nobody watches.
+        "ffmpeg_location": str(folder / "no-ffmpeg"),
         "hls_prefer_native": True,
         "skip_unavailable_fragments": False,  # a video with holes is an error
         "socket_timeout": options.timeout_s,

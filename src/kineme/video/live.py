@@ -57,6 +57,12 @@ def sends_live(url: str, timeout_s: float = 5.0) -> bool:
         url: http or https.
         timeout_s: how long the server may be silent.
     """
+    return _sends_live(url, timeout_s, lists=2)  # a list of qualities, and that of its first one
+
+
+def _sends_live(url: str, timeout_s: float, lists: int) -> bool:
+    if not lists:  # a list that names itself would be read for ever
+        return False
     with suppress(OSError, ValueError, HTTPException), _answer(url, timeout_s) as answer:
         kind = answer.headers.get_content_type()
         if kind == "multipart/x-mixed-replace":
@@ -66,7 +72,11 @@ def sends_live(url: str, timeout_s: float = 5.0) -> bool:
             if any(line.startswith("#EXTINF") for line in lines):
                 return not any(line.startswith("#EXT-X-ENDLIST") for line in lines)
             first = next((line for line in lines if line and not line.startswith("#")), None)
-            return first is not None and lines[0].startswith("#EXTM3U") and sends_live(urljoin(url, first), timeout_s)
+            return (
+                first is not None
+                and lines[0].startswith("#EXTM3U")
+                and _sends_live(urljoin(url, first), timeout_s, lists - 1)
+            )
     return False
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-import signal
+import socket
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 from helpers_dataset import make_videos
 from helpers_networks import SMALL, network_of
 from helpers_video import cut_file, numbered_video, sound_only
@@ -55,33 +56,38 @@ def videos_in(out: Path) -> dict[str, dict]:
 
 
 class Killer:
-    """While the context lasts, ends each other process that has a file open, as a file that breaks decoders would."""
+    """While the context lasts, an address whose video ends each process that reads it, as a broken file may.
 
-    def __init__(self, file: Path) -> None:
-        self.file, self.killed = str(file.resolve()), 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+    A reader waits for an answer that never comes, so it is always found.
+    """
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/clip.mp4"
+        self.killed: list[int] = []
+        self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> Killer:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        with socket.create_connection(self._server.getsockname()):  # from this process: the end
+            self._thread.join()
+        self._server.close()
 
-    def _watch(self) -> None:
-        while not self._over.is_set():
-            for process in Path("/proc").iterdir():
-                if process.name.isdecimal() and int(process.name) != os.getpid() and self._holds(process):
-                    os.kill(int(process.name), signal.SIGKILL)
-                    self.killed += 1
-            time.sleep(0.001)
+    def _serve(self) -> None:
+        while (reader := self._accept()) != os.getpid():
+            psutil.Process(reader).kill()
+            self.killed.append(reader)
 
-    def _holds(self, process: Path) -> bool:
-        try:
-            if "kineme" not in (process / "cmdline").read_text() and "ray::" not in (process / "cmdline").read_text():
-                return False
-            return any(str(link.readlink()) == self.file for link in (process / "fd").iterdir())
-        except OSError:
-            return False
+    def _accept(self) -> int:
+        """The process at the other end of the next connection."""
+        connection, address = self._server.accept()
+        with connection:
+            here = psutil.Process()
+            for process in (here, *here.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    if any(one.laddr and one.laddr.port == address[1] for one in process.net_connections("tcp")):
+                        return process.pid
+        raise AssertionError("whoever connects is a child of this process")

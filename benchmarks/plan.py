@@ -165,7 +165,7 @@ def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:
     from kineme.prediction.windows import file_stride
     from kineme.scale.batch import _SHARD_VIDEOS
     from kineme.scale.rows import row_of, schema
-    from kineme.scale.store import Store
+    from kineme.scale.store import ShardStore
 
     spec, rng = model.card.spec, np.random.default_rng(0)
     stride = file_stride(model) or max(1, spec.frames // 2)
@@ -183,7 +183,7 @@ def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:
             {**row_of(result), "path": result.source, "fingerprint": "0" * 64, "model": "m@0", "key": f"{number:032}"}
         )
         joining.append(time.process_time() - started)
-    store, keeping = Store(str(work / "shards")), []
+    store, keeping = ShardStore(str(work / "shards")), []
     for _ in range(5):
         started = time.perf_counter()
         frame = pl.DataFrame(rows, schema=schema(model.labels))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal
 
+from kineme.text import printable
+
 VideoFault = Literal[
     "missing",  # there is no such file
     "empty",  # of 0 bytes
@@ -28,7 +30,10 @@ VideoFlaw = Literal[
 
 
 class KinemeError(Exception):
-    """Something could not be done (exit code 1). ``str(error)`` is one clear line."""
+    """Something could not be done (exit code 1). ``str(error)`` is one clear line, whatever names it holds."""
+
+    def __init__(self, line: object) -> None:
+        super().__init__(printable(line))
 
 
 class UsageError(KinemeError):

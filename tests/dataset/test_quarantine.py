@@ -19,7 +19,8 @@ from pathlib import Path
 from kineme.dataset.audit.quarantine import quarantine_files
 data, left = Path(sys.argv[1]), [int(sys.argv[2])]
 def kill(event, arguments):
-    if event in ("os.rename", "os.mkdir", "os.remove", "os.chmod", "tempfile.mkstemp"):
+    makes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_EXCL
+    if makes or event in ("os.rename", "os.mkdir", "os.remove", "os.chmod"):
         left[0] -= 1
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)

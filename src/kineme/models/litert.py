@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.files import replacing, user_cache_folder
+from kineme.files import atomic_write, user_cache_folder
 from kineme.models.native_stderr import suppress_native_stderr
 from kineme.models.tracing import on_tensorflow, saved_model, traced, unrolled
 from kineme.version import __version__
@@ -105,7 +105,7 @@ def from_cache(name: str, ready: Callable[[bytes], T], make: Callable[[], bytes]
     with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
         return ready(path.read_bytes())
     content = make()
-    with suppress(KinemeError), replacing(path) as temporary:  # where it cannot be kept, it is made every time
+    with suppress(KinemeError), atomic_write(path) as temporary:  # where it cannot be kept, it is made every time
         temporary.write_bytes(content)
     return ready(content)
 

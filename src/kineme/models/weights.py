@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import alone, cannot_write, sha256_of, user_cache_folder
+from kineme.files import cannot_write, file_lock, sha256_of, user_cache_folder
 from kineme.progress import progress
 
 _MB = 1_000_000
@@ -191,7 +191,7 @@ def pull(name: str) -> dict[str, Path]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder / ".lock"):
+        with file_lock(folder / ".lock"):
             if (found := find(name)) is not None:
                 return found
             for abandoned in folder.glob(".fetching-*"):  # by a pull that was killed

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
-from kineme.files import replacing
+from kineme.files import atomic_write
 from kineme.report.filmstrip import filmstrip
 from kineme.video.clips import read_sampled_video
 from kineme.video.probe import probe
@@ -72,7 +72,7 @@ def contact_sheet(
             draw.text((2 * _GAP, top + height / 2), label, fill=_INK, font=font, anchor="lm")
         sheet.paste(Image.fromarray(strip), (margin, top))
         before = label
-    with replacing(out_png) as temporary:
+    with atomic_write(out_png) as temporary:
         sheet.save(temporary)
     return Path(out_png)
 

@@ -13,10 +13,11 @@ from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from kineme.files import replacing
+from kineme.files import atomic_write
 from kineme.prediction.explain.explain import DECIDED, Explanation
 from kineme.report.drawing import BLUE, GRID, INK, MUTED, ORANGE, STYLE, one_line
 from kineme.report.explain_drawing import Drawer
+from kineme.text import clock
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 
@@ -69,7 +70,7 @@ def explain_picture(
             box = (left + number * (width + gap), bottom, width, frames_high / height)
             _draw_frame(figure, strip, box, frame, time_s)
         FigureCanvasAgg(figure)
-        with replacing(out) as temporary:
+        with atomic_write(out) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
@@ -97,20 +98,13 @@ def frames_at(source: str | os.PathLike[str], times_s: list[float]) -> list[Fram
     return [*found, *[last] * (len(times_s) - len(found))]
 
 
-def clock(time_s: float, digits: int = 1) -> str:
-    """75.29 as ``1:15.2``, as players and the web page have it."""
-    tenths = int(time_s * 10 + 1e-6)
-    whole = f"{tenths // 600}:{tenths // 10 % 60:02}"
-    return f"{whole}.{tenths % 10}" if digits else whole
-
-
 def _title(found: Explanation) -> str:
     return f"{one_line(found.label, 60)}  {100 * found.probability:.1f} %"
 
 
 def _subtitle(found: Explanation) -> str:
     spans = found.decided
-    told = [f"{clock(one.start_s)} to {clock(one.end_s)}" for one in spans[:4]]
+    told = [f"{clock(one.start_s, 1)} to {clock(one.end_s, 1)}" for one in spans[:4]]
     when = ", ".join(told) + (" …" if len(spans) > 4 else "")
     decided = f"decided by {when}" if spans else "no frames spoke for it"
     return one_line(f"{os.path.basename(found.source)}, by {found.prediction.model}; {decided}", 150)  # noqa: PTH119
@@ -128,7 +122,7 @@ def _draw_frame(
     axes.set(xticks=[], yticks=[])
     for side in ("top", "right", "bottom", "left"):
         axes.spines[side].set_visible(False)
-    axes.text(0.5, -0.02, clock(time_s), transform=axes.transAxes, ha="center", va="top", fontsize=11, color=INK)
+    axes.text(0.5, -0.02, clock(time_s, 1), transform=axes.transAxes, ha="center", va="top", fontsize=11, color=INK)
     line = ConnectionPatch(
         xyA=(time_s, 1.0),
         coordsA=strip.get_xaxis_transform(),

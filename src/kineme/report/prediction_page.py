@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from kineme.files import replacing, write_text
+from kineme.files import atomic_write, write_text
 from kineme.prediction.result import Prediction
 from kineme.progress import track
 from kineme.report.run_page import render
+from kineme.text import clock
 
 _CURVES = 6  # as many colours as the eye keeps apart
 _IN_WORDS = 4  # parts that fit into a sentence
@@ -69,8 +70,8 @@ def page_of(result: Prediction, video_name: str) -> str:
             (
                 one,
                 "background" if one.is_background else colours.get(one.label, "other"),
-                _clock(one.start_s),
-                _clock(one.end_s),
+                clock(one.start_s, 1),
+                clock(one.end_s, 1),
             )
             for one in result.segments
         ],
@@ -80,7 +81,7 @@ def page_of(result: Prediction, video_name: str) -> str:
         ],
         left_out=len(result.labels) - len(shown),
         marks=_marks(result.duration_s),
-        length=_clock(result.duration_s),
+        length=clock(result.duration_s, 1),
         data={
             "duration": result.duration_s,
             "middles": np.round(middles_W, 3).tolist(),
@@ -125,17 +126,10 @@ def _marks(duration_s: float) -> list[tuple[float, str]]:
     steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
     step = next((one for one in steps if duration_s / one <= 6), steps[-1])
     # The last mark would run into the end of the axis.
-    return [(time / duration_s, _clock(time, tenths=False)) for time in np.arange(0, duration_s * 0.97, step).tolist()]
-
-
-def _clock(seconds: float, *, tenths: bool = True) -> str:
-    """``75.25`` as "1:15.2"; ``tenths`` may be left out where they are nought."""
-    minutes, rest = divmod(int(seconds * 10 + 1e-6), 600)
-    hours, minutes = divmod(minutes, 60)
-    second = f"{rest / 10:04.1f}"
-    if not tenths:
-        second = second.removesuffix(".0")
-    return f"{hours}:{minutes:02}:{second}" if hours else f"{minutes}:{second}"
+    return [
+        (time / duration_s, clock(time, 0 if time == int(time) else 1))
+        for time in np.arange(0, duration_s * 0.97, step).tolist()
+    ]
 
 
 def _playable_copy(video: Path, stem: Path, on_warning: Callable[[str], None] | None) -> Path:
@@ -143,7 +137,7 @@ def _playable_copy(video: Path, stem: Path, on_warning: Callable[[str], None] | 
     suffix = _playable_as(video)
     out = stem.with_name(stem.name + (suffix or ".mp4"))
     if suffix:
-        with replacing(out) as temporary:
+        with atomic_write(out) as temporary:
             shutil.copyfile(video, temporary)
     else:
         _encode(video, out, on_warning)

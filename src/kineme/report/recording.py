@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError, VideoError
-from kineme.files import replacing
+from kineme.files import atomic_write
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.watch import Event
@@ -186,7 +186,7 @@ class Recording:
         for text in (one for one in FORMATS if one in tables.TEXTS and one in self._formats):
             write = self._write
             if write is None:
-                temporary = self._files.enter_context(replacing(self._path(text)))
+                temporary = self._files.enter_context(atomic_write(self._path(text)))
                 file = temporary.open("w", buffering=1, encoding="utf-8", newline="\n")
                 write = self._files.enter_context(file).write
             self._texts.append(_Text(text, self._model.labels, write))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.files import replacing
+from kineme.files import atomic_write
 from kineme.prediction.result import Prediction, Segment
 
 
@@ -82,7 +82,7 @@ def write_parquet(path: Path, result: Prediction) -> None:
         orient="row",
     )
     whole = [pl.lit(result.source).alias("source"), pl.lit(result.model).alias("model")]
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         rows.select(*whole, pl.all()).write_parquet(temporary)
 
 

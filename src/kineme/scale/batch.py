@@ -30,7 +30,7 @@ from kineme.scale.cluster import check_ray, in_a_worker, running, through_stages
 from kineme.scale.plan import Plan, model_id, plan_for
 from kineme.scale.rows import Row, row_of, schema, tables
 from kineme.scale.sources import Source, list_sources
-from kineme.scale.store import SEGMENTS, VIDEOS, Store, parquet
+from kineme.scale.store import SEGMENTS, VIDEOS, ShardStore, parquet
 
 _FORMAT = 1  # of the rows; a change of what the same key would hold raises it
 _GROUPS = (64, 8, 1, 1, 1)  # videos of a task, at most, in each pass
@@ -115,7 +115,7 @@ def run(
     check_ray()
     check_engine(engine)
     note = on_note or (lambda line: None)
-    store = Store(out)
+    store = ShardStore(out)
     wanted = list_sources(sources, leave_out=out)
     loaded = model if isinstance(model, Model) else api.load(model)
     name, _ = model_id(loaded)
@@ -166,7 +166,7 @@ def _key(source: Source, model: str, loaded: Model, engine: str) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
-def _kept(store: Store, keys: dict[str, str], of_path: dict[str, Source], note: Note) -> set[str]:
+def _kept(store: ShardStore, keys: dict[str, str], of_path: dict[str, Source], note: Note) -> set[str]:
     """The videos that are done with; shards that hold none of them, or are damaged, are removed."""
     kept: set[str] = set()
     vanished: set[str] = set()
@@ -201,7 +201,7 @@ def _more(names: set[str]) -> str:
 class _Shards:
     """Keeps finished rows, some hundred at a time."""
 
-    def __init__(self, store: Store, model: Model, shard_s: float) -> None:
+    def __init__(self, store: ShardStore, model: Model, shard_s: float) -> None:
         self._store, self._schema, self._shard_s = store, schema(model.labels), shard_s
         self._rows: list[Row] = []
         self._since = 0.0  # when the first of them came
@@ -276,7 +276,7 @@ def _grouped(items: list[Source], size: int) -> Iterable[list[Source]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _write_tables(store: Store, keys: dict[str, str], model: Model) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _write_tables(store: ShardStore, keys: dict[str, str], model: Model) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The two tables of all finished videos."""
     whole = [frame for _, frame in store.shards() if frame is not None]
     wanted = pl.DataFrame({"path": list(keys), "key": list(keys.values())})

@@ -45,17 +45,17 @@ class Decoding:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._model = plan.cardboard()
+        self._model = plan.without_network()
         self._recorder = plan.recorder(self._model)
 
     def here(self, source: Source) -> Iterator[pa.Table]:
         """The parts of a video, decoded in this process, which ends where it hangs."""
-        with Watch(self._plan.stalled_s, lambda: os._exit(_GAVE_UP)) as watch:
+        with Watchdog(self._plan.stalled_s, lambda: os._exit(_GAVE_UP)) as watch:
             for part in self._parts(source, watch):
                 table = to_table(part)
-                watch.rest()  # while others take their time
+                watch.pause()  # while others take their time
                 yield table
-                watch.moved()
+                watch.feed()
 
     def alone(self, source: Source) -> Iterator[pa.Table]:
         """The same, decoded in a process of its own; what is given may begin twice, or end with the reason."""
@@ -68,16 +68,16 @@ class Decoding:
                     yield to_table(failed(source.path, str(error)))
                     return
 
-    def _parts(self, source: Source, watch: Watch) -> Iterator[Part]:
+    def _parts(self, source: Source, watch: Watchdog) -> Iterator[Part]:
         """The parts of a video; the last one says what is wrong, if anything is."""
         spec = self._model.card.spec
         try:
             with fetched(source.file, max(spec.height, spec.width)) as path:
                 try:
-                    watch.moved()
+                    watch.feed()
                     info = probe(path)
                     warnings: list[str] = []
-                    shown = watch.over(ticks(path, spec, on_warning=warnings.append))
+                    shown = watch.guard(ticks(path, spec, on_warning=warnings.append))
                     if self._recorder is not None:
                         shown = _recorded(shown, self._recorder)
                     number = 0
@@ -124,8 +124,8 @@ class Decoding:
             raise _BrokenDownError(f"breaks down the process that reads it ({_ending(child.returncode)})")
 
 
-class Watch:
-    """Does something where nothing has moved for too long; use it in a ``with`` statement.
+class Watchdog:
+    """Does something when it has not been fed for too long; use it in a ``with`` statement.
 
     Args:
         limit_s: how long is too long, in seconds.
@@ -144,18 +144,18 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
 
-    def moved(self) -> None:
-        """It goes on; what follows is watched."""
+    def feed(self) -> None:
+        """Say that it goes on; what follows is watched."""
         self._last_s = time.monotonic()
 
-    def rest(self) -> None:
-        """What follows is not watched, until it moves again."""
+    def pause(self) -> None:
+        """What follows is not watched, until it is fed again."""
         self._last_s = None
 
-    def over(self, of_ticks: Iterator[Tick]) -> Iterator[Tick]:
-        """The same ticks, each a move."""
+    def guard(self, of_ticks: Iterator[Tick]) -> Iterator[Tick]:
+        """The same ticks; each of them feeds it."""
         for tick in of_ticks:
-            self.moved()
+            self.feed()
             yield tick
 
     def _look(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kineme import api
-from kineme.files import alone, replacing, sha256_of, user_cache_folder
+from kineme.files import atomic_write, file_lock, sha256_of, user_cache_folder
 from kineme.model import Model
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engines.select import open_engine
@@ -57,7 +57,7 @@ class Plan:
         if not copy.is_file() or sha256_of(copy) != self.sha256:
             import ray
 
-            with replacing(copy) as temporary:
+            with atomic_write(copy) as temporary:
                 temporary.write_bytes(ray.get(self.content))
         return str(copy)
 
@@ -66,7 +66,7 @@ class Plan:
         limit_threads(self.threads)
         return api.load(self.file())
 
-    def cardboard(self) -> Model:
+    def without_network(self) -> Model:
         """The model without its network, for what needs none."""
         return Model(None, ModelCard.from_json(Path(self.model), self.card), self.model, stride=self.stride)
 
@@ -74,7 +74,7 @@ class Plan:
         """What scores its windows, made in turn by the workers of a machine: the first compiles for all."""
         folder = user_cache_folder() / "engines"
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder / "batch.lock"):
+        with file_lock(folder / "batch.lock"):
             return Windows(model, open_engine(self.engine, model), recorded=model.poses is not None)
 
     def recorder(self, model: Model) -> Recorder | None:

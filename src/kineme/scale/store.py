@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from kineme.errors import KinemeError
-from kineme.files import remove_abandoned, replacing
+from kineme.files import atomic_write, remove_abandoned
 from kineme.scale.sources import filesystem, is_address
 
 SHARDS = "shards"
@@ -24,7 +24,7 @@ _DIGITS = 32  # of a shard's SHA-256
 _ROW_GROUP = 100_000
 
 
-class Store:
+class ShardStore:
     """The folder of a job's results.
 
     Args:
@@ -66,7 +66,7 @@ class Store:
             except Exception as error:  # each store has errors of its own
                 raise KinemeError(f"{self.where(name)}: cannot be written ({error})") from error
             return
-        with replacing(Path(self.out, name)) as temporary:
+        with atomic_write(Path(self.out, name)) as temporary:
             temporary.write_bytes(content)
 
     def remove(self, name: str) -> None:

@@ -14,7 +14,8 @@ import polars as pl
 from kineme.errors import KinemeError
 from kineme.prediction.result import BACKGROUND
 from kineme.scale.sources import fetched, is_address
-from kineme.scale.store import SEGMENTS, VIDEOS, Store
+from kineme.scale.store import SEGMENTS, VIDEOS, ShardStore
+from kineme.text import clock
 
 FOLDER = "summary"
 _SIDE = 128  # pixels of a frame, at least, where a site offers several sizes
@@ -39,7 +40,7 @@ def summarise(
     Raises:
         KinemeError: there are no results.
     """
-    store = Store(out)
+    store = ShardStore(out)
     videos, segments = (_table(store, name) for name in (VIDEOS, SEGMENTS))
     errors = videos.drop_nulls("error").group_by("error").len().sort("len", "error", descending=[True, False])
     labels: list[dict[str, Any]] = []
@@ -74,7 +75,7 @@ def summarise(
     }
 
 
-def _table(store: Store, name: str) -> pl.DataFrame:
+def _table(store: ShardStore, name: str) -> pl.DataFrame:
     content = store.read(name)
     if content is None:
         raise KinemeError(f"{store.where(name)}: there is no such file; run kineme batch first, to its end")
@@ -84,7 +85,7 @@ def _table(store: Store, name: str) -> pl.DataFrame:
         raise KinemeError(f"{store.where(name)}: cannot be read ({error}); run kineme batch again") from error
 
 
-def _picture(store: Store, found: dict[str, Any], note: Callable[[str], None]) -> str | None:
+def _picture(store: ShardStore, found: dict[str, Any], note: Callable[[str], None]) -> str | None:
     """The contact sheet of a label: where it is, or None where no example can be shown."""
     from kineme.report.contact_sheet import contact_sheet
 
@@ -101,14 +102,8 @@ def _picture(store: Store, found: dict[str, Any], note: Callable[[str], None]) -
                 note(str(error))
                 continue
             name = Path(one["path"]).stem
-            shown.append((file, f"{one['confidence']:.2f}  {_clock(one['start_s'])}  {name[-24:]}"))
+            shown.append((file, f"{one['confidence']:.2f}  {clock(one['start_s'])}  {name[-24:]}"))
             parts.append((one["start_s"], one["end_s"]))
         if not shown:
             return None
         return str(contact_sheet(shown, path, columns=6, parts=parts))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

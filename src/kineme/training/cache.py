@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.table import SPLITS, ClipTable, Skipped
 from kineme.errors import KinemeError, VideoError
-from kineme.files import replacing, user_cache_folder
+from kineme.files import atomic_write, user_cache_folder
 from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
@@ -180,7 +180,7 @@ class FrameCache:
             features = compute()
             if self._full:
                 return features[0] if self.encoder.per_window else features
-            with replacing(file) as temporary:
+            with atomic_write(file) as temporary:
                 temporary.write_bytes(features.astype(np.float32).tobytes())
             self._make_room(features.nbytes)
         features = np.fromfile(file, dtype).reshape(-1, *shape)
@@ -271,12 +271,12 @@ class FrameCache:
             return self._checked(path, self._count(path, start_s, end_s, said.append)), said
         count = 0
         try:
-            with replacing(file) as temporary, temporary.open("wb") as out:
+            with atomic_write(file) as temporary, temporary.open("wb") as out:
                 for record in decoded():
                     out.write(np.ascontiguousarray(record).data)
                     count += 1
             if said:
-                with replacing(notes) as temporary:
+                with atomic_write(notes) as temporary:
                     temporary.write_text(json.dumps(said), encoding="utf-8")
         except VideoError:
             raise

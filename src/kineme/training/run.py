@@ -18,7 +18,7 @@ from kineme.dataset.split import split
 from kineme.dataset.split_csv import write_split_csv
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError, UsageError
-from kineme.files import remove_abandoned, replacing, write_json
+from kineme.files import atomic_write, remove_abandoned, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.training.cache import FrameCache, Item, parts_of
@@ -390,7 +390,7 @@ def _check_parts(parts: dict[str, list[Item]], labels: tuple[str, ...], skipped:
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:
     import polars as pl
 
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         pl.DataFrame(history).write_csv(temporary)
 
 
@@ -411,5 +411,5 @@ def _write_predictions(
         }
         for item, row_K in zip(items, probabilities_NK, strict=True)
     ]
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         pl.DataFrame(rows, infer_schema_length=None).write_csv(temporary)

@@ -14,7 +14,7 @@ import av
 import av.error
 
 from kineme.errors import VideoError
-from kineme.files import replacing
+from kineme.files import atomic_write
 from kineme.video.container import PathLike, open_container, video_stream
 from kineme.video.decode import EPSILON_S, Decoder, read_frames
 from kineme.video.probe import VideoInfo, probe
@@ -124,7 +124,7 @@ class Cutter:
         begin = self._packets[first].shown
         frames = [one.shown for one in self._packets[first : last + 1] if one.shown >= begin]
         with (
-            replacing(path) as temporary,
+            atomic_write(path) as temporary,
             open_container(self.video) as source,
             av.open(os.fspath(temporary), "w", format="webm" if path.suffix == ".webm" else name) as output,
         ):

@@ -22,7 +22,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError, VideoWarning
-from kineme.files import cannot_write, replacing
+from kineme.files import atomic_write, cannot_write
 from kineme.video.container import PathLike
 from kineme.video.sound import SoundTrack
 
@@ -107,8 +107,8 @@ class VideoWriter:
         self._frames = 0
 
     def __enter__(self) -> Self:
-        self._replacing = replacing(self.path)
-        temporary = self._replacing.__enter__()
+        self._writing = atomic_write(self.path)
+        temporary = self._writing.__enter__()
         self._resources = ExitStack()
         try:
             with _disk_errors(self.path):
@@ -175,7 +175,7 @@ class VideoWriter:
             self._abandon()
             raise failure
         self._resources.close()
-        self._replacing.__exit__(None, None, None)
+        self._writing.__exit__(None, None, None)
 
     def _add_stream(self) -> VideoStream:
         stream = cast("VideoStream", self._container.add_stream(self.codec, rate=self.fps, options=self._options))
@@ -224,7 +224,7 @@ class VideoWriter:
                 container.close()
         self._resources.close()
         abandoned = KinemeError("abandoned")
-        self._replacing.__exit__(KinemeError, abandoned, None)
+        self._writing.__exit__(KinemeError, abandoned, None)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, inspect_video
 from kineme.errors import KinemeError
-from kineme.files import replacing, user_cache_folder, write_text
+from kineme.files import atomic_write, user_cache_folder, write_text
 from kineme.progress import track
 
 _FORMAT = 3  # of what is kept; a change of what an inspection holds, or of what counts as a copy, raises it
@@ -64,7 +64,7 @@ class InspectionCache:
         if isinstance(found, Broken):
             return found
         packed = _packed(found)
-        with suppress(KinemeError), replacing(file) as temporary:  # a full disk only makes it slower
+        with suppress(KinemeError), atomic_write(file) as temporary:  # a full disk only makes it slower
             temporary.write_bytes(packed)
         return _unpacked(packed)  # what the next audit will see too
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kineme.errors import KinemeError
-from kineme.files import cannot_write, remove_abandoned, replacing, write_csv
+from kineme.files import atomic_write, cannot_write, remove_abandoned, write_csv
 
 REASONS = "reasons.csv"
 _COLUMNS = ("file", "moved_to", "reason")
@@ -90,7 +90,7 @@ def _move(file: Path, to: Path) -> None:
             if error.errno != errno.EXDEV:
                 raise
             remove_abandoned(to)
-            with replacing(to) as temporary:  # another disk: copy first, and take away only what is there whole
+            with atomic_write(to) as temporary:  # another disk: copy first, and take away only what is there whole
                 shutil.copy2(file, temporary)
         file.unlink()
     except OSError as error:

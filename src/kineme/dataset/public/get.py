@@ -18,7 +18,7 @@ from kineme.dataset.public.unpack import Member, is_archive, open_archive
 from kineme.dataset.scan import CSV_IN_FOLDER
 from kineme.dataset.table import listed
 from kineme.errors import KinemeError, UsageError
-from kineme.files import alone, cannot_write, remove_abandoned, write_csv, write_text
+from kineme.files import cannot_write, file_lock, remove_abandoned, write_csv, write_text
 from kineme.progress import track
 
 _ABOUT = "about.txt"
@@ -73,7 +73,7 @@ def get_set(
         _check_classes(public, classes, known)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder / ".lock"):
+        with file_lock(folder / ".lock"):
             _claim(folder, public)
             return _get(public, folder, source, classes, per_class)
     except OSError as error:

@@ -1,0 +1,64 @@
+"""Numbers, times and names as text for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+# Control characters of both blocks, separators of lines, marks that turn the direction of writing, and the bytes of
+# names that are not UTF-8 (as surrogates): raw on a terminal they set its title, clear it, or forge lines.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    r"""``text`` on one line, with ``\n``, ``\x1b`` and the like in place of what a terminal would act on."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def json_text(document: Any, *, indent: int | None = 2, ascii_only: bool = False) -> str:
+    """A JSON document: no NaN or infinity, which JSON has no words for (null), and no raw control characters."""
+    try:
+        text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+    return re.sub("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.853 as "85.3 %"; a dash where there is no figure."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def clock(seconds: float, digits: int = 0) -> str:
+    """A time in a video: 3723.4 as "1:02:03", or "1:02:03.4" with one digit."""
+    units = math.floor(seconds * 10**digits + 1e-6)
+    whole, rest = divmod(units, 10**digits)
+    hours, minutes = divmod(whole // 60, 60)
+    text = f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    return f"{text}.{rest:0{digits}}" if digits else text
+
+
+def duration(seconds: float) -> str:
+    """How long something takes: "45 s", "12 min" or "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def file_size(count: float) -> str:
+    """Bytes as "1.2 GB", "35 MB" or "3 kB", in powers of 1024."""
+    for power, unit in ((3, "GB"), (2, "MB")):
+        if count >= 1024**power:
+            return f"{count / 1024**power:.3g} {unit}"
+    return f"{count / 1024:.3g} kB"
+
+
+def _finite(value: Any) -> Any:
+    """The same with null in place of numbers that JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kineme.report.run_page import DataSummary, Mistake, RunReport, Section
+from kineme.report.run_page import DataSummary, Mistake, RunReport
 
 HOSTILE = ["<script>alert(1)</script>", '"onload="alert(2)', "a & b $x^{$", "太极拳", "</style><b>", "{{ 7 * 7 }}"]
 VOID = {"meta", "link", "img", "br", "hr", "wbr"}
@@ -130,12 +130,6 @@ def report(labels: list[str], *, seed: int = 0, each: int = 10, **changes: Any) 
             Mistake(
                 name=f"{labels[0]}/p07.mp4", truth=labels[0], predicted=labels[-1], probability=0.91, frames_THWC=frames
             )
-        ],
-        sections=[
-            Section(heading="Order of frames", text="What is left when the frames are shuffled."),
-            Section(
-                heading="Pairs", columns=("pair", "in order", "shuffled"), rows=[("sit down, stand up", "92 %", "51 %")]
-            ),
         ],
         how_to_use=[
             "# name the actions in a video of your own",

@@ -135,7 +135,7 @@ def train(
     """
     from dataclasses import replace
 
-    from kineme.report.run_report import write_run_report
+    from kineme.report.run_page import write_run_report
     from kineme.training import run as training
     from kineme.training.devices import shared_out
 
@@ -184,7 +184,7 @@ def compare(
     """
     from kineme.models.registry import APPROACHES
     from kineme.report.comparison_page import write_comparison
-    from kineme.report.run_report import write_run_report
+    from kineme.report.run_page import write_run_report
     from kineme.training import compare as comparing
     from kineme.training.trials import parse_candidate
 

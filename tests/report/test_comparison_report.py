@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers_report import HOSTILE, SEVEN, SIX, Page, comparison
 
-from kineme.report.comparison_page import cautions, order_pairs, sentences, write_comparison
+from kineme.report.comparison_page import caveats, order_pairs, sentences, write_comparison
 
 
 def written(tmp_path: Path, document: dict[str, Any]) -> Page:
@@ -186,7 +186,7 @@ def test_what_speaks_against_the_verdict_is_said() -> None:
         if one.get("against_best"):
             one["against_best"]["distinguishable"] = False
 
-    text = said(cautions(document))
+    text = said(caveats(document))
 
     assert "1 candidate failed" in text
     assert "chosen on the same videos that it is measured on" in text
@@ -194,7 +194,7 @@ def test_what_speaks_against_the_verdict_is_said() -> None:
     assert "With 4 people the paired test could hardly call a difference real" in text
     assert "one seed" in text
     assert "Only 4 people could be tested" in text
-    assert "chosen on the same" not in said(cautions(comparison(skills={"lrcn": (0.9, 0.9, 1.0)})))
+    assert "chosen on the same" not in said(caveats(comparison(skills={"lrcn": (0.9, 0.9, 1.0)})))
 
 
 def test_the_table_has_every_candidate_best_first_with_its_figures(tmp_path: Path) -> None:
@@ -224,10 +224,10 @@ def test_classes_and_motion_reliance_stand_side_by_side(tmp_path: Path) -> None:
 
     page = written(tmp_path, document)
 
-    recalls, reliances = page.rows("Recall"), page.rows("Motion reliance, in points")
-    assert [row[0] for row in recalls[1:-1]] == [row[0] for row in reliances[1:-1]] == SIX
-    assert recalls[5][1] == reliances[5][1] == "–"
-    assert reliances[6][1] == "−3"
+    recalls, shuffle_recall_drops = page.rows("Recall"), page.rows("Recall lost by shuffling, in points")
+    assert [row[0] for row in recalls[1:-1]] == [row[0] for row in shuffle_recall_drops[1:-1]] == SIX
+    assert recalls[5][1] == shuffle_recall_drops[5][1] == "–"
+    assert shuffle_recall_drops[6][1] == "−3"
 
 
 def test_failures_are_listed_with_their_reasons(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from helpers_screen import screen
 
 from kineme.errors import KinemeError
-from kineme.report.preview import Window
+from kineme.report.preview import PreviewWindow
 
 pytest.importorskip("tkinter")
 
@@ -18,7 +18,7 @@ def test_a_window_shows_frames_in_their_colours_and_is_closed_by_a_key(monkeypat
     frame = np.zeros((120, 200, 3), np.uint8)
     frame[:, :50], frame[:, 50:] = (250, 10, 20), (20, 30, 240)
     look = screen(monkeypatch)
-    with Window("kineme") as window:
+    with PreviewWindow("kineme") as window:
         window.show(frame)
         end_s = time.monotonic() + 5
         while not (found := count(look())) and time.monotonic() < end_s:
@@ -42,4 +42,4 @@ def count(picture):
 def test_a_screen_that_is_not_there_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":97")
     with pytest.raises(KinemeError, match="--show: there is no screen here"):
-        Window("kineme")
+        PreviewWindow("kineme")

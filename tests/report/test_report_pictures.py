@@ -11,7 +11,7 @@ from helpers_report import SIX, report, time_figures
 from kineme.report import plots
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
 from kineme.report.scatter import Dot, accuracy_against_cost, place_labels
-from kineme.report.verdict import answer, confused_pairs, percent
+from kineme.report.verdict import confused_pairs, headline, percent
 from kineme.training.metrics import baselines, evaluate_scores
 
 LABELS = ["<b>", "a $b$ & c", "太极拳", "fill: x"]
@@ -138,7 +138,7 @@ def test_confused_pairs_come_commonest_first() -> None:
 
 
 def test_one_person_is_not_called_people() -> None:
-    assert "1 person it never saw" in answer({"n": 5, "groups": 1, "top1": 0.8}, group_noun="people")
+    assert "1 person it never saw" in headline({"n": 5, "groups": 1, "top1": 0.8}, group_noun="people")
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 20])

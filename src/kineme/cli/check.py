@@ -35,7 +35,7 @@ def check(
     from kineme.cli.output import print_json, print_table
     from kineme.cli.train import name_of
     from kineme.errors import KinemeError
-    from kineme.report.audit_page import answer
+    from kineme.report.audit_page import headline
 
     out = out or Path(f"{name_of(data)}-check.html")
     found = api.check(
@@ -50,7 +50,7 @@ def check(
     if json:
         print_json(found)
     else:
-        print(answer(found["counts"], found["data"]["videos"]))
+        print(headline(found["counts"], found["data"]["videos"]))
         if found["findings"]:
             rows = [[one["severity"], one["kind"], _told(one)] for one in found["findings"]]
             print_table(["", "kind", "finding"], rows)

@@ -62,17 +62,17 @@ def interval(figures: dict[str, Any], name: str = "top1") -> str:
 
 def print_verdict(metrics: dict[str, Any]) -> None:
     """The sentences that open the report: how good a model is, and what speaks against the figure."""
-    from kineme.report.verdict import answer, cautions
+    from kineme.report.verdict import caveats, headline
 
     words = {"group_noun": metrics["data"]["group_noun"], "leaky": metrics["model"]["split"]["leaky"]}
-    print(f"\n{answer(metrics['test'], **words)}")
-    for line in cautions(metrics["test"], **words):
+    print(f"\n{headline(metrics['test'], **words)}")
+    for line in caveats(metrics["test"], **words):
         print(f"- {line}")
 
 
 def print_comparison(document: dict[str, Any]) -> None:
     """The table of a comparison and the sentences that open its report."""
-    from kineme.report.comparison_page import cautions, sentences
+    from kineme.report.comparison_page import caveats, sentences
 
     done = [one for one in document["candidates"] if not one["error"]]
     done.sort(key=lambda one: -one["test"]["top1"])
@@ -94,7 +94,7 @@ def print_comparison(document: dict[str, Any]) -> None:
     )
     for line in sentences(document):
         print(line)
-    for line in cautions(document):
+    for line in caveats(document):
         print(f"- {line}")
     for one in document["candidates"]:
         if one["error"]:

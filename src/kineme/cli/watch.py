@@ -60,9 +60,9 @@ def watch(
     with ExitStack() as stack:
         window = None
         if show:
-            from kineme.report.preview import Window
+            from kineme.report.preview import PreviewWindow
 
-            window = stack.enter_context(Window(f"kineme: {model.name}"))
+            window = stack.enter_context(PreviewWindow(f"kineme: {model.name}"))
         write = output.write if out is None else None
         recording = stack.enter_context(Recording(model, source, formats, out or Path(), write=write))
         events = model.watch(

@@ -18,8 +18,8 @@ from kineme.dataset.audit.inspection import Inspection
 from kineme.errors import VideoError
 from kineme.files import write_text
 from kineme.report.filmstrip import jpeg_data_uri
-from kineme.report.run_page import render
-from kineme.report.verdict import counted
+from kineme.report.template import render
+from kineme.report.verdict import pluralize
 from kineme.video.decode import read_frames
 
 _HEIGHT = 120  # pixels of a picture
@@ -34,10 +34,10 @@ _MEANINGS = {
 }
 
 
-def answer(counts: Mapping[str, int], videos: int) -> str:
+def headline(counts: Mapping[str, int], videos: int) -> str:
     """What an audit comes to, in a sentence."""
-    found = [counted(counts[severity], f"{severity}s") for severity in _TITLES if counts[severity]]
-    looked = f"{counted(videos, 'videos')} looked at"
+    found = [pluralize(counts[severity], f"{severity}s") for severity in _TITLES if counts[severity]]
+    looked = f"{pluralize(videos, 'videos')} looked at"
     if not found:
         return f"{looked}: nothing to complain of."
     return f"{looked}: {', '.join(found[:-1])}{' and ' if found[:-1] else ''}{found[-1]}."
@@ -71,12 +71,12 @@ def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[st
         "check.html.j2",
         title=f"Check of {data['name']}",
         subtitle="What is broken, there twice, leaking or unbalanced, before anything is trained on it.",
-        answer=answer(document["counts"], data["videos"]),
-        cautions=[],
+        headline=headline(document["counts"], data["videos"]),
+        caveats=[],
         interval_method=None,
         data=data,
         tiles=[
-            ("Videos", f"{data['videos']:,}", f"of {counted(len(data['classes']), 'classes')}"),
+            ("Videos", f"{data['videos']:,}", f"of {pluralize(len(data['classes']), 'classes')}"),
             ("Groups", f"{data['groups']:,}", f"from {data['group_source']}"),
             *((title, str(document["counts"][name]), _MEANINGS[name]) for name, title in _TITLES.items()),
         ],

@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 from kineme.files import write_text
 from kineme.report import plots, verdict
-from kineme.report.run_page import render
 from kineme.report.scatter import MOST_NAMES, Dot, accuracy_against_cost
-from kineme.report.verdict import counted, is_number, listed, percent, unbroken
+from kineme.report.template import render
+from kineme.report.verdict import is_number, listed, nbsp_percent, percent, pluralize
 
 _FEWEST_ANSWERS = 3  # of each class of a pair, for an accuracy of telling the two apart
 _A_COIN, _TELLS = 0.65, 0.85  # up to the one a pair is not told apart, from the other on it is
@@ -40,11 +40,11 @@ def write_comparison(path: str | os.PathLike[str], document: Mapping[str, Any]) 
     winner = Path(path).parent / Path(document["winner"]).parent if document.get("winner") else None
     page = render(
         "comparison.html.j2",
-        title=f"{counted(len(document['candidates']), 'candidates')} compared on {data['name']}",
+        title=f"{pluralize(len(document['candidates']), 'candidates')} compared on {data['name']}",
         subtitle=f"{_kind(document)} {_seeds(document)}",
-        answer=opening,
+        headline=opening,
         findings=findings,
-        cautions=[*cautions(document), *data["warnings"]],
+        caveats=[*caveats(document), *data["warnings"]],
         interval_method=best["test"].get("interval_method") if best else None,
         data=data,
         labels=labels,
@@ -57,7 +57,9 @@ def write_comparison(path: str | os.PathLike[str], document: Mapping[str, Any]) 
         numbered_dots=len([one for one in ranked if is_number(_cost_of(one))]) > MOST_NAMES,
         pairs=[(pair.first, pair.second, dict([*pair.blind, *pair.others])) for pair in order_pairs(document)],
         recalls=[(label, [one["test"]["per_class"][label].get("recall") for one in ranked]) for label in labels],
-        reliances=[(label, [(one.get("motion_reliance") or {}).get(label) for one in ranked]) for label in labels],
+        shuffle_recall_drops=[
+            (label, [(one.get("motion_reliance") or {}).get(label) for one in ranked]) for label in labels
+        ],
         top1s=[one["test"]["top1"] for one in ranked],
         lost=[verdict.lost_when_shuffled(_test(document, one)) for one in ranked],
         best=best,
@@ -66,7 +68,7 @@ def write_comparison(path: str | os.PathLike[str], document: Mapping[str, Any]) 
         others=[(one["name"], plots.confusion_matrix(one["test"]["confusion"], labels)) for one in ranked[1:]],
         numbered=len(labels) > plots.MOST_NAMES,
         skipped=[(one["path"], one["reason"]) for one in data["skipped"]],
-        skipped_words=counted(len(data["skipped"]), "videos"),
+        skipped_words=pluralize(len(data["skipped"]), "videos"),
         protocol=document["protocol"],
         kind=_kind(document),
         seeds=_seeds(document),
@@ -88,7 +90,7 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
         document: the document of ``comparison.json``.
 
     Returns:
-        The answer first, one finding each. What speaks against it is in :func:`cautions`.
+        The answer first, one finding each. What speaks against it is in :func:`caveats`.
     """
     ranked = _ranked(document)
     if not ranked:
@@ -98,7 +100,7 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
     score = verdict.score(test, group_noun=noun)
     first = f"comes out first of {len(ranked)}" if len(ranked) > 1 else "has nothing to be compared with"
     found = [f"{name} {first}: {score[0].lower()}{score[1:]} {_against(ranked)}".strip()]
-    found += [verdict.beside(test), _leaky_claim(document)]
+    found += [verdict.baseline_sentence(test), _leaky_claim(document)]
     if _order_blind(best):
         found.append(f"{name} looks at each frame by itself: the order of frames means nothing to it.")
     else:
@@ -106,11 +108,11 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
     pairs = order_pairs(document)
     found += [_pair_sentence(pair) for pair in pairs[:_MOST_PAIRS]]
     if len(pairs) > _MOST_PAIRS:
-        found.append(f"The same goes for {counted(len(pairs) - _MOST_PAIRS, 'more pairs')} of actions.")
-    return [unbroken(sentence) for sentence in found if sentence]
+        found.append(f"The same goes for {pluralize(len(pairs) - _MOST_PAIRS, 'more pairs')} of actions.")
+    return [nbsp_percent(sentence) for sentence in found if sentence]
 
 
-def cautions(document: Mapping[str, Any]) -> list[str]:
+def caveats(document: Mapping[str, Any]) -> list[str]:
     """Every reason to trust the verdict less, one sentence or two each.
 
     Args:
@@ -120,7 +122,7 @@ def cautions(document: Mapping[str, Any]) -> list[str]:
     found = []
     failed = sum(bool(one.get("error")) for one in document["candidates"])
     if failed:
-        found.append(f"{counted(failed, 'candidates')} failed and could not be compared.")
+        found.append(f"{pluralize(failed, 'candidates')} failed and could not be compared.")
     if ranked:
         test = _test(document, ranked[0])
         others = [one["against_best"] for one in ranked[1:] if one.get("against_best")]
@@ -133,13 +135,13 @@ def cautions(document: Mapping[str, Any]) -> list[str]:
         least_p = 2.0 ** (1 - test["groups"])  # all signs alike, either way round
         if others and least_p * len(others) > _SIGNIFICANT and not any(one["distinguishable"] for one in others):
             found.append(
-                f"With {counted(test['groups'], noun)} the paired test could hardly call a difference real, "
+                f"With {pluralize(test['groups'], noun)} the paired test could hardly call a difference real, "
                 f"however large it is: “not distinguishable” says little here."
             )
         if len(document["protocol"]["seeds"]) == 1 and len(ranked) > 1:
             found.append("Each was trained once, with one seed: another start may change the order of the close ones.")
-        found += verdict.cautions(test, group_noun=noun)
-    return [unbroken(sentence) for sentence in found]
+        found += verdict.caveats(test, group_noun=noun)
+    return [nbsp_percent(sentence) for sentence in found]
 
 
 class OrderPair(NamedTuple):
@@ -176,7 +178,7 @@ def order_pairs(document: Mapping[str, Any]) -> list[OrderPair]:
         readers = [
             one
             for one in others
-            if (told[one["name"]] or 0) >= _TELLS and _reliance(one, labels[i], labels[j]) >= _BY_ORDER
+            if (told[one["name"]] or 0) >= _TELLS and _shuffle_recall_drop(one, labels[i], labels[j]) >= _BY_ORDER
         ]
         if readers and any(map(is_number, not_told)) and all(share is None or share <= _A_COIN for share in not_told):
             by_share = sorted(others, key=lambda one: -(told[one["name"]] or 0))
@@ -199,8 +201,8 @@ def _telling_apart(confusion: Sequence[Sequence[int]], i: int, j: int) -> float 
     return (confusion[i][i] / of_i + confusion[j][j] / of_j) / 2
 
 
-def _reliance(candidate: Mapping[str, Any], *labels: str) -> float:
-    """Mean motion reliance over the labels; infinite where it was not tested, so that it decides nothing."""
+def _shuffle_recall_drop(candidate: Mapping[str, Any], *labels: str) -> float:
+    """Mean recall lost by shuffling over the labels; infinite where it was not tested, so that it decides nothing."""
     known = [(candidate.get("motion_reliance") or {}).get(label) for label in labels]
     numbers = [value for value in known if is_number(value)]
     return sum(numbers) / len(numbers) if numbers else float("inf")
@@ -265,7 +267,7 @@ def _leaky_claim(document: Mapping[str, Any]) -> str:
     )
     points = round(100 * leaky["top1"]) - round(100 * honest)
     if points > 0:
-        return f"{claim} for {leaky['candidate']}: {counted(points, 'points')} more than it reaches on new {noun}."
+        return f"{claim} for {leaky['candidate']}: {pluralize(points, 'points')} more than it reaches on new {noun}."
     return f"{claim} for {leaky['candidate']}, no more than it reaches on new {noun}."
 
 
@@ -283,7 +285,7 @@ def _pair_sentence(pair: OrderPair) -> str:
 
 def _one(group_noun: str) -> str:
     """What one group is called: "person"."""
-    return counted(1, group_noun).removeprefix("1 ")
+    return pluralize(1, group_noun).removeprefix("1 ")
 
 
 def _kind(document: Mapping[str, Any]) -> str:

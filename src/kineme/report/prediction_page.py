@@ -13,7 +13,7 @@ import numpy as np
 from kineme.files import atomic_write, write_text
 from kineme.prediction.result import Prediction
 from kineme.progress import track
-from kineme.report.run_page import render
+from kineme.report.template import render
 from kineme.text import clock
 
 _CURVES = 6  # as many colours as the eye keeps apart
@@ -60,8 +60,8 @@ def page_of(result: Prediction, video_name: str) -> str:
         "prediction.html.j2",
         title=Path(result.source).name or result.source,
         subtitle=f"Recognised by {result.model}.",
-        answer=_answer(result),
-        cautions=result.warnings,
+        headline=_headline(result),
+        caveats=result.warnings,
         interval_method=None,
         result=result,
         video_name=video_name,
@@ -90,7 +90,7 @@ def page_of(result: Prediction, video_name: str) -> str:
     )
 
 
-def _answer(result: Prediction) -> str:
+def _headline(result: Prediction) -> str:
     label, probability = result.top[0]
     likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), result.actions
     if not actions:

@@ -14,7 +14,7 @@ from kineme.errors import KinemeError
 _SHARE = 0.85  # of the screen that it takes at most
 
 
-class Window:
+class PreviewWindow:
     """A window; use it in a ``with`` statement, in the main thread.
 
     Args:

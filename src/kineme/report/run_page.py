@@ -1,24 +1,27 @@
-"""Write the report of a training run or an evaluation: one HTML file that needs no network and no other file."""
+"""The page of a training run: one HTML file that needs no network and no other file."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from kineme.dataset.table import SPLITS, ClipTable
 from kineme.files import write_text
+from kineme.models.registry import APPROACHES, summary
 from kineme.report import plots, verdict
-from kineme.report.filmstrip import filmstrip, jpeg_data_uri, svg_data_uri
-from kineme.version import __version__
+from kineme.report.filmstrip import filmstrip, jpeg_data_uri
+from kineme.report.template import percent, render
+from kineme.training.metrics import reliability_bins
+from kineme.training.run import Run
 
-_SPLITS = ("train", "validation", "test")
+_MISTAKES = 12
+_EXPLAINED = 4  # of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,23 +71,6 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
-    """A part of the page beyond the usual ones; everything in it is plain text, escaped by the page.
-
-    Args:
-        heading: its title.
-        text: a paragraph.
-        columns: headings of a table.
-        rows: its rows, each as long as ``columns``; the first cell names the row.
-    """
-
-    heading: str
-    text: str = ""
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[object]] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunReport:
     """Everything the page shows. Parts left empty are left out.
 
@@ -101,7 +87,6 @@ class RunReport:
         unknown: the ``unknown`` object of ``metrics.json``, where there is one.
         open_set_scores: of the test videos, and of background made of them.
         mistakes: the worst first.
-        sections: what else there is to say.
         how_to_use: commands to type next; a line that starts with ``#`` is shown as a remark.
     """
 
@@ -117,8 +102,46 @@ class RunReport:
     unknown: Mapping[str, Any] | None = None
     open_set_scores: tuple[Sequence[float], Sequence[float]] = ((), ())
     mistakes: Sequence[Mistake] = ()
-    sections: Sequence[Section] = ()
     how_to_use: Sequence[str] = ()
+
+
+def write_run_report(run: Run) -> Path:
+    """Write ``report.html`` into the run folder.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        KinemeError: it cannot be written.
+    """
+    metrics, card = run.metrics, run.card
+    truth_N = np.array([item.label for item in run.test])
+    page = RunReport(
+        title=f"{card.approach} on {len(card.labels)} actions",
+        approach=summary(APPROACHES[card.approach]),
+        test=metrics["test"],
+        data=_data_summary(run.table, metrics),
+        config={"approach": card.approach, **card.config, **metrics["model"]["options"]},
+        spec=card.spec.to_json(),
+        history=run.history,
+        best_epoch=int(metrics["train"]["best_epoch"]),
+        reliability=reliability_bins(run.test_probabilities_NK, truth_N),
+        unknown=metrics.get("unknown"),
+        open_set_scores=(
+            run.test_open_set_scores_N.tolist() if run.test_open_set_scores_N is not None else (),
+            run.background_open_set_scores_N.tolist() if run.background_open_set_scores_N is not None else (),
+        ),
+        mistakes=_worst_mistakes(run),
+        how_to_use=[
+            "# recognise the action in a video of your own, and write it into the picture",
+            f"kineme predict VIDEO --model {run.folder} --save video,json",
+            "# measure it on other labelled videos",
+            f"kineme evaluate {run.folder} OTHER_DATA --split all",
+        ],
+    )
+    out = run.folder / "report.html"
+    write_report(out, page)
+    return out
 
 
 def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
@@ -129,13 +152,13 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
     """
     data, test = run.data, run.test
     labels = list(test["per_class"])
-    splits = [split for split in _SPLITS if any(split in row for row in data.counts.values())]
+    splits = [split for split in SPLITS if any(split in row for row in data.counts.values())]
     page = render(
         "report.html.j2",
         title=run.title,
         subtitle=run.approach,
-        answer=verdict.answer(test, group_noun=data.group_noun, leaky=data.leaky),
-        cautions=[*verdict.cautions(test, group_noun=data.group_noun, leaky=data.leaky), *data.warnings],
+        headline=verdict.headline(test, group_noun=data.group_noun, leaky=data.leaky),
+        caveats=[*verdict.caveats(test, group_noun=data.group_noun, leaky=data.leaky), *data.warnings],
         interval_method=test.get("interval_method"),
         run=run,
         tiles=_tiles(run),
@@ -149,7 +172,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         confusion=plots.confusion_matrix(test["confusion"], labels),
         orders=plots.orders(test) if verdict.time_use(test) else None,
         time_use=verdict.time_use(test),
-        reliance=_reliance(test),
+        shuffle_recall_drop=_shuffle_recall_drop(test),
         all_lost=verdict.lost_when_shuffled(test),
         single_frame=verdict.baseline_top1(test, "single_frame"),
         reliability=plots.reliability(run.reliability) if run.reliability else None,
@@ -158,54 +181,36 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         numbered=len(labels) > plots.MOST_NAMES,
         splits=splits,
         totals={split: sum(row.get(split, 0) for row in data.counts.values()) for split in splits},
-        skipped_words=verdict.counted(len(data.skipped), "videos"),
+        skipped_words=verdict.pluralize(len(data.skipped), "videos"),
     )
     write_text(path, page)
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill a page of ``templates/``; all text in ``values`` is escaped, and figures have filters to print them."""
-    environment = Environment(
-        loader=PackageLoader("kineme.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters.update(
-        amount=_amount,
-        breakable=_breakable,
-        duration=_duration,
-        nice=_nice,
-        percent=_percent,
-        picture=_picture,
-        points=_points,
-        share=_share,
-    )
-    return environment.get_template(template).render(version=__version__, **values)
-
-
-def _reliance(test: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Label, recall and motion reliance of each class that was tested, those that live on motion first."""
-    reliance = test.get("motion_reliance") or {}
-    rows = [(label, row["recall"], reliance.get(label)) for label, row in test["per_class"].items()]
+def _shuffle_recall_drop(test: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Label, recall, and recall lost by shuffling, of each class that was tested, those that live on motion first."""
+    shuffle_recall_drop = test.get("motion_reliance") or {}
+    rows = [(label, row["recall"], shuffle_recall_drop.get(label)) for label, row in test["per_class"].items()]
     known = [row for row in rows if verdict.is_number(row[2])]
     return sorted(known, key=lambda row: -row[2])
 
 
 def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
-    """Name, figure and what it means, for the row of figures under the answer."""
+    """Name, figure and what it means, for the row of figures under the headline."""
     test = run.test
     within = "95 % interval {}"
-    tiles = [("Top-1", _percent(test["top1"]), _interval(test.get("top1_interval"), within) or "of videos named right")]
+    tiles = [("Top-1", percent(test["top1"]), _interval(test.get("top1_interval"), within) or "of videos named right")]
     if verdict.is_number(test.get("top5")):
-        tiles.append(("Top-5", _percent(test["top5"]), "the right name is among its five likeliest"))
+        tiles.append(("Top-5", percent(test["top5"]), "the right name is among its five likeliest"))
     tiles.append(
         (
             "Macro-F1",
-            _percent(test["macro_f1"]),
+            percent(test["macro_f1"]),
             _interval(test.get("macro_f1_interval"), within) or "every class counts the same",
         )
     )
     if verdict.is_number(test.get("calibration_error")):
-        tiles.append(("Calibration error", _percent(test["calibration_error"]), "how far its probabilities are off"))
-    groups = verdict.counted(test["groups"], run.data.group_noun)
+        tiles.append(("Calibration error", percent(test["calibration_error"]), "how far its probabilities are off"))
+    groups = verdict.pluralize(test["groups"], run.data.group_noun)
     tiles.append(("Test videos", f"{test['n']:,}", f"of {groups}"))
     return [(name, figure, meaning.replace(" %", "\u00a0%")) for name, figure, meaning in tiles]
 
@@ -219,52 +224,64 @@ def _interval(interval: object, sentence: str) -> str:
     return sentence.format(verdict.between(interval)) if verdict.is_interval(interval) else ""
 
 
-def _percent(share: object) -> str:
-    """A share as "93 %" with a space that does not break, or a dash where there is none."""
-    return verdict.percent(share).replace(" ", "\u00a0") if verdict.is_number(share) else "–"
+def _data_summary(table: ClipTable, metrics: dict[str, Any]) -> DataSummary:
+    counts: dict[str, dict[str, int]] = {label: dict.fromkeys(SPLITS, 0) for label in table.labels}
+    for label, split in table.rows.select("label", "split").iter_rows():
+        counts[label][split] += 1
+    data = metrics["data"]
+    return DataSummary(
+        counts=counts,
+        groups=data["groups"],
+        group_source=table.group_source,
+        group_noun=data["group_noun"],
+        leaky=metrics["model"]["split"]["leaky"],
+        fingerprint=metrics["model"]["data"],
+        skipped=[(one.path, one.reason) for one in table.skipped],
+        warnings=table.warnings,
+    )
 
 
-def _points(difference: object) -> str:
-    """A difference of shares in points of a hundred: 0.41 as "41", -0.02 as "−2"."""
-    return f"{round(difference * 100)}".replace("-", "\u2212") if verdict.is_number(difference) else "–"
+def _worst_mistakes(run: Run) -> list[Mistake]:
+    """The wrong answers given with most confidence, with what the network saw."""
+    answers_N = run.test_probabilities_NK.argmax(axis=1)
+    wrong = [number for number, item in enumerate(run.test) if answers_N[number] != item.label]
+    wrong.sort(key=lambda number: -run.test_probabilities_NK[number].max())
+    labels = run.card.labels
+    look = _looker(run) if wrong else None
+    mistakes = []
+    for place, number in enumerate(wrong[:_MISTAKES]):
+        item, answer = run.test[number], int(answers_N[number])
+        starts = run.frame_cache.evaluation_starts(item)
+        frames_THWC = run.frame_cache.window(item, starts[len(starts) // 2])
+        mistakes.append(
+            Mistake(
+                name=item.name,
+                truth=labels[item.label],
+                predicted=labels[answer],
+                probability=float(run.test_probabilities_NK[number].max()),
+                frames_THWC=frames_THWC,
+                looked_THWC=look(frames_THWC, answer) if look and place < _EXPLAINED else None,
+            )
+        )
+    return mistakes
 
 
-def _breakable(name: str) -> Markup:
-    """A candidate's name that may be broken where its parts meet."""
-    return escape(name).replace(":", Markup(":<wbr>")).replace(",", Markup(",<wbr>"))
+def _looker(run: Run) -> Callable[[NDArray[np.uint8], int], NDArray[np.uint8]] | None:
+    """Lays heat maps for a label over the frames of a clip; None behind large backbones, where that takes long."""
+    from kineme.models.registry import FROZEN
 
+    if run.card.config.get("backbone") in FROZEN:
+        return None
+    from kineme.models.model_file import load_model
+    from kineme.prediction.explain.gradients import HeatMaps
+    from kineme.prediction.loading import find_model_file
+    from kineme.report.explain_drawing import as_shares, lay_heat
 
-def _share(value: object) -> str:
-    """A number kept within 0 and 1 as CSS takes it; 0 for none."""
-    return f"{min(max(value, 0.0), 1.0):.2f}" if verdict.is_number(value) else "0"
+    heat_maps = HeatMaps(*load_model(find_model_file(run.folder)))
 
+    def look(frames_THWC: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
+        shares_THW = as_shares(heat_maps(frames_THWC[None], column)[0].astype(np.float32))
+        pairs = zip(frames_THWC, shares_THW, strict=True)
+        return np.stack([lay_heat(frame_HWC, shares_HW, run.card.spec) for frame_HWC, shares_HW in pairs])
 
-def _amount(value: object, unit: str = "") -> str:
-    """A count in thousands, or a measure with three digits that count, and its unit."""
-    if not verdict.is_number(value):
-        return "–"
-    digits = 0 if value == int(value) or value >= 100 else 1 if value >= 10 else 2
-    return f"{value:,.{digits}f}\u00a0{unit}".rstrip("\u00a0")
-
-
-def _duration(seconds: object) -> str:
-    """``75.2`` as "1 min 15 s"."""
-    if not verdict.is_number(seconds):
-        return "–"
-    if seconds < 60:
-        return _amount(round(seconds, 1), "s")
-    minutes, rest = divmod(round(seconds), 60)
-    text = f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-    return text.replace(" ", "\u00a0")
-
-
-def _nice(value: object) -> str:
-    """A setting as a short text."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _picture(svg: str, alt: str) -> Markup:
-    """An ``img`` element that holds the drawing itself."""
-    return Markup('<img src="{}" alt="{}">').format(svg_data_uri(svg), alt)
+    return look

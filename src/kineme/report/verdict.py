@@ -26,7 +26,7 @@ BASELINES = {
 ORDERS = {"shuffled": "shuffled", "reversed": "played backwards", "frozen": "the middle frame only"}
 
 
-def answer(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
+def headline(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
     """How good a model is, beside what needs no model, and whether it uses time: two or three honest sentences.
 
     Args:
@@ -34,13 +34,15 @@ def answer(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool =
         group_noun: what a group is, in the plural ("people", "scenes").
         leaky: whether groups of the test videos may also be in the training set.
     """
-    return " ".join(filter(None, (score(test, group_noun=group_noun, leaky=leaky), beside(test), time_use(test))))
+    return " ".join(
+        filter(None, (score(test, group_noun=group_noun, leaky=leaky), baseline_sentence(test), time_use(test)))
+    )
 
 
 def score(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
-    """One sentence: how often it is right, on what. Arguments as for :func:`answer`."""
-    videos = counted(test["n"], "videos")
-    groups = counted(test["groups"], group_noun)
+    """One sentence: how often it is right, on what. Arguments as for :func:`headline`."""
+    videos = pluralize(test["n"], "videos")
+    groups = pluralize(test["groups"], group_noun)
     if leaky:
         where = f"On {videos} of {groups}, which it may have seen in training"
     elif test["groups"] == test["n"]:
@@ -49,10 +51,10 @@ def score(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = 
         where = f"On {videos} of {groups} it never saw"
     interval = test.get("top1_interval")
     within = f" (95 % interval {between(interval)})" if is_interval(interval) else ""
-    return unbroken(f"{where}, it names the action right in {percent(test['top1'])} of cases{within}.")
+    return nbsp_percent(f"{where}, it names the action right in {percent(test['top1'])} of cases{within}.")
 
 
-def beside(test: Mapping[str, Any]) -> str:
+def baseline_sentence(test: Mapping[str, Any]) -> str:
     """One sentence: what the ``baselines`` of ``test`` reach; "" where there are none."""
     top1s = {name: baseline_top1(test, name) for name in BASELINES}
     chance, majority = top1s["chance"], top1s["majority"]
@@ -66,7 +68,7 @@ def beside(test: Mapping[str, Any]) -> str:
     }
     found = [(words[name], top1s[name]) for name in words if top1s[name] is not None]
     joined = "; ".join(f"{name} {percent(top1)}" for name, top1 in found if top1 is not None)
-    return unbroken(f"{joined[0].upper()}{joined[1:]}.") if joined else ""
+    return nbsp_percent(f"{joined[0].upper()}{joined[1:]}.") if joined else ""
 
 
 def time_use(test: Mapping[str, Any], name: str = "it") -> str:
@@ -85,12 +87,12 @@ def time_use(test: Mapping[str, Any], name: str = "it") -> str:
     lost = difference / known if known > 0 else 0.0
     instead = f"With its frames shuffled, {name} is right in {percent(shuffled)} instead of {percent(top1)}"
     if known < _SOMETHING:
-        return unbroken(f"{instead}: it knows too little to tell whether it uses time.")
+        return nbsp_percent(f"{instead}: it knows too little to tell whether it uses time.")
     if lost >= _MOST_OF_IT:
-        return unbroken(f"{instead}: it lives on motion and order.")
+        return nbsp_percent(f"{instead}: it lives on motion and order.")
     if lost >= _SOME_OF_IT:
-        return unbroken(f"{instead}: it uses motion and order, but much of what it knows is in single frames.")
-    return unbroken(
+        return nbsp_percent(f"{instead}: it uses motion and order, but much of what it knows is in single frames.")
+    return nbsp_percent(
         f"With its frames shuffled, {name} is still right in {percent(shuffled)}: it looks at single frames, "
         f"and a single-frame model would do."
     )
@@ -104,7 +106,7 @@ def refusal(unknown: Mapping[str, Any]) -> str:
         return f"{percent(figures['share'])} (95 % interval {between(figures['interval'])})"
 
     text = (
-        f"Of {counted(actions['n'], 'test videos')} it takes {share(actions)} for none of its actions; the threshold "
+        f"Of {pluralize(actions['n'], 'test videos')} it takes {share(actions)} for none of its actions; the threshold "
         f"was set on the validation videos to refuse {percent(unknown['refused_at_most'])}."
     )
     if background:
@@ -112,7 +114,7 @@ def refusal(unknown: Mapping[str, Any]) -> str:
             f" Of {background['n']} windows without an action, made of the same videos by holding frames still, it "
             f"refuses {share(background)}."
         )
-    return unbroken(text)
+    return nbsp_percent(text)
 
 
 def _leak(test: Mapping[str, Any], group_noun: str) -> str:
@@ -124,16 +126,16 @@ def _leak(test: Mapping[str, Any], group_noun: str) -> str:
         return f"{text} about new ones.{why or ' Train without the random split for one that does.'}"
     within = f" (95 % interval {between(honest['top1_interval'])})" if is_interval(honest.get("top1_interval")) else ""
     text += (
-        f" about new ones. Trained in the same way but tested on {counted(honest['groups'], group_noun)} it never saw, "
-        f"it names {percent(honest['top1'])} right{within}: that is the figure to believe."
+        f" about new ones. Trained in the same way but tested on {pluralize(honest['groups'], group_noun)} it never "
+        f"saw, it classifies {percent(honest['top1'])} correctly{within}: that is the figure to believe."
     )
     points = round(100 * (float(test["top1"]) - float(honest["top1"])))
     if points > 0:
         text += f" The {points} points between the two are what having seen these {group_noun} was worth to it."
-    return unbroken(text)
+    return nbsp_percent(text)
 
 
-def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> list[str]:
+def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> list[str]:
     """Every reason to trust the figure less, each one sentence or two with what to do about it.
 
     Args:
@@ -147,7 +149,7 @@ def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool
         found.append(_leak(test, group_noun))
     if test["groups"] < _FEW_GROUPS:
         found.append(
-            f"Only {counted(test['groups'], group_noun)} could be tested: whatever the interval says, "
+            f"Only {pluralize(test['groups'], group_noun)} could be tested: whatever the interval says, "
             f"others may fare quite differently. Add videos of other {group_noun}."
         )
     if is_interval(interval) and interval[1] - interval[0] > _WIDE:
@@ -176,7 +178,7 @@ def cautions(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool
             f"Its probabilities are off by {percent(error)} on average (calibration error): "
             f"do not read “90 %” as right nine times in ten."
         )
-    return [unbroken(sentence) for sentence in found]
+    return [nbsp_percent(sentence) for sentence in found]
 
 
 def confused_pairs(
@@ -215,14 +217,14 @@ def between(interval: Sequence[float]) -> str:
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def counted(number: int, plural: str) -> str:
+def pluralize(number: int, plural: str) -> str:
     """``(1, "people")`` as ``"1 person"``, ``(6, "people")`` as ``"6 people"``."""
     if number != 1:
         return f"{number:,} {plural}"
     return f"1 {'person' if plural == 'people' else plural.removesuffix('s')}"
 
 
-def unbroken(sentence: str) -> str:
+def nbsp_percent(sentence: str) -> str:
     """The sentence with figures that stay on one line with their "%"."""
     return sentence.replace(" %", "\u00a0%")
 

@@ -1,15 +1,12 @@
 """What a model costs on this machine, stage by stage, on each engine, and how much of the machine's limits it uses.
 
-Each engine is measured in a process of its own, where nothing else has taken memory or time:
-``python -m kineme.benchmark`` with the arguments of :func:`measure_engine` prints its document.
+Each engine is measured in a process of its own, where nothing else has taken memory or time.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +26,7 @@ from kineme.prediction.engines.litert import LiteRTEngine
 from kineme.prediction.engines.select import EngineName, check_engine, is_installed, open_engine
 from kineme.prediction.windows import Windows, file_stride, is_by_frame, is_heavy
 from kineme.progress import progress
+from kineme.subprocesses import ProcessError, call_in_process
 from kineme.video.clips import ticks
 from kineme.video.decode import Decoder
 from kineme.video.prefetch import prefetch
@@ -105,7 +103,7 @@ def benchmark(
         advance(note="this machine")
         for name in names:
             try:
-                found = _measured_apart(name, os.fspath(model), str(source), str(part_s), str(budget_s))
+                found = _measure_in_subprocess(name, os.fspath(model), str(source), part_s, budget_s)
             except KinemeError as error:
                 found = {"error": str(error)}
             document["engines"][name] = found
@@ -183,20 +181,15 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
     return document
 
 
-def _measured_apart(engine: str, *others: str) -> dict[str, Any]:
+def _measure_in_subprocess(engine: str, *others: Any) -> dict[str, Any]:
     """:func:`measure_engine` in a process of its own; once more where it compiled, which takes memory of its own."""
-    command = [sys.executable, "-m", "kineme.benchmark", engine, *others]
     document: dict[str, Any] = {}
     for _ in range(2):
         try:
-            done = subprocess.run(  # noqa: S603 (our own interpreter)
-                command, capture_output=True, text=True, errors="replace", check=False, timeout=_LONGEST_PROCESS_S
-            )
-        except subprocess.TimeoutExpired as error:
-            raise KinemeError(f"{engine}: takes over {_LONGEST_PROCESS_S} s") from error
-        if done.returncode:
-            raise KinemeError((done.stderr.strip().splitlines() or [f"{engine}: the process ended early"])[-1])
-        first, document = document, json.loads(done.stdout.splitlines()[-1])
+            found = call_in_process("kineme.benchmark:measure_engine", engine, *others, timeout_s=_LONGEST_PROCESS_S)
+        except ProcessError as error:
+            raise KinemeError(f"{engine}: {error}") from error
+        first, document = document, found
         if not document.pop("compiled"):
             break
     return document | ({"compile_s": first["open_s"]} if first else {})
@@ -380,14 +373,3 @@ def _draw(folder: Path, spec: ClipSpec, heavy: bool) -> Path:
         for frame in itertools.islice(itertools.cycle(frames), round(seconds * _DRAWN_FPS)):
             writer.write(frame)
     return path
-
-
-def _main(engine: str, model: str, video: str, *seconds: str) -> None:
-    try:
-        print(json.dumps(measure_engine(engine, model, video, *map(float, seconds))))  # noqa: T201
-    except KinemeError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

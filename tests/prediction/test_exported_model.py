@@ -303,10 +303,10 @@ def test_hostile_networks_with_a_fitting_hash_end_in_a_line_and_no_crash(lrcn, t
 def test_a_network_is_tried_out_once(lrcn, tmp_path):
     _, written = lrcn
     once = written.path.read_bytes()
-    tried = set((written.path.parent / "cache" / "engines").glob("*-tried"))
+    tried = set((written.path.parent / "cache" / "engines").glob("*.tried"))
     (tmp_path / "copy.tflite").write_bytes(once)
     package.load(tmp_path / "copy.tflite")
-    assert set((written.path.parent / "cache" / "engines").glob("*-tried")) == tried != set()
+    assert set((written.path.parent / "cache" / "engines").glob("*.tried")) == tried != set()
 
 
 def zipped(path, network):

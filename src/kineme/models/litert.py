@@ -6,14 +6,14 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.disk_cache import DiskCache
 from kineme.errors import KinemeError
-from kineme.files import atomic_write, user_cache_folder
+from kineme.files import user_cache_folder
 from kineme.models.native_stderr import suppress_native_stderr
 from kineme.models.tracing import on_tensorflow, saved_model, traced, unrolled
 from kineme.version import __version__
@@ -21,6 +21,7 @@ from kineme.version import __version__
 Array = NDArray[Any]
 T = TypeVar("T")
 
+_CACHE_BYTES = 2 * 10**9  # some hundred parts
 _COMPILER = 2  # to be raised when parts are cut or compiled in another way
 
 
@@ -85,28 +86,29 @@ def _shape(details: Any) -> tuple[int, ...]:
     return tuple(int(side) for side in details["shape"])
 
 
-def kept(name: str) -> Path:
-    """Where a compiled part of that name lies in the user's cache folder, or will."""
-    return user_cache_folder() / "engines" / name
+def engine_cache() -> DiskCache:
+    """The compiled parts of all networks, in the user's cache folder."""
+    return DiskCache(user_cache_folder() / "engines", (".tflite", ".openvino", ".tried"), _CACHE_BYTES)
 
 
 def from_cache(name: str, ready: Callable[[bytes], T], make: Callable[[], bytes]) -> T:
     """A compiled part from the user's cache folder; made and kept there where it is missing or damaged.
 
     Args:
-        name: see :func:`kept`.
+        name: of the file.
         ready: what is wanted of the part's content.
         make: compiles it.
 
     Raises:
         KinemeError: it cannot be compiled.
     """
-    path = kept(name)
-    with suppress(OSError, ValueError, RuntimeError):  # not there; or damaged, and then made anew
-        return ready(path.read_bytes())
+    cache = engine_cache()
+    content = cache.read(name)
+    if content is not None:
+        with suppress(ValueError, RuntimeError):  # damaged: it is made anew
+            return ready(content)
     content = make()
-    with suppress(KinemeError), atomic_write(path) as temporary:  # where it cannot be kept, it is made every time
-        temporary.write_bytes(content)
+    cache.write(name, content)  # where it cannot be kept, it is made every time
     return ready(content)
 
 

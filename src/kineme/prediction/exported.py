@@ -20,19 +20,17 @@ import io
 import json
 import math
 import os
-import subprocess
 import sys
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import user_cache_folder, write_text
-from kineme.models.litert import LiteRTFunction
+from kineme.models.litert import LiteRTFunction, engine_cache
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engine import Function, PartName, threads_for
+from kineme.subprocesses import ProcessError, call_in_process
 
 SUFFIX = ".tflite"
 FORMAT = 1
@@ -202,32 +200,20 @@ def _try_out(path: Path, sha256: str) -> None:
     Raises:
         KinemeError: it did, or takes too long.
     """
-    note = user_cache_folder() / "engines" / f"{sha256[:32]}-tried"
-    if note.exists() or not sys.executable:
+    cache, note = engine_cache(), f"{sha256[:32]}.tried"
+    if cache.find(note) or not sys.executable:
         return
-    command = [sys.executable, "-m", "kineme.prediction.exported", str(path)]
     try:
-        done = subprocess.run(  # noqa: S603 (our own interpreter)
-            command, capture_output=True, text=True, errors="replace", check=False, timeout=_LONGEST_TRIAL_S
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KinemeError(f"{path}: LiteRT takes over {_LONGEST_TRIAL_S} s to run it once") from error
-    if done.returncode == 1 and done.stderr.startswith(str(path)):
-        raise KinemeError(done.stderr.strip())
-    if done.returncode:
-        raise KinemeError(f"{path}: LiteRT breaks down over its network; {_AGAIN}")
-    with suppress(KinemeError):  # where it cannot be noted, it is tried every time
-        write_text(note, "")
+        call_in_process("kineme.prediction.exported:run_parts_once", str(path), timeout_s=_LONGEST_TRIAL_S)
+    except ProcessError as error:
+        if error.kind == "time_limit":
+            raise KinemeError(f"{path}: LiteRT takes over {_LONGEST_TRIAL_S} s to run it once") from error
+        raise KinemeError(f"{path}: LiteRT breaks down over its network; {_AGAIN}") from error
+    cache.write(note, b"")  # where it cannot be noted, it is tried every time
 
 
-def _main(path: str) -> None:
-    try:
-        model = Exported(path, tried=True)
-        for part in model.parts:
-            model.function(part)  # type: ignore[arg-type]
-    except KinemeError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1])
+def run_parts_once(path: str) -> None:
+    """Run every part of an exported model, in this process."""
+    model = Exported(path, tried=True)
+    for part in model.parts:
+        model.function(part)  # type: ignore[arg-type]

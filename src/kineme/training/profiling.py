@@ -1,16 +1,8 @@
-"""What a model costs to run, measured in a fresh process, where nothing else has taken memory or time.
-
-``python -m kineme.training.profiling MODEL VIDEO`` prints the document of :func:`measure`;
-:func:`profile_in_subprocess` runs that.
-"""
+"""What a model costs to run, measured in a fresh process, where nothing else has taken memory or time."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +11,7 @@ import numpy as np
 
 from kineme.errors import KinemeError
 from kineme.memory import peak_mb
+from kineme.subprocesses import call_in_process
 
 _SECONDS = 1.5  # of repetition
 _FEWEST = 3
@@ -30,12 +23,10 @@ def profile_in_subprocess(model: Path, video: str) -> dict[str, Any]:
     Raises:
         KinemeError: the process failed.
     """
-    command = [sys.executable, "-m", "kineme.training.profiling", str(model), video]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (our own interpreter)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise KinemeError(f"{model}: could not be timed ({last})")
-    document: dict[str, Any] = json.loads(done.stdout)
+    try:
+        document: dict[str, Any] = call_in_process("kineme.training.profiling:measure", str(model), video)
+    except KinemeError as error:
+        raise KinemeError(f"{model}: could not be timed ({error})") from error
     return document
 
 
@@ -70,7 +61,3 @@ def measure(model: str | os.PathLike[str], video: str | os.PathLike[str]) -> dic
         "memory_mb": peak_mb(),
         "model_mb": round(Path(model).stat().st_size / 1e6, 1),
     }
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(*itertools.islice(sys.argv, 1, 3))))

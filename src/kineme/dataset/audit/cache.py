@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, inspect_video
-from kineme.errors import KinemeError
-from kineme.files import atomic_write, user_cache_folder, write_text
+from kineme.disk_cache import DiskCache
+from kineme.files import user_cache_folder
 from kineme.progress import track
 
 _FORMAT = 3  # of what is kept; a change of what an inspection holds, or of what counts as a copy, raises it
@@ -37,7 +37,7 @@ class InspectionCache:
 
     def __init__(self, folder: Path | None = None) -> None:
         named = os.environ.get("KINEME_INSPECTION_CACHE") or os.environ.get("KINEME_LOOKS")  # the second: its old name
-        self.folder = folder or Path(named or user_cache_folder() / "looks")
+        self._files = DiskCache(folder or Path(named or user_cache_folder() / "looks"), (_SUFFIX,), _LIMIT_BYTES)
 
     def inspect_all(self, rows: Sequence[dict[str, Any]]) -> list[Inspection | Broken]:
         """Inspect each row's ``path`` from ``start_s`` to ``end_s``, with progress, on all processors.
@@ -45,60 +45,43 @@ class InspectionCache:
         FFmpeg releases Python's lock while it decodes.
         """
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            inspections = list(track(pool.map(self.inspect, rows), "checking videos", len(rows)))
-        self._make_room()
-        return inspections
+            return list(track(pool.map(self.inspect, rows), "checking videos", len(rows)))
 
     def inspect(self, row: dict[str, Any]) -> Inspection | Broken:
         """One video, or the labelled part of one."""
         path, start_s, end_s = row["path"], row["start_s"], row["end_s"]
         try:
-            file = self._file([_key(row)])
+            name = _name([_key(row)])
         except OSError as error:
             return Broken("missing", f"cannot be opened ({error.strerror})")
-        with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
-            kept = _unpacked(file.read_bytes())
-            os.utime(file)
-            return kept
+        if (content := self._files.read(name)) is not None:
+            with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
+                return _unpacked(content)
         found = inspect_video(path, start_s, end_s)
         if isinstance(found, Broken):
             return found
         packed = _packed(found)
-        with suppress(KinemeError), atomic_write(file) as temporary:  # a full disk only makes it slower
-            temporary.write_bytes(packed)
+        self._files.write(name, packed)
         return _unpacked(packed)  # what the next audit will see too
 
     def compared(self, rows: Sequence[dict[str, Any]], compare: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What ``compare`` says of these rows, a JSON document; where it is kept from another time, without asking."""
         try:
-            file = self._file([_key(row) for row in rows])
+            name = _name([_key(row) for row in rows])
         except OSError:  # some file is gone
             return compare()
-        with suppress(OSError, ValueError):
-            kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            os.utime(file)
-            return kept
+        if (content := self._files.read(name)) is not None:
+            with suppress(ValueError):
+                kept: dict[str, Any] = json.loads(content)
+                return kept
         found = compare()
-        with suppress(KinemeError):
-            write_text(file, json.dumps(found))
+        self._files.write(name, json.dumps(found).encode())
         return found
 
-    def _file(self, key: list[Any]) -> Path:
-        """Where something lies: a name made of all that it depends on."""
-        return self.folder / (hashlib.sha256(json.dumps([key, _FORMAT]).encode()).hexdigest()[:40] + _SUFFIX)
 
-    def _make_room(self) -> None:
-        """Remove what was used longest ago, where the folder holds too much."""
-        listed = []
-        for file in self.folder.glob("*" + _SUFFIX):
-            with suppress(FileNotFoundError):  # another process makes room too
-                listed.append((file.stat().st_mtime, file.stat().st_size, file))
-        total = sum(size for _, size, _ in listed)
-        for _, size, file in sorted(listed):
-            if total <= _LIMIT_BYTES:
-                return
-            file.unlink(missing_ok=True)
-            total -= size
+def _name(key: list[Any]) -> str:
+    """The name of a file, made of all that it depends on."""
+    return hashlib.sha256(json.dumps([key, _FORMAT]).encode()).hexdigest()[:40] + _SUFFIX
 
 
 def _key(row: dict[str, Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kineme.models.litert import LiteRTFunction, compiled, from_cache, kept
+from kineme.models.litert import LiteRTFunction, compiled, engine_cache, from_cache
 from kineme.prediction.engine import Function, PartName, threads_for
 from kineme.prediction.trained import TrainedModel
 
@@ -35,7 +35,7 @@ class LiteRTEngine:
 
     def file(self, part: PartName) -> Path:
         """Where a part is kept, once it is compiled."""
-        return kept(self._name(part))
+        return engine_cache().folder / self._name(part)
 
     def _name(self, part: PartName) -> str:
         return f"{self._model.fingerprint}-{part}.tflite"

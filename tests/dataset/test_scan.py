@@ -116,12 +116,17 @@ def test_a_missing_folder_and_a_group_column_without_a_csv(tmp_path):
         scan(tmp_path, group_column="person")
 
 
-def test_labels_that_differ_only_by_case_or_spaces_are_named(tmp_path):
-    path = make_csv(tmp_path, "path,label\na/1.mp4,Wave\na/2.mp4,wave \nb/3.mp4,jump\n")
-    warning = next(warning for warning in scan(path).warnings if "case" in warning)
-    assert "'Wave'" in warning
-    assert "'wave '" in warning
-    assert "jump" not in warning
+def test_labels_that_look_alike_are_one_class_or_are_named(tmp_path):
+    labels = ["Wave", "wave ", "caf\u00e9", "cafe\u0301", "sit\u00a0 down\u200b", "sit down", "jump\n"]
+    make_files(tmp_path, *(f"{number}.mp4" for number in range(len(labels))))
+    rows = "".join(f'{number}.mp4,"{label}"\n' for number, label in enumerate(labels))
+    table = scan(make_csv(tmp_path, "path,label\n" + rows))
+    assert table.labels == ("Wave", "caf\u00e9", "jump", "sit down", "wave")
+    (seen, unseen) = (next(line for line in table.warnings if word in line) for word in ("case", "nobody sees"))
+    assert "'Wave', 'wave'" in seen
+    assert "'sit down', 'sit down\\u200b'" in unseen
+    latin_and_cyrillic = scan(make_csv(tmp_path, "path,label\na/1.mp4,pass\na/2.mp4,p\u0430ss\n"))
+    assert any("look alike" in line for line in latin_and_cyrillic.warnings)
 
 
 def test_thirteen_thousand_files_are_listed_without_opening_one(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kineme.dataset.scan import read_csv
+from kineme.dataset.clips_csv import read_clips_csv
 from kineme.dataset.table import ClipTable
 from kineme.files import write_csv
 
@@ -38,7 +38,7 @@ def read_split_csv(path: str | os.PathLike[str], data: str | os.PathLike[str]) -
         KinemeError: the file cannot be used, or none of its videos is there (single ones go to ``skipped``).
     """
     folder = Path(data)
-    return read_csv(Path(path), base=folder if folder.is_dir() else folder.parent)
+    return read_clips_csv(Path(path), base=folder if folder.is_dir() else folder.parent)
 
 
 def _relative_to(path: str, folder: Path) -> str:

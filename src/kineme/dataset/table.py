@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import polars as pl
 
+from kineme.dataset.groups import NAME_RULES, guess_groups
+from kineme.dataset.labels import look_alikes, visible
 from kineme.errors import KinemeError, UsageError
 
 SPLITS = ("train", "validation", "test")
@@ -27,12 +31,23 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
+SkipKind = Literal["unusable", "no-video", "no-class", "again"]
+
+
 @dataclass(frozen=True)
 class Skipped:
-    """A file or row that is not used, and why."""
+    """A file or row that is not used.
+
+    Args:
+        path: the file.
+        reason: why, for people.
+        kind: why, for programs: ``"no-video"`` by its name, ``"no-class"`` that it could belong to, listed
+            ``"again"``, or ``"unusable"``.
+    """
 
     path: str
     reason: str
+    kind: SkipKind = "unusable"
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,3 +114,45 @@ def listed(names: Sequence[str]) -> str:
     """Names in quotes for a message, at most six of them."""
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return ", ".join(repr(name) for name in names[:6]) + more
+
+
+def clip_row(*, path: str, name: str, label: str, **more: Any) -> dict[str, Any]:
+    """One row of the table, the columns not given at their defaults."""
+    return {**dict.fromkeys(SCHEMA), "path": path, "name": name, "label": label, "start_s": 0.0, **more}
+
+
+def build_table(
+    rows: list[dict[str, Any]], skipped: list[Skipped], warnings: list[str], *, group_source: str | None
+) -> ClipTable:
+    """Sort the rows, guess the groups where they are not given, and add the warnings every table may need."""
+    rows = sorted(rows, key=lambda row: (row["name"], row["start_s"]))
+    classes: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        classes[visible(row["label"])].add(row["label"])
+    for shown, labels in classes.items():
+        if len(labels) > 1:
+            warnings.append(
+                f"the labels {listed(sorted(labels))} differ by letters that nobody sees, and are one class"
+            )
+            rows = [{**row, "label": shown} if row["label"] in labels else row for row in rows]
+    if group_source is None:
+        groups, group_source = guess_groups([row["name"] for row in rows], [row["label"] for row in rows])
+        rows = [{**row, "group": group} for row, group in zip(rows, groups, strict=True)]
+        if group_source not in NAME_RULES:
+            warnings.append(no_groups_warning(group_source))
+    warnings += [look_alike_warning(labels) for labels in look_alikes({row["label"] for row in rows})]
+    skipped = sorted(skipped, key=lambda item: item.path)
+    return ClipTable(pl.DataFrame(rows, schema=SCHEMA), group_source, tuple(skipped), tuple(warnings))
+
+
+def no_groups_warning(group_source: str) -> str:
+    """What to be warned of where nothing tells which videos belong together."""
+    return (
+        f"groups: {group_source}; where two videos show the same person or scene, one may be trained on and "
+        f"the other tested on, and the accuracy is then too high; a CSV with a column 'group' prevents that"
+    )
+
+
+def look_alike_warning(labels: Sequence[str]) -> str:
+    """What to be warned of where labels are taken for one another."""
+    return f"the labels {listed(labels)} look alike (case, spaces, dashes), and count as different classes"

@@ -11,10 +11,10 @@ import numpy as np
 
 from kineme.dataset.audit.finding import Finding, Severity
 from kineme.dataset.audit.inspection import Broken, Inspection
+from kineme.dataset.labels import look_alikes
 from kineme.dataset.split import split
-from kineme.dataset.table import ClipTable, listed
+from kineme.dataset.table import ClipTable, SkipKind, listed, look_alike_warning, no_groups_warning
 from kineme.errors import KinemeError
-from kineme.video.container import VIDEO_SUFFIXES
 from kineme.video.spec import ClipSpec
 
 _BLACK, _DARK_SHARE = 20.0, 0.5  # grey level of the 99th percentile of a black picture; share of a film that may be
@@ -194,41 +194,38 @@ def of_classes(table: ClipTable) -> list[Finding]:
                 message = f"{which} {'one group' if count == 1 else 'two groups'} only, and cannot be {end}."
                 advice = "Add videos of other people or scenes, or leave it out."
                 found.append(Finding("few-groups", severity, few, message, advice))  # type: ignore[arg-type]
-    alike = defaultdict(list)
+    for labels in look_alikes(table.labels):
+        message = f"The classes {listed(labels)} look alike (case, spaces, dashes), and count as different ones."
+        found.append(Finding("similar-names", "warning", tuple(labels), message, "Give them one name."))
     for label in table.labels:
-        alike["".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
-    for labels in alike.values():
-        if len(labels) > 1:
-            message = (
-                f"The classes {listed(labels)} differ only by case, spaces or dashes, and count as different ones."
-            )
-            found.append(Finding("similar-names", "warning", tuple(labels), message, "Give them one name."))
+        if label.casefold() == BACKGROUND:
+            message = f"The class {label!r} is shown as time in which nothing known happens, and never as an action."
+            advice = "Nothing, if that is what these videos show; otherwise give the class another name."
+            found.append(Finding("background-class", "note", (label,), message, advice))
     return found
 
 
 def of_table(table: ClipTable) -> list[Finding]:
     """What the scan skipped and warned of, and whether an honest split exists."""
     found = []
-    reasons: dict[str, list[str]] = defaultdict(list)
+    reasons: dict[tuple[str, SkipKind], list[str]] = defaultdict(list)
     for one in table.skipped:
-        reasons[one.reason].append(one.path)
-    for reason, paths in sorted(reasons.items()):
-        videos = [path for path in paths if reason == "not a video by its name" and _is_video(Path(path))]
+        reasons[one.reason, one.kind].append(one.path)
+    for (reason, skip_kind), paths in sorted(reasons.items()):
+        videos = [path for path in paths if skip_kind == "no-video" and _is_video(Path(path))]
         for path in videos:
             message = f"{path}: is a video by its content but not by its name, and is not used."
-            found.append(
-                Finding("wrong-extension", "warning", (path,), message, f"Name it as one: {VIDEO_SUFFIXES[22]}.")
-            )
+            found.append(Finding("wrong-extension", "warning", (path,), message, "Name it as one: .mp4."))
         rest = tuple(path for path in paths if path not in videos)
         if rest:
             which = f"{rest[0]} is" if len(rest) == 1 else f"{len(rest)} files are"
-            severity: Severity = "note" if reason.startswith(("not a video", "a link")) else "warning"
+            severity: Severity = "warning" if skip_kind in ("no-class", "unusable") else "note"
             found.append(Finding("not-used", severity, rest, f"{which} not used: {reason}."))
+    said = {look_alike_warning(labels) for labels in look_alikes(table.labels)}  # by of_classes, with more of it
     for line in table.warnings:
-        if "differ only by case" not in line:  # said above, and more of it
-            kind: tuple[str, Severity] = ("table", "note")
-            if line.startswith("groups:"):
-                kind = ("no-groups", "warning")
+        if line not in said:
+            is_of_groups = line == no_groups_warning(table.group_source)
+            kind: tuple[str, Severity] = ("no-groups", "warning") if is_of_groups else ("table", "note")
             found.append(Finding(*kind, (), f"{line[:1].upper()}{line[1:]}."))
     try:
         split(table)

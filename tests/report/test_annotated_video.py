@@ -9,8 +9,9 @@ import av
 import numpy as np
 import pytest
 
+from kineme.dataset.labels import BACKGROUND
 from kineme.errors import UsageError, VideoError
-from kineme.prediction.result import BACKGROUND, Segment
+from kineme.prediction.result import Segment
 from kineme.report.annotate import annotate_video
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe

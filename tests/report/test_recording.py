@@ -11,7 +11,7 @@ import numpy as np
 from helpers_live import motion_jpeg
 from helpers_stream import model_of
 
-from kineme.prediction.result import BACKGROUND
+from kineme.dataset.labels import BACKGROUND
 from kineme.report.recording import Painter, Recording
 from kineme.video.decode import read_frames
 from kineme.video.write import VideoWriter

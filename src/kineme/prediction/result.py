@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BACKGROUND = "background"  # the label of time in which nothing known happens
+from kineme.dataset.labels import BACKGROUND
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a video with one label, or with :data:`BACKGROUND`.
+    """A part of a video with one label, or with ``"background"``.
 
     Args:
         start_s: seconds.

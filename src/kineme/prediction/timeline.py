@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kineme.prediction.result import BACKGROUND, Segment
+from kineme.dataset.labels import BACKGROUND
+from kineme.prediction.result import Segment
 from kineme.video.spec import ClipSpec
 
 _EPSILON_S = 1e-6

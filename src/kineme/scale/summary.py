@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from kineme.dataset.labels import BACKGROUND
 from kineme.errors import KinemeError
-from kineme.prediction.result import BACKGROUND
 from kineme.scale.sources import fetched, is_address
 from kineme.scale.store import SEGMENTS, VIDEOS, ShardStore
 from kineme.text import clock

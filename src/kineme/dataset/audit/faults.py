@@ -11,7 +11,7 @@ import numpy as np
 
 from kineme.dataset.audit.finding import Finding, Severity
 from kineme.dataset.audit.inspection import Broken, Inspection
-from kineme.dataset.labels import look_alikes
+from kineme.dataset.labels import BACKGROUND, look_alikes
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, SkipKind, listed, look_alike_warning, no_groups_warning
 from kineme.errors import KinemeError

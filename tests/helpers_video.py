@@ -150,7 +150,12 @@ def _clicks(audio: object, seconds: float, rate: int) -> list[object]:
 
 def turn_mp4(path: Path, clockwise: int) -> Path:
     """Write into an MP4, in place, that it is to be turned by 0, 90, 180 or 270 degrees for display."""
-    a, b, c, d = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[clockwise]
+    turns = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+    return lay_mp4(path, *turns[clockwise])
+
+
+def lay_mp4(path: Path, a: int, b: int, c: int, d: int) -> Path:
+    """Write a display matrix into an MP4, in place: a stored point (x, y) is shown at (a x + c y, b x + d y)."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40  # of version 0, which FFmpeg writes for short files
     one = 1 << 16

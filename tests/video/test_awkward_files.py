@@ -193,7 +193,7 @@ def test_every_pixel_format_gives_the_same_picture(tmp_path: Path, codec: str, p
 
 def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
     palette = np.zeros((256, 4), np.uint8)
-    palette[1] = (200, 100, 50, 255)
+    palette[1] = (255, 200, 100, 50)  # ARGB
     indices = np.ones((32, 48), np.uint8)
     path = tmp_path / "palette.avi"
     with av.open(str(path), "w") as container:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from helpers_video import corners, encode, numbered_frame, numbered_video, read_number, turn_mp4
+from helpers_video import corners, encode, lay_mp4, numbered_frame, numbered_video, read_number, turn_mp4
 
 from kineme.video.decode import read_frames
 from kineme.video.geometry import ResizeGeometry, displayed_size, resize_geometry, source_part
@@ -54,19 +55,18 @@ def test_crop_always_covers_and_letterbox_always_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("aspect", "rotation", "wanted"),
+    ("aspect", "transposed", "wanted"),
     [
-        (None, 0, (576, 720)),
-        (Fraction(16, 15), 0, (576, 768)),
-        (Fraction(16, 15), 90, (768, 576)),
-        (Fraction(16, 15), 180, (576, 768)),
-        (Fraction(2048, 2043), 0, (576, 720)),  # a rounding of square
-        (Fraction(1, 1000), 0, (576, 720)),  # an error
-        (Fraction(0), 270, (720, 576)),
+        (None, False, (576, 720)),
+        (Fraction(16, 15), False, (576, 768)),
+        (Fraction(16, 15), True, (768, 576)),
+        (Fraction(2048, 2043), False, (576, 720)),  # a rounding of square
+        (Fraction(1, 1000), False, (576, 720)),  # an error
+        (Fraction(0), True, (720, 576)),
     ],
 )
-def test_displayed_size(aspect: Fraction | None, rotation: int, wanted: tuple[int, int]) -> None:
-    assert displayed_size(576, 720, aspect, rotation) == wanted
+def test_displayed_size(aspect: Fraction | None, transposed: bool, wanted: tuple[int, int]) -> None:
+    assert displayed_size(576, 720, aspect, transposed) == wanted
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -158,3 +158,95 @@ def test_the_picture_has_the_asked_size_even_where_one_pixel_of_bar_is_left_over
     numbered_video(tmp_path / "v.mp4", 2, height=256, width=340)
     for size in [(270, 360), (271, 360), (270, 358), (64, 84), (64, 86)]:
         assert next(read_frames(tmp_path / "v.mp4", size=size, fit=fit)).pixels_HWC.shape == (*size, 3)
+
+
+ORIENTATIONS = {  # the corners as shown, where they are stored as "rgb-"
+    "as it is": ((1, 0, 0, 1), "rgb-", 0, False),
+    "turned 90": ((0, 1, -1, 0), "br-g", 90, False),
+    "turned 180": ((-1, 0, 0, -1), "-bgr", 180, False),
+    "turned 270": ((0, -1, 1, 0), "g-rb", 270, False),
+    "mirrored": ((-1, 0, 0, 1), "gr-b", 0, True),
+    "mirrored, 90": ((0, -1, -1, 0), "-gbr", 90, True),
+    "mirrored, 180": ((1, 0, 0, -1), "b-rg", 180, True),
+    "mirrored, 270": ((0, 1, 1, 0), "rbg-", 270, True),
+}
+
+
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_all_eight_orientations_are_shown_as_players_show_them(tmp_path: Path, name: str) -> None:
+    matrix, wanted, rotation, is_mirrored = ORIENTATIONS[name]
+    path = lay_mp4(numbered_video(tmp_path / "front.mp4", 3, height=96, width=160), *matrix)
+    info = probe(path)
+    assert (info.rotation, info.is_mirrored) == (rotation, is_mirrored)
+    frame = next(read_frames(path)).pixels_HWC
+    assert frame.shape == (info.height, info.width, 3) == ((160, 96, 3) if rotation % 180 else (96, 160, 3))
+    assert corners(frame) == wanted
+    for fit in ("crop", "letterbox"):
+        assert corners(next(read_frames(path, size=frame.shape[:2], fit=fit)).pixels_HWC) == wanted  # type: ignore[arg-type]
+
+
+def joined(path: Path, codec: str, pixel_format: str, shapes: list[tuple[int, int]]) -> Path:
+    """The packets of streams of different sizes, five frames each, one after the other in one file."""
+    with av.open(str(path), "w") as output:
+        out, count = None, 0
+        for height, width in shapes:
+            pictures = (numbered_frame(number, height, width) for number in range(count, count + 5))
+            options = {"bf": "0"} if codec == "libx264" else {"deadline": "realtime"}
+            part = path.with_name("part.ts" if codec == "libx264" else "part.mkv")
+            encode(part, pictures, codec=codec, pixel_format=pixel_format, options=options)
+            with av.open(str(part)) as source:
+                out = out or output.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.pts = packet.dts = round(count / 25 / packet.time_base)
+                        packet.stream = out
+                        output.mux(packet)
+                        count += 1
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixel_format"),
+    [("avi", "mjpeg", "yuvj420p"), ("ts", "libx264", "yuv420p"), ("webm", "libvpx-vp9", "yuv420p")],
+)
+def test_frames_that_change_their_size_are_fitted_each_by_its_own_shape(
+    tmp_path: Path, suffix: str, codec: str, pixel_format: str
+) -> None:
+    path = joined(tmp_path / f"film.{suffix}", codec, pixel_format, [(96, 160), (160, 96), (48, 48)])
+    boxed = [frame.pixels_HWC for frame in read_frames(path, size=(64, 64), fit="letterbox")]
+    assert len(boxed) == 15
+    part, whole = slice(13, 51), slice(0, 64)
+    for number, inner in enumerate([(part, whole), (whole, part), (whole, whole)]):
+        for one, frame in enumerate(boxed[5 * number : 5 * number + 5]):
+            assert corners(frame[inner]) == "rgb-"
+            assert read_number(frame[inner]) == 5 * number + one
+    assert boxed[0][:11].max() < 10
+    assert boxed[5][:, :11].max() < 10
+    # Where no size is asked for, that of the first frame, and none is squashed into it.
+    frames = [frame.pixels_HWC for frame in read_frames(path)]
+    assert {frame.shape for frame in frames} == {(96, 160, 3)}
+    assert corners(frames[5][:, 51:109]) == "rgb-"
+    assert corners(frames[12][:, 32:128]) == "rgb-"
+
+
+def test_what_is_transparent_lies_on_black(tmp_path: Path) -> None:
+    picture = np.full((32, 48, 4), (200, 100, 50, 255), np.uint8)
+    picture[:, 16:32, 3] = 0
+    picture[:, 32:, 3] = 128
+    for name, codec, pixel_format in (
+        ("a.mkv", "ffv1", "bgra"),
+        ("a.avi", "png", "rgba"),
+        ("b.mkv", "ffv1", "yuva444p"),
+    ):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = 48, 32, pixel_format
+            for packet in stream.encode(
+                av.VideoFrame.from_ndarray(picture, format="rgba").reformat(format=pixel_format)
+            ):
+                container.mux(packet)
+            for packet in stream.encode(None):
+                container.mux(packet)
+        pixels = next(read_frames(tmp_path / name)).pixels_HWC.astype(int)
+        for column, wanted in ((8, (200, 100, 50)), (24, (0, 0, 0)), (40, (100, 50, 25))):
+            assert np.abs(pixels[16, column] - wanted).max() <= 3, name

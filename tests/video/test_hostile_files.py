@@ -114,8 +114,8 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path):
 
 
 def test_a_pixel_aspect_does_not_blow_up_large_frames():
-    assert displayed_size(4320, 8192, 10, 0) == (4320, 8192)
-    assert displayed_size(576, 720, 2, 0) == (576, 1440)
+    assert displayed_size(4320, 8192, 10, False) == (4320, 8192)
+    assert displayed_size(576, 720, 2, False) == (576, 1440)
 
 
 def test_a_header_that_ends_too_early_is_told(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any, Literal, Protocol, Self, cast, get_args
 
 import numpy as np
@@ -279,18 +278,15 @@ class _Sizer:
 
     def __init__(self, spec: ClipSpec) -> None:
         self._size, self._fit = (spec.height, spec.width), spec.fit
-        self._shape: tuple[int, ...] = ()
-        self._converter: Converter | None = None
+        self._convert: Converter | None = None
 
     def __call__(self, frame_HWC: Pixels) -> Pixels:
         if frame_HWC.shape[:2] == self._size:
             return frame_HWC.copy()
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
-        if self._converter is None or frame_HWC.shape != self._shape:
-            upright: Any = SimpleNamespace(sample_aspect_ratio=None, metadata={})  # in the place of a file's stream
-            self._converter = Converter(frame, upright, size=self._size, fit=self._fit)
-            self._shape = frame_HWC.shape
-        return self._converter(frame)
+        if self._convert is None:
+            self._convert = Converter(frame, size=self._size, fit=self._fit)
+        return self._convert(frame)
 
 
 def _checked(frame: Any) -> Pixels:

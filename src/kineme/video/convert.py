@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from kineme.video.geometry import displayed_size, resize_geometry, source_part
+from kineme.video.geometry import (
+    Orientation,
+    ResizeGeometry,
+    displayed_size,
+    orientation_of_matrix,
+    orientation_of_rotation,
+    resize_geometry,
+    source_part,
+)
 from kineme.video.spec import ResizeMode
 
 if TYPE_CHECKING:
@@ -19,12 +31,23 @@ if TYPE_CHECKING:
 _LARGE = 16  # a scaled frame so many times the picture it is cropped to is not worth making
 
 
+class _Layout(NamedTuple):
+    """How frames of one stored shape become pictures."""
+
+    orientation: Orientation
+    displayed: tuple[int, int]
+    resized: ResizeGeometry
+
+
 class Converter:
     """Turns the frames of one video into arrays; one scaler serves them all.
 
+    Each frame is laid out by its own size, pixel aspect and orientation, which may change on the way. What is
+    transparent is shown on black, the colour of letterbox bars.
+
     Args:
-        first: the first decoded frame; it tells rotation and displayed size.
-        stream: where it is from.
+        first: the first decoded frame; its displayed size is that of all pictures where none is asked for.
+        stream: where it is from; None where frames are upright and their pixels square.
         size: wanted (height, width); None keeps the displayed size.
         fit: how a frame is brought to the size.
     """
@@ -32,25 +55,30 @@ class Converter:
     def __init__(
         self,
         first: VideoFrame,
-        stream: VideoStream,
+        stream: VideoStream | None = None,
         *,
         size: tuple[int, int] | None = None,
         fit: ResizeMode = "stretch",
     ) -> None:
-        self.rotation = _rotation(first, stream)
-        self.displayed = displayed_size(first.height, first.width, stream.sample_aspect_ratio, self.rotation)
-        self.size = size or self.displayed
-        self._fit = fit
-        self._place = resize_geometry(self.displayed, self.size, fit)
+        self._fit: ResizeMode = fit if size else "letterbox"  # for frames that differ from the first
+        self._rotate_tag = _rotate_tag(stream)
+        self._aspects = _PixelAspects(stream)
+        self._layouts: dict[tuple[int, int, Fraction | None, bytes], _Layout] = {}
         self._reformatter = VideoReformatter()
+        self.size = size or self._displayed(first)
+        layout = self._layout(first)
+        self.orientation, self.displayed = layout.orientation, layout.displayed
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """The pixels of ``frame``: uint8, RGB, (height, width, 3), contiguous."""
         height, width = self.size
-        spot = self._place
+        layout = self._layout(frame)
+        spot = layout.resized
+        if _has_alpha(frame.format.name):
+            frame = self._on_black(frame)
         if self._fit == "crop" and spot.height * spot.width > _LARGE * height * width:
-            return self._cropped_first(frame)
-        pixels = self._scaled(frame, spot.height, spot.width)
+            return self._cropped_first(frame, layout)
+        pixels = self._upright(frame, layout.orientation, spot.height, spot.width)
         if (spot.height, spot.width) == self.size:
             return pixels
         if spot.height >= height and spot.width >= width:
@@ -59,19 +87,39 @@ class Converter:
         canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = pixels
         return canvas
 
-    def _cropped_first(self, frame: VideoFrame) -> NDArray[np.uint8]:
+    def _layout(self, frame: VideoFrame) -> _Layout:
+        matrix, aspect = _display_matrix(frame), self._aspects.of(frame)
+        key = frame.height, frame.width, aspect, matrix
+        if key not in self._layouts:
+            orientation = self._orientation(matrix)
+            displayed = displayed_size(frame.height, frame.width, aspect, orientation.transposed)
+            self._layouts[key] = _Layout(orientation, displayed, resize_geometry(displayed, self.size, self._fit))
+        return self._layouts[key]
+
+    def _displayed(self, frame: VideoFrame) -> tuple[int, int]:
+        transposed = self._orientation(_display_matrix(frame)).transposed
+        return displayed_size(frame.height, frame.width, self._aspects.of(frame), transposed)
+
+    def _orientation(self, matrix: bytes) -> Orientation:
+        return orientation_of_matrix(struct.unpack("=9i", matrix)) if matrix else self._rotate_tag
+
+    def _cropped_first(self, frame: VideoFrame, layout: _Layout) -> NDArray[np.uint8]:
         """Crop a very long frame before scaling it, instead of scaling all of it."""
-        pixels = self._scaled(frame, *self.displayed)
-        top, left, height, width = source_part(self.displayed, self.size)
+        pixels = self._upright(frame, layout.orientation, *layout.displayed)
+        top, left, height, width = source_part(layout.displayed, self.size)
         part = np.ascontiguousarray(pixels[top : top + height, left : left + width])
         return self._pixels(VideoFrame.from_ndarray(part, format="rgb24"), *self.size)
 
-    def _scaled(self, frame: VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
-        """The whole frame, turned, at ``height`` x ``width``."""
-        if self.rotation % 180:
-            height, width = width, height
-        pixels = self._pixels(frame, height, width)
-        return np.ascontiguousarray(np.rot90(pixels, -self.rotation // 90)) if self.rotation else pixels
+    def _upright(self, frame: VideoFrame, orientation: Orientation, height: int, width: int) -> NDArray[np.uint8]:
+        """The whole frame, turned and mirrored as it is shown, at ``height`` x ``width``."""
+        if orientation == Orientation():
+            return self._pixels(frame, height, width)
+        if orientation.transposed:
+            pixels = self._pixels(frame, width, height).transpose(1, 0, 2)
+        else:
+            pixels = self._pixels(frame, height, width)
+        step_y, step_x = (-1 if flipped else 1 for flipped in (orientation.flipped_y, orientation.flipped_x))
+        return np.ascontiguousarray(pixels[::step_y, ::step_x])
 
     def _pixels(self, frame: VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
         shrinks = height < frame.height or width < frame.width
@@ -86,12 +134,48 @@ class Converter:
         )
         return cast("NDArray[np.uint8]", rgb.to_ndarray())
 
+    def _on_black(self, frame: VideoFrame) -> VideoFrame:
+        """A frame without its transparency: each pixel is as bright as it is opaque, at full size."""
+        rgba_HWC = self._reformatter.reformat(frame, format="rgba", threads=1).to_ndarray()
+        alpha_HW1 = rgba_HWC[..., 3:].astype(np.uint16)
+        opaque = VideoFrame.from_ndarray((rgba_HWC[..., :3] * alpha_HW1 // 255).astype(np.uint8), format="rgb24")
+        return opaque if alpha_HW1.min() < 255 else frame
 
-def _rotation(frame: VideoFrame, stream: VideoStream) -> int:
-    """Degrees clockwise to turn for display: 0, 90, 180 or 270."""
-    degrees = -frame.rotation  # FFmpeg counts anticlockwise
-    if not degrees:
-        tags = {key.lower(): value for key, value in stream.metadata.items()}
-        with suppress(ValueError):
-            degrees = int(tags.get("rotate", "0"))  # written by old phones and tools
-    return round(degrees / 90) * 90 % 360
+
+class _PixelAspects:
+    """The width of a pixel over its height, frame by frame.
+
+    The container's word counts for the whole stream. Where it has none, the decoder tells that of the newest frame
+    size, which is where it changes.
+    """
+
+    def __init__(self, stream: VideoStream | None) -> None:
+        self._context = None if stream is None else stream.codec_context
+        self._given = None if stream is None else stream.sample_aspect_ratio
+        self._is_containers = self._given != (None if self._context is None else self._context.sample_aspect_ratio)
+        self._of_size: dict[tuple[int, int], Fraction | None] = {}
+
+    def of(self, frame: VideoFrame) -> Fraction | None:
+        """That of a frame just decoded."""
+        if self._is_containers or self._context is None:
+            return self._given
+        return self._of_size.setdefault((frame.height, frame.width), self._context.sample_aspect_ratio)
+
+
+@cache
+def _has_alpha(pixel_format: str) -> bool:
+    return pixel_format == "pal8" or any(part.is_alpha for part in VideoFormat(pixel_format).components)
+
+
+def _display_matrix(frame: VideoFrame) -> bytes:
+    """The nine numbers that say how a frame is laid for display; empty where nothing does."""
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    return b"" if data is None else bytes(data)
+
+
+def _rotate_tag(stream: VideoStream | None) -> Orientation:
+    """What old phones and tools wrote in place of a display matrix."""
+    tags = {} if stream is None else {key.lower(): value for key, value in stream.metadata.items()}
+    with suppress(ValueError):
+        return orientation_of_rotation(int(tags.get("rotate", "0")))
+    return Orientation()

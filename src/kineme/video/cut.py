@@ -82,7 +82,8 @@ class Cutter:
             name = decoder.container.format.name
             # An AVI does not tell when frames are shown that are stored in another order.
             ordered = has_display_times(decoder.container) or not decoder.stream.codec_context.has_b_frames
-            self._copied_as = _COPIED_AS.get(name) if ordered and not self.info.rotation else None
+            upright = not self.info.rotation and not self.info.is_mirrored
+            self._copied_as = _COPIED_AS.get(name) if ordered and upright else None
         if self._copied_as is not None:
             self._packets = _index(video)
         self._shown = sorted(packet.shown for packet in self._packets)

@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from kineme.video.spec import ResizeMode
 
 _NEARLY_SQUARE = Fraction(1, 100)
 _OBLONG_AT_MOST = 10
 _MOST_PIXELS = 8192 * 4320
+
+
+class Orientation(NamedTuple):
+    """How a stored frame becomes the one that is shown: one of the eight ways to lay a rectangle on its grid.
+
+    Args:
+        transposed: rows become columns, before all else.
+        flipped_x: mirrored left to right.
+        flipped_y: mirrored top to bottom.
+    """
+
+    transposed: bool = False
+    flipped_x: bool = False
+    flipped_y: bool = False
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether no rotation alone does it: the stored frame is mirrored left to right and then turned."""
+        return (self.transposed + self.flipped_x + self.flipped_y) % 2 == 1
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise: 0, 90, 180 or 270."""
+        if self.transposed:
+            return 90 if self.flipped_x else 270
+        return 180 if self.flipped_y else 0
+
+
+def orientation_of_matrix(matrix: Sequence[int]) -> Orientation:
+    """Of a display matrix: nine numbers, of which the first two rows hold (a, b) and (c, d).
+
+    A stored point (x, y) is shown at (a x + c y, b x + d y). An angle in between is rounded to a quarter turn.
+    """
+    a, b, _, c, d = matrix[:5]
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Orientation(False, a < 0, d < 0)
+    return Orientation(True, c < 0, b < 0)
+
+
+def orientation_of_rotation(clockwise: float) -> Orientation:
+    """Of a rotation in degrees, rounded to a quarter turn."""
+    quarters = round(clockwise / 90) % 4
+    return Orientation(quarters in (1, 3), quarters in (1, 2), quarters in (2, 3))
 
 
 @dataclass(frozen=True)
@@ -53,7 +98,7 @@ def source_part(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, 
     return (source_height - part_height) // 2, (source_width - part_width) // 2, part_height, part_width
 
 
-def displayed_size(height: int, width: int, pixel_aspect: Fraction | None, rotation: int) -> tuple[int, int]:
+def displayed_size(height: int, width: int, pixel_aspect: Fraction | None, transposed: bool) -> tuple[int, int]:
     """Height and width at which a stored frame is shown, with square pixels and the right way up.
 
     Args:
@@ -61,7 +106,7 @@ def displayed_size(height: int, width: int, pixel_aspect: Fraction | None, rotat
         width: stored columns.
         pixel_aspect: width of a pixel over its height. Within 1 % of square it is let be, which keeps the stored
             pixels as they are; None, and what can only be an error, count as square.
-        rotation: degrees clockwise to turn for display, a multiple of 90.
+        transposed: whether its rows are shown as columns.
     """
     if (
         pixel_aspect
@@ -70,4 +115,4 @@ def displayed_size(height: int, width: int, pixel_aspect: Fraction | None, rotat
         and height * width * pixel_aspect <= _MOST_PIXELS
     ):
         width = max(1, round(width * pixel_aspect))
-    return (width, height) if rotation % 180 else (height, width)
+    return (width, height) if transposed else (height, width)

@@ -26,6 +26,7 @@ class VideoInfo:
         codec: FFmpeg's name, such as ``"h264"``.
         pixel_format: likewise, such as ``"yuv420p"``.
         rotation: degrees clockwise the stored frames are turned for display: 0, 90, 180 or 270.
+        is_mirrored: whether they are mirrored left to right before that, as by some front cameras.
         has_audio: whether there is sound.
     """
 
@@ -38,6 +39,7 @@ class VideoInfo:
     codec: str
     pixel_format: str
     rotation: int
+    is_mirrored: bool
     has_audio: bool
 
 
@@ -79,6 +81,7 @@ def describe(decoder: Decoder, *, decode: bool) -> VideoInfo:
         frame_count=times.count or None,
         codec=decoder.stream.codec_context.name,
         pixel_format=decoder.first.format.name,
-        rotation=converter.rotation,
+        rotation=converter.orientation.rotation,
+        is_mirrored=converter.orientation.is_mirrored,
         has_audio=bool(decoder.container.streams.audio),
     )

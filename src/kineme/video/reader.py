@@ -192,7 +192,6 @@ class LiveReader:
                 raise VideoError(self._name, "has ended", "unavailable")
             backlog = _BacklogSkipper(stream)
             convert: tuple[Converter, Converter] | None = None
-            looks: tuple[int, int, str] | None = None
             heard_s = time.monotonic()
             try:
                 for packet in container.demux(stream):
@@ -209,8 +208,7 @@ class LiveReader:
                         if clock.gave_up:
                             self._say(f"{self._name}: its time stamps run wrong; frames count when they come")
                             clock.gave_up = False
-                        if convert is None or looks != (frame.width, frame.height, frame.format.name):
-                            looks = frame.width, frame.height, frame.format.name
+                        if convert is None:
                             small = Converter(frame, stream, size=self._size, fit=self._fit)
                             convert = small, Converter(frame, stream)
                         if self._began_s is None:

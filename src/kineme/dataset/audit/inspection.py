@@ -140,7 +140,7 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
             fps=len(lengths) / max(sum(lengths), 1e-6) if sum(lengths) else float(frame_rate(decoder.stream)),
             duration_s=until_s - start_s,
             missing_s=missing,
-            rotation=small.rotation,
+            rotation=small.orientation.rotation,
             uneven=_uneven(lengths[:-1]),
             damage=tuple(str(one) for one in warnings if one.kind in _DAMAGE),
             cut=any(one.kind == "truncated" for one in warnings),

@@ -1,4 +1,4 @@
-"""Draw an explanation on frames: a heat map laid over one, joints as large as they spoke, a strip of time below."""
+"""Draw an explanation on frames: a heat map laid over one, joints as large as they spoke."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from kineme.models.backbones.landmarks import Pose
 from kineme.prediction.explain.explain import Explanation
-from kineme.report.overlay import write_line
 from kineme.report.skeleton import draw_skeleton
 from kineme.video.geometry import resize_geometry
 from kineme.video.spec import ClipSpec
@@ -20,12 +19,7 @@ from kineme.video.spec import ClipSpec
 Frame = NDArray[np.uint8]
 Shares = NDArray[Any]
 
-COLOURS = {"occlusion": (64, 156, 255), "gradient": (255, 159, 28)}  # blue and orange, bright on dark
-WORDS = {"occlusion": "held still", "gradient": "gradient"}
 _PANEL = (14, 17, 22)
-_TRACK = (44, 52, 64)
-_DECIDED = (30, 86, 150)
-_WHITE = (255, 255, 255)
 _MOST_OPAQUE = 0.8
 _UNSEEN = 0.35  # brightness of what the model never sees of a frame
 _BRIGHTEST = 95  # percentile of the frames' largest values that is drawn as the brightest
@@ -130,67 +124,6 @@ def draw_joints(frame_HWC: Frame, pose: Pose, shares_L: Shares) -> Frame:
         cv2.circle(drawn, (x, y), radius + (1 << _SHIFT), _PANEL, -1, cv2.LINE_AA, _SHIFT)
         cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, _SHIFT)
     return drawn
-
-
-class StripBand:
-    """The band below the frames: how much each instant spoke, which decided, and a playhead.
-
-    Args:
-        found: what is drawn.
-        width: of the band, in pixels.
-        height: likewise, at least 24.
-    """
-
-    def __init__(self, found: Explanation, width: int, height: int) -> None:
-        self.height = height
-        self._found, self._base = found, np.full((height, width, 3), _PANEL, np.uint8)
-        self._size = max(9, round(0.2 * height))
-        self._left, self._length = self._size // 2, width - 2 * (self._size // 2)
-        head = round(1.6 * self._size)
-        self._top, self._bottom = head, height - max(2, self._size // 3)
-        right = width - self._left
-        for method in found.strips:
-            label = WORDS[method]
-            wide = round(self._size * 0.62 * len(label)) + self._size
-            if right - wide > width // 2:
-                write_line(self._base[:head, right - wide : right], label, self._size, COLOURS[method], right=True)
-                right -= wide
-        write_line(self._base[:head, self._left : right], "these frames decided", self._size, _WHITE, bold=True)
-        track = self._base[self._top : self._bottom, self._left : self._left + self._length]
-        track[:] = _TRACK
-        for span in found.decided:
-            columns = slice(self._column(span.start_s), self._column(span.end_s) + 1)
-            self._base[self._top : self._bottom, columns] = _DECIDED
-        for method in reversed(found.strips):
-            self._draw(method, filled=method == found.method)
-
-    def __call__(self, time_s: float) -> Frame:
-        """The band with the playhead at a time."""
-        drawn = self._base.copy()
-        half = max(1, self._size // 10)
-        at = min(max(self._column(time_s), half), drawn.shape[1] - half)
-        drawn[self._top - 2 : self._bottom + 2, at - half : at + half] = _WHITE
-        return drawn
-
-    def _column(self, time_s: float) -> int:
-        share = time_s / max(self._found.prediction.duration_s, 1e-6)
-        return self._left + round(min(max(share, 0.0), 1.0) * (self._length - 1))
-
-    def _draw(self, method: str, *, filled: bool) -> None:
-        """A strip as steps would flicker; it is drawn as a line through the middles of its instants."""
-        share_N = np.clip(self._found.share(method), 0, 1)
-        middles_N = (self._found.times_N + self._found.ends) / 2
-        x_N = [self._column(float(time_s)) for time_s in middles_N]
-        y_N = self._bottom - share_N * (self._bottom - self._top - 2)
-        line = np.array([(self._left, y_N[0]), *zip(x_N, y_N, strict=True), (self._left + self._length - 1, y_N[-1])])
-        points = np.rint(line * (1 << _SHIFT)).astype(np.int32)
-        if filled:
-            floor = (self._bottom << _SHIFT,)
-            area = np.array([(points[0, 0], *floor), *points, (points[-1, 0], *floor)], np.int32)
-            painted = self._base.copy()
-            cv2.fillPoly(painted, [area], COLOURS[method], cv2.LINE_AA, _SHIFT)
-            self._base = cv2.addWeighted(painted, 0.65, self._base, 0.35, 0)
-        cv2.polylines(self._base, [points], False, COLOURS[method], max(1, self._size // 8), cv2.LINE_AA, _SHIFT)
 
 
 @cache

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from kineme.files import atomic_write
 from kineme.prediction.explain.explain import DECIDED, Explanation
-from kineme.report.drawing import BLUE, GRID, INK, MUTED, ORANGE, STYLE, one_line
+from kineme.report.drawing import INK, MUTED, STYLE, one_line
 from kineme.report.explain_drawing import Drawer
+from kineme.report.explain_strip import ON_WHITE, draw_strip
 from kineme.text import clock
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
@@ -26,10 +27,6 @@ Frame = NDArray[np.uint8]
 _FRAMES = 6
 _WIDTH, _DPI = 14.0, 120  # inches, and pixels of each
 _STRIP = 1.7  # inches high
-_LOOKS: dict[str, dict[str, Any]] = {
-    "occlusion": {"color": BLUE, "label": "held still: how much less is said for it"},
-    "gradient": {"color": ORANGE, "label": "gradient: sum of the heat map"},
-}
 
 
 def explain_picture(
@@ -135,19 +132,13 @@ def _draw_frame(
 
 
 def _draw_strip(axes: Any, found: Explanation) -> None:
-    middles_N = (found.times_N + found.ends) / 2
-    for span in found.decided:
-        axes.axvspan(span.start_s, span.end_s, color=BLUE, alpha=0.14, linewidth=0)
-    axes.axhline(0, color=GRID, linewidth=0.8)
-    for method in reversed(found.strips):
-        share_N, looks = found.share(method), dict(_LOOKS[method])
-        if method == "gradient" and found.joints_NL is not None:
-            looks["label"] = "gradient: sum over the joints"
-        axes.plot(middles_N, share_N, linewidth=1.6, **looks)
-        if method == found.method:
-            axes.fill_between(middles_N, 0, np.maximum(share_N, 0), color=looks["color"], alpha=0.35, linewidth=0)
-    lowest = min(0.0, *(float(found.share(method).min()) for method in found.strips))
-    axes.set(xlim=(0, max(found.prediction.duration_s, 1e-3)), ylim=(lowest - 0.05, 1.06), yticks=[0, 0.5, 1])
+    over = "the heat map" if found.joints_NL is None else "the joints"
+    labels = {
+        "occlusion": "held still: how much less is said for it",
+        "gradient": f"gradient: sum over {over}",
+    }
+    draw_strip(axes, found, ON_WHITE, labels)
+    axes.set_yticks([0, 0.5, 1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s, 0 if time_s == int(time_s) else 1)))
     axes.tick_params(labelsize=9.5)

@@ -11,7 +11,8 @@ import numpy as np
 from kineme.errors import UsageError
 from kineme.prediction.explain.explain import Explanation
 from kineme.progress import progress
-from kineme.report.explain_drawing import Drawer, StripBand
+from kineme.report.explain_drawing import Drawer
+from kineme.report.explain_strip import StripBand
 from kineme.report.overlay import draw_prediction
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe

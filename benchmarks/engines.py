@@ -86,12 +86,12 @@ def network_of(approach_name: str, options: dict[str, Any], part: str) -> Any:
     """A part of an approach at its usual size, as a Keras model."""
     from kineme.models.model_file import ModelCard, config_of
     from kineme.models.network import build_network
-    from kineme.models.registry import default_spec, make_approach, recommended
+    from kineme.models.registry import find_backbone, make_approach, recommended
     from kineme.prediction.engines.steps import part_of, stream_part
 
     backbone = options.get("backbone")
     approach = make_approach(approach_name, recommended(approach_name, backbone) if backbone else {})
-    spec, labels = default_spec(approach.backbone), ("one", "two", "three", "four")
+    spec, labels = find_backbone(approach.backbone).spec, ("one", "two", "three", "four")
     network = build_network(approach, spec, len(labels), pretrained=True)
     card = ModelCard(approach_name, config_of(approach), spec, labels)
     return stream_part(card, network) if part == "step" else part_of(part, network, card)
@@ -182,9 +182,10 @@ def frames_in(pixels: np.ndarray) -> int:
 
 def features(backbone: str, rounds: int) -> dict[str, Any]:
     """Milliseconds a frame of features as Kineme computes them, and by Keras' ``predict``."""
-    from kineme.models.encoder import frozen_encoder
+    from kineme.models.approaches.single_frame import SingleFrame
+    from kineme.models.network import frozen_encoder
 
-    encoder = frozen_encoder(whole_of(backbone), backbone)
+    encoder = frozen_encoder(whole_of(backbone), SingleFrame(backbone=backbone))
     _, frames = backbone_of(backbone)
 
     def chosen() -> None:

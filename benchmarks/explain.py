@@ -143,7 +143,7 @@ def measure(work: Path, people: int, random: int, few: int, *, frames: bool) -> 
 def randomised(model: Model, seed: int) -> Model:
     """The same network as before training, its backbone too; it looks at the same windows."""
     seed_everything(seed)
-    network = build_network(model.card.make_approach(), model.card.spec, len(model.labels))
+    network = build_network(model.card.architecture, model.card.spec, len(model.labels))
     card = replace(model.card, open_set=None, finetuned=True)
     return Model(network, card, f"random {seed}", stride=1 if model.card.open_set else model.stride)
 

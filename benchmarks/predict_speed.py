@@ -34,7 +34,7 @@ from kineme.model import Model
 from kineme.models.backend import seed_everything, versions
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.network import build_network
-from kineme.models.registry import default_spec, make_approach, recommended
+from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.prediction.windows import open_windows
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
@@ -159,7 +159,7 @@ def decode(video: Path, thread_type: str | None = None) -> int:
 def untrained(name: str, options: dict[str, Any]) -> Model:
     """A model with drawn weights: it takes the time of a trained one."""
     approach = make_approach(name, options)
-    spec = default_spec(approach.backbone)
+    spec = find_backbone(approach.backbone).spec
     labels = ("one", "two", "three", "four")
     network = build_network(approach, spec, len(labels), pretrained=True)
     return Model(network, ModelCard(name, config_of(approach), spec, labels), name)

@@ -24,7 +24,7 @@ from kineme.model import Model
 from kineme.models.backend import seed_everything
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.network import build_network
-from kineme.models.registry import default_spec, make_approach
+from kineme.models.registry import find_backbone, make_approach
 
 MARKS = {"import kineme": 0.15, "predict, exported model": 1.5, "predict, model in the cache of compiled parts": 1.5}
 MAIN = "from kineme.cli.main import main; main()"
@@ -63,7 +63,7 @@ def prepare(work: Path) -> dict[str, list[str]]:
     video = draw_video(work / "clip.mp4", width=320, height=240, seconds=5)
     seed_everything(0)
     approach = make_approach("lrcn")
-    spec, labels = default_spec(approach.backbone), ("one", "two", "three", "four")
+    spec, labels = find_backbone(approach.backbone).spec, ("one", "two", "three", "four")
     network = build_network(approach, spec, len(labels))
     trained, exported = work / "lrcn.safetensors", work / "lrcn.tflite"
     save_model(trained, network, ModelCard("lrcn", config_of(approach), spec, labels))

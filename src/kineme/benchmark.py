@@ -24,7 +24,7 @@ from kineme.memory import peak_mb
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.litert import LiteRTEngine
 from kineme.prediction.engines.select import EngineName, check_engine, is_installed, open_engine
-from kineme.prediction.windows import Windows, file_stride, is_by_frame, is_heavy
+from kineme.prediction.windows import Windows, file_stride
 from kineme.progress import progress
 from kineme.subprocesses import ProcessError, call_in_process
 from kineme.video.clips import ticks
@@ -85,9 +85,9 @@ def benchmark(
     spec = loaded.card.spec
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kineme-"))
-        source = Path(video) if video is not None else _draw(Path(folder), spec, is_heavy(loaded.card))
+        source = Path(video) if video is not None else _draw(Path(folder), spec, loaded.card.is_heavy)
         info = probe(source)
-        part_s = info.duration_s if spec.fps is None else min(info.duration_s, _longest(spec, is_heavy(loaded.card)))
+        part_s = info.duration_s if spec.fps is None else min(info.duration_s, _longest(spec, loaded.card.is_heavy))
         advance = stack.enter_context(progress("measuring", 1 + len(names)))
         stages, limits = _measure_machine(source, loaded, part_s, budget_s)
         document: dict[str, Any] = {
@@ -157,7 +157,7 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
         "open_s": round(opened_s + time.perf_counter() - started, 2),
     }
     of_window_s = median_s(lambda: windows.logits(window))
-    by_frame = is_by_frame(loaded.card)
+    by_frame = loaded.card.is_per_frame
     ms = {"head" if by_frame else "network": 1e3 * of_window_s}
     if by_frame:
         some = timed[:32]
@@ -289,7 +289,7 @@ def _stream(
         for number in itertools.islice(count, frames):
             stream.push(shown[number % len(shown)], number * step_s)
 
-    block = max(stream.stride, 1 if is_heavy(model.card) else 16)
+    block = max(stream.stride, 1 if model.card.is_heavy else 16)
     push(spec.frames)
     of_frame_s = median_s(lambda: push(block), warm=False) / block
     return {"ms_a_frame": float(f"{1e3 * of_frame_s:.4g}"), "frames_per_s": float(f"{1 / of_frame_s:.4g}")}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drawn_people.make import make_dataset
 from kineme import api
+from kineme.models.approaches.lrcn import LRCN
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.segment_score import SegmentScore, score_segments
 from kineme.report.save import save_prediction
@@ -57,7 +58,7 @@ def run_demo(folder: Path, seed: int = 0) -> DemoResult:
     """
     table = make_dataset(folder / "videos", clips=CLIPS, people=PEOPLE, actions=ACTIONS, untrimmed=0, seed=seed)
     options = TrainOptions(epochs=EPOCHS, seed=seed)
-    run = api.train(table, folder / "run", approach="lrcn", options=options, overwrite=True)
+    run = api.train(table, folder / "run", approach=LRCN.name, options=options, overwrite=True)
     # Another seed draws other people: whoever is in these videos was in no split of the set.
     strangers = folder / "strangers"
     make_dataset(strangers, clips=1, people=STRANGERS, actions=ACTIONS, untrimmed=STRANGERS, seed=seed + 1)

@@ -134,7 +134,7 @@ def test_parts_that_do_not_fit_together_are_refused():
 
 
 def test_lrcn_that_reads_changes_takes_no_notice_of_what_stands_still():
-    head = make_approach("lrcn", {"change_over": 3, "projection": 8, "pooling": "max"}).head((6, 4), 3)
+    head = make_approach("lrcn", {"diff_lag": 3, "projection": 8, "pooling": "max"}).head((6, 4), 3)
     rng = np.random.default_rng(0)
     still_BTD = np.repeat(rng.normal(size=(2, 1, 4)), 6, axis=1).astype(np.float32)
     moving_BTD = rng.normal(size=(2, 6, 4)).astype(np.float32)
@@ -154,7 +154,11 @@ def test_changes_over_more_frames_than_a_clip_has_are_changes_since_its_first():
     np.testing.assert_array_equal(FrameDifference(9)(clips_BTD), clips_BTD - clips_BTD[:, :1])
 
 
-@pytest.mark.parametrize(("option", "value"), [("change_over", 101), ("projection", -1), ("pooling", "sum")])
+@pytest.mark.parametrize(("option", "value"), [("diff_lag", 101), ("projection", -1), ("pooling", "sum")])
 def test_lrcn_refuses_options_out_of_range(option, value):
     with pytest.raises(UsageError, match=f"lrcn: option {option} must be"):
         make_approach("lrcn", {option: value})
+
+
+def test_the_older_name_of_an_option_is_still_accepted():
+    assert make_approach("lrcn", {"change_over": "3"}) == make_approach("lrcn", {"diff_lag": 3})

@@ -10,7 +10,8 @@ from helpers_networks import network_of
 
 from kineme.errors import KinemeError
 from kineme.models import litert
-from kineme.models.encoder import frozen_encoder
+from kineme.models.network import frozen_encoder
+from kineme.models.registry import make_approach
 from kineme.models.tracing import on_tensorflow
 from kineme.video.spec import ClipSpec
 
@@ -19,12 +20,13 @@ pytestmark = pytest.mark.skipif(not on_tensorflow(), reason="only TensorFlow com
 
 def test_litert_computes_features_as_keras_does(tmp_path, monkeypatch):
     monkeypatch.setenv("KINEME_CACHE", str(tmp_path))
+    approach = make_approach("lrcn", {"backbone": "efficientnet-lite0"})
     network = network_of("lrcn", ClipSpec(frames=2, height=32, width=32), backbone="efficientnet-lite0")
     frame_network = network.get_layer("backbone").get_layer("frame_network")
     for layer in frame_network.layers:
         if "conv" in layer.name:  # drawn weights alone would fade to nothing in so many layers
             layer.set_weights([weight * 4 for weight in layer.get_weights()])
-    encoder = frozen_encoder(network, "efficientnet-lite0")
+    encoder = frozen_encoder(network, approach)
     assert encoder.key.endswith(":litert")
     frames = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
     wanted = encoder.network.predict_on_batch(frames)
@@ -38,7 +40,7 @@ def test_litert_computes_features_as_keras_does(tmp_path, monkeypatch):
     (file,) = (tmp_path / "engines").iterdir()
     file.write_bytes(b"damaged")
     monkeypatch.setattr(litert, "compiled", lambda parts: encoder.compiled)
-    assert frozen_encoder(network, "efficientnet-lite0").compiled == encoder.compiled == file.read_bytes()
+    assert frozen_encoder(network, approach).compiled == encoder.compiled == file.read_bytes()
 
     def cannot(parts):
         raise KinemeError("it lacks an operation")
@@ -46,6 +48,6 @@ def test_litert_computes_features_as_keras_does(tmp_path, monkeypatch):
     monkeypatch.setattr(litert, "compiled", cannot)
     (kernel,) = frame_network.get_layer("conv_head").get_weights()
     frame_network.get_layer("conv_head").set_weights([kernel / 2])  # another network: what is kept is not its own
-    by_keras = frozen_encoder(network, "efficientnet-lite0")
+    by_keras = frozen_encoder(network, approach)
     assert by_keras.key == encoder.key.removesuffix(":litert")
     np.testing.assert_array_equal(by_keras.features(frames), by_keras.network.predict_on_batch(frames))

@@ -124,9 +124,9 @@ def test_arrays_of_the_models_size_are_taken_as_they_are_and_may_be_overwritten(
     [
         ("lrcn", {}),
         ("lrcn", {"pooling": "mean", "backbone": "small-cnn"}),
-        ("lrcn", {"pooling": "max", "change_over": 3, "projection": 8, "backbone": "small-cnn"}),
-        ("lrcn", {"change_over": 1, "backbone": "small-cnn"}),
-        ("lrcn", {"change_over": 50}),
+        ("lrcn", {"pooling": "max", "diff_lag": 3, "projection": 8, "backbone": "small-cnn"}),
+        ("lrcn", {"diff_lag": 1, "backbone": "small-cnn"}),
+        ("lrcn", {"diff_lag": 50}),
         ("single-frame", {}),
         ("late-fusion", {"merge": "mean"}),
         ("convlstm", {}),

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kineme.models.registry import DEFAULT_MODEL
+
 
 def batch(
     sources: Annotated[
@@ -16,7 +18,7 @@ def batch(
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the results, or an address.")] = "batch",
-    model: Annotated[str, typer.Option(help="Model, as kineme predict takes it.")] = "i3d-kinetics400",
+    model: Annotated[str, typer.Option(help="Model, as kineme predict takes it.")] = DEFAULT_MODEL,
     engine: Annotated[str, typer.Option(help="What predicts: keras, litert, openvino, or auto.")] = "auto",
     features: Annotated[
         str | None,

@@ -49,7 +49,7 @@ def compare(
     flip: Annotated[
         bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
     ] = None,
-    finetune: Annotated[bool, typer.Option("--finetune", help="Train backbones that come trained too.")] = False,
+    finetune: Annotated[bool, typer.Option("--finetune", help="Train pretrained backbones too.")] = False,
     group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
     test: Annotated[float, typer.Option(help="Share of the videos to test on, with one split.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share of the videos to stop by.")] = 0.2,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kineme.models.registry import DEFAULT_MODEL
 from kineme.sources.local import FetchOptions, is_live, parse_part, parse_seconds, parse_size, table_of_kinds
 
 
@@ -15,7 +16,7 @@ def predict(
     model: Annotated[
         str,
         typer.Option(help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions."),
-    ] = "i3d-kinetics400",
+    ] = DEFAULT_MODEL,
     engine: Annotated[
         str, typer.Option(help="keras, litert, openvino, or auto: what is fastest of what is installed.")
     ] = "auto",

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-_DEFAULT = "i3d-kinetics400"
+from kineme.models.registry import DEFAULT_MODEL
 
 
 def serve(
     model: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Model files, exported or not, or run folders; by default {_DEFAULT}.", metavar="MODEL..."
+            help=f"Model files, exported or not, or run folders; by default {DEFAULT_MODEL}.", metavar="MODEL..."
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
@@ -55,9 +55,9 @@ def serve(
 
     if link_network and not allow_links:
         raise UsageError("--link-network is for --allow-links")
-    models = model or [_DEFAULT]
+    models = model or [DEFAULT_MODEL]
     for one in models:
-        if one == _DEFAULT and not Path(one).exists() and weights.find(one) is None:
+        if one == DEFAULT_MODEL and not Path(one).exists() and weights.find(one) is None:
             fetch(one)
     settings = Settings(
         models=tuple(models),

@@ -60,7 +60,7 @@ def train(
         bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")
     ] = None,
     finetune: Annotated[
-        bool, typer.Option("--finetune", help="Train a backbone that comes trained too, at smaller learning rates.")
+        bool, typer.Option("--finetune", help="Train a pretrained backbone too, at smaller learning rates.")
     ] = False,
     group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
     test: Annotated[float, typer.Option(help="Share of the videos to test on.")] = 0.2,

@@ -29,7 +29,7 @@ from kineme.files import cannot_write
 from kineme.models import formats
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Tick, recorder_of, ticks_before_answer
+from kineme.prediction.windows import Tick, recorder_of
 from kineme.version import __version__
 from kineme.video.clips import cut_clips
 
@@ -136,7 +136,7 @@ def export_folder(
                 for name, part in parts.items()
             },
             "stride": model.stride,
-            "answers_from_frame": ticks_before_answer(model.card),
+            "answers_from_frame": model.card.ticks_before_answer,
             "frames_compared": len(of_ticks),
             "scale": scale,
             "tolerance": TOLERANCE,

@@ -22,7 +22,7 @@ from kineme.prediction import exported
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Tick, Windows, is_by_frame, recorder_of
+from kineme.prediction.windows import Tick, Windows, recorder_of
 from kineme.video.clips import ticks
 
 TOLERANCE = 1e-4  # of the scale of the scores
@@ -92,7 +92,7 @@ def _parts(model: TrainedModel) -> dict[str, Any]:
     """The parts that a file and a stream need, as Keras models."""
     from kineme.prediction.engines.steps import part_of
 
-    wanted: list[PartName] = ["window"] if is_by_frame(model.card) else ["clip"]
+    wanted: list[PartName] = ["window"] if model.card.is_per_frame else ["clip"]
     parts: dict[str, Any] = {part: part_of(part, model.network, model.card) for part in wanted}
     if model.card.spec.fps is not None:  # else it is not for streams
         with suppress(UsageError):  # or keeps no state

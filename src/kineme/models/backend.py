@@ -1,34 +1,72 @@
 """The one place that imports Keras: sets up its backend first, and says what to install where there is none.
 
-Use ``from kineme.models.backend import keras``. TensorFlow is the default backend; ``KERAS_BACKEND`` chooses
-another, as for any Keras program.
+Use ``from kineme.models.backend import keras``. It is imported when it is first used, since that takes seconds.
+TensorFlow is the default backend; ``KERAS_BACKEND`` chooses another, as for any Keras program.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import importlib.util
 import logging
 import os
+import platform
+from typing import Any
 
 from kineme.errors import KinemeError
 from kineme.models.native_stderr import suppress_native_stderr
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
-_present = [name for name in _BACKENDS if importlib.util.find_spec(name)]
-if not _present or not importlib.util.find_spec("keras"):
-    raise KinemeError("this needs Keras and one of its backends: pip install 'kineme[tensorflow]' (or [jax], [torch])")
 
-os.environ.setdefault("KERAS_BACKEND", _present[0])
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow leaves oneDNN off on some processors; with it, convolutions run two to five times as fast.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+class _Keras:
+    """Stands for the module ``keras`` until something of it is wanted."""
 
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is for programmers
-with suppress_native_stderr():
-    import keras
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_load(), name)
 
-__all__ = ["keras", "seed_everything", "versions"]
+
+keras: Any = _Keras()
+
+
+@functools.cache
+def _load() -> Any:
+    _choose_backend()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow leaves oneDNN off on some processors; with it, convolutions run two to five times as fast.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is for programmers
+    with suppress_native_stderr():
+        import keras as imported
+    # What another program left in keras.json must not change networks, nor the types of weights in model files.
+    if imported.config.floatx() != "float32":
+        imported.config.set_floatx("float32")
+        imported.config.set_dtype_policy("float32")
+    imported.config.set_image_data_format("channels_last")
+    return imported
+
+
+def _choose_backend() -> None:
+    """Name Keras' backend in the environment, which counts for more than the user's ``keras.json``.
+
+    Raises:
+        KinemeError: there is none, or not the one that is asked for.
+    """
+    present = [name for name in _BACKENDS if importlib.util.find_spec(name)]
+    if not present or not importlib.util.find_spec("keras"):
+        raise KinemeError(
+            "this needs Keras and one of its backends: pip install 'kineme[tensorflow]' (or [jax], [torch])"
+        )
+    chosen = os.environ.get("KERAS_BACKEND") or present[0]
+    if chosen not in _BACKENDS:
+        raise KinemeError(f"KERAS_BACKEND={chosen}: there is no such backend; choose one of {', '.join(_BACKENDS)}")
+    if chosen not in present:
+        raise KinemeError(
+            f"KERAS_BACKEND={chosen}: it is not installed; pip install 'kineme[{chosen}]', or unset KERAS_BACKEND "
+            f"to use {present[0]}"
+        )
+    os.environ["KERAS_BACKEND"] = chosen
 
 
 def seed_everything(seed: int) -> None:
@@ -41,19 +79,14 @@ def seed_everything(seed: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes the figures, for the provenance of a model."""
-    import importlib.metadata
-    import platform
-
+    """Versions of what computes the results, for the provenance of a model."""
     from kineme.version import __version__
 
     backend = keras.backend.backend()
-    package = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}[backend]
     found = {"kineme": __version__, "python": platform.python_version(), "keras": keras.__version__}
-    for name in package:
-        if importlib.util.find_spec(backend):
-            try:
-                found[backend] = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                continue
+    for package in ("tensorflow", "tensorflow-cpu") if backend == "tensorflow" else (backend,):
+        try:
+            found[backend] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return found

@@ -36,14 +36,23 @@ class FrameEncoder:
         key: tells apart all that changes the features: backbone, weights, and what computes them, since engines round
             differently in the seventh digit.
         network: a Keras model from uint8 frames_NHWC to features_ND.
+        views: augmented views of each video to compute by default.
         compiled: the same for LiteRT, if that computes them: a part ``"frame"`` of a ``.tflite`` file.
     """
 
     key: str
     network: Any
+    views: int
     compiled: bytes | None = None
     is_temporal: ClassVar[bool] = False  # each frame by itself: frames in another order are features in another order
     per_window: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, key: str, network: Any, views: int) -> FrameEncoder:
+        """Of a whole network, whose backbone has a ``frame_network``; LiteRT computes the features where it can."""
+        frame_network = network.get_layer("backbone").get_layer("frame_network")
+        content = _compiled(frame_network)
+        return cls(f"{key}:litert" if content else key, frame_network, views, content)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,10 +88,12 @@ class PoseEncoder:
     Args:
         key: as :class:`FrameEncoder`'s.
         files: BlazePose's networks, from :func:`kineme.models.weights.require`.
+        views: as :class:`FrameEncoder`'s.
     """
 
     key: str
     files: Mapping[str, Path]
+    views: int
     is_temporal: ClassVar[bool] = True  # velocities
     per_window: ClassVar[bool] = False
 
@@ -115,12 +126,19 @@ class WindowEncoder:
     Args:
         key: as :class:`FrameEncoder`'s.
         network: a Keras model from uint8 clips_BTHWC to features (B, T', D).
+        views: as :class:`FrameEncoder`'s.
     """
 
     key: str
     network: Any
+    views: int
     is_temporal: ClassVar[bool] = True
     per_window: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, key: str, network: Any, views: int) -> WindowEncoder:
+        """Of a whole network."""
+        return cls(key, network.get_layer("backbone"), views)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,36 +154,6 @@ class WindowEncoder:
 Encoder = FrameEncoder | PoseEncoder | WindowEncoder
 
 
-def frozen_encoder(network: Any, backbone: str, *, finetuned: bool = False) -> Encoder | None:
-    """The encoder inside a network, or None where its backbone is trained from scratch and sees whole clips.
-
-    Args:
-        network: made by :func:`kineme.models.network.build_network`.
-        backbone: its name in the registry.
-        finetuned: its weights are not the published ones.
-
-    Raises:
-        KinemeError: BlazePose's weights are not on this machine; a model on landmarks does not hold them.
-    """
-    from kineme.models.registry import FROZEN
-
-    if backbone not in FROZEN:
-        return None
-    from kineme.models.weights import PRETRAINED, require
-
-    key = f"{backbone}:{','.join(sorted(PRETRAINED[FROZEN[backbone]].files.values()))}"
-    if finetuned:
-        key = f"{backbone}:{_hash_of(network.get_layer('backbone'))}"
-    if backbone == "blazepose":
-        return PoseEncoder(key, require(backbone))
-    inner = network.get_layer("backbone")
-    if backbone == "i3d":
-        return WindowEncoder(key, inner)
-    network = inner.get_layer("frame_network")
-    content = _compiled(network)
-    return FrameEncoder(f"{key}:litert" if content else key, network, content)
-
-
 def _compiled(network: Any) -> bytes | None:
     """A network of frames as LiteRT takes it, kept in the user's cache folder; None where it cannot be made.
 
@@ -176,7 +164,7 @@ def _compiled(network: Any) -> bytes | None:
 
     if not on_tensorflow() or not importlib.util.find_spec("ai_edge_litert"):
         return None
-    told = json.dumps([_hash_of(network), network.input.shape[1:], made_with()])
+    told = json.dumps([hash_of(network), network.input.shape[1:], made_with()])
 
     def checked(content: bytes) -> bytes:
         LiteRTFunction(content, "frame")
@@ -189,10 +177,10 @@ def _compiled(network: Any) -> bytes | None:
         return None
 
 
-def _hash_of(backbone: Any) -> str:
-    """SHA-256 (hex) of the weights."""
+def hash_of(network: Any) -> str:
+    """SHA-256 (hex) of a Keras model's weights."""
     digest = hashlib.sha256()
-    for weight in backbone.get_weights():
+    for weight in network.get_weights():
         digest.update(np.ascontiguousarray(weight).data)
     return digest.hexdigest()
 

@@ -7,6 +7,7 @@ in a file is ever executed; a damaged or hostile one gives an error.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Iterator
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
+from kineme.models.approach import Approach
+from kineme.models.backbone import Backbone
 from kineme.models.open_set import OpenSetDetector
-from kineme.models.registry import Approach, make_approach
+from kineme.models.registry import find_backbone, make_approach
+from kineme.models.scoring import HEAVY_PIXELS
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ class ModelCard:
         temperature: the logits are divided by it before the softmax, so that a confidence of 0.8 is right about
             8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
-        finetuned: a backbone that came trained was trained on, so its weights are the model's own.
+        finetuned: a pretrained backbone was trained further, so its weights are the model's own.
         open_set: tells whether logits show one of the labels at all; None where that was not learned.
     """
 
@@ -52,9 +56,30 @@ class ModelCard:
     finetuned: bool = False
     open_set: OpenSetDetector | None = None
 
-    def make_approach(self) -> Approach:
+    @functools.cached_property
+    def architecture(self) -> Approach:
         """The approach with its options, from the registry."""
-        return make_approach(self.approach, self.config)
+        return make_approach(self.approach, self.config, ready_made=True)
+
+    @property
+    def backbone(self) -> Backbone:
+        """What is under the approach."""
+        return find_backbone(self.architecture.backbone)
+
+    @property
+    def is_per_frame(self) -> bool:
+        """Whether a window costs no more than its newest frame."""
+        return self.architecture.is_per_frame(self.backbone)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a window takes seconds, and gigabytes if there were several at a time."""
+        return not self.is_per_frame and self.spec.frames * self.spec.height * self.spec.width > HEAVY_PIXELS
+
+    @property
+    def ticks_before_answer(self) -> int:
+        """How many frames a carried state must have read before its logits mean anything."""
+        return self.architecture.ticks_before_answer(self.spec, self.backbone)
 
     def to_json(self) -> dict[str, Any]:
         """A document; :meth:`from_json` makes an equal card of its text."""
@@ -156,7 +181,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
     from kineme.models.network import build_network
 
     try:
-        network = build_network(card.make_approach(), card.spec, len(card.labels))
+        network = build_network(card.architecture, card.spec, len(card.labels))
         with safe_open(path, framework="numpy") as file:
             wanted = named_weights(network)
             present = set(file.keys())
@@ -206,7 +231,7 @@ def read_weights(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[An
 
 def config_of(approach: Approach) -> dict[str, Any]:
     """The approach's options, as stored in its card."""
-    return dataclasses.asdict(approach)  # type: ignore[call-overload,no-any-return]
+    return dataclasses.asdict(approach)
 
 
 def _check(card: ModelCard) -> None:

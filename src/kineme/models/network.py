@@ -1,12 +1,14 @@
-"""Approach and spec to one Keras model: uint8 clips in, float32 logits out."""
+"""Approach and spec to one Keras model: uint8 clips in, float32 logits out. Its frozen backbone as an encoder."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kineme.errors import UsageError
-from kineme.models.backend import keras
-from kineme.models.registry import BACKBONES, FROZEN, Approach, build_backbone
+from kineme.models.approach import Approach
+from kineme.models.encoder import Encoder, hash_of
+from kineme.models.registry import find_backbone
+from kineme.models.weights import require
 from kineme.video.spec import ClipSpec
 
 
@@ -21,7 +23,7 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretraine
 
     Returns:
         A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32. Its layers ``backbone`` and
-        ``head`` are models too. With landmarks as backbone it starts from features_BTD and has a head alone.
+        ``head`` are models too. With landmarks as backbone it starts from features_BTD.
 
     Raises:
         UsageError: the parts do not fit together, or fewer than two classes.
@@ -29,33 +31,29 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretraine
     """
     if classes < 2:
         raise UsageError(f"a model needs at least two classes, not {classes}")
-    if approach.backbone == "blazepose":
-        from kineme.models.backbones.landmarks import FEATURES
-
-        features = keras.Input((spec.frames, FEATURES), name="landmarks")
-        return keras.Model(features, approach.head((spec.frames, FEATURES), classes)(features), name="network")
-    backbone = build_backbone(approach.backbone, spec)
-    if pretrained and approach.backbone in FROZEN:
-        load_pretrained(approach.backbone, backbone)
-    head = approach.head(tuple(backbone.output.shape[1:]), classes)
-    clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
-    return keras.Model(clips, head(backbone(clips)), name="network")
+    record = find_backbone(approach.backbone)
+    backbone = record.build(spec)
+    if pretrained and record.weights and record.load_weights:
+        record.load_weights(backbone, require(record.weights.name))
+    return approach.build(backbone, spec, classes)
 
 
-def load_pretrained(name: str, backbone: Any) -> None:
-    """Give a backbone that comes trained its published weights.
+def frozen_encoder(network: Any, approach: Approach, *, finetuned: bool = False) -> Encoder | None:
+    """The encoder inside a network, or None where its backbone is trained from scratch or by the approach itself.
 
     Args:
-        name: in the registry.
-        backbone: made by :func:`kineme.models.registry.build_backbone`.
+        network: made by :func:`build_network`; landmarks are found without one.
+        approach: that it was made of.
+        finetuned: its weights are not the published ones.
 
     Raises:
-        KinemeError: they are not on this machine.
+        KinemeError: the weights of what finds landmarks are not on this machine; a model does not hold them.
     """
-    import importlib
-
-    from kineme.models.weights import require
-
-    module = importlib.import_module(BACKBONES[name].split(":")[0])
-    inner = backbone if name == "i3d" else backbone.get_layer("frame_network")
-    module.load_weights(inner, require(FROZEN[name]))
+    record = find_backbone(approach.backbone)
+    if record.weights is None or record.encoder is None or approach.is_inside_backbone:
+        return None
+    if finetuned:
+        key = f"{record.name}:{hash_of(network.get_layer('backbone'))}"
+    else:
+        key = f"{record.name}:{','.join(sorted(record.weights.files.values()))}"
+    return record.encoder(key, network, record.views)

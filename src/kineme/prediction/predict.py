@@ -15,7 +15,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summed_up
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Tick, file_stride, is_heavy, open_windows
+from kineme.prediction.windows import Tick, file_stride, open_windows
 from kineme.progress import track
 from kineme.sources.local import FetchOptions, LocalVideo, local_videos
 from kineme.video.clips import ticks
@@ -80,7 +80,7 @@ def predict_file(
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
     scored = windows.score(path, shown, stride)
-    if is_heavy(model.card):
+    if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
         scored = track(scored, f"{Path(path).name}, windows", count)
     times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)

@@ -15,7 +15,7 @@ from kineme.errors import UsageError
 from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Windows, recorder_of, ticks_before_answer
+from kineme.prediction.windows import Windows, recorder_of
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
@@ -255,7 +255,7 @@ class _Carried:
 
     def __init__(self, model: TrainedModel, engine: Engine) -> None:
         self._step = engine.function("step")
-        self._needs = ticks_before_answer(model.card)
+        self._needs = model.card.ticks_before_answer
         self._recorder = recorder_of(model, engine)
         self.reset()
 

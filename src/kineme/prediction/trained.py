@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.encoder import Encoder, PoseEncoder, frozen_encoder
+from kineme.models.encoder import Encoder, PoseEncoder
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
+from kineme.models.network import frozen_encoder
 from kineme.models.scoring import softmax
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
@@ -59,8 +60,8 @@ class TrainedModel:
     ) -> None:
         self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
         self.poses: PoseEncoder | None = None
-        if card.config.get("backbone") == "blazepose":
-            self.poses = cast("PoseEncoder", frozen_encoder(network, "blazepose"))
+        if card.backbone.sees == "landmarks":
+            self.poses = cast("PoseEncoder", frozen_encoder(network, card.architecture))
         self._network = network
         self._seen: tuple[int, int | None] = 0, None  # how often the weights have changed, and their checksum
         self._fingerprint: tuple[int, str] | None = None
@@ -109,10 +110,8 @@ class TrainedModel:
 
     @functools.cached_property
     def encoder(self) -> Encoder | None:
-        """The encoder inside the network, if its backbone comes trained."""
-        return self.poses or frozen_encoder(
-            self.network, str(self.card.config.get("backbone")), finetuned=self.card.finetuned
-        )
+        """The encoder inside the network, if its backbone is pretrained."""
+        return self.poses or frozen_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
 
     @property
     def classifier(self) -> Any:

@@ -13,11 +13,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.approaches.convlstm import SMALLEST
 from kineme.models.encoder import PoseEncoder
-from kineme.models.model_file import ModelCard
-from kineme.models.registry import BY_FRAME
-from kineme.models.scoring import HEAVY_PIXELS
 from kineme.prediction.engine import Engine, Function
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.trained import TrainedModel
@@ -72,10 +68,10 @@ class Windows:
 
     def __init__(self, model: TrainedModel, engine: Engine, *, recorded: bool = False) -> None:
         self._spec = model.card.spec
-        self.at_once = 1 if is_heavy(model.card) else _WINDOWS
-        by_frame = is_by_frame(model.card)
-        self.recorder: Recorder = recorder_of(model, engine) if by_frame and not recorded else _Frames()
-        self._function = engine.function("window" if by_frame else "clip")
+        self.at_once = 1 if model.card.is_heavy else _WINDOWS
+        per_frame = model.card.is_per_frame
+        self.recorder: Recorder = recorder_of(model, engine) if per_frame and not recorded else _Frames()
+        self._function = engine.function("window" if per_frame else "clip")
         self.stride = stream_stride(model)
 
     def logits(self, records_T: Array) -> NDArray[np.float32]:
@@ -166,32 +162,12 @@ def score_clip(model: TrainedModel, clip: Clip, engine: str = "auto") -> NDArray
 
 def stream_stride(model: TrainedModel) -> int:
     """Ticks from one window of a stream to the next: 1 where a window costs no more than its newest frame."""
-    return 1 if is_by_frame(model.card) else model.stride or max(1, model.card.spec.frames // 2)
+    return 1 if model.card.is_per_frame else model.stride or max(1, model.card.spec.frames // 2)
 
 
 def file_stride(model: TrainedModel) -> int | None:
     """Ticks from one window of a file to the next: each begins one where that makes a timeline sharper for nothing."""
     return 1 if model.card.open_set is not None and stream_stride(model) == 1 else model.stride
-
-
-def is_by_frame(card: ModelCard) -> bool:
-    """Whether a model's windows are made of what it sees in single frames, so that a frame is looked at once."""
-    return card.config.get("backbone") in BY_FRAME
-
-
-def is_heavy(card: ModelCard) -> bool:
-    """Whether a window takes seconds, and gigabytes if there were several at a time."""
-    return not is_by_frame(card) and card.spec.frames * card.spec.height * card.spec.width > HEAVY_PIXELS
-
-
-def ticks_before_answer(card: ModelCard) -> int:
-    """How many ticks a step must have seen before its scores mean anything.
-
-    The last layer of a ConvLSTM on frames reads the maps of T of them side by side.
-    """
-    spec = card.spec
-    side_by_side = card.approach == "convlstm" and not is_by_frame(card) and min(spec.height, spec.width) >= SMALLEST
-    return spec.frames if side_by_side else 1
 
 
 def recorder_of(model: TrainedModel, engine: Engine) -> Recorder:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from kineme.files import write_text
+from kineme.models.registry import make_approach
 from kineme.report import plots, verdict
 from kineme.report.scatter import MOST_NAMES, Dot, accuracy_against_cost
 from kineme.report.template import render
@@ -213,10 +214,9 @@ def _order_blind(candidate: Mapping[str, Any]) -> bool:
 
     The approach alone does not decide, since a backbone may itself look at several frames.
     """
-    merge = (candidate.get("config") or {}).get("merge")
-    by_frame = candidate["approach"] == "single-frame" or (candidate["approach"] == "late-fusion" and merge == "mean")
+    uses_order = make_approach(candidate["approach"], candidate.get("config")).uses_order
     lost = verdict.lost_when_shuffled({**candidate["test"], "orders": candidate.get("orders")})
-    return by_frame and abs(lost or 0.0) <= _UNCHANGED
+    return not uses_order and abs(lost or 0.0) <= _UNCHANGED
 
 
 def _ranked(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

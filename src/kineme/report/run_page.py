@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.table import SPLITS, ClipTable
 from kineme.files import write_text
-from kineme.models.registry import APPROACHES, summary
+from kineme.models.registry import find_approach, summary
 from kineme.report import plots, verdict
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
 from kineme.report.template import percent, render
@@ -118,7 +118,7 @@ def write_run_report(run: Run) -> Path:
     truth_N = np.array([item.label for item in run.test])
     page = RunReport(
         title=f"{card.approach} on {len(card.labels)} actions",
-        approach=summary(APPROACHES[card.approach]),
+        approach=summary(find_approach(card.approach)),
         test=metrics["test"],
         data=_data_summary(run.table, metrics),
         config={"approach": card.approach, **card.config, **metrics["model"]["options"]},
@@ -268,9 +268,7 @@ def _worst_mistakes(run: Run) -> list[Mistake]:
 
 def _looker(run: Run) -> Callable[[NDArray[np.uint8], int], NDArray[np.uint8]] | None:
     """Lays heat maps for a label over the frames of a clip; None behind large backbones, where that takes long."""
-    from kineme.models.registry import FROZEN
-
-    if run.card.config.get("backbone") in FROZEN:
+    if run.card.backbone.is_pretrained:
         return None
     from kineme.models.model_file import load_model
     from kineme.prediction.explain.gradients import HeatMaps

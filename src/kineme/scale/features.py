@@ -19,7 +19,8 @@ import pyarrow as pa
 from kineme import api
 from kineme.dataset.table import SCHEMA, ClipTable
 from kineme.errors import UsageError
-from kineme.models.registry import FROZEN, make_approach
+from kineme.models.approaches.single_frame import SingleFrame
+from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
 from kineme.scale.cluster import limit_threads, running, through_stages
 from kineme.training.augment import Augmentation
@@ -27,7 +28,6 @@ from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
 
 _PASSES = 3
-_APPROACH = {"blazepose": "pose-lstm"}  # any that stands on the backbone will do
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run(
 
     Args:
         data: as :func:`kineme.scan` takes it.
-        backbone: one that comes trained.
+        backbone: a pretrained one.
         workers: how many at a time; as many as there are cores by default.
         address: of a Ray cluster whose machines share the folder of the cache.
         label: of the progress that is shown; None shows none.
@@ -88,10 +88,9 @@ def run(
         KinemeError: there is nothing usable; or Ray or the weights are missing.
     """
     started = time.monotonic()
-    if backbone not in FROZEN:
-        raise UsageError(
-            f"--features {backbone}: features come from a backbone that comes trained: {', '.join(FROZEN)}"
-        )
+    pretrained = [name for name in BACKBONES if find_backbone(name).is_pretrained]
+    if backbone not in pretrained:
+        raise UsageError(f"--features {backbone}: features come from a pretrained backbone: {', '.join(pretrained)}")
     table = api.scan(data)
     plan = FeaturesPlan(backbone, TrainOptions().flips(table.labels), table.labels)
     left = {_name(row): row for row in table.rows.to_dicts()}
@@ -108,7 +107,7 @@ def run(
                         errors.update([reason] if reason else [])
                         advance()
     errors.update(["no worker survives it"] * len(left))
-    folder = FrameCache(api.resolve_approach(None, {"backbone": backbone})[2]).folder
+    folder = FrameCache(find_backbone(backbone).spec).folder
     return FeaturesResult(
         str(folder), videos - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
     )
@@ -122,8 +121,8 @@ class Features:
         from kineme.training.baselines import image_features, small_frames
         from kineme.training.learner import make_learner
 
-        approach, config, spec = api.resolve_approach(_APPROACH.get(plan.backbone, "lrcn"), {"backbone": plan.backbone})
-        learner = make_learner(make_approach(approach, config), spec, max(2, len(plan.labels)))
+        approach = SingleFrame(backbone=plan.backbone)  # any approach will do
+        learner = make_learner(approach, find_backbone(plan.backbone).spec, max(2, len(plan.labels)))
         self._cache, self._plan = learner.cache(), plan
         images = image_features()
         self._baselines = [small_frames(), *([images] if images else [])]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from kineme.models.model_file import ModelCard
+from kineme.models.registry import DEFAULT_APPROACH, DEFAULT_BACKBONE
 from kineme.report.verdict import is_interval, is_number, score
 
 _FINGERPRINT_DIGITS = 12
@@ -26,8 +27,8 @@ class Model(BaseModel):
     """A model that may be asked."""
 
     name: str = Field(examples=["my-model"])
-    approach: str = Field(examples=["lrcn"])
-    backbone: str | None = Field(examples=["small-cnn"])
+    approach: str = Field(examples=[DEFAULT_APPROACH])
+    backbone: str | None = Field(examples=[DEFAULT_BACKBONE])
     labels: list[str] = Field(examples=[["wave", "jump"]])
     clip: str = Field(description="what it looks at", examples=["20 frames, 8 a second, 64 x 64 pixels"])
     trained_on: str = Field(examples=["a data set of its owner (fingerprint 4f1d0c9b7a3e)"])

@@ -119,14 +119,13 @@ class _Worker:
         return self._models[where]
 
     def _predict(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
-        from kineme.prediction.windows import is_heavy
         from kineme.report.annotate import annotate_video
         from kineme.report.save import skeletons
         from kineme.report.tables import TEXTS
         from kineme.video.probe import probe
 
         model = self._begin(path, request)
-        info, half_way = probe(path), _RECOGNISING[is_heavy(model.card)]
+        info, half_way = probe(path), _RECOGNISING[model.card.is_heavy]
         recognising = _Meter(self._report, "recognising", 0.0, half_way)
         result = replace(model.predict(path, on_progress=recognising.reach), source=request["url"] or request["name"])
         frames = max(1, info.frame_count or round(result.duration_s * result.fps))

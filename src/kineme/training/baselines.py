@@ -16,7 +16,6 @@ from kineme.dataset.table import ClipTable
 from kineme.training.cache import FrameCache, Item, parts_of
 from kineme.video.spec import ClipSpec
 
-_IMAGE_NETWORK = "efficientnet-lite0"
 _FRAMES = 4  # of each video, for the single-frame rule
 _BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
 
@@ -127,14 +126,14 @@ def small_frames() -> FrameCache:
 def image_features() -> FrameCache | None:
     """Gives ImageNet features of frames spread over a video; None without the weights."""
     from kineme.models import weights
-    from kineme.models.encoder import frozen_encoder
-    from kineme.models.network import build_network
-    from kineme.models.registry import make_approach
+    from kineme.models.approaches.single_frame import SingleFrame
+    from kineme.models.backbones.efficientnet_lite0 import EFFICIENTNET_LITE0, SIZE
+    from kineme.models.backbones.efficientnet_lite0 import WEIGHTS as IMAGE_WEIGHTS
+    from kineme.models.network import build_network, frozen_encoder
 
-    if not weights.find(_IMAGE_NETWORK):
+    if not weights.find(IMAGE_WEIGHTS.name):
         return None
-    spec = ClipSpec(frames=_FRAMES, fps=None, height=224, width=224)
-    network = build_network(
-        make_approach("single-frame", {"backbone": _IMAGE_NETWORK}), spec, classes=2, pretrained=True
-    )
-    return FrameCache(spec, frozen_encoder(network, _IMAGE_NETWORK), per_frame=1)
+    spec = ClipSpec(frames=_FRAMES, fps=None, height=SIZE, width=SIZE)
+    approach = SingleFrame(backbone=EFFICIENTNET_LITE0.name)
+    network = build_network(approach, spec, classes=2, pretrained=True)
+    return FrameCache(spec, frozen_encoder(network, approach), per_frame=1)

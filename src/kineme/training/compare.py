@@ -21,15 +21,19 @@ from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
-from kineme.models.registry import APPROACHES, FROZEN
+from kineme.models.approaches.single_frame import SingleFrame
+from kineme.models.registry import APPROACHES, DEFAULT_APPROACH, DEFAULT_BACKBONE, find_backbone
 from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
 from kineme.training.trials import Candidate, Result, TrialRunner
 from kineme.video.spec import ClipSpec
 
 COMPARISON, TRIALS, WINNER = "comparison.json", "cells", "winner"
-# Each approach with the network it is known with, and the two ends of what features that come trained can do.
-CANDIDATES = (*APPROACHES, "single-frame:efficientnet-lite0", "lrcn:efficientnet-lite0")
+# Each approach with its own network, and the two ends of what pretrained features can do.
+CANDIDATES = (
+    *APPROACHES,
+    *(f"{name}:{DEFAULT_BACKBONE}" for name in (SingleFrame.name, DEFAULT_APPROACH)),
+)
 
 _SIGNIFICANT = 0.05
 
@@ -171,7 +175,7 @@ def _candidate_facts(
         "backbone": candidate.approach.backbone,
         "config": candidate.config,
         "spec": candidate.spec.to_json(),
-        "pretrained": candidate.approach.backbone in FROZEN,
+        "pretrained": find_backbone(candidate.approach.backbone).is_pretrained,
         "error": result if isinstance(result, str) else None,
     }
     if isinstance(result, str):

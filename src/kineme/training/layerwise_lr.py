@@ -1,4 +1,4 @@
-"""Fine-tuning: what came trained learns more slowly than what is new, and its first layers most slowly of all.
+"""Fine-tuning: what is pretrained learns more slowly than what is new, and its first layers most slowly of all.
 
 Source: discriminative learning rates are from Howard and Ruder, "Universal Language Model Fine-tuning for Text
 Classification", ACL 2018, section 3.2.
@@ -17,7 +17,7 @@ SLOWEST, SLOWER = 0.01, 0.1  # of the learning rate, for the first and the last 
 
 
 def learning_rate_factors(variables: int, backbone_weights: int) -> list[float]:
-    """Share of the learning rate of each of ``variables``, of which the first ``backbone_weights`` came trained."""
+    """Share of the learning rate of each of ``variables``, of which the first ``backbone_weights`` are pretrained."""
     factors = np.geomspace(SLOWEST, SLOWER, backbone_weights).tolist()
     return [*factors, *[1.0] * (variables - backbone_weights)]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kineme.errors import UsageError
+from kineme.models.approach import Approach
 from kineme.models.backend import keras
-from kineme.models.encoder import Encoder, frozen_encoder
-from kineme.models.network import build_network
-from kineme.models.registry import FROZEN, Approach
+from kineme.models.encoder import Encoder
+from kineme.models.network import build_network, frozen_encoder
+from kineme.models.registry import BACKBONES, find_backbone
 from kineme.training.cache import FrameCache
 from kineme.video.spec import ClipSpec
 
@@ -25,7 +26,7 @@ class Learner:
         network: uint8 clips_BTHWC (with landmarks: features_BTD) to logits_BK.
         trained: what training changes: the network, or its head alone behind a frozen backbone.
         encoder: the frozen backbone, or None.
-        backbone_weights: of a fine-tuned network: how many of its trainable variables, the first ones, came trained.
+        backbone_weights: of a fine-tuned network: how many of its trainable variables, the first ones, were pretrained.
     """
 
     approach: Approach
@@ -62,24 +63,24 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         spec: what a clip is.
         classes: K.
         seed: of the weights.
-        finetune: train a backbone that comes trained too, instead of keeping it frozen. Its batch statistics stay
+        finetune: train a pretrained backbone too, instead of keeping it frozen. Its batch statistics stay
             as they came: those of a few clips are worse.
 
     Raises:
         UsageError: the parts do not fit together, or nothing can be fine-tuned.
         KinemeError: the published weights are not on this machine.
     """
-    name = approach.backbone
-    if finetune and (name not in FROZEN or name == "blazepose"):
-        able = ", ".join(one for one in FROZEN if one != "blazepose")
-        raise UsageError(f"--finetune trains a backbone that comes trained ({able}), and {name} is none of them")
+    record = find_backbone(approach.backbone)
+    if finetune and not record.can_finetune:
+        able = ", ".join(name for name in BACKBONES if find_backbone(name).can_finetune)
+        raise UsageError(f"--finetune trains a pretrained backbone ({able}), and {record.name} is none of them")
     network = build_network(approach, spec, classes, pretrained=True)
-    if finetune:
+    if finetune or (record.can_finetune and approach.is_inside_backbone):
         backbone = network.get_layer("backbone")
         _thaw(backbone)
         learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))
     else:
-        encoder = frozen_encoder(network, name)
+        encoder = frozen_encoder(network, approach)
         trained = network.get_layer("head") if encoder else network
         learner = Learner(approach, spec, classes, network, trained, encoder)
     learner.reset_weights(seed)

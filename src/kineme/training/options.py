@@ -27,7 +27,7 @@ class TrainOptions:
         flip: mirror half of them; None does so unless a label says left or right.
         views: with a frozen backbone, augmented views of each training video whose features are computed; None is 3
             where it looks at frames one by one, 1 for landmarks, and 0 where it looks at whole windows, which is slow.
-        finetune: train a backbone that comes trained too, at smaller learning rates than the rest.
+        finetune: train a pretrained backbone too, at smaller learning rates than the rest.
 
     Raises:
         UsageError: a value is out of its range.
@@ -65,7 +65,7 @@ class TrainOptions:
             return 0
         if self.views is not None:
             return self.views
-        return 0 if encoder.per_window else 1 if encoder.is_temporal else 3
+        return encoder.views
 
     def flips(self, labels: tuple[str, ...]) -> bool:
         """Whether clips of these classes are mirrored."""

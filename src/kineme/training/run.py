@@ -20,7 +20,7 @@ from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError, UsageError
 from kineme.files import atomic_write, remove_abandoned, write_json
 from kineme.models.model_file import ModelCard, config_of, save_model
-from kineme.models.registry import make_approach
+from kineme.models.registry import DEFAULT_APPROACH, make_approach
 from kineme.training.cache import FrameCache, Item, parts_of
 from kineme.training.leaky import FOLDER, group_split_reference
 from kineme.training.options import TrainOptions
@@ -78,7 +78,7 @@ def train(
     table: ClipTable,
     out: str | Path,
     *,
-    approach: str = "lrcn",
+    approach: str = DEFAULT_APPROACH,
     config: dict[str, Any] | None = None,
     spec: ClipSpec | None = None,
     options: TrainOptions | None = None,
@@ -235,7 +235,7 @@ def train(
             "versions": document["versions"],
             "test": {name: test_metrics[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")},
         },
-        finetuned=options.finetune,
+        finetuned=bool(learner.backbone_weights),
         open_set=open_set,
     )
     probabilities_NK = softmax(logits_NK, temperature)

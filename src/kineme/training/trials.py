@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
-from kineme.models.registry import FROZEN, Approach, default_spec, make_approach, recommended
+from kineme.models.approach import Approach
+from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.progress import progress
 from kineme.training.baselines import baseline_predictions
 from kineme.training.cache import FrameCache, parts_of
@@ -52,12 +53,12 @@ class Candidate:
     @property
     def config(self) -> dict[str, Any]:
         """The approach's options."""
-        return dataclasses.asdict(self.approach)  # type: ignore[call-overload,no-any-return]
+        return dataclasses.asdict(self.approach)
 
     @property
     def finetunes(self) -> bool:
-        """Whether its backbone comes trained and can be trained on."""
-        return self.approach.backbone in FROZEN and self.approach.backbone != "blazepose"
+        """Whether its backbone is pretrained and can be trained further."""
+        return find_backbone(self.approach.backbone).can_finetune
 
 
 def parse_candidate(text: str, spec_changes: Mapping[str, Any] | None = None) -> Candidate:
@@ -79,7 +80,7 @@ def parse_candidate(text: str, spec_changes: Mapping[str, Any] | None = None) ->
             raise UsageError(f"candidate {text!r}: write options as NAME=VALUE, not {setting!r}")
         options[name.strip()] = value.strip()
     approach = make_approach(approach_name, options)
-    spec = replace(default_spec(approach.backbone), **(spec_changes or {}))
+    spec = replace(find_backbone(approach.backbone).spec, **(spec_changes or {}))
     return Candidate(text.strip(), approach_name, approach, spec)
 
 

@@ -13,20 +13,28 @@ NeurIPS 2015. With 20 frames of 64 x 64 and four classes, this is the textbook n
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbone import Backbone
+from kineme.models.backbones.pixels import CHANGES
+from kineme.models.backend import keras
+from kineme.video.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from kineme.models.carry import Carry
 
 SMALLEST = 31  # pixels: what four unpadded 3 x 3 convolutions with pooling between them need
 
 
 @dataclass(frozen=True)
-class ConvLSTM:
+class ConvLSTM(Approach):
     """Options of the approach.
 
     Args:
-        backbone: ``"pixels"`` for the approach as published, ``"changes"`` for what is learned faster; any other
+        backbone: ``pixels`` for the approach as published, ``changes`` for what is learned faster; any other
             that gives maps or vectors also does.
         units: filters of the one layer on vectors, or on maps of fewer than 31 pixels on a side, which are too
             small for four; 1 to 4096.
@@ -37,23 +45,18 @@ class ConvLSTM:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "changes"
+    name: ClassVar[str] = "convlstm"
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {**Approach.ranges, "recurrent_dropout": (0, 0.9)}
+    clips_per_second: ClassVar[float] = 12.0
+    filters: ClassVar[tuple[int, ...]] = (4, 8, 14, 16)
+
+    backbone: str = CHANGES.name
     units: int = 32
     dropout: float = 0.2
     recurrent_dropout: float = 0.2
 
-    filters: ClassVar[tuple[int, ...]] = (4, 8, 14, 16)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.units <= 4096:
-            raise UsageError(f"convlstm: option units must be from 1 to 4096, not {self.units}")
-        for name in ("dropout", "recurrent_dropout"):
-            if not 0 <= getattr(self, name) <= 0.9:
-                raise UsageError(f"convlstm: option {name} must be from 0 to 0.9, not {getattr(self, name)}")
-
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
-        from kineme.models.backend import keras
         from kineme.models.layers import logits
 
         maps = keras.Input(feature_shape, name="features")
@@ -63,7 +66,6 @@ class ConvLSTM:
 
     def _four_layers(self, x: Any, classes: int) -> Any:
         """All the maps at all frames, flattened."""
-        from kineme.models.backend import keras
         from kineme.models.convlstm_layer import FoldedConvLSTM2D
         from kineme.models.layers import check_matrix
 
@@ -84,7 +86,6 @@ class ConvLSTM:
 
     def _one_layer(self, x: Any) -> Any:
         """The mean over space of the state after the last frame."""
-        from kineme.models.backend import keras
         from kineme.models.convlstm_layer import FoldedConvLSTM2D
         from kineme.models.layers import check_matrix
 
@@ -98,3 +99,24 @@ class ConvLSTM:
         )(x)
         x = layers.Dropout(self.dropout, name="dropout")(x)
         return layers.GlobalAveragePooling2D(name="mean_over_space")(x)
+
+    def step(self, network: Any, x: Any, carry: Carry) -> Any:
+        """One step of each layer. The last layer of four reads the maps of the newest T frames side by side."""
+        ops, head = keras.ops, network.get_layer("head")
+        names = [layer.name for layer in head.layers if layer.name.startswith("convlstm")]
+        if len(names) == 1 and len(x.shape) != 4:
+            x = ops.reshape(x, (1, 1, 1, -1))
+        for name in names:
+            layer = head.get_layer(name)
+            layer.cell.name = f"{name}_cell"  # all are called the same, and in one network they may not be
+            shape = layer.compute_output_shape((1, carry.frames, *x.shape[1:]))[-3:]
+            x = carry.recurrent(layer, x, *shape)
+            if len(names) > 1:
+                x = ops.max_pool(x, 2, padding="same")  # what pooling over (1, 2, 2) does to a frame
+        if len(names) == 1:
+            return head.get_layer("logits")(head.get_layer("mean_over_space")(x))
+        return head.get_layer("logits")(ops.reshape(carry.recent(carry.flat(x), carry.frames), (1, -1)))
+
+    def ticks_before_answer(self, spec: ClipSpec, backbone: Backbone) -> int:
+        """All T frames where the last of four layers reads their maps side by side."""
+        return spec.frames if backbone.is_passthrough and min(spec.height, spec.width) >= SMALLEST else 1

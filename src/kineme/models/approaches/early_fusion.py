@@ -15,15 +15,17 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbones.pixels import PIXELS
+from kineme.models.backend import keras
 
 
 @dataclass(frozen=True)
-class EarlyFusion:
+class EarlyFusion(Approach):
     """Options of the approach.
 
     Args:
-        backbone: ``"pixels"`` for the approach as published.
+        backbone: ``pixels`` for the approach as published.
         centre: take each pixel's mean over the clip away first, so that only change is left; without it, as
             published, also what the scene looks like counts. Vectors are never centred.
         units: size of the first layer where the backbone gives vectors, 1 to 4096.
@@ -33,22 +35,16 @@ class EarlyFusion:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "pixels"
+    name: ClassVar[str] = "early-fusion"
+    filters: ClassVar[tuple[int, ...]] = (32, 32, 64, 64)
+
+    backbone: str = PIXELS.name
     centre: bool = True
     units: int = 128
     dropout: float = 0.25
 
-    filters: ClassVar[tuple[int, ...]] = (32, 32, 64, 64)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.units <= 4096:
-            raise UsageError(f"early-fusion: option units must be from 1 to 4096, not {self.units}")
-        if not 0 <= self.dropout <= 0.9:
-            raise UsageError(f"early-fusion: option dropout must be from 0 to 0.9, not {self.dropout}")
-
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
-        from kineme.models.backend import keras
         from kineme.models.layers import check_matrix, logits
 
         layers = keras.layers
@@ -75,3 +71,12 @@ class EarlyFusion:
             x = layers.Dense(self.units, activation="relu", name="fusion")(x)
         x = layers.Dropout(self.dropout, name="dropout")(x)
         return keras.Model(features, logits(classes)(x), name="head")
+
+    def explained_maps(self, head: Any) -> Any:
+        """The frames themselves: time is joined with the channels at once."""
+        return head.input
+
+    @property
+    def explains_change(self) -> bool:
+        """Where it sees frames less their mean."""
+        return self.centre

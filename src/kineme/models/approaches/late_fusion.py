@@ -10,13 +10,19 @@ two distant frames (``frames="two"``); fusing all frames is the same idea carrie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbones.small_cnn import SMALL_CNN
+from kineme.models.backend import keras
+
+if TYPE_CHECKING:
+    from kineme.models.carry import Carry
 
 
 @dataclass(frozen=True)
-class LateFusion:
+class LateFusion(Approach):
     """Options of the approach.
 
     Args:
@@ -31,21 +37,16 @@ class LateFusion:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "small-cnn"
+    name: ClassVar[str] = "late-fusion"
+
+    backbone: str = SMALL_CNN.name
     frames: Literal["all", "two"] = "all"
     merge: Literal["concat", "mean"] = "concat"
     units: int = 64
     dropout: float = 0.25
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.units <= 4096:
-            raise UsageError(f"late-fusion: option units must be from 1 to 4096, not {self.units}")
-        if not 0 <= self.dropout <= 0.9:
-            raise UsageError(f"late-fusion: option dropout must be from 0 to 0.9, not {self.dropout}")
-
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
-        from kineme.models.backend import keras
         from kineme.models.layers import check_matrix, logits
 
         layers = keras.layers
@@ -63,3 +64,22 @@ class LateFusion:
         x = layers.Dense(self.units, activation="relu", name="fusion")(x)
         x = layers.Dropout(self.dropout, name="dropout")(x)
         return keras.Model(features, logits(classes)(x), name="head")
+
+    @property
+    def uses_order(self) -> bool:
+        """Not where all frames are averaged."""
+        return self.merge != "mean" or self.frames != "all"
+
+    def step(self, network: Any, x: Any, carry: Carry) -> Any:
+        """The newest T frames, merged.
+
+        Raises:
+            UsageError: the merging needs the places of frames in a window.
+        """
+        if self.uses_order:
+            raise UsageError(
+                f"{self.name} with merge={self.merge}, frames={self.frames} tells the places of frames in a window "
+                "and keeps no state to carry: use mode='exact'"
+            )
+        head = network.get_layer("head")
+        return head.get_layer("logits")(head.get_layer("fusion")(carry.mean(carry.flat(x))))

@@ -5,7 +5,7 @@ reads. What the LSTM holds after the last frame decides. Fusion in time happens 
 
 Features of a network that has learned from ImageNet tell mostly who and what is in the picture, and with few videos
 the LSTM learns that by heart. Behind such a backbone it therefore reads, by default, how the features have changed
-since some frames earlier (``change_over``), which is ours: what stands still is taken away.
+since some frames earlier (``diff_lag``), which is ours: what stands still is taken away.
 
 Source: Donahue et al., "Long-term Recurrent Convolutional Networks for Visual Recognition and Description",
 CVPR 2015. With the defaults, 64 x 64 pixels and four classes, this is the textbook network of 73,060 parameters;
@@ -14,14 +14,21 @@ CVPR 2015. With the defaults, 64 x 64 pixels and four classes, this is the textb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbones.small_cnn import MOTION_CNN
+from kineme.models.backend import keras
+
+if TYPE_CHECKING:
+    from kineme.models.carry import Carry
 
 
 @dataclass(frozen=True)
-class LRCN:
+class LRCN(Approach):
     """Options of the approach.
 
     Args:
@@ -30,7 +37,7 @@ class LRCN:
         bidirectional: a second LSTM reads the clip backwards; such a model cannot run on a stream frame by frame.
         pooling: classify from the ``"last"`` state, or from the ``"mean"`` or ``"max"`` of the states at all frames.
         dropout: share of the features dropped while training, 0 to 0.9; for large frozen backbones.
-        change_over: read the change of the features since so many frames earlier, 0 to 100 (since the first frame
+        diff_lag: read the change of the features since so many frames earlier, 0 to 100 (since the first frame
             where there are not that many); 0 reads the features themselves.
         projection: first reduce the features to so many, 0 to 4096, by a layer shared by all frames; 0 does not.
 
@@ -38,27 +45,24 @@ class LRCN:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "motion-cnn"
+    name: ClassVar[str] = "lrcn"
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **Approach.ranges,
+        "diff_lag": (0, 100),
+        "projection": (0, 4096),
+    }
+    renamed: ClassVar[Mapping[str, str]] = {"change_over": "diff_lag"}
+
+    backbone: str = MOTION_CNN.name
     units: int = 32
     bidirectional: bool = False
     pooling: Literal["last", "mean", "max"] = "last"
     dropout: float = 0.0
-    change_over: int = 0
+    diff_lag: int = 0
     projection: int = 0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.units <= 4096:
-            raise UsageError(f"lrcn: option units must be from 1 to 4096, not {self.units}")
-        if not 0 <= self.dropout <= 0.9:
-            raise UsageError(f"lrcn: option dropout must be from 0 to 0.9, not {self.dropout}")
-        if not 0 <= self.change_over <= 100:
-            raise UsageError(f"lrcn: option change_over must be from 0 to 100, not {self.change_over}")
-        if not 0 <= self.projection <= 4096:
-            raise UsageError(f"lrcn: option projection must be from 0 to 4096, not {self.projection}")
 
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
-        from kineme.models.backend import keras
         from kineme.models.layers import FrameDifference, check_matrix, logits
 
         layers = keras.layers
@@ -66,8 +70,8 @@ class LRCN:
         x = features
         if len(feature_shape) > 2:
             x = layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
-        if self.change_over:
-            x = FrameDifference(self.change_over, name="changes")(x)
+        if self.diff_lag:
+            x = FrameDifference(self.diff_lag, name="frame_difference")(x)
         if self.dropout:
             x = layers.Dropout(self.dropout, name="dropout")(x)
         if self.projection:
@@ -81,3 +85,26 @@ class LRCN:
         if self.pooling == "max":
             x = layers.GlobalMaxPooling1D(name="max_over_time")(x)
         return keras.Model(features, logits(classes)(x), name="head")
+
+    def step(self, network: Any, x: Any, carry: Carry) -> Any:
+        """One step of the LSTM; its states are pooled over the newest T frames.
+
+        Raises:
+            UsageError: a second LSTM reads the clip backwards.
+        """
+        if self.bidirectional:
+            raise UsageError(
+                f"{self.name} with bidirectional=true reads clips backwards too and cannot carry a state: use 'exact'"
+            )
+        head = network.get_layer("head")
+        x = carry.flat(x)
+        if self.diff_lag:
+            x = x - carry.recent(x, self.diff_lag + 1, hold=True)[:, 0]
+        if self.projection:
+            x = head.get_layer("projection")(x)
+        h = carry.recurrent(head.get_layer("lstm"), x, self.units)
+        if self.pooling == "mean":
+            h = carry.mean(h)
+        if self.pooling == "max":
+            h = keras.ops.max(carry.recent(h, carry.frames, hold=True), axis=1)
+        return head.get_layer("logits")(h)

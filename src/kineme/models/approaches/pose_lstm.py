@@ -14,13 +14,19 @@ Action Recognition", CVPR 2015, here with one LSTM for the whole body; the landm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbones.blazepose import BLAZEPOSE
+from kineme.models.backend import keras
+
+if TYPE_CHECKING:
+    from kineme.models.carry import Carry
 
 
 @dataclass(frozen=True)
-class PoseLSTM:
+class PoseLSTM(Approach):
     """Options of the approach.
 
     Args:
@@ -32,15 +38,11 @@ class PoseLSTM:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "blazepose"
+    name: ClassVar[str] = "pose-lstm"
+
+    backbone: str = BLAZEPOSE.name
     units: int = 64
     dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.units <= 4096:
-            raise UsageError(f"pose-lstm: option units must be from 1 to 4096, not {self.units}")
-        if not 0 <= self.dropout <= 0.9:
-            raise UsageError(f"pose-lstm: option dropout must be from 0 to 0.9, not {self.dropout}")
 
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD, whose rows are all zeros where nobody was found, to logits_BK.
@@ -48,12 +50,11 @@ class PoseLSTM:
         Raises:
             UsageError: the backbone gives maps instead of one vector a frame.
         """
-        from kineme.models.backend import keras
         from kineme.models.layers import check_matrix, logits
 
         if len(feature_shape) != 2:
             raise UsageError(
-                f"pose-lstm needs one vector a frame; the backbone {self.backbone!r} gives none: use blazepose"
+                f"{self.name} needs one vector a frame; the backbone {self.backbone!r} gives none: use {BLAZEPOSE.name}"
             )
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
@@ -62,3 +63,9 @@ class PoseLSTM:
         x = layers.LSTM(self.units, name="lstm")(x)
         x = layers.Dropout(self.dropout, name="dropout")(x)
         return keras.Model(features, logits(classes)(x), name="head")
+
+    def step(self, network: Any, x: Any, carry: Carry) -> Any:
+        """One step of the LSTM; where nobody was found, its state waits."""
+        head = network.get_layer("head")
+        somebody = keras.ops.any(keras.ops.not_equal(x, 0.0), axis=-1, keepdims=True)
+        return head.get_layer("logits")(carry.recurrent(head.get_layer("lstm"), x, self.units, where=somebody))

@@ -13,13 +13,18 @@ Networks", CVPR 2014.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbones.small_cnn import SMALL_CNN
+from kineme.models.backend import keras
+
+if TYPE_CHECKING:
+    from kineme.models.carry import Carry
 
 
 @dataclass(frozen=True)
-class SingleFrame:
+class SingleFrame(Approach):
     """Options of the approach.
 
     Args:
@@ -30,17 +35,14 @@ class SingleFrame:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "small-cnn"
-    dropout: float = 0.25
+    name: ClassVar[str] = "single-frame"
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.dropout <= 0.9:
-            raise UsageError(f"single-frame: option dropout must be from 0 to 0.9, not {self.dropout}")
+    backbone: str = SMALL_CNN.name
+    dropout: float = 0.25
 
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
-        from kineme.models.backend import keras
-        from kineme.models.layers import check_matrix, logits
+        from kineme.models.layers import FrameAverage, check_matrix, logits
 
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
@@ -49,24 +51,13 @@ class SingleFrame:
             x = layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
         check_matrix(x.shape[-1], classes, "single-frame's last layer")
         scores_BTK = logits(classes)(layers.Dropout(self.dropout, name="dropout")(x))
-        return keras.Model(features, _average_layer()(scores_BTK), name="head")
+        return keras.Model(features, FrameAverage(name="average")(scores_BTK), name="head")
 
+    @property
+    def uses_order(self) -> bool:
+        """Never: frames are classified one by one."""
+        return False
 
-def _average_layer() -> Any:
-    """A layer from scores_BTK to logits_BK: the mean over frames, or, while training, the scores of one of them."""
-    from kineme.models.backend import keras
-
-    class FrameAverage(keras.layers.Layer):
-        def __init__(self) -> None:
-            super().__init__(dtype="float32", name="average")
-            self.seed_generator = keras.random.SeedGenerator()
-
-        def call(self, scores_BTK: Any, training: bool = False) -> Any:
-            if not training:
-                return keras.ops.mean(scores_BTK, axis=1)
-            frames = scores_BTK.shape[1]
-            drawn_BT = keras.random.uniform(keras.ops.shape(scores_BTK)[:2], seed=self.seed_generator)
-            shown_BT = keras.ops.one_hot(keras.ops.argmax(drawn_BT, axis=1), frames)
-            return keras.ops.einsum("bt,btk->bk", shown_BT, scores_BTK)
-
-    return FrameAverage()
+    def step(self, network: Any, x: Any, carry: Carry) -> Any:
+        """The mean of the scores of the newest T frames."""
+        return carry.mean(network.get_layer("head").get_layer("logits")(carry.flat(x)))

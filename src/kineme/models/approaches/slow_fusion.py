@@ -15,15 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbones.pixels import PIXELS
+from kineme.models.backend import keras
 
 
 @dataclass(frozen=True)
-class SlowFusion:
+class SlowFusion(Approach):
     """Options of the approach.
 
     Args:
-        backbone: ``"pixels"`` for the approach as published; with vectors, the convolutions run over time alone.
+        backbone: ``pixels`` for the approach as published; with vectors, the convolutions run over time alone.
         centre: take each pixel's mean over the clip away first, so that only change is left; without it, as
             published, also what the scene looks like counts. Vectors are never centred.
         units: filters of each layer where the backbone gives vectors, 1 to 4096.
@@ -33,23 +35,18 @@ class SlowFusion:
         UsageError: a value is out of its range.
     """
 
-    backbone: str = "pixels"
+    name: ClassVar[str] = "slow-fusion"
+    convolves_time: ClassVar[bool] = True
+    filters: ClassVar[tuple[int, ...]] = (16, 32, 64, 64)
+    time_pooling: ClassVar[tuple[int, ...]] = (1, 2, 2, 1)
+
+    backbone: str = PIXELS.name
     centre: bool = True
     units: int = 64
     dropout: float = 0.25
 
-    filters: ClassVar[tuple[int, ...]] = (16, 32, 64, 64)
-    time_pooling: ClassVar[tuple[int, ...]] = (1, 2, 2, 1)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.units <= 4096:
-            raise UsageError(f"slow-fusion: option units must be from 1 to 4096, not {self.units}")
-        if not 0 <= self.dropout <= 0.9:
-            raise UsageError(f"slow-fusion: option dropout must be from 0 to 0.9, not {self.dropout}")
-
     def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
-        from kineme.models.backend import keras
         from kineme.models.layers import BatchNormalization, check_matrix, logits
 
         layers = keras.layers

@@ -21,14 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.backbones.landmarks import LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
+from kineme.models.backbone import Backbone, Pretrained
+from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
 from kineme.models.backbones.one_euro import OneEuro
+from kineme.models.backend import keras
+from kineme.models.encoder import PoseEncoder
 from kineme.models.native_stderr import suppress_native_stderr
+from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]
 
@@ -90,7 +93,7 @@ class PoseTracker:
     """Follow one person through a video, frame by frame. Use one tracker in one thread.
 
     Args:
-        files: ``pose_detection.tflite`` and ``pose_landmark_full.tflite``, from ``weights.require("blazepose")``.
+        files: ``pose_detection.tflite`` and ``pose_landmark_full.tflite``, from ``weights.require(WEIGHTS.name)``.
         threads: processor threads for the networks.
 
     Raises:
@@ -162,6 +165,8 @@ class PoseTracker:
         height, width = frame_HWC.shape[:2]
         if region is None or not region.within(width, height):
             return None
+        import cv2
+
         to_crop = region.to_crop()
         crop = cv2.warpAffine(frame_HWC, to_crop, (CROP_SIZE, CROP_SIZE))
         numbers, score = self._landmarker(crop.astype(np.float32) / 255)[:2]
@@ -229,6 +234,8 @@ def _anchors() -> Array:
 
 def _letterbox(frame_HWC: Frame) -> tuple[Frame, int, tuple[int, int]]:
     """A square of 224 pixels with the frame amid black; before shrinking, its side and the bars at left and top."""
+    import cv2
+
     height, width = frame_HWC.shape[:2]
     side = max(height, width)
     left, top = (side - width) // 2, (side - height) // 2
@@ -239,3 +246,54 @@ def _letterbox(frame_HWC: Frame) -> tuple[Frame, int, tuple[int, int]]:
 
 def _sigmoid(x: Array) -> Array:
     return (1 / (1 + np.exp(-np.clip(x, -80, 80)))).astype(np.float32)
+
+
+def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
+    """Of the networks in the user's cache folder; a model on landmarks does not hold them."""
+    from kineme.models.weights import require
+
+    return PoseEncoder(key, require(WEIGHTS.name), views)
+
+
+def build(spec: ClipSpec) -> Any:
+    """Landmarks as they are, features_BTD: finding them is no part of the network."""
+    landmarks = keras.Input((spec.frames, FEATURES), name="landmarks")
+    return keras.Model(landmarks, keras.layers.Identity(name="as_they_are")(landmarks), name="backbone")
+
+
+WEIGHTS = Pretrained(
+    name="blazepose",
+    what="BlazePose: finds one person and 33 landmarks of the body",
+    licence="Apache-2.0",
+    source="mediapipe==0.10.21",
+    download_bytes=35_622_638,
+    archive_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+    # The models are data: the wheel of one platform serves them all.
+    pip_options=(
+        "--only-binary=:all:",
+        "--platform=manylinux_2_28_x86_64",
+        "--implementation=cp",
+        "--python-version=3.11",
+    ),
+    members={
+        "mediapipe/modules/pose_detection/pose_detection.tflite": (
+            "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
+        ),
+        "mediapipe/modules/pose_landmark/pose_landmark_full.tflite": (
+            "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
+        ),
+    },
+)
+
+BLAZEPOSE = Backbone(
+    name="blazepose",
+    what="BlazePose: finds one person in each frame of a video and 33 landmarks of the body.",
+    build=build,
+    sees="landmarks",
+    spec=ClipSpec(height=224, width=224, fit="letterbox"),
+    weights=WEIGHTS,
+    encoder=make_encoder,
+    views=1,
+    values=FEATURES,
+    rate=20.0,
+)

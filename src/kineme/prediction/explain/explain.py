@@ -24,7 +24,7 @@ from kineme.models.model_file import ModelCard
 from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Windows, file_stride, is_heavy, open_windows
+from kineme.prediction.windows import Windows, file_stride, open_windows
 from kineme.sources.local import one_video
 from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
@@ -224,7 +224,7 @@ class _Seen:
 
     def by_occlusion(self, on_progress: OnProgress) -> tuple[Floats, dict[str, Floats]]:
         """The instants of the video, and the strip."""
-        spans = spans_of(self._model.card.spec.frames, heavy=is_heavy(self._model.card))
+        spans = spans_of(self._model.card.spec.frames, heavy=self._model.card.is_heavy)
         rows: list[Floats] = []
         times: list[Floats] = []
         for times_T, records_T in self._cut(on_progress):
@@ -244,7 +244,7 @@ class _Seen:
         from kineme.prediction.explain.gradients import attribution_of
 
         maps = attribution_of(self._model)
-        at_once = 1 if is_heavy(self._model.card) else _MAPS_AT_ONCE
+        at_once = 1 if self._model.card.is_heavy else _MAPS_AT_ONCE
         clips = read_clips(self._path, self._model.card.spec, stride=self._stride)
         times: list[Floats] = []
         rows: list[Floats] = []

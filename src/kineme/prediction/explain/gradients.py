@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbones.landmarks import LANDMARK_COUNT
+from kineme.models.approach import last_maps
+from kineme.models.backbones.landmarks import LANDMARK_COUNT, posture_and_velocity
 from kineme.models.backend import keras
 from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.models.model_file import ModelCard
@@ -26,7 +27,6 @@ from kineme.prediction.trained import TrainedModel
 Array = NDArray[Any]
 Gradient = Callable[[Array, int], Array]
 
-_FEWEST_PLACES = 7  # on a side of the maps
 _MOST_PLACES = 16  # on the shorter side of a heat map; twice as many are added up by fours
 
 ops = keras.ops
@@ -53,8 +53,7 @@ class HeatMaps:
         front, rest = cut_at_maps(network, card)
         self._front, self._gradient = KerasFunction(front), gradient_of(rest)
         self._frames, self._temperature = card.spec.frames, card.temperature
-        # Early fusion joins time with the channels at once: its maps are the frames themselves, less their mean.
-        self._centre = card.approach == "early-fusion" and bool(card.config.get("centre", True))
+        self._centre = card.architecture.explains_change
 
     def __call__(self, clips_BTHWC: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
         """Heat maps (B, T, H, W) for the label of a column, from 0 on, in log-odds."""
@@ -90,8 +89,6 @@ class Joints:
 
     def __call__(self, features_TD: Array, column: int) -> NDArray[np.float64]:
         """(T, 33) for the label of a column, from 0 on, in log-odds; zeros where nobody was found."""
-        from kineme.models.backbones.landmarks import posture_and_velocity
-
         found_T = features_TD[:, -1] > 0
         if not found_T.any():
             return np.zeros((len(features_TD), LANDMARK_COUNT))
@@ -109,16 +106,16 @@ def cut_at_maps(network: Any, card: ModelCard) -> tuple[Any, Any]:
     """
     names = {layer.name for layer in network.layers}
     if "backbone" not in names:  # I3D with its own 400 labels
-        maps = _last_maps(network)
+        maps = last_maps(network)
         return keras.Model(network.input, maps), keras.Model(maps, network.output)
     backbone, head = network.get_layer("backbone"), network.get_layer("head")
     if "frame_network" in {layer.name for layer in backbone.layers}:
         return _cut_frame_network(backbone, head)
     if len(backbone.output.shape) == 5:  # pixels: the convolutions are the head's
-        maps = head.input if card.approach == "early-fusion" else _last_maps(head)
+        maps = card.architecture.explained_maps(head)
         x = backbone.output if maps is head.input else keras.Model(head.input, maps)(backbone.output)
         return keras.Model(backbone.input, x), keras.Model(maps, head.output)
-    maps = _last_maps(backbone)
+    maps = last_maps(backbone)
     given = keras.Input(maps.shape[1:], name="maps")
     return keras.Model(backbone.input, maps), keras.Model(given, head(keras.Model(maps, backbone.output)(given)))
 
@@ -126,7 +123,7 @@ def cut_at_maps(network: Any, card: ModelCard) -> tuple[Any, Any]:
 def _cut_frame_network(backbone: Any, head: Any) -> tuple[Any, Any]:
     """The same where frames are looked at one by one: time is folded into the batch and unfolded again."""
     frame_network, unfold = backbone.get_layer("frame_network"), backbone.get_layer("split_time")
-    maps = _last_maps(frame_network)
+    maps = last_maps(frame_network)
     x = backbone.input
     for layer in backbone.layers[1 : backbone.layers.index(frame_network)]:
         x = layer(x)
@@ -134,16 +131,6 @@ def _cut_frame_network(backbone: Any, head: Any) -> tuple[Any, Any]:
     given = keras.Input(x.shape[1:], name="maps")
     features = keras.Model(maps, frame_network.output)(MergeTimeIntoBatch()(given))
     return keras.Model(backbone.input, x), keras.Model(given, head(unfold(features)))
-
-
-def _last_maps(network: Any) -> Any:
-    """The output of the last layer whose maps have places enough, or the input."""
-    chosen = network.input
-    for layer in network.layers:
-        shape = layer.output.shape
-        if len(shape) == len(network.input.shape) and min(shape[-3:-1]) >= _FEWEST_PLACES:
-            chosen = layer.output
-    return chosen
 
 
 def gradient_of(network: Any) -> Gradient:

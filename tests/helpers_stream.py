@@ -10,6 +10,7 @@ from helpers_networks import SMALL, moving_squares, network_of
 from numpy.typing import NDArray
 
 from kineme.model import Model
+from kineme.models.backend import keras
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import make_approach
 from kineme.models.scoring import score_clips
@@ -24,6 +25,7 @@ def model_of(name: str, spec: ClipSpec = SMALL, stride: int | None = 1, **option
     """A model whose weights are drawn so that its answers differ from clip to clip."""
     approach = make_approach(name, options)
     card = ModelCard(approach=name, config=config_of(approach), spec=spec, labels=("left", "right"))
+    keras.utils.set_random_seed(5)
     network = network_of(name, spec, **options)
     rng = np.random.default_rng(5)
     network.set_weights([weight + rng.normal(scale=0.1, size=weight.shape) for weight in network.get_weights()])

@@ -76,7 +76,7 @@ def test_each_fault_is_named_with_its_kind_and_file(people, tmp_path):
         ("warning", "frozen", ("person20_still.mp4",)),
         ("warning", "similar-names", ("left", "left-")),
         ("error", "few-groups", ("left-",)),
-        ("warning", "unbalanced", ("left", "left-")),
+        ("warning", "unbalanced", ("left-", "left")),
         ("note", "not-used", ("notes.txt",)),
         ("warning", "wrong-extension", ("video.bak",)),
         ("error", "no-split", ()),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import stat
-import subprocess
 import tarfile
 import zipfile
 
@@ -136,23 +134,11 @@ def write_tar(path, files):
 )
 def test_every_kind_gives_the_same_members(tmp_path, name, write):
     files = FILES if write is not write_rar4 else {key.replace("äß", "ass"): value for key, value in FILES.items()}
-    with open_archive(write(tmp_path / name, files), tmp_path) as archive:
+    with open_archive(write(tmp_path / name, files)) as archive:
         for member in archive.members:
             archive.extract(member, tmp_path / "out")
             assert (tmp_path / "out").read_bytes() == archive.read(member) == files[member.name]
         assert sorted(member.name for member in archive.members) == sorted(files)
-
-
-@pytest.mark.skipif(shutil.which("bsdtar") is None, reason="needs bsdtar (apt install libarchive-tools)")
-def test_7z_is_read_by_way_of_bsdtar(tmp_path):
-    (tmp_path / "one.avi").write_bytes(CONTENT)
-    subprocess.run(["bsdtar", "-cf", "set.7z", "--format=7zip", "one.avi"], cwd=tmp_path, check=True)
-    with open_archive(tmp_path / "set.7z", tmp_path) as archive:
-        (member,) = archive.members
-        assert (member.name, archive.read(member)) == ("one.avi", CONTENT)
-    (tmp_path / "cut.7z").write_bytes((tmp_path / "set.7z").read_bytes()[:5000])
-    with pytest.raises(KinemeError, match=r"cut\.7z: is damaged"), open_archive(tmp_path / "cut.7z", tmp_path):
-        pass
 
 
 @pytest.mark.parametrize(
@@ -172,7 +158,7 @@ def test_a_damaged_archive_is_told_in_one_line(tmp_path, name, write, how):
     else:
         data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(KinemeError, match=f"{path}: is damaged"), open_archive(path, tmp_path) as archive:
+    with pytest.raises(KinemeError, match=f"{path}: is damaged"), open_archive(path) as archive:
         archive.extract(archive.members[0], tmp_path / "out")
 
 
@@ -187,7 +173,7 @@ def test_links_and_devices_are_no_members(tmp_path):
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
     for name in ("a.tar", "a.zip"):
-        with open_archive(tmp_path / name, tmp_path) as archive:
+        with open_archive(tmp_path / name) as archive:
             assert archive.members == []
 
 
@@ -200,18 +186,18 @@ def test_a_bomb_is_left_alone(tmp_path):
     (tmp_path / "bomb.zip").write_bytes(data.replace((1000).to_bytes(4, "little"), huge))
     with (
         pytest.raises(KinemeError, match="would unpack to 9 GB"),
-        open_archive(tmp_path / "bomb.zip", tmp_path),
+        open_archive(tmp_path / "bomb.zip"),
     ):
         pass
 
 
 def test_what_is_no_archive_and_a_locked_one(tmp_path):
     (tmp_path / "a.zip").write_text("<html>please log in</html>")
-    with pytest.raises(KinemeError, match="is not an archive"), open_archive(tmp_path / "a.zip", tmp_path):
+    with pytest.raises(KinemeError, match="is not an archive"), open_archive(tmp_path / "a.zip"):
         pass
     path = write_zip(tmp_path / "locked.zip", {"a.avi": b"x"})
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
-    with pytest.raises(KinemeError, match="locked with a password"), open_archive(path, tmp_path):
+    with pytest.raises(KinemeError, match="locked with a password"), open_archive(path):
         pass

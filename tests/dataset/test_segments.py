@@ -7,7 +7,7 @@ import json
 import pytest
 from helpers_video import numbered_video, read_number
 
-from kineme.dataset.long_videos import split_video
+from kineme.dataset.long_videos import folder_of, split_sheet, split_video
 from kineme.dataset.scan import scan
 from kineme.dataset.segments import read_segments, seconds
 from kineme.errors import KinemeError, UsageError
@@ -207,3 +207,64 @@ def test_a_segment_after_the_end_is_an_error(tmp_path):
     with pytest.raises(KinemeError, match=r"line 3: begins at 5 s, and the video ends at 1\.00 s"):
         split_video(numbered_video(tmp_path / "v.mp4", 25), table, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_several_videos_gives_each_its_own_rows_and_groups(tmp_path):
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+    first = numbered_video(tmp_path / "monday" / "cam.mp4", 50)
+    second = numbered_video(tmp_path / "tuesday" / "cam.mp4", 50)
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "path,start_s,end_s,label,group\nmonday/cam.mp4,0,0.8,jump,anna\ntuesday/cam.mp4,0.4,1.2,run,ben\n"
+        "monday/cam.mp4,1,1.8,run,carl\n"
+    )
+    made = split_video(first, table, tmp_path / "one")
+    assert [(clip.start_s, label) for clip, label in made.clips] == [(0.0, "jump"), (1.0, "run")]
+    assert scan(tmp_path / "one").rows.select("label", "group").rows() == [("jump", "anna"), ("run", "carl")]
+    moved = first.rename(tmp_path / "cam.mp4")
+    with pytest.raises(KinemeError, match=r"2 videos called cam\.mp4, none of them this one"):
+        split_video(moved, table, tmp_path / "moved")
+    with pytest.raises(KinemeError, match=r"is about 'monday/cam\.mp4', .*none of which is other\.mp4"):
+        split_video(second.rename(tmp_path / "other.mp4"), table, tmp_path / "moved")
+    table.write_text("path,start_s,end_s,label\nold/cam.mp4,0,0.8,jump\nold/b.mp4,0,1,run\n")
+    assert [label for _, label in split_video(moved, table, tmp_path / "moved").clips] == ["jump"]  # by its name alone
+
+
+def test_a_whole_table_is_split_in_one_call_and_a_bad_video_costs_only_itself(tmp_path):
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        numbered_video(tmp_path / day / "cam.mp4", 50)
+    (tmp_path / "noise.mp4").write_bytes(b"no video")
+    table = tmp_path / "labels.csv"
+    rows = "monday/cam.mp4,0,0.8,jump\ntuesday/cam.mp4,0.4,1.2,run\nnoise.mp4,0,1,run\nmonday/cam.mp4,1,1.8,run\n"
+    table.write_text("path,start_s,end_s,label\n" + rows)
+    made = split_sheet(table, tmp_path / "clips")
+    assert len(made.clips) == 3
+    assert len(made.errors) == 1
+    assert "noise.mp4" in made.errors[0]
+    found = scan(tmp_path / "clips").rows
+    assert len(set(found["path"])) == 3
+    assert set(found.select("label", "group").rows()) == {
+        ("jump", "monday/cam.mp4"),
+        ("run", "monday/cam.mp4"),
+        ("run", "tuesday/cam.mp4"),
+    }
+    assert len(split_sheet(table, tmp_path / "clips").clips) == 3  # again: in the place of the earlier ones
+    assert len(scan(tmp_path / "clips")) == 3
+    table.write_text("start_s,end_s,label\n0,1,jump\n")
+    with pytest.raises(KinemeError, match="needs a column 'path'"):
+        split_sheet(table, tmp_path / "clips")
+
+
+def test_videos_whose_clips_would_have_one_name_are_kept_apart(tmp_path):
+    (tmp_path / "stamps.txt").write_text("0:00 jump")
+    split_video(numbered_video(tmp_path / "a.mp4", 25), tmp_path / "stamps.txt", tmp_path / "clips")
+    with pytest.raises(KinemeError, match="holds clips of another video"):
+        split_video(numbered_video(tmp_path / "a.mkv", 25), tmp_path / "stamps.txt", tmp_path / "clips")
+
+
+def test_a_label_of_any_length_becomes_a_folder(tmp_path):
+    names = {folder_of(label) for label in ("ж" * 300, "CON", "..", "sit/down", "a")}
+    assert names >= {"_CON", "_", "sit_down", "a"}
+    assert all(len(name.encode()) <= 120 for name in names)

@@ -58,35 +58,49 @@ def make(
 
 @app.command("split")
 def split(
-    video: Annotated[Path, typer.Argument(help="A long video.", metavar="VIDEO")],
-    segments: Annotated[
+    video: Annotated[
         Path,
-        typer.Argument(
-            help="Its segments: CSV (start_s,end_s,label), ELAN, VIA 3, or lines such as '0:15 jump'.",
-            metavar="SEGMENTS",
-        ),
+        typer.Argument(help="A long video; or a CSV with a column path, to cut all its videos.", metavar="VIDEO"),
     ],
+    segments: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Its segments: CSV (start_s,end_s,label; perhaps path, group), ELAN, VIA 3, or lines such as "
+            "'0:15 jump'.",
+            metavar="SEGMENTS",
+            show_default=False,
+        ),
+    ] = None,
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the clips; several videos may share one.")],
     tier: Annotated[str | None, typer.Option(help="Tier of ELAN or attribute of VIA, where there are several.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
-    """Cut the labelled segments of a long video into clips, without loss where key frames allow. No sound.
+    """Cut the labelled segments of long videos into clips, without loss where key frames allow. No sound.
 
-    (Without cutting: train takes a CSV with the columns path, label, start_s and end_s.)
+    With a CSV alone, all videos that its column path names are cut in one go. (Without cutting: train takes a CSV with
+    the columns path, label, start_s and end_s.)
     """
     from kineme.cli.output import print_json, warn
-    from kineme.dataset.long_videos import split_video
+    from kineme.dataset.long_videos import split_sheet, split_video
+    from kineme.errors import UsageError
 
-    made = split_video(video, segments, out, tier=tier)
-    warn(made.warnings)
+    if segments is None and tier is not None:
+        raise UsageError("--tier is for ELAN and VIA files, which are given after a video")
+    made = split_sheet(video, out) if segments is None else split_video(video, segments, out, tier=tier)
+    warn([*made.warnings, *made.errors])
     if json:
         clips = [{**vars(clip), "path": str(clip.path), "label": label} for clip, label in made.clips]
-        print_json({"table": str(made.table), "clips": clips, "warnings": made.warnings})
-        return
-    copied = sum(clip.copied for clip, _ in made.clips)
-    print(f"Table    {made.table}\n")
-    print(f"{len(made.clips)} clips: {copied} copied (within a frame), {len(made.clips) - copied} encoded anew (exact)")
-    print(f"\nNext: kineme train {out}")
+        lines = {"warnings": made.warnings, "errors": made.errors}
+        print_json({"table": str(made.table), "clips": clips, **lines})
+    else:
+        copied = sum(clip.copied for clip, _ in made.clips)
+        encoded = len(made.clips) - copied
+        print(f"Table    {made.table}\n")
+        print(f"{len(made.clips)} clips: {copied} copied (within a frame), {encoded} encoded anew (exact)")
+        print(f"\nNext: kineme train {out}")
+    if made.errors:
+        raise typer.Exit(1)
 
 
 @app.command("preview")

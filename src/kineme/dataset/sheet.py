@@ -41,13 +41,16 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise KinemeError(f"{path}: has more than {_MOST_BYTES // 1_000_000} MB, too much for a table")
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise KinemeError(
             f"{path}: is not a CSV or other text in UTF-8; save it again as UTF-8 ('CSV UTF-8')"
         ) from error
     except OSError as error:
         raise KinemeError(f"{path}: cannot be read ({error.strerror})") from error
+    if "\0" in text:  # no name of a file can hold it
+        raise KinemeError(f"{path}: is not a CSV or other text; it holds bytes of value 0")
+    return text
 
 
 def read_sheet(path: Path) -> Sheet:

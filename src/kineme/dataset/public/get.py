@@ -166,7 +166,7 @@ class _Found:
                     raise KinemeError(
                         f"{file}: is not an archive but perhaps a web page; delete it and see {self._public.page}"
                     )
-                archive = stack.enter_context(open_archive(file, self._work))
+                archive = stack.enter_context(open_archive(file))
                 for member in archive.members:
                     name = member.name.rsplit("/", 1)[-1]
                     if layout.is_list(member.name):

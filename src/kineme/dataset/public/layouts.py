@@ -140,8 +140,8 @@ def _hmdb51_tables(videos: Sequence[Video], lists: Lists) -> dict[str, list[Vide
     splits: dict[str, dict[str, str]] = {}
     for name, text in lists.items():
         if match := _HMDB_LIST.fullmatch(name):
-            words = [line.split() for line in text.splitlines() if line.strip()]
-            used = {f"{match['label']}/{file}": _HMDB_SPLITS[use] for file, use in words if use in _HMDB_SPLITS}
+            words = [line.split() for line in text.splitlines()]
+            used = {f"{match['label']}/{one[0]}": _HMDB_SPLITS[one[1]] for one in words if one[1:2] in (["1"], ["2"])}
             splits.setdefault(match["number"], {}).update(used)
     # The lists keep apart the sources of one class; a film may be on both sides with different actions.
     in_class = [replace(video, group=f"{video.label}/{video.group}") for video in videos]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import stat
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -27,7 +26,6 @@ _RATIO = 100  # bytes out of each byte in; videos hardly shrink
 _AT_LEAST = 1_000_000_000  # however small the archive is
 
 RAR_HINT = "rar archives need a program that unpacks them, best unar (apt install unar, brew install unar) or UnRAR"
-_SEVENZIP_HINT = "a 7z archive needs bsdtar: apt install libarchive-tools"
 
 
 @dataclass(frozen=True)
@@ -83,20 +81,16 @@ def is_archive(path: Path) -> bool:
 
 
 @contextmanager
-def open_archive(path: Path, work: Path) -> Iterator[Archive]:
-    """Open a zip, tar (plain or compressed), rar or 7z archive.
-
-    Args:
-        path: the archive.
-        work: an existing folder for temporary files.
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a zip, tar (plain or compressed) or rar archive.
 
     Raises:
         KinemeError: it is not an archive, is damaged or locked, or a program to read it is missing.
     """
     kind = _kind(path)
     if kind is None:
-        raise KinemeError(f"{path}: is not an archive (zip, tar, rar or 7z)")
-    with _told_as_damage(path), _OPENERS[kind](path, work) as archive:
+        raise KinemeError(f"{path}: is not an archive (zip, tar or rar)")
+    with _told_as_damage(path), _OPENERS[kind](path) as archive:
         yield archive
 
 
@@ -120,8 +114,6 @@ def _kind(path: Path) -> str | None:
         raise KinemeError(f"{path}: cannot be read ({error.strerror})") from error
     if start.startswith(b"Rar!\x1a\x07"):
         return "rar"
-    if start.startswith(b"7z\xbc\xaf\x27\x1c"):
-        return "7z"
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
     if start[257:262] == b"ustar" or start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")):
@@ -130,7 +122,7 @@ def _kind(path: Path) -> str | None:
 
 
 @contextmanager
-def _zip(path: Path, work: Path) -> Iterator[Archive]:
+def _zip(path: Path) -> Iterator[Archive]:
     with zipfile.ZipFile(path) as archive:
         files = [info for info in archive.infolist() if not info.is_dir() and _is_plain(info.external_attr >> 16)]
         if any(info.flag_bits & 1 for info in files):
@@ -139,14 +131,14 @@ def _zip(path: Path, work: Path) -> Iterator[Archive]:
 
 
 @contextmanager
-def _tar(path: Path, work: Path) -> Iterator[Archive]:
+def _tar(path: Path) -> Iterator[Archive]:
     with tarfile.open(path) as archive:
         members = [_member(info.name, info.size, info) for info in archive if info.isreg()]
         yield Archive(path, members, lambda info: cast("IO[bytes]", archive.extractfile(info)))
 
 
 @contextmanager
-def _rar(path: Path, work: Path) -> Iterator[Archive]:
+def _rar(path: Path) -> Iterator[Archive]:
     import rarfile
 
     _use_system_tar(rarfile)
@@ -157,26 +149,7 @@ def _rar(path: Path, work: Path) -> Iterator[Archive]:
         yield Archive(path, [_member(info.filename, info.file_size, info) for info in files], archive.open)
 
 
-@contextmanager
-def _sevenzip(path: Path, work: Path) -> Iterator[Archive]:
-    """By way of a tar archive, which bsdtar makes of it."""
-    if (program := _bsdtar()) is None:
-        raise KinemeError(f"{path}: {_SEVENZIP_HINT}")
-    as_tar = work / f"{path.name}.tar"
-    with as_tar.open("wb") as file:
-        done = subprocess.run(  # noqa: S603 - an argument list; the name comes last, after an @
-            [program, "-c", "-f", "-", "--format=pax", f"@{path.absolute()}"], stdout=file, stderr=subprocess.PIPE
-        )
-    if done.returncode:
-        raise KinemeError(f"{path}: is damaged or locked ({_last_line(done.stderr)})")
-    try:
-        with _tar(as_tar, work) as archive:
-            yield archive
-    finally:
-        as_tar.unlink(missing_ok=True)
-
-
-_OPENERS = {"zip": _zip, "tar": _tar, "rar": _rar, "7z": _sevenzip}
+_OPENERS = {"zip": _zip, "tar": _tar, "rar": _rar}
 
 
 def _member(name: str, size: int, handle: Any) -> Member:
@@ -226,8 +199,3 @@ def _use_system_tar(rarfile: Any) -> None:
 
 def _bsdtar() -> str | None:
     return shutil.which("bsdtar") or (shutil.which("tar") if sys.platform in ("darwin", "win32") else None)
-
-
-def _last_line(said: bytes) -> str:
-    lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1][:200] if lines else "it said nothing"

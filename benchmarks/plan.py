@@ -161,7 +161,7 @@ def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:
     """What the driver does for each video: joins its windows to a row, and keeps the rows, a shard at a time."""
     import polars as pl
 
-    from kineme.prediction.summary import summed_up
+    from kineme.prediction.summary import summarize_windows
     from kineme.prediction.windows import file_stride
     from kineme.scale.batch import _SHARD_VIDEOS
     from kineme.scale.rows import row_of, schema
@@ -178,7 +178,7 @@ def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:
         logits_WK = (3 * np.repeat(levels, each, axis=0)[: len(starts)]).astype(np.float32)
         logits_WK += rng.normal(scale=0.3, size=logits_WK.shape).astype(np.float32)
         started = time.process_time()
-        result = summed_up(model, f"videos/{number:07}.mp4", times_W2, logits_WK, duration_s=video_s, fps=25.0)
+        result = summarize_windows(model, f"videos/{number:07}.mp4", times_W2, logits_WK, duration_s=video_s, fps=25.0)
         rows.append(
             {**row_of(result), "path": result.source, "fingerprint": "0" * 64, "model": "m@0", "key": f"{number:032}"}
         )

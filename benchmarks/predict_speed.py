@@ -35,7 +35,7 @@ from kineme.models.backend import seed_everything, versions
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.network import build_network
 from kineme.models.registry import find_backbone, make_approach, recommended
-from kineme.prediction.windows import open_windows
+from kineme.prediction.windows import open_scorer
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 from kineme.video.write import VideoWriter
@@ -106,7 +106,7 @@ def measure(video: Path, work: Path, rounds: int) -> dict[str, Any]:
         for engine in ("auto", "keras"):
             ways[f"{name}, {engine}"] = lambda model=model, engine=engine: model.predict(video, engine=engine)
             started = time.perf_counter()
-            open_windows(model, engine)
+            open_scorer(model, engine)
             opening[f"{name}, {engine}"] = round(time.perf_counter() - started, 2)
     for call in ways.values():
         call()

@@ -24,7 +24,7 @@ from kineme.memory import peak_mb
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.litert import LiteRTEngine
 from kineme.prediction.engines.select import EngineName, check_engine, is_installed, open_engine
-from kineme.prediction.windows import Windows, file_stride
+from kineme.prediction.windows import WindowScorer, file_stride
 from kineme.progress import progress
 from kineme.subprocesses import ProcessError, call_in_process
 from kineme.video.clips import ticks
@@ -150,32 +150,32 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
     shown = list(itertools.islice(itertools.cycle(shown), max(len(shown), spec.frames)))
     timed = [(number * spec.step_s(part_s), pixels) for number, pixels in enumerate(shown)]
     started = time.perf_counter()
-    windows = Windows(loaded, open_engine(engine, loaded))
-    window = np.stack(windows.recorder(timed[: spec.frames]))
-    windows.logits(window)
+    scorer = WindowScorer(loaded, open_engine(engine, loaded))
+    window = np.stack(scorer.featurizer(timed[: spec.frames]))
+    scorer.score_batch(window[None])
     document: dict[str, Any] = {
         "open_s": round(opened_s + time.perf_counter() - started, 2),
     }
-    of_window_s = median_s(lambda: windows.logits(window))
-    by_frame = loaded.card.is_per_frame
-    ms = {"head" if by_frame else "network": 1e3 * of_window_s}
-    if by_frame:
+    of_window_s = median_s(lambda: scorer.score_batch(window[None]))
+    per_frame = loaded.card.is_per_frame
+    ms = {"head" if per_frame else "network": 1e3 * of_window_s}
+    if per_frame:
         some = timed[:32]
 
-        def record() -> None:
-            windows.recorder.reset()  # else it would know them already
-            windows.recorder(some)
+        def featurize() -> None:
+            scorer.featurizer.reset()  # else it would know them already
+            scorer.featurizer(some)
 
-        ms["backbone"] = 1e3 * median_s(record) / len(some)
+        ms["backbone"] = 1e3 * median_s(featurize) / len(some)
     stride = file_stride(loaded)
-    file_s = median_s(lambda: _look_at(video, windows, spec, part_s, stride), warm=of_window_s < _SLOW_S)
+    file_s = median_s(lambda: _look_at(video, scorer, spec, part_s, stride), warm=of_window_s < _SLOW_S)
     document["file"] = {"seconds": round(file_s, 4), "video_s": round(part_s, 2), "stride": stride}
     document["streams"] = {mode: _stream(loaded, engine, mode, shown, median_s) for mode in get_args(_mode())}
-    if "ms_a_frame" in document["streams"]["carried"] and by_frame:
+    if "ms_a_frame" in document["streams"]["carried"] and per_frame:
         with suppress(KinemeError):
             ms["step"] = 1e3 * _step_s(loaded, engine, window, median_s)
     document["ms"] = {name: float(f"{value:.4g}") for name, value in ms.items()}
-    document["gflop"] = _gflop(loaded, ("frame", "window") if by_frame else ("clip",))
+    document["gflop"] = _gflop(loaded, ("frame", "window") if per_frame else ("clip",))
     document["memory_mb"] = peak_mb()
     document["compiled"] = engine != "keras" and "keras" in sys.modules
     return document
@@ -267,9 +267,9 @@ def _sentence(document: dict[str, Any]) -> str:
     return f"{rate:.3g} times real time on {best}; {100 * share:.0f} % of the work is {called}"
 
 
-def _look_at(video: str, windows: Windows, spec: ClipSpec, part_s: float, stride: int | None) -> None:
+def _look_at(video: str, scorer: WindowScorer, spec: ClipSpec, part_s: float, stride: int | None) -> None:
     """What ``predict`` does of a file."""
-    for _ in windows.score(video, prefetch(ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride):
+    for _ in scorer.score(video, prefetch(ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride):
         pass
 
 

@@ -81,7 +81,7 @@ class DiskCache:
                 size = temporary.stat().st_size
         except KinemeError as error:
             if isinstance(error.__cause__, OSError):
-                self.problem = f"{error}; KINEME_CACHE names another folder for caches"
+                self.problem = str(error)
             raise
         self._make_room(size)
 

@@ -15,7 +15,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.prediction.predict import OnProgress, fetch_options, predict_sources, predict_video
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import open_windows, score_clip
+from kineme.prediction.windows import open_scorer, score_clip
 from kineme.sources.local import one_video
 from kineme.video.clips import Clip
 
@@ -84,7 +84,7 @@ class Model(TrainedModel):
             UsageError: there is no such engine; a single source that stands for several, or for a live stream.
             KinemeError: the engine cannot run the model; a source cannot be fetched.
         """
-        open_windows(self, engine)  # what is wrong with it is told before a source is fetched
+        open_scorer(self, engine)  # what is wrong with it is told before a source is fetched
         options = fetch_options(self, start_s, end_s)
         if not isinstance(source, str | os.PathLike):
             return predict_sources(self, source, options, engine, on_progress, on_error)
@@ -139,7 +139,7 @@ class Model(TrainedModel):
         ::
 
             for event in model.watch("rtsp://camera/stream"):
-                print(event.label, event.top, event.delay_s)
+                print(event.label, event.top, event.latency_s)
 
         The newest frame wins: where the model is slower than the source, frames are left out and counted, and the
         stream's ticks see the one before them (:class:`~kineme.prediction.stream.Stream`). A source that breaks off is

@@ -23,7 +23,7 @@ from kineme.models.registry import make_approach
 from kineme.prediction.engines.keras import KerasFunction
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.engines.steps import part_of
-from kineme.prediction.windows import Windows
+from kineme.prediction.windows import WindowScorer
 from kineme.sources.local import FetchOptions, local_videos
 from kineme.video.spec import ClipSpec
 
@@ -182,7 +182,7 @@ def test_other_parts_agree_too():
 
 def test_a_stream_and_the_windows_of_a_file_are_equal_to_the_bit_on_litert():
     model, frames = model_of("lrcn"), frames_of(12)
-    windows = Windows(model, open_engine("litert", model))
+    windows = WindowScorer(model, open_engine("litert", model))
     scored = windows.score("clip.mp4", ((tick * STEP_S, frame) for tick, frame in enumerate(frames)), 1)
     logits_NK = np.array([logits_K for _, logits_K in scored])
     np.testing.assert_array_equal(feed(model.stream(engine="litert"), frames), model.probabilities(logits_NK))
@@ -286,5 +286,5 @@ def test_pooling_over_time_and_space_is_compiled_as_two(kind, size, padding, str
 def test_the_keras_engine_compiles_nothing(cache):
     stream = model_of("lrcn").stream(engine="keras")
     assert len(feed(stream, frames_of(6))) == 1
-    assert stream.answered_s == 5 * STEP_S
+    assert stream.prediction_time_s == 5 * STEP_S
     assert not cache.exists()

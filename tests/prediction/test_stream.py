@@ -27,10 +27,10 @@ def play(stream, path):
         for pts_s, duration_s, frame, is_last in decoder.iter_frames():
             for now in (
                 stream.push(frame, pts_s, convert=convert),
-                stream.wait(pts_s + duration_s) if is_last else None,
+                stream.advance_to(pts_s + duration_s) if is_last else None,
             ):
                 if now is not None:
-                    answers[round(stream.answered_s, 7)] = now
+                    answers[round(stream.prediction_time_s, 7)] = now
     return answers
 
 
@@ -93,8 +93,9 @@ def test_frames_as_arrays_of_any_size_are_nearly_those_of_the_file(tmp_path):
     model = model_of("lrcn", backbone="small-cnn")
     stream = model.stream(engine="keras")
     answer = [stream.push(frame.pixels_HWC, frame.pts_s) for frame in read_frames(path)][-1]
-    from_file = [one for one in play(model.stream(engine="keras"), path).items() if one[0] <= stream.answered_s][-1][1]
-    np.testing.assert_allclose(answer, from_file, atol=0.01)
+    from_file = play(model.stream(engine="keras"), path)
+    newest = max(time_s for time_s in from_file if time_s <= stream.prediction_time_s)
+    np.testing.assert_allclose(answer, from_file[newest], atol=0.01)
 
     sizer = _Sizer(SMALL)
     of_arrays = np.stack([sizer(frame.pixels_HWC) for frame in read_frames(path)]).astype(int)
@@ -115,8 +116,8 @@ def test_arrays_of_the_models_size_are_taken_as_they_are_and_may_be_overwritten(
     shown = [int(tick * STEP_S * 20 + 1e-6) for tick in range(6)]
     expected = model.probabilities(model.network.predict_on_batch(frames[shown][None]))[0]
     assert answers[-2] is None
-    assert answers[-1] is None or stream.answered_s is not None
-    np.testing.assert_array_equal(stream.wait(0.7), expected)
+    assert answers[-1] is None or stream.prediction_time_s is not None
+    np.testing.assert_array_equal(stream.advance_to(0.7), expected)
 
 
 @pytest.mark.parametrize(
@@ -170,16 +171,16 @@ def test_poses_are_followed_through_a_stream_as_through_a_file():
     except KinemeError as error:
         pytest.skip(str(error))
     from kineme.models.encoder import PoseEncoder
-    from kineme.prediction.windows import _Poses
+    from kineme.prediction.featurizers import PoseFeaturizer
 
     encoder = PoseEncoder("blazepose", files)
     rng = np.random.default_rng(0)
     ticks = [(tick * STEP_S, rng.integers(0, 256, (224, 224, 3)).astype(np.uint8)) for tick in range(3)]
-    recorder = _Poses(encoder)
+    featurizer = PoseFeaturizer(encoder)
     for (_, row_D), tick in zip(encoder(ticks), ticks, strict=True):
-        np.testing.assert_array_equal(recorder([tick])[0], row_D)
-    recorder.reset()
-    np.testing.assert_array_equal(recorder(ticks), [row_D for _, row_D in encoder(ticks)])
+        np.testing.assert_array_equal(featurizer([tick])[0], row_D)
+    featurizer.reset()
+    np.testing.assert_array_equal(featurizer(ticks), [row_D for _, row_D in encoder(ticks)])
 
 
 @pytest.mark.parametrize("mode", ["exact", "carried"])
@@ -190,9 +191,9 @@ def test_going_back_in_time_and_reset_begin_anew(mode):
     stream = model.stream(mode=mode, engine="keras")
     feed(stream, frames[:9], 100.0)
     np.testing.assert_array_equal(feed(stream, frames[9:], 3.0), fresh)
-    assert stream.answered_s == 3.0 + 10 * STEP_S
+    assert stream.prediction_time_s == 3.0 + 10 * STEP_S
     stream.reset()
-    assert stream.answered_s is None
+    assert stream.prediction_time_s is None
     np.testing.assert_array_equal(feed(stream, frames[9:], 500.0), fresh)
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow", reason='needs what comes with Ray: pip install "k
 from kineme import api
 from kineme.errors import KinemeError, UsageError
 from kineme.prediction.engines.select import open_engine
-from kineme.prediction.windows import Windows
+from kineme.prediction.windows import WindowScorer
 from kineme.scale.decode import Decoding
 from kineme.scale.parts import Part, cut, from_table, to_table
 from kineme.scale.plan import plan_for
@@ -36,7 +36,7 @@ def videos(tmp_path_factory):
 def test_the_windows_of_the_parts_are_those_of_the_whole(tmp_path, backbone):
     """Also where frames repeat, and where a network sees what changed since the frame before."""
     model = api.load(make_model(tmp_path / "model.safetensors", backbone))
-    spec, windows = model.card.spec, Windows(model, open_engine("keras", model))
+    spec, windows = model.card.spec, WindowScorer(model, open_engine("keras", model))
     for count, fps, part_frames in ((40, 5, 7), (23, 8, 8), (5, 2, 9), (3, 8, 7)):
         video = numbered_video(tmp_path / "video.mp4", count=count, height=64, width=64, fps=fps)
         for stride in (1, 3, 6, 8):

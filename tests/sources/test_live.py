@@ -82,7 +82,7 @@ def test_rtsp_of_gstreamers_server_is_watched(model):
         events = model.watch(url, stop=stop, **FAST)
         came = until(events, answered)
         assert came[-1].frame.pixels().shape == (240, 320, 3)
-        assert came[-1].delay_s < 1
+        assert came[-1].latency_s < 1
         stop.set()
         assert len(list(events)) == 1
 
@@ -98,7 +98,7 @@ def test_mpeg_ts_over_udp_goes_on_when_its_sender_begins_anew(model):
         assert time.monotonic() - began_s < 6
         assert not any(event.notices for event in came)
         assert answered(came[-1])
-        ended = [segment for event in came for segment in event.ended]
+        ended = [segment for event in came for segment in event.finished_segments]
         assert ended[-1].end_s == pytest.approx(times[-1])
         assert came[-1].frame is None
 
@@ -111,7 +111,7 @@ def test_the_newest_frame_wins_where_the_model_is_slow():
     seen = [event for event in came if event.frame]
     assert len(seen) + seen[-1].dropped == pytest.approx(35, abs=10)
     assert seen[-1].dropped > 0
-    assert max(event.delay_s for event in seen) < 1.5
+    assert max(event.latency_s for event in seen) < 1.5
     assert seen[-1].fps == pytest.approx(25, rel=0.2)
     assert all(later.dropped >= earlier.dropped for earlier, later in pairwise(seen))
 
@@ -126,10 +126,10 @@ def test_a_silent_stream_is_told_of_and_given_up_after_the_time_that_was_asked_f
         assert error.value.path == live.url
         (notice,) = [line for event in came for line in event.notices]
         assert "nothing came for 0.5 s" in notice
-        silent = [event.delay_s for event in came if event.frame is None]
+        silent = [event.latency_s for event in came if event.frame is None]
         assert silent == sorted(silent)
         assert silent[-1] > 0.7
-        assert came[-1].ended
+        assert came[-1].finished_segments
 
 
 @pytest.mark.parametrize(

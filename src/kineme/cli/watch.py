@@ -85,8 +85,8 @@ def watch(
                     window.show(picture)
                     if not window.is_open:
                         stop.set()
-                if tells_changes and event.now and event.label != label:
-                    output.write(f"{event.now.start_s:.1f} s  {event.label}\n")
+                if tells_changes and event.current_segment and event.label != label:
+                    output.write(f"{event.current_segment.start_s:.1f} s  {event.label}\n")
                 label = event.label
         except KinemeError as error:
             failure = error
@@ -158,9 +158,11 @@ class _LiveLine:
             return
         self._drawn_s = time.monotonic()
         line = Text(no_wrap=True, overflow="ellipsis")
-        is_silent = event.frame is None and event.delay_s > _SILENCE_S
+        is_silent = event.frame is None and event.latency_s > _SILENCE_S
         line.append(f"{'no picture' if is_silent else event.label or '…'}  ", style="bold")
-        line.append(f"{event.time_s:.0f} s, {event.fps:.0f} fps, delay {event.delay_s:.2f} s, {event.dropped} dropped ")
+        line.append(
+            f"{event.time_s:.0f} s, {event.fps:.0f} fps, delay {event.latency_s:.2f} s, {event.dropped} dropped "
+        )
         for name, share in [] if is_silent else event.top[:_SHOWN]:
             full = round(share * _BAR)
             line.append(f" {name} ").append("━" * full, style="blue").append("─" * (_BAR - full), style="dim")

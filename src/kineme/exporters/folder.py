@@ -28,8 +28,8 @@ from kineme.exporters.model_card import model_card
 from kineme.files import cannot_write
 from kineme.models import formats
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.featurizers import Tick, open_featurizer
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Tick, recorder_of
 from kineme.version import __version__
 from kineme.video.clips import cut_clips
 
@@ -179,20 +179,20 @@ def _both(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Scores of all windows, or after every frame, by Keras and by what was written."""
     engine = open_engine("keras", model)
-    records = [record for _, record in of_ticks]
+    features = [pixels_HWC for _, pixels_HWC in of_ticks]
     if model.poses:
-        records = recorder_of(model, engine)(of_ticks)
+        features = open_featurizer(model, engine)(of_ticks)
     first = part.inputs[0]
     if name == "step":
         logits_NK = carried_logits(model, engine, of_ticks)
         rows, states = [], part.zeros()
-        for record in records:
-            given = run(states | {first: record[None]})
+        for feature in features:
+            given = run(states | {first: feature[None]})
             states = {name.removeprefix("next_"): given[name] for name in given if name.startswith("next_")}
             rows.append(given)
     else:
         spec = model.card.spec
-        timed = zip((time_s for time_s, _ in of_ticks), records, strict=True)
+        timed = zip((time_s for time_s, _ in of_ticks), features, strict=True)
         clips = [clip.frames_THWC[None] for clip in cut_clips("the frames compared", timed, spec)]
         whole = engine.function("clip")
         logits_NK = np.concatenate([whole(clip)[0] for clip in clips])

@@ -21,8 +21,9 @@ from kineme.models.litert import compiled
 from kineme.prediction import exported
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.featurizers import Tick, open_featurizer
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Tick, Windows, recorder_of
+from kineme.prediction.windows import WindowScorer
 from kineme.video.clips import ticks
 
 TOLERANCE = 1e-4  # of the scale of the scores
@@ -125,7 +126,7 @@ def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick])
     engines = open_engine("keras", model), open_engine("litert", again)
     stride = max(1, model.card.spec.frames // 2)
     both = [
-        np.array([logits_K for _, logits_K in Windows(one, engine).score("the frames compared", of_ticks, stride)])
+        np.array([logits_K for _, logits_K in WindowScorer(one, engine).score("the frames compared", of_ticks, stride)])
         for one, engine in zip((model, again), engines, strict=True)
     ]
     differences = {"windows": both}
@@ -139,11 +140,11 @@ def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick])
 
 def carried_logits(model: TrainedModel, engine: Any, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:
     """Logits_NK of a state that is carried through all frames."""
-    step, recorder = engine.function("step"), recorder_of(model, engine)
+    step, featurizer = engine.function("step"), open_featurizer(model, engine)
     states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
     rows = []
     for tick in of_ticks:
-        (record,) = recorder([tick])
-        logits_BK, *states = step(record[None], *states)
+        (feature,) = featurizer([tick])
+        logits_BK, *states = step(feature[None], *states)
         rows.append(logits_BK[0])
     return np.array(rows)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from kineme.errors import KinemeError, UsageError
+from kineme.prediction.featurizers import Tick
 from kineme.prediction.result import Prediction
-from kineme.prediction.summary import summed_up
+from kineme.prediction.summary import summarize_windows
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Tick, file_stride, open_windows
+from kineme.prediction.windows import file_stride, open_scorer
 from kineme.progress import track
 from kineme.sources.local import FetchOptions, LocalVideo, local_videos
 from kineme.video.clips import ticks
@@ -70,7 +71,7 @@ def predict_file(
     model: TrainedModel, path: str | os.PathLike[str], engine: str = "auto", on_progress: OnProgress | None = None
 ) -> Prediction:
     """The prediction of a video file; arguments and errors as of :meth:`kineme.model.Model.predict`."""
-    windows = open_windows(model, engine)
+    scorer = open_scorer(model, engine)
     started = time.perf_counter()
     info = probe(path)
     spec = model.card.spec
@@ -79,12 +80,12 @@ def predict_file(
     shown = prefetch(ticks(path, spec, on_warning=warnings.append))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
-    scored = windows.score(path, shown, stride)
+    scored = scorer.score(path, shown, stride)
     if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
         scored = track(scored, f"{Path(path).name}, windows", count)
     times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
-    return summed_up(
+    return summarize_windows(
         model,
         os.fspath(path),
         np.array([(times_T[0], times_T[-1]) for times_T in times]),

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from kineme.errors import UsageError
 from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.featurizers import open_featurizer
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Windows, recorder_of
+from kineme.prediction.windows import WindowScorer, stream_stride
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
@@ -49,7 +50,8 @@ class Stream:
     Attributes:
         mode: as asked for.
         stride: ticks from one answer to the next.
-        answered_s: the tick that the newest answer is about, on the clock of the frames; None before there is one.
+        prediction_time_s: the tick that the newest answer is about, on the clock of the frames; None before there is
+            an answer.
         logits_K: those of the newest answer, for :meth:`kineme.model.Model.open_set_score`; None likewise.
 
     Raises:
@@ -88,7 +90,7 @@ class Stream:
         self._ticks.reset()
         self._reader.reset()
         self._newest: NDArray[np.float64] | None = None
-        self.answered_s: float | None = None
+        self.prediction_time_s: float | None = None
         self.logits_K: NDArray[np.float32] | None = None
 
     def push(
@@ -124,7 +126,7 @@ class Stream:
             shown.keep()
         return self._newest
 
-    def wait(self, time_s: float) -> NDArray[np.float64] | None:
+    def advance_to(self, time_s: float) -> NDArray[np.float64] | None:
         """Say that no other frame was shown before ``time_s``: ticks until then see the last one.
 
         At the end of a file, ``time_s`` is where its last frame ends.
@@ -144,7 +146,7 @@ class Stream:
             instant_s, self.logits_K = answer
             self._newest = self._model.probabilities(self.logits_K[None])[0]
             self._newest.flags.writeable = False
-            self.answered_s = self._ticks.origin_s + instant_s
+            self.prediction_time_s = self._ticks.origin_s + instant_s
 
 
 class _Shown:
@@ -222,16 +224,16 @@ class _Reader(Protocol):
 
 
 class _Exact:
-    """The records of the last T ticks in a ring, scored together."""
+    """The features of the last T ticks in a ring, scored together."""
 
     def __init__(self, model: TrainedModel, engine: Engine, stride: int | None) -> None:
-        self._windows = Windows(model, engine)
-        self.stride = stride or self._windows.stride
+        self._scorer = WindowScorer(model, engine)
+        self.stride = stride or stream_stride(model)
         self._ring: deque[Array] = deque(maxlen=model.card.spec.frames)
         self._count = 0
 
     def reset(self) -> None:
-        self._windows.recorder.reset()
+        self._scorer.featurizer.reset()
         self._ring.clear()
         self._count = 0
 
@@ -239,12 +241,12 @@ class _Exact:
         answer = None
         self._count += skipped
         for left, (instant_s, shown) in zip(range(len(due), 0, -1), due, strict=True):
-            self._ring += self._windows.recorder([(instant_s, shown.pixels())])
+            self._ring += self._scorer.featurizer([(instant_s, shown.pixels())])
             self._count += 1
             start = self._count - (self._ring.maxlen or 0)
             is_answer = len(self._ring) == self._ring.maxlen and start % self.stride == 0
             if is_answer and left <= self.stride:  # a later one would take its place
-                answer = instant_s, self._windows.logits(np.stack(self._ring))
+                answer = instant_s, self._scorer.score_batch(np.stack(self._ring)[None])[0]
         return answer
 
 
@@ -256,19 +258,19 @@ class _Carried:
     def __init__(self, model: TrainedModel, engine: Engine) -> None:
         self._step = engine.function("step")
         self._needs = model.card.ticks_before_answer
-        self._recorder = recorder_of(model, engine)
+        self._featurizer = open_featurizer(model, engine)
         self.reset()
 
     def reset(self) -> None:
-        self._recorder.reset()
+        self._featurizer.reset()
         self._states = [np.zeros(shape, np.float32) for shape in self._step.input_shapes[1:]]
         self._count = 0
 
     def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
         logits_BK = None
         for instant_s, shown in due:
-            (record,) = self._recorder([(instant_s, shown.pixels())])
-            logits_BK, *self._states = self._step(record[None], *self._states)
+            (feature,) = self._featurizer([(instant_s, shown.pixels())])
+            logits_BK, *self._states = self._step(feature[None], *self._states)
             self._count += 1
         return None if logits_BK is None or self._count < self._needs else (due[-1][0], logits_BK[0])
 

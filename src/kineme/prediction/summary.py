@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from kineme.prediction.result import Prediction
 from kineme.prediction.timeline import TimelineSettings, segments
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import file_stride
+from kineme.prediction.windows import judged_windows
 
 
-def summed_up(
+def summarize_windows(
     model: TrainedModel,
     source: str,
     times_W2: NDArray[np.float64],
@@ -36,10 +36,7 @@ def summed_up(
         warnings: of its reader.
         timing: for the result.
     """
-    spec = model.card.spec
-    # A timeline is as sharp as its windows are dense; the whole is judged by those of evaluation.
-    dense = file_stride(model) == 1
-    judged = spec.window_starts(len(logits_WK) - 1 + spec.frames, model.stride) if dense else slice(None)
+    judged = judged_windows(model, len(logits_WK))
     windows_WK, known_W = model.probabilities(logits_WK), model.open_set_score(logits_WK)
     return Prediction(
         source=source,
@@ -52,7 +49,7 @@ def summed_up(
         window_probabilities_WK=windows_WK,
         window_scores_W=known_W,
         segments=segments(
-            times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, TimelineSettings.of(spec)
+            times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, TimelineSettings.of(model.card.spec)
         ),
         timing=timing or {},
         warnings=tuple(dict.fromkeys(warnings)),

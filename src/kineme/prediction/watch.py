@@ -30,10 +30,11 @@ class Event:
         time_s: when the newest frame was taken, in seconds from the first one.
         probabilities_K: calibrated, of the newest window; None until there is one, and after an interruption.
         labels: the K names.
-        answered_s: the tick that ``probabilities_K`` is about.
-        now: what goes on, as the timeline has it, which follows by about a second; None before that is certain.
-        ended: the segments that are over since the last event.
-        delay_s: how long ago the newest frame came, and how much longer it was on its way than the quickest of late.
+        prediction_time_s: the tick that ``probabilities_K`` is about.
+        current_segment: what goes on, as the timeline has it, which follows by about a second; None before
+            that is certain.
+        finished_segments: the segments that are over since the last event.
+        latency_s: how long ago the newest frame came, and how much longer it was on its way than the quickest of late.
             Where none comes, that grows.
         dropped: frames so far that the model had no time for.
         fps: frames a second that come.
@@ -44,10 +45,10 @@ class Event:
     time_s: float
     probabilities_K: NDArray[np.float64] | None
     labels: tuple[str, ...]
-    answered_s: float | None
-    now: Segment | None
-    ended: tuple[Segment, ...]
-    delay_s: float
+    prediction_time_s: float | None
+    current_segment: Segment | None
+    finished_segments: tuple[Segment, ...]
+    latency_s: float
     dropped: int
     fps: float
     notices: tuple[str, ...]
@@ -56,7 +57,7 @@ class Event:
     @property
     def label(self) -> str | None:
         """The label of what goes on."""
-        return self.now.label if self.now else None
+        return self.current_segment.label if self.current_segment else None
 
     @property
     def top(self) -> list[tuple[str, float]]:
@@ -111,9 +112,9 @@ class _Watcher:
                 except KinemeError:
                     yield self._event(update, self._close(), is_new=False)
                     raise
-                ended = self._see(update.frame) if update.frame else ()
+                finished = self._see(update.frame) if update.frame else ()
                 if update.frame or update.notices or time.monotonic() - told_s > _SILENCE_S:
-                    yield self._event(update, ended)
+                    yield self._event(update, finished)
                     told_s = time.monotonic()
                 if self._newest and max_seconds is not None:
                     began_s = began_s or self._newest.received_s
@@ -126,41 +127,44 @@ class _Watcher:
         """Run a window of black frames: the first run of a network takes long, and frames would be dropped."""
         spec = self._model.card.spec
         self._stream.push(np.zeros((spec.height, spec.width, 3), np.uint8), 0.0)
-        self._stream.wait((spec.frames + 1) * spec.step_s(0.0))
+        self._stream.advance_to((spec.frames + 1) * spec.step_s(0.0))
         self._stream.reset()
 
     def _see(self, frame: LiveFrame) -> tuple[Segment, ...]:
         """Show the model a frame; gives the segments that are over."""
-        ended: tuple[Segment, ...] = ()
+        finished: tuple[Segment, ...] = ()
         if self._newest and frame.connection != self._newest.connection:  # nobody knows what was in between
-            ended = self._close()
+            finished = self._close()
             self._stream.reset()
             self._timeline = Timeline(
                 self._model.labels, TimelineSettings.of(self._model.card.spec), start_s=frame.time_s
             )
         self._newest = frame
-        stream, before_s = self._stream, self._stream.answered_s
+        stream, before_s = self._stream, self._stream.prediction_time_s
         self._probabilities_K = stream.push(frame.frame, frame.time_s, convert=frame.model_pixels)
-        if self._probabilities_K is None or stream.answered_s is None or stream.answered_s == before_s:
-            return ended
+        if self._probabilities_K is None or stream.prediction_time_s is None or stream.prediction_time_s == before_s:
+            return finished
         assert stream.logits_K is not None
         known = self._model.open_set_score(stream.logits_K[None])
-        middle_s = stream.answered_s - self._half_s
-        return (*ended, *self._timeline.push(middle_s, self._probabilities_K, math.inf if known is None else known[0]))
+        middle_s = stream.prediction_time_s - self._half_s
+        return (
+            *finished,
+            *self._timeline.push(middle_s, self._probabilities_K, math.inf if known is None else known[0]),
+        )
 
     def _close(self) -> tuple[Segment, ...]:
         return self._timeline.close(self._newest.time_s) if self._newest else ()
 
-    def _event(self, update: LiveUpdate, ended: tuple[Segment, ...], *, is_new: bool = True) -> Event:
+    def _event(self, update: LiveUpdate, finished: tuple[Segment, ...], *, is_new: bool = True) -> Event:
         newest = self._newest
         return Event(
             time_s=newest.time_s if newest else 0.0,
             probabilities_K=self._probabilities_K,
             labels=self._model.labels,
-            answered_s=self._stream.answered_s,
-            now=self._timeline.current,
-            ended=ended,
-            delay_s=newest.late_s + time.monotonic() - newest.received_s if newest else 0.0,
+            prediction_time_s=self._stream.prediction_time_s,
+            current_segment=self._timeline.current,
+            finished_segments=finished,
+            latency_s=newest.late_s + time.monotonic() - newest.received_s if newest else 0.0,
             dropped=update.dropped,
             fps=update.fps,
             notices=update.notices if is_new else (),

@@ -51,7 +51,7 @@ class Painter:
         frame_HWC = _fitted(frame_HWC, self._size)
         if self._skeleton:
             frame_HWC = self._skeleton(frame_HWC, event.time_s)
-        is_pause = event.now is not None and event.now.is_background
+        is_pause = event.current_segment is not None and event.current_segment.is_background
         return draw_prediction(frame_HWC, [] if is_pause else event.top[:_SHOWN])
 
 
@@ -95,7 +95,7 @@ class Recording:
         self._frames = self._windows = 0
         self._seconds = 0.0  # since the first frame
         self._sum_K = np.zeros(len(model.labels))
-        self._most_delay_s = 0.0
+        self._most_latency_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -121,13 +121,13 @@ class Recording:
                 self._began_s = time.monotonic()
                 self._open()
             self._frames += 1
-            self._most_delay_s = max(self._most_delay_s, event.delay_s)
+            self._most_latency_s = max(self._most_latency_s, event.latency_s)
             if picture_HWC is not None and "video" in self._formats:
                 self._show(event, picture_HWC)
-        is_answer = event.probabilities_K is not None and event.answered_s is not None
-        if is_answer and (self._last is None or event.answered_s != self._last.answered_s):
+        is_answer = event.probabilities_K is not None and event.prediction_time_s is not None
+        if is_answer and (self._last is None or event.prediction_time_s != self._last.prediction_time_s):
             self._answer(event)
-        for segment in event.ended:
+        for segment in event.finished_segments:
             self._segments.append(segment)
             for text in self._texts:
                 text.segment(segment)
@@ -166,7 +166,7 @@ class Recording:
                 "windows": self._windows,
                 "frames": self._frames,
                 "dropped": last.dropped,
-                "longest_delay_s": round(self._most_delay_s, 3),
+                "longest_delay_s": round(self._most_latency_s, 3),
             },
             warnings=tuple(self._notices),
         )
@@ -203,7 +203,7 @@ class Recording:
 
     def _answer(self, event: Event) -> None:
         spec = self._model.card.spec
-        end_s = event.answered_s or 0.0
+        end_s = event.prediction_time_s or 0.0
         probabilities_K = np.asarray(event.probabilities_K)
         self._windows += 1
         self._sum_K += probabilities_K

@@ -24,7 +24,7 @@ from kineme.errors import KinemeError
 from kineme.model import Model
 from kineme.prediction.engines.select import check_engine
 from kineme.prediction.loading import KINETICS
-from kineme.prediction.summary import summed_up
+from kineme.prediction.summary import summarize_windows
 from kineme.progress import progress
 from kineme.scale.cluster import check_ray, in_a_worker, running, through_stages
 from kineme.scale.plan import Plan, model_id, plan_for
@@ -257,7 +257,7 @@ def _add(gathered: _Gathered, scored: Any, model: Model) -> Row | None:
     if gathered.parts is None or len(gathered.scores) < gathered.parts:
         return None
     in_order = [gathered.scores[number] for number in range(gathered.parts)]
-    result = summed_up(
+    result = summarize_windows(
         model,
         scored.path,
         np.concatenate([one.times_W2 for one in in_order]),

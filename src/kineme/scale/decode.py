@@ -19,7 +19,8 @@ from typing import Any, Self
 import pyarrow as pa
 
 from kineme.errors import KinemeError, VideoError
-from kineme.prediction.windows import Recorder, file_stride
+from kineme.prediction.featurizers import FrameFeaturizer
+from kineme.prediction.windows import file_stride
 from kineme.scale.parts import SCHEMA, Part, Tick, cut, failed, from_table, to_table
 from kineme.scale.plan import Plan
 from kineme.scale.sources import Source, fetched
@@ -46,7 +47,7 @@ class Decoding:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._model = plan.without_network()
-        self._recorder = plan.recorder(self._model)
+        self._featurizer = plan.featurizer(self._model)
 
     def here(self, source: Source) -> Iterator[pa.Table]:
         """The parts of a video, decoded in this process, which ends where it hangs."""
@@ -78,8 +79,8 @@ class Decoding:
                     info = probe(path)
                     warnings: list[str] = []
                     shown = watch.guard(ticks(path, spec, on_warning=warnings.append))
-                    if self._recorder is not None:
-                        shown = _recorded(shown, self._recorder)
+                    if self._featurizer is not None:
+                        shown = _featurized(shown, self._featurizer)
                     number = 0
                     for number, (lead, of_ticks, is_last) in enumerate(cut(shown, spec, file_stride(self._model))):
                         facts: dict[str, Any] = {}
@@ -178,11 +179,11 @@ def reason_of(error: KinemeError, source: Source) -> str:
     return text
 
 
-def _recorded(of_ticks: Iterator[Tick], recorder: Recorder) -> Iterator[Tick]:
-    """Records in place of frames."""
-    recorder.reset()
+def _featurized(of_ticks: Iterator[Tick], featurizer: FrameFeaturizer) -> Iterator[Tick]:
+    """Features in place of frames."""
+    featurizer.reset()
     for instant_s, pixels in of_ticks:
-        yield instant_s, recorder([(instant_s, pixels)])[0]
+        yield instant_s, featurizer([(instant_s, pixels)])[0]
 
 
 def _ending(code: int) -> str:

@@ -14,12 +14,13 @@ from kineme.files import atomic_write, file_lock, sha256_of, user_cache_folder
 from kineme.model import Model
 from kineme.models.model_file import ModelCard
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.featurizers import open_featurizer
 from kineme.prediction.loading import KINETICS
-from kineme.prediction.windows import Windows, recorder_of
+from kineme.prediction.windows import WindowScorer
 from kineme.scale.cluster import limit_threads
 
 if TYPE_CHECKING:
-    from kineme.prediction.windows import Recorder
+    from kineme.prediction.featurizers import FrameFeaturizer
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,16 @@ class Plan:
         """The model without its network, for what needs none."""
         return Model(None, ModelCard.from_json(Path(self.model), self.card), self.model, stride=self.stride)
 
-    def windows(self, model: Model) -> Windows:
+    def windows(self, model: Model) -> WindowScorer:
         """What scores its windows, made in turn by the workers of a machine: the first compiles for all."""
         folder = user_cache_folder() / "engines"
         folder.mkdir(parents=True, exist_ok=True)
         with file_lock(folder / "batch.lock"):
-            return Windows(model, open_engine(self.engine, model), recorded=model.poses is not None)
+            return WindowScorer(model, open_engine(self.engine, model), has_features=model.poses is not None)
 
-    def recorder(self, model: Model) -> Recorder | None:
+    def featurizer(self, model: Model) -> FrameFeaturizer | None:
         """What must see a video's frames from its start in turn, and so is where they are decoded."""
-        return recorder_of(model, open_engine(self.engine, model)) if model.poses else None
+        return open_featurizer(model, open_engine(self.engine, model)) if model.poses else None
 
 
 def plan_for(model: Model, engine: str, content: Any, **more: Any) -> Plan:

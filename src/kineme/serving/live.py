@@ -115,7 +115,7 @@ class Streams:
         spec = model.card.spec
         # The first window takes long; a camera would be seconds behind from the start.
         stream.push(np.zeros((spec.height, spec.width, 3), np.uint8), 0.0)
-        stream.wait((spec.frames + 1) * spec.step_s(0.0))
+        stream.advance_to((spec.frames + 1) * spec.step_s(0.0))
         stream.reset()
         return stream
 

@@ -24,7 +24,7 @@ from kineme.models.model_file import ModelCard
 from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import Windows, file_stride, open_windows
+from kineme.prediction.windows import WindowScorer, file_stride, open_scorer
 from kineme.sources.local import one_video
 from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
@@ -160,11 +160,11 @@ def explain_file(
     prediction = predict_file(model, path, engine, tell("predict"))
     label = prediction.label if label is None else label
     column = model.labels.index(label)
-    windows = open_windows(model, engine)
+    scorer = open_scorer(model, engine)
     counts_W = prediction.window_probabilities_WK[:, column]
     if prediction.window_scores_W is not None:
         counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_scores_W, -50, 50)))
-    seen = _Seen(model, windows, path, column, counts_W)
+    seen = _Seen(model, scorer, path, column, counts_W)
     times_N, strips = seen.by_occlusion(tell("occlusion"))
     warnings: list[str] = []
     heat_NHW = joints_NL = None
@@ -212,14 +212,16 @@ class _Seen:
 
     Args:
         model: that looks.
-        windows: its, on the engine that predicts.
+        scorer: of its windows, on the engine that predicts.
         path: of the video.
         column: of the label.
         counts_W: how much each window counts.
     """
 
-    def __init__(self, model: TrainedModel, windows: Windows, path: PathLike, column: int, counts_W: Floats) -> None:
-        self._model, self._windows, self._path, self._column = model, windows, path, column
+    def __init__(
+        self, model: TrainedModel, scorer: WindowScorer, path: PathLike, column: int, counts_W: Floats
+    ) -> None:
+        self._model, self._scorer, self._path, self._column = model, scorer, path, column
         self._stride, self._counts_W = file_stride(model), counts_W  # the windows of the prediction
 
     def by_occlusion(self, on_progress: OnProgress) -> tuple[Floats, dict[str, Floats]]:
@@ -227,12 +229,10 @@ class _Seen:
         spans = spans_of(self._model.card.spec.frames, heavy=self._model.card.is_heavy)
         rows: list[Floats] = []
         times: list[Floats] = []
-        for times_T, records_T in self._cut(on_progress):
-            records_ST = np.stack([records_T, *(self._held(records_T, *span) for span in spans)])
-            step = self._windows.at_once
-            parts = [
-                self._windows.logits_of_several(records_ST[at : at + step]) for at in range(0, len(records_ST), step)
-            ]
+        for times_T, features_T in self._cut(on_progress):
+            features_ST = np.stack([features_T, *(self._held(features_T, *span) for span in spans)])
+            step = self._scorer.batch_size
+            parts = [self._scorer.score_batch(features_ST[at : at + step]) for at in range(0, len(features_ST), step)]
             odds_S = log_odds(np.concatenate(parts), self._column) / self._model.card.temperature
             rows.append(spread(odds_S[0] - odds_S[1:], spans, len(times_T)))
             times.append(times_T)
@@ -272,18 +272,18 @@ class _Seen:
 
     def _cut(self, on_progress: OnProgress) -> Iterator[tuple[Floats, Array]]:
         shown = ticks(self._path, self._model.card.spec)
-        for number, window in enumerate(self._windows.cut(self._path, shown, self._stride), 1):
+        for number, window in enumerate(self._scorer.iter_windows(self._path, shown, self._stride), 1):
             yield window
             on_progress(number / len(self._counts_W))
 
-    def _held(self, records_T: Array, begin: int, end: int) -> Array:
+    def _held(self, features_T: Array, begin: int, end: int) -> Array:
         """The window with a span of it as if the film had stood still there."""
-        held_T = records_T.copy()
-        still = self._windows.recorder.first  # what is recorded where nothing changes
+        held_T = features_T.copy()
+        still = self._scorer.featurizer.initial_feature  # that of nothing changed
         if still is not None:
             held_T[begin:end] = still
             return held_T
-        held_T[begin:end] = records_T[begin - 1] if begin else records_T[min(end, len(records_T) - 1)]
+        held_T[begin:end] = features_T[begin - 1] if begin else features_T[min(end, len(features_T) - 1)]
         if self._model.poses:
             from kineme.models.backbones.landmarks import without_velocity
 

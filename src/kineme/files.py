@@ -68,12 +68,14 @@ def _short_suffix(target: Path) -> str:
 def cannot_write(path: str | os.PathLike[str], error: OSError) -> KinemeError:
     """The one line for an ``OSError`` met while writing ``path``."""
     if error.errno == errno.ENOSPC:
-        return KinemeError(f"{path}: the disk is full; free some space or choose another folder{_setting_of(path)}")
-    return KinemeError(f"{path}: cannot be written ({error.strerror or error}){_setting_of(path)}")
+        return KinemeError(f"{path}: the disk is full; free some space or choose another folder{setting_of(path)}")
+    return KinemeError(f"{path}: cannot be written ({error.strerror or error}){setting_of(path)}")
 
 
-def _setting_of(path: str | os.PathLike[str]) -> str:
+def setting_of(path: str | os.PathLike[str] | None) -> str:
     """For files that the user has not named: the variable that moves their folder."""
+    if path is None:
+        return ""
     folders = {name: os.environ.get(name) for name in ("KINEME_FRAME_CACHE", "KINEME_STRIPS")}
     for name, folder in (folders | {"KINEME_CACHE": str(user_cache_folder())}).items():
         if folder and Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):  # noqa: PTH100

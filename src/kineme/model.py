@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.prediction.predict import OnProgress, fetch_options, predict_sources, predict_video
+from kineme.prediction.predict import OnProgress, fetch_options, predict_file, predict_sources
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import open_scorer, score_clip
@@ -89,7 +89,7 @@ class Model(TrainedModel):
         if not isinstance(source, str | os.PathLike):
             return predict_sources(self, source, options, engine, on_progress, on_error)
         with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
-            return predict_video(self, video, engine, on_progress)
+            return predict_file(self, video.file, engine, on_progress)
 
     def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
         """Recognise while the frames come; one frame costs one frame where the approach allows it.

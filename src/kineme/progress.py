@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from kineme.text import duration, printable
+
 T = TypeVar("T")
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -28,13 +30,13 @@ def progress(label: str | None, total: int | None) -> Iterator[Advance]:
         label: what is being done, such as ``"decoding"``; None shows nothing.
         total: number of steps, or None where unknown.
     """
-    if label is None:
+    if label is None or sys.stderr is None:  # a program without a console has no standard error
         yield lambda steps=1, note="": None
-    elif sys.stderr.isatty():
-        with _bar(label, total) as advance:
+    elif hasattr(sys.stderr, "isatty") and sys.stderr.isatty():
+        with _bar(printable(label), total) as advance:
             yield advance
     else:
-        yield _lines(label, total)
+        yield _lines(printable(label), total)
 
 
 def track(items: Iterable[T], label: str | None, total: int | None = None) -> Iterator[T]:
@@ -53,18 +55,18 @@ def _bar(label: str, total: int | None) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=Console(stderr=True),
     ) as bar:
         task = bar.add_task(label, total=total, note="")
 
         def advance(steps: int = 1, note: str = "") -> None:
             if note:
-                bar.update(task, advance=steps, note=note)
+                bar.update(task, advance=steps, note=printable(note))
             else:
                 bar.update(task, advance=steps)
 
@@ -86,7 +88,7 @@ def _lines(label: str, total: int | None) -> Advance:
         of = f"/{total}" if total is not None else ""
         left = ""
         if total and not finished:
-            left = f", about {(now - started) / done * (total - done):.0f} s left"
-        print(f"{label}: {done}{of}{left}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
+            left = f", about {duration((now - started) / done * (total - done))} left"
+        print(f"{label}: {done}{of}{left}{'  ' + printable(note) if note else ''}", file=sys.stderr, flush=True)
 
     return advance

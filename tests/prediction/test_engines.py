@@ -24,7 +24,8 @@ from kineme.prediction.engines.keras import KerasFunction
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.engines.steps import part_of
 from kineme.prediction.windows import WindowScorer
-from kineme.sources.local import FetchOptions, local_videos
+from kineme.sources.local import local_videos
+from kineme.sources.local_video import FetchOptions
 from kineme.video.spec import ClipSpec
 
 TOLERANCE = 1e-4  # of the scale of the outputs, as the engine says of itself

@@ -15,7 +15,8 @@ from helpers_stream import model_of
 from helpers_video import numbered_video
 
 from kineme.errors import UsageError, VideoError
-from kineme.sources.local import is_live, local_videos
+from kineme.sources.kinds import is_live
+from kineme.sources.local import local_videos
 from kineme.video.live import file_name, without_password
 from kineme.video.reader import ArrivalClock
 from kineme.video.spec import ClipSpec

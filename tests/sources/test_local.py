@@ -21,11 +21,14 @@ from helpers_server import serving
 from helpers_video import numbered_video, read_number
 
 import kineme as kineme_package
+from kineme.cli.options import parse_seconds, parse_size
 from kineme.errors import KinemeError, UsageError, VideoError
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
+from kineme.sources.kinds import KINDS
 from kineme.sources.links import choose_format
-from kineme.sources.local import KINDS, FetchOptions, local_videos, parse_seconds, parse_size
+from kineme.sources.local import local_videos
+from kineme.sources.local_video import FetchOptions
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 
@@ -91,8 +94,8 @@ def test_files_folders_and_patterns(tmp_path, monkeypatch):
     assert names(tree / "odd [1].mp4") == ["odd [1].mp4"], "a name, not a pattern"
     monkeypatch.chdir(tree)
     (one,) = local_videos(["b.mp4"])
-    assert (one.path, one.source, one.name, one.alone) == (Path("b.mp4"), "b.mp4", "b", True)
-    assert not any(video.alone for video in local_videos(["deep"]))
+    assert (one.path, one.source, one.name, one.in_collection) == (tree / "b.mp4", "b.mp4", "b", False)
+    assert all(video.in_collection for video in local_videos(["deep"]))
 
 
 def test_a_folder_or_pattern_without_videos_is_one_line_and_the_rest_goes_on(tmp_path):
@@ -104,7 +107,7 @@ def test_a_folder_or_pattern_without_videos_is_one_line_and_the_rest_goes_on(tmp
     assert "empty: holds no video" in errors[0]
     assert "*.webm: matches no video" in errors[1]
     with pytest.raises(KinemeError, match="holds no video"):
-        names(tmp_path / "empty", on_error=lambda name, error: None)
+        names(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_a_folder_or_pattern_without_videos_is_one_line_and_the_rest_goes_on(tmp
 )
 def test_live_sources_and_other_addresses_are_refused_before_anything_is_done(source, says):
     with pytest.raises(UsageError, match=says) as error:
-        names("b.mp4", source, on_error=lambda name, error: pytest.fail("not one bad source in many: wrong usage"))
+        names(source, on_error=lambda name, error: pytest.fail("not one bad source in many: wrong usage"))
     assert str(error.value).startswith(source)
 
 
@@ -188,7 +191,7 @@ def test_a_file_of_the_web(served, temporary):
     for how in ("plain", "slow"):
         url = f"{served}/{how}/clip%20one.mp4"
         for video in local_videos([url]):
-            assert (video.source, video.name, video.alone) == (url, "clip one", True)
+            assert (video.source, video.name, video.in_collection) == (url, "clip one", False)
             assert probe(video.path).frame_count == 50
             assert video.path.is_relative_to(temporary)
 
@@ -202,7 +205,7 @@ def test_a_playlist_gives_its_videos_and_tells_of_those_that_are_gone(served, pa
         assert probe(video.path).frame_count == 50
         assert len(list(video.path.parent.iterdir())) == 1, "the one before has been removed"
     assert len({video.source for video in found}) == 2
-    assert not any(video.alone or "/" in video.name or ":" in video.name for video in found)
+    assert all(video.in_collection and not {"/", ":"} & set(video.name) for video in found)
     assert len(errors) == 1
     assert errors[0].endswith(f"{second}: the server answers 404 Not Found")
 
@@ -277,7 +280,7 @@ def test_standard_input(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", _Stdin(io.BytesIO(content)))
     for video in local_videos(["-"]):
         assert video.path.read_bytes() == content
-        assert (video.source, video.name, video.alone) == ("-", "stdin", True)
+        assert (video.source, video.name, video.in_collection) == ("-", "stdin", False)
     for given, says in ((b"", "nothing came"), (content, "larger than 1 kB")):
         monkeypatch.setattr(sys, "stdin", _Stdin(io.BytesIO(given)))
         with pytest.raises(KinemeError, match=f"^-: .*{says}"):

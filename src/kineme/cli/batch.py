@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kineme.cli import options
+from kineme.cli.output import percent, print_json, print_table, say, warn
 from kineme.models.registry import DEFAULT_MODEL
 
 
@@ -31,7 +33,7 @@ def batch(
     summary: Annotated[
         bool, typer.Option("--summary", help="Tell what the results in --out say, with pictures.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Predict a corpus into Parquet files, on Ray; run it again to go on where it ended.
 
@@ -40,7 +42,6 @@ def batch(
     """
     from dataclasses import asdict
 
-    from kineme.cli.output import print_json, warn
     from kineme.errors import UsageError
 
     if summary:
@@ -61,7 +62,7 @@ def batch(
             if len(sources) > 1:
                 raise UsageError("--features takes one SOURCE, the folder or CSV that kineme train takes")
             filled = run_features(sources[0], features, workers=workers, address=ray_address)
-            print_json(asdict(filled)) if json else print(
+            print_json(asdict(filled)) if json else say(
                 f"{filled.videos} videos have their {features} features in {filled.folder}{_failed(filled.errors)}"
             )
             return
@@ -83,10 +84,10 @@ def batch(
     if json:
         print_json(asdict(done))
         return
-    print(f"{done.videos} videos ({done.kept} from before), {done.segments} segments{_failed(done.errors)}")
+    say(f"{done.videos} videos ({done.kept} from before), {done.segments} segments{_failed(done.errors)}")
     for file in done.files:
-        print(f"wrote {file}")
-    print(f"\nNext: kineme batch --summary --out {out}")
+        say(f"wrote {file}")
+    say("", f"Next: kineme batch --summary --out {out}")
 
 
 def _failed(errors: dict[str, int]) -> str:
@@ -98,9 +99,8 @@ def _failed(errors: dict[str, int]) -> str:
 
 
 def _print_summary(found: dict[str, Any]) -> None:
-    from kineme.cli.output import percent, print_table
 
-    print(f"{found['videos']} videos, {found['hours']:.2f} hours")
+    say(f"{found['videos']} videos, {found['hours']:.2f} hours")
     rows = []
     for one in found["labels"]:
         first = one["examples"][0]
@@ -111,4 +111,4 @@ def _print_summary(found: dict[str, Any]) -> None:
         print_table(["could not be used", "videos"], [[one["error"], one["videos"]] for one in found["errors"]])
     for one in found["labels"]:
         if one["picture"]:
-            print(f"wrote {one['picture']}")
+            say(f"wrote {one['picture']}")

@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from kineme.cli import options
+from kineme.cli.output import percent, print_json, print_table, say
+
 
 def benchmark(
     model: Annotated[str, typer.Argument(help="Model file, exported or not, its run folder, or i3d-kinetics400.")],
@@ -13,14 +16,13 @@ def benchmark(
     engine: Annotated[
         list[str] | None, typer.Option(help="Measure only this engine; give several.  [default: all there are]")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """How fast a model is on this machine: stage by stage, for files and streams, on each engine.
 
     Run it while nothing else runs. It takes about half a minute.
     """
     from kineme.benchmark import benchmark
-    from kineme.cli.output import print_json
 
     document = benchmark(model, video, engines=engine)
     if json:
@@ -31,13 +33,11 @@ def benchmark(
 
 def _print(document: dict[str, Any]) -> None:
     """The table and the conclusion."""
-    from kineme.cli.output import percent, print_table
-
     video, clip, limits, stages = (document[name] for name in ("video", "clip", "limits", "stages_ms"))
     engines = {name: one for name, one in document["engines"].items() if "error" not in one}
     drawn = "drawn people (--video measures on yours)" if video["drawn"] else video["path"]
     on = document["backbone"] or "frames"
-    print(
+    say(
         f"{document['model']} ({document['approach']} on {on}), {clip['frames']} frames of "
         f"{clip['width']} x {clip['height']}, on {video['seconds_used']:g} s of {drawn}, "
         f"{video['width']} x {video['height']}, {video['fps']:g} frames a second, {video['codec']}"
@@ -74,9 +74,9 @@ def _print(document: dict[str, Any]) -> None:
     print_table(["", *engines], [row for row in shown if set(row[1:]) != {"–"}])
     for name, one in document["engines"].items():
         if "error" in one:
-            print(f"- {name}: {one['error']}")
-    print(
+            say(f"- {name}: {one['error']}")
+    say(
         f"limits of this machine: {limits['matrix_gflops']:g} GFLOP/s in matrix products, "
         f"{limits['decode_fps']:,} frames a second in decoding this video"
     )
-    print(document["sentence"])
+    say(document["sentence"])

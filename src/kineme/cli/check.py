@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from kineme.cli.train import Folder, spec_changes
+from kineme.cli import options
+from kineme.cli.output import print_json, print_table, say
 
 _NAMES = 3  # of the videos of a finding, in the table
 
 
 def check(
-    data: Folder,
+    data: options.Data,
     out: Annotated[Path | None, typer.Option(help="Page to write.  [default: DATA-check.html here]")] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Move broken files to DATA-quarantine; nothing is deleted.")
@@ -22,48 +23,47 @@ def check(
     approach: Annotated[
         str | None, typer.Option(help="What to estimate time and memory for.  [default: as kineme train]")
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="The network under it.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames of a clip.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Frames a second of a clip; or 'spread' over the video.")] = None,
-    size: Annotated[str | None, typer.Option(help="Pixels: 64, or 96x64 for width and height.")] = None,
-    short: Annotated[str | None, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.")] = None,
-    group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
+    backbone: options.Backbone = None,
+    frames: options.Frames = None,
+    fps: options.Fps = None,
+    size: options.Size = None,
+    short: options.Short = None,
+    group_column: options.GroupColumn = None,
+    json: options.Json = False,
 ) -> None:
     """Say what is broken, there twice, leaking or unbalanced, and what training will take."""
     from kineme import api
-    from kineme.cli.output import print_json, print_table
-    from kineme.cli.train import name_of
     from kineme.errors import KinemeError
     from kineme.report.audit_page import headline
+    from kineme.text import duration
 
-    out = out or Path(f"{name_of(data)}-check.html")
+    out = out or Path(f"{options.name_of(data)}-check.html")
     found = api.check(
         data,
         page=out,
         fix=fix,
         approach=approach,
         config={"backbone": backbone} if backbone else None,
-        spec_changes=spec_changes(frames, fps, size, None, short),
+        spec_changes=options.spec_changes(frames, fps, size, None, short),
         group_column=group_column,
     )
     if json:
         print_json(found)
     else:
-        print(headline(found["counts"], found["data"]["videos"]))
+        say(headline(found["counts"], found["data"]["videos"]))
         if found["findings"]:
             rows = [[one["severity"], one["kind"], _told(one)] for one in found["findings"]]
             print_table(["", "kind", "finding"], rows)
         needs = found["needs"]
-        print(
+        say(
             f"One training: {needs['disk_bytes'] / 1e6:,.0f} MB of disk, {needs['memory_bytes'] / 1e9:.1f} GB of "
-            f"memory, "
-            f"{_duration(needs['first_seconds'])} once and {_duration(needs['training_seconds'])} at most after that.\n"
-            f"This assumes: {' '.join(needs['assumes'])}"
+            f"memory, {duration(needs['first_seconds'])} once and {duration(needs['training_seconds'])} at most after "
+            "that.",
+            f"This assumes: {' '.join(needs['assumes'])}",
         )
         if found["moved"]:
-            print(f"\nMoved   {len(found['moved']['files'])} files to {found['moved']['folder']}")
-        print(f"\nReport  {out}")
+            say("", f"Moved   {len(found['moved']['files'])} files to {found['moved']['folder']}")
+        say("", f"Report  {out}")
     if strict and found["counts"]["error"]:
         raise KinemeError(f"{data}: {found['counts']['error']} errors; see {out}")
 
@@ -75,9 +75,3 @@ def _told(finding: dict[str, Any]) -> str:
         more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
         text += f" [{', '.join(names[:_NAMES])}{more}]"
     return f"{text} {finding['advice']}".strip()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kineme.cli import public_sets
+from kineme.cli import options, public_sets
+from kineme.cli.output import print_json, say, warn
 
 app = typer.Typer(
     help="Data sets: public ones by name, the synthetic one, and tools to make your own.", no_args_is_help=True
@@ -32,11 +33,10 @@ def make(
     strong_scenes: Annotated[
         bool, typer.Option("--strong-scenes", help="Each person does one action only: the place gives it away.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Make a data set of drawn people: real files, many actions, known groups, no download."""
     from drawn_people.make import make_dataset
-    from kineme.cli.output import print_json
     from kineme.report.contact_sheet import contact_sheet_of
 
     chosen = [name.strip() for name in actions.split(",")] if actions else None
@@ -53,7 +53,7 @@ def make(
     if json:
         print_json({"table": str(table), "contact_sheet": str(sheet)})
     else:
-        print(f"Table    {table}\nPicture  {sheet}\n\nNext: kineme train {folder}")
+        say(f"Table    {table}", f"Picture  {sheet}", "", f"Next: kineme train {folder}")
 
 
 @app.command("split")
@@ -74,14 +74,13 @@ def split(
     *,
     out: Annotated[Path, typer.Option(help="Folder of the clips; several videos may share one.")],
     tier: Annotated[str | None, typer.Option(help="Tier of ELAN or attribute of VIA, where there are several.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Cut the labelled segments of long videos into clips, without loss where key frames allow. No sound.
 
     With a CSV alone, all videos that its column path names are cut in one go. (Without cutting: train takes a CSV with
     the columns path, label, start_s and end_s.)
     """
-    from kineme.cli.output import print_json, warn
     from kineme.dataset.long_videos import split_sheet, split_video
     from kineme.errors import UsageError
 
@@ -96,9 +95,9 @@ def split(
     else:
         copied = sum(clip.copied for clip, _ in made.clips)
         encoded = len(made.clips) - copied
-        print(f"Table    {made.table}\n")
-        print(f"{len(made.clips)} clips: {copied} copied (within a frame), {encoded} encoded anew (exact)")
-        print(f"\nNext: kineme train {out}")
+        say(f"Table    {made.table}", "")
+        say(f"{len(made.clips)} clips: {copied} copied (within a frame), {encoded} encoded anew (exact)")
+        say("", f"Next: kineme train {out}")
     if made.errors:
         raise typer.Exit(1)
 
@@ -109,14 +108,13 @@ def preview(
     out: Annotated[Path, typer.Option(help="Picture to write (PNG).")] = Path("sheet.png"),
     per_class: Annotated[int, typer.Option(min=1, help="Videos of each class.")] = 2,
     columns: Annotated[int, typer.Option(min=1, max=100, help="Frames of each video.")] = 8,
-    json: Annotated[bool, typer.Option("--json", help="Print where the picture is as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Draw a picture with a few videos of each class, a row of frames each."""
-    from kineme.cli.output import print_json
     from kineme.report.contact_sheet import contact_sheet_of
 
     sheet = contact_sheet_of(data, out, per_class=per_class, columns=columns)
     if json:
         print_json({"contact_sheet": str(sheet)})
     else:
-        print(f"Picture  {sheet}")
+        say(f"Picture  {sheet}")

@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli import options
+from kineme.cli.output import percent, print_json, print_verdict, say
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("kineme-demo"),
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """See it work: make a set of drawn people, train, measure on unseen people, mark up a video."""
-    from kineme.cli.output import percent, print_json, print_verdict
     from kineme.demo import run_demo
 
     result = run_demo(out, seed)
@@ -39,14 +41,14 @@ def demo(
         return
     print_verdict(result.run.metrics)
     actions, videos = score.true_positives + score.false_negatives, len(result.predictions)
-    print(
+    say(
         f"In long videos of {videos} strangers it finds {score.true_positives} of {actions} actions and names "
-        f"{score.false_positives} that are none (segment F1 {percent(score.f1)}).\n"
-        f"Of {score.pause_s:.0f} s of pauses it calls {percent(score.pause_share)} background."
+        f"{score.false_positives} that are none (segment F1 {percent(score.f1)}).",
+        f"Of {score.pause_s:.0f} s of pauses it calls {percent(score.pause_share)} background.",
     )
-    print(f"\nReport           {result.run.folder / 'report.html'}")
-    print(f"Annotated video  {result.annotated}")
-    print(f"Videos           {result.videos}")
-    print("\nFor your own videos, put them into one folder for each action, then:")
-    print("  kineme train MYVIDEOS")
-    print("  kineme predict VIDEO --model runs/MYVIDEOS-lrcn --save video")
+    say("", f"Report           {result.run.folder / 'report.html'}")
+    say(f"Annotated video  {result.annotated}")
+    say(f"Videos           {result.videos}")
+    say("", "For your own videos, put them into one folder for each action, then:")
+    say("  kineme train MYVIDEOS")
+    say("  kineme predict VIDEO --model runs/MYVIDEOS-lrcn --save video")

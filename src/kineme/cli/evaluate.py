@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli import options
+from kineme.cli.output import interval, percent, print_json, print_table, say, warn
+
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file, or the run folder that holds it.")],
-    data: Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")],
+    data: options.Data,
     split: Annotated[
         str | None,
         typer.Option(help="train, validation, test or all.  [default: test where a split is known, else all]"),
@@ -18,13 +21,12 @@ def evaluate(
     frames: Annotated[
         str, typer.Option(help="Frame order: ordered, or shuffled, reversed, frozen to ask whether time is used.")
     ] = "ordered",
-    group_column: Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")] = None,
+    group_column: options.GroupColumn = None,
     seed: Annotated[int, typer.Option(help="Of the shuffling and of the intervals.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Measure a model on labelled videos; on its own data, on the test split of its training."""
     from kineme import api
-    from kineme.cli.output import interval, percent, print_json, print_table, warn
 
     figures = api.evaluate(
         model,
@@ -52,9 +54,9 @@ def evaluate(
         ],
     )
     order = "" if frames == "ordered" else f", frames {frames}"
-    print(f"Top-1 ({figures['split']}{order}): {interval(figures)}")
+    say(f"Top-1 ({figures['split']}{order}): {interval(figures)}")
     for name, one in figures.get("orders", {}).items():
-        print(f"  with its frames {name}: {interval({**figures, **one})}")
+        say(f"  with its frames {name}: {interval({**figures, **one})}")
     for name, one in figures.get("baselines", {}).items():
-        print(f"  {name.replace('_', ' ')}: {percent(one['top1'])}")
-    print(f"Macro-F1: {percent(figures['macro_f1'])}   calibration error: {percent(figures['calibration_error'])}")
+        say(f"  {name.replace('_', ' ')}: {percent(one['top1'])}")
+    say(f"Macro-F1: {percent(figures['macro_f1'])}   calibration error: {percent(figures['calibration_error'])}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kineme.sources.local import FetchOptions, one_video, parse_part, parse_size
+from kineme.cli import options
+from kineme.cli.output import percent, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from kineme.prediction.explain.explain import Explanation
@@ -22,11 +22,11 @@ def explain(
     label: Annotated[str | None, typer.Option(help="What to explain; by default the likeliest label.")] = None,
     save: Annotated[str, typer.Option(help="What to write: png, mp4, json, several as png,mp4, or none.")] = "png",
     out: Annotated[str, typer.Option(help="Folder for what is saved.")] = "explanations",
-    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, openvino, or auto.")] = "auto",
-    start: Annotated[str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there.")] = None,
-    end: Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")] = None,
-    max_size: Annotated[str, typer.Option(help="Refuse what is larger, of the web or standard input.")] = "1G",
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    engine: options.Engine = "auto",
+    start: options.Start = None,
+    end: options.End = None,
+    max_size: options.MaxSize = "1G",
+    json: options.Json = False,
 ) -> None:
     """Show where and when a model looked to name a video's action.
 
@@ -34,20 +34,21 @@ def explain(
     still and by gradient. png shows the frames that decided above the strip, mp4 the whole video; json has it all.
     """
     from kineme.cli.models import load
-    from kineme.cli.output import print_json, warn
     from kineme.prediction.explain.explain import check_label, explain_file
     from kineme.progress import progress
     from kineme.report.explain_save import FORMATS, document, save_explanation
     from kineme.report.save import parse_formats
+    from kineme.sources.local import one_video
+    from kineme.sources.local_video import FetchOptions
 
     formats = parse_formats("" if save == "none" else save, FORMATS)
-    start_s, end_s = parse_part(start, end)
-    max_bytes = parse_size("--max-size", max_size)
+    start_s, end_s = options.parse_part(start, end)
+    max_bytes = options.parse_size("--max-size", max_size)
     loaded = load(model)
     if label is not None:
         check_label(label, loaded.labels)
     spec = loaded.card.spec
-    options = FetchOptions(
+    fetch = FetchOptions(
         min_side=max(spec.height, spec.width),
         with_sound="mp4" in formats,
         max_bytes=max_bytes,
@@ -55,7 +56,7 @@ def explain(
         end_s=end_s,
     )
     notes: list[str] = []
-    with one_video(source, options) as video:
+    with one_video(source, fetch) as video:
         with progress(f"explaining {Path(video.name).name}, %", 100) as advance:
             done = 0
 
@@ -66,12 +67,9 @@ def explain(
                     advance(steps)
                     done += steps
 
-            found = explain_file(loaded, video.path, label=label, engine=engine, on_progress=tell)
-        found = found.named(video.source, video.in_words)
-        written = save_explanation(found, formats, Path(out), loaded, notes.append, video=video.path, name=video.name)
-        notes = [video.in_words(line) for line in notes]
-    for path in written:
-        print(f"wrote {path}", file=sys.stderr)
+            found = explain_file(loaded, video.file, label=label, engine=engine, on_progress=tell)
+        written = save_explanation(found, formats, Path(out), loaded, notes.append, video=video.file, name=video.name)
+    tell(*(f"wrote {path}" for path in written))
     warn(f"{found.source}: {line}" for line in dict.fromkeys([*found.prediction.warnings, *found.warnings, *notes]))
     if json:
         print_json(document(found))
@@ -81,13 +79,11 @@ def explain(
 
 def _print(found: Explanation) -> None:
     """What is explained, and which spans decided."""
-    from kineme.cli.output import percent, print_table
-
     top = found.prediction.label
     other = "" if found.label == top else f" (the likeliest is {top}, {percent(found.prediction.top[0][1])})"
-    print(f"{found.source}: {found.label} {percent(found.probability)}{other}")
+    say(f"{found.source}: {found.label} {percent(found.probability)}{other}")
     if not found.decided:
-        print("No frames spoke for it.")
+        say("No frames spoke for it.")
         return
     rows = [[f"{one.start_s:.1f} s", f"{one.end_s:.1f} s", percent(one.share)] for one in found.decided]
     print_table(["decided from", "to", "share of what spoke for it"], rows)

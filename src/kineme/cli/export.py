@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli import options
+from kineme.cli.output import print_json, say
+
 
 def export(
     model: Annotated[str, typer.Argument(help="Model file, or the run folder that holds it.")],
@@ -20,14 +23,13 @@ def export(
     check: Annotated[
         str | None, typer.Option(metavar="VIDEO", help="Compare with Keras on this video; by default on drawn people.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Write a model so that it predicts without Keras and TensorFlow.
 
     Nothing is written unless its scores agree with those of Keras on some 200 frames.
     """
     from kineme import api
-    from kineme.cli.output import print_json
     from kineme.exporters.litert import TOLERANCE
 
     found = api.export(model, format_, out, check=check)
@@ -46,9 +48,9 @@ def export(
             }
         )
         return
-    print(f"wrote {found.path}: {size / 1e6:.1f} MB with the parts {', '.join(found.parts)}")
+    say(f"wrote {found.path}: {size / 1e6:.1f} MB with the parts {', '.join(found.parts)}")
     shown = ", ".join(f"{name} {value:.1e}" for name, value in found.differences.items())
-    print(
+    say(
         f"its scores agree with those of Keras over {found.frames} frames: they differ by {shown} of their scale, "
         f"{found.scale:.1f}; the tolerance is {TOLERANCE:.0e}"
     )

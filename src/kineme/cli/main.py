@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import typer
 
@@ -22,10 +24,14 @@ from kineme.cli import (
     serve,
     train,
 )
+from kineme.cli.output import tell
 from kineme.errors import KinemeError, UsageError
+from kineme.files import setting_of
 from kineme.version import __version__
 
 _TOOLS = ("PIL", "cv2", "jinja2", "matplotlib", "polars", "rarfile", "scipy", "sklearn", "threadpoolctl")
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="kineme",
@@ -66,27 +72,63 @@ def root(
 
 def main() -> None:
     """Run the command line; exit codes are 0 done, 1 could not, 2 wrong usage, 130 interrupted."""
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _prepare_streams()
+    own = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    debug = "--debug" in own
+    arguments = [argument for argument in own if argument != "--debug"] + sys.argv[1 + len(own) :]
     try:
-        app(arguments)
+        _run(arguments)
     except KeyboardInterrupt:
-        _fail("interrupted", 130, debug)
+        _fail("interrupted", _INTERRUPTED, debug)
     except UsageError as error:
         _fail(str(error), 2, debug)
     except KinemeError as error:
         _fail(str(error), 1, debug)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
     except MemoryError:
         _fail("out of memory; choose a smaller --size, --frames or --batch-size", 1, debug)
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1, debug)
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}{setting_of(error.filename)}", 1, debug)
     except ModuleNotFoundError as error:
         _fail(_missing(error), 1, debug)
     except Exception as error:
         _fail(f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (--debug shows where)", 1, debug)
+
+
+def _run(arguments: list[str]) -> None:
+    try:
+        app(arguments)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            raise KeyboardInterrupt from None
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _drop_output()
+            raise KinemeError(f"standard output: {error.strerror or error}") from error
+        raise
+
+
+def _drop_output() -> None:
+    """Nobody takes what is left for standard output; Python tries once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _prepare_streams() -> None:
+    """Standard streams that take any text, on consoles of any encoding; nowhere where there is no console at all."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # no other file may get the number of a closed stream, to which libraries print
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, Path(os.devnull).open("w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+        elif number and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _missing(error: ModuleNotFoundError) -> str:
@@ -104,5 +146,5 @@ def _fail(line: str, code: int, debug: bool) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"kineme: {line}", file=sys.stderr)
+    tell(f"kineme: {line}")
     sys.exit(code)

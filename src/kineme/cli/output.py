@@ -1,20 +1,44 @@
-"""How results are printed: as a table for people, or as one JSON document."""
+"""How results are printed: as lines and tables for people, or as one JSON document. Names cannot act on a terminal."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from kineme.text import json_text, percent, printable
 
 if TYPE_CHECKING:
     from kineme.prediction.result import Prediction
 
 
+def say(*lines: object) -> None:
+    """Lines on standard output."""
+    for line in lines:
+        print(printable(line))
+
+
+def tell(*lines: object) -> None:
+    """Lines on standard error, which no program reads as the result."""
+    for line in lines:
+        print(printable(line), file=sys.stderr)
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Lines for the user's attention."""
+    tell(*(f"note: {line}" for line in lines))
+
+
+def print_text(text: str) -> None:
+    """A text file on standard output: as it is, unless that is a terminal."""
+    sys.stdout.write("\n".join(map(printable, text.split("\n"))) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output and nothing else there."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json_text(document, ascii_only=not is_unicode) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
@@ -26,21 +50,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, overflow="fold")  # a path that is cut short is no use
+        table.add_column(Text(printable(column)), overflow="fold")  # a path that is cut short is no use
     for row in rows:
-        table.add_row(*[Text(str(cell)) for cell in row])
+        table.add_row(*[Text(printable(cell)) for cell in row])
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def warn(lines: Iterable[str]) -> None:
-    """Lines for the user's attention, on standard error."""
-    for line in lines:
-        print(f"note: {line}", file=sys.stderr)
-
-
-def percent(share: float | None) -> str:
-    """0.853 as "85.3 %"; a dash where there is no figure."""
-    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def best(result: Prediction, top: int) -> str:
@@ -55,7 +68,7 @@ def interval(figures: dict[str, Any], name: str = "top1") -> str:
     """A share with its interval and counts: 85.3 % (95 % interval 78.1 to 91.0 %; 60 videos, 6 groups)."""
     low, high = figures[f"{name}_interval"]
     return (
-        f"{percent(figures[name])} (95 % interval {100 * low:.1f} to {100 * high:.1f} %; "
+        f"{percent(figures[name])} (95 % interval {100 * low:.1f} to {percent(high)}; "
         f"{figures['n']} videos, {figures['groups']} groups)"
     )
 
@@ -65,9 +78,7 @@ def print_verdict(metrics: dict[str, Any]) -> None:
     from kineme.report.verdict import caveats, headline
 
     words = {"group_noun": metrics["data"]["group_noun"], "leaky": metrics["model"]["split"]["leaky"]}
-    print(f"\n{headline(metrics['test'], **words)}")
-    for line in caveats(metrics["test"], **words):
-        print(f"- {line}")
+    say("", headline(metrics["test"], **words), *(f"- {line}" for line in caveats(metrics["test"], **words)))
 
 
 def print_comparison(document: dict[str, Any]) -> None:
@@ -92,13 +103,8 @@ def print_comparison(document: dict[str, Any]) -> None:
             for one in done
         ],
     )
-    for line in sentences(document):
-        print(line)
-    for line in caveats(document):
-        print(f"- {line}")
-    for one in document["candidates"]:
-        if one["error"]:
-            print(f"- {one['name']} failed: {one['error']}")
+    say(*sentences(document), *(f"- {line}" for line in caveats(document)))
+    say(*(f"- {one['name']} failed: {one['error']}" for one in document["candidates"] if one["error"]))
 
 
 def _against(candidate: dict[str, Any]) -> str:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli import options
 from kineme.models.registry import DEFAULT_MODEL
-from kineme.sources.local import FetchOptions, is_live, parse_part, parse_seconds, parse_size, table_of_kinds
+from kineme.sources.kinds import is_live, refuse_live, table_of_kinds
 
 
 def predict(
@@ -17,9 +18,7 @@ def predict(
         str,
         typer.Option(help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions."),
     ] = DEFAULT_MODEL,
-    engine: Annotated[
-        str, typer.Option(help="keras, litert, openvino, or auto: what is fastest of what is installed.")
-    ] = "auto",
+    engine: options.Engine = "auto",
     save: Annotated[
         str | None,
         typer.Option(help="What to write: video, json, csv, srt, vtt, html, parquet, or several as video,json."),
@@ -27,11 +26,9 @@ def predict(
     out: Annotated[
         str, typer.Option(help="Folder for what is saved; - writes json, csv, srt or vtt to standard output.")
     ] = "predictions",
-    start: Annotated[
-        str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there; sound is left out.")
-    ] = None,
-    end: Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")] = None,
-    max_size: Annotated[str, typer.Option(help="Refuse what is larger, of the web or standard input.")] = "1G",
+    start: options.Start = None,
+    end: options.End = None,
+    max_size: options.MaxSize = "1G",
     mode: Annotated[str | None, typer.Option(help="Live: exact (by default) or carried, as in model.stream().")] = None,
     max_seconds: Annotated[str | None, typer.Option(help="Live: end after so long; by default at Ctrl-C.")] = None,
     retry_seconds: Annotated[
@@ -47,6 +44,7 @@ def predict(
     from kineme.cli.watch import watch
     from kineme.errors import UsageError
     from kineme.report.save import WITH_SOUND, check_pipe, parse_formats
+    from kineme.sources.local_video import FetchOptions
 
     formats = parse_formats(save)
     pipe = out == "-"
@@ -54,10 +52,10 @@ def predict(
         check_pipe(formats)
         if json:
             raise UsageError("--json and --out - both print on standard output; choose one")
-    start_s, end_s = parse_part(start, end)
-    max_bytes = parse_size("--max-size", max_size)
-    end_after_s = parse_seconds("--max-seconds", max_seconds) if max_seconds else None
-    retry_s = parse_seconds("--retry-seconds", retry_seconds or "60")
+    start_s, end_s = options.parse_part(start, end)
+    max_bytes = options.parse_size("--max-size", max_size)
+    end_after_s = options.parse_seconds("--max-seconds", max_seconds) if max_seconds else None
+    retry_s = options.parse_seconds("--retry-seconds", retry_seconds or "60")
     for_live = {"--mode": mode, "--max-seconds": max_seconds, "--retry-seconds": retry_seconds, "--show": show}
     live = len(source) == 1 and is_live(source[0])
     if live and (start or end):
@@ -80,8 +78,10 @@ def predict(
             show=show,
         )
         return
+    for one in source:
+        refuse_live(one)  # before anything is done for the others
     spec = loaded.card.spec
-    options = FetchOptions(
+    fetch = FetchOptions(
         min_side=max(spec.height, spec.width),
         with_sound=bool(WITH_SOUND & set(formats)),
         max_bytes=max_bytes,
@@ -89,7 +89,7 @@ def predict(
         end_s=end_s,
     )
     predict_videos(
-        loaded, source, options, engine=engine, formats=formats, out=None if pipe else Path(out), top=top, json=json
+        loaded, source, fetch, engine=engine, formats=formats, out=None if pipe else Path(out), top=top, json=json
     )
 
 
@@ -98,6 +98,6 @@ predict.__doc__ = f"""Recognise the action in videos.
 \b
 {table_of_kinds()}
 
-One bad source among several is told of, and the others are done. A camera or live stream is named alone; it is
+If one source fails, it is reported and the others are still processed. A camera or live stream is named alone; it is
 watched until Ctrl-C, and what is saved is complete then. One that breaks off is opened again.
 """

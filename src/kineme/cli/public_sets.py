@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kineme.cli import options
+from kineme.cli.output import print_json, print_table, say, tell, warn
 from kineme.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 def list_sets(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """Show the public sets that can be had by name, with their terms. Nothing is fetched."""
-    from kineme.cli.output import print_json, print_table
     from kineme.dataset.public.catalogue import SETS
 
     if json:
@@ -26,7 +27,7 @@ def list_sets(json: Annotated[bool, typer.Option("--json", help="Print as JSON."
         ["name", "classes", "videos", "download", "terms", "page"],
         [[one.name, one.classes, f"{one.videos:,}", one.size, one.terms, one.page] for one in SETS.values()],
     )
-    print("To fetch one: kineme datasets get NAME DIR")
+    say("To fetch one: kineme datasets get NAME DIR")
 
 
 def get(
@@ -39,10 +40,9 @@ def get(
         str | None,
         typer.Option("--from", metavar="FOLDER|URL", help="Where the archives lie, fetched by hand or on a mirror."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Fetch a public set: videos, groups and official splits, ready for train. Run again, it goes on."""
-    from kineme.cli.output import print_json, warn
     from kineme.dataset.public.catalogue import named
     from kineme.dataset.public.get import get_set
 
@@ -60,12 +60,12 @@ def get(
         )
         return
     for path in got.tables.values():
-        print(f"Table    {path}")
+        say(f"Table    {path}")
     kept = folder / "archives"
     and_kept = f" {kept} is needed no more, but for other classes." if kept.is_dir() else ""
-    print(f"\n{got.videos:,} videos of {len(got.labels)} classes.{and_kept}")
-    print(f"As the literature measures: {public.protocol.replace('DIR', str(folder))}")
-    print(f"\nNext: kineme train {folder}")
+    say("", f"{got.videos:,} videos of {len(got.labels)} classes.{and_kept}")
+    say(f"As the literature measures: {public.protocol.replace('DIR', str(folder))}")
+    say("", f"Next: kineme train {folder}")
 
 
 def _facts(public: PublicSet) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _show(public: PublicSet, folder: Path) -> None:
     if any(archive.name.endswith(".rar") for archive in public.archives) and rar_tool_is_missing():
         lines["Needs"] = RAR_HINT
     for head, text in lines.items():
-        print(f"{head:<6} {text}", file=sys.stderr)
+        tell(f"{head:<6} {text}")
 
 
 def _is_here(source: str | None) -> bool:

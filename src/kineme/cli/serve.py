@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli.output import print_json, say, warn
 from kineme.models.registry import DEFAULT_MODEL
 
 
@@ -46,7 +47,6 @@ def serve(
 ) -> None:
     """Serve a web page and a REST service: videos in, what happens when out; and cameras, live."""
     from kineme.cli.models import fetch
-    from kineme.cli.output import print_json, warn
     from kineme.errors import UsageError
     from kineme.models import weights
     from kineme.serving.run import serve as run
@@ -85,7 +85,7 @@ def serve(
         if json:
             print_json({"address": address, "models": names, "state": str(settings.state)})
         else:
-            print(f"{', '.join(names)} at {address} (Ctrl-C ends)")
+            say(f"{', '.join(names)} at {address} (Ctrl-C ends)")
         sys.stdout.flush()
 
     run(settings, on_start)

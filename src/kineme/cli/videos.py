@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kineme.cli.output import best, print_json, print_table, warn
+from kineme.cli.output import best, print_json, print_table, print_text, tell, warn
 from kineme.errors import KinemeError, UsageError
-from kineme.sources.local import FetchOptions, LocalVideo, local_videos
+from kineme.sources.local import for_each_video
+from kineme.sources.local_video import FetchOptions, LocalVideo
 
 if TYPE_CHECKING:
     from kineme.model import Model
+    from kineme.prediction.result import Prediction
 
 
 def predict_videos(
@@ -42,48 +42,46 @@ def predict_videos(
     Raises:
         KinemeError: the only video cannot be used, or some of several could not.
     """
+    from kineme.prediction.predict import predict_file
+    from kineme.prediction.windows import open_scorer
     from kineme.report.save import save_prediction
     from kineme.report.tables import TEXTS
 
-    rows, documents, failed, alone = [], [], 0, False
+    open_scorer(model, engine)  # what is wrong with it is told before a source is fetched
+    documents: list[dict[str, Any]] = []
+    failed, is_one = 0, False
 
     def on_error(name: str, error: KinemeError) -> None:
         nonlocal failed
+        if sources == [name]:
+            raise error
         warn([str(error)])
         documents.append({"source": name, "error": str(error)})
         failed += 1
 
-    def one(video: LocalVideo) -> None:
+    def one(video: LocalVideo) -> Prediction:
+        nonlocal is_one
+        is_one = len(sources) == 1 and not video.in_collection
+        if out is None and not is_one:
+            raise UsageError("--out -: standard output takes the result of one video")
         notes: list[str] = []
-        result = model.predict(video.path, engine=engine)
-        told = tuple(video.in_words(line) for line in result.warnings)
-        result = replace(result, source=video.source, warnings=told)
+        result = predict_file(model, video.file, engine)
         if out is None:
-            print(TEXTS[formats[0]](result), end="")
+            print_text(TEXTS[formats[0]](result))
         else:
-            written = save_prediction(result, formats, out, model, notes.append, video=video.path, name=video.name)
-            for path in written:
-                print(f"wrote {path}", file=sys.stderr)
-        lines = dict.fromkeys(video.in_words(line) for line in (*result.warnings, *notes))
-        warn(f"{video.source}: {line}" for line in lines)
+            written = save_prediction(result, formats, out, model, notes.append, video=video.file, name=video.name)
+            tell(*(f"wrote {path}" for path in written))
+        warn(f"{video.source}: {line}" for line in dict.fromkeys((*result.warnings, *notes)))
         documents.append(result.to_json(top))
-        took = f"{result.timing['seconds']:.2f} s"
-        rows.append([video.source, f"{result.duration_s:.1f} s", best(result, top), took])
+        return result
 
-    with closing(local_videos(sources, options, leave_out=out, on_error=on_error)) as videos:
-        for video in videos:
-            alone = video.alone
-            if out is None and not alone:
-                raise UsageError("--out -: standard output takes the result of one video")
-            try:
-                with video.named():
-                    one(video)
-            except KinemeError as error:
-                if alone:
-                    raise
-                on_error(video.source, error)
+    rows = []
+    with closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results:
+        for result in results:
+            took = f"{result.timing['seconds']:.2f} s"
+            rows.append([result.source, f"{result.duration_s:.1f} s", best(result, top), took])
     if json:
-        print_json(documents[0] if alone else documents)
+        print_json(documents[0] if is_one else documents)
     elif rows and out is not None:
         print_table(["video", "length", "action", "took"], rows)
     if failed:

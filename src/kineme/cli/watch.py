@@ -11,8 +11,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kineme.cli.output import best, print_json, print_table, warn
+from kineme.cli.output import best, print_json, print_table, print_text, tell, warn
 from kineme.errors import KinemeError
+from kineme.text import percent, printable
 
 if TYPE_CHECKING:
     from kineme.model import Model
@@ -86,12 +87,11 @@ def watch(
                     if not window.is_open:
                         stop.set()
                 if tells_changes and event.current_segment and event.label != label:
-                    output.write(f"{event.current_segment.start_s:.1f} s  {event.label}\n")
+                    output.write(f"{event.current_segment.start_s:.1f} s  {printable(event.label)}\n")
                 label = event.label
         except KinemeError as error:
             failure = error
-    for path in recording.written:
-        print(f"wrote {path}", file=sys.stderr)
+    tell(*(f"wrote {path}" for path in recording.written))
     if output.is_broken:
         raise BrokenPipeError
     if failure is None or recording.has_answer:
@@ -127,8 +127,7 @@ class _Output:
         if self.is_broken:
             return
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            print_text(text)
         except BrokenPipeError:
             self.is_broken = True
             self._stop.set()
@@ -159,14 +158,16 @@ class _LiveLine:
         self._drawn_s = time.monotonic()
         line = Text(no_wrap=True, overflow="ellipsis")
         is_silent = event.frame is None and event.latency_s > _SILENCE_S
-        line.append(f"{'no picture' if is_silent else event.label or '…'}  ", style="bold")
+        line.append(f"{'no picture' if is_silent else printable(event.label or '…')}  ", style="bold")
         line.append(
             f"{event.time_s:.0f} s, {event.fps:.0f} fps, delay {event.latency_s:.2f} s, {event.dropped} dropped "
         )
         for name, share in [] if is_silent else event.top[:_SHOWN]:
             full = round(share * _BAR)
-            line.append(f" {name} ").append("━" * full, style="blue").append("─" * (_BAR - full), style="dim")
-            line.append(f" {share:.0%}".replace("%", " %"))
+            line.append(f" {printable(name)} ").append("━" * full, style="blue").append(
+                "─" * (_BAR - full), style="dim"
+            )
+            line.append(f" {percent(share, 0)}")
         self._live.update(line, refresh=True)
 
 

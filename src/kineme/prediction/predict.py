@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import KinemeError
 from kineme.prediction.featurizers import Tick
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summarize_windows
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import file_stride, open_scorer
 from kineme.progress import track
-from kineme.sources.local import FetchOptions, LocalVideo, local_videos
+from kineme.sources.local import for_each_video
+from kineme.sources.local_video import FetchOptions
 from kineme.video.clips import ticks
 from kineme.video.prefetch import prefetch
 from kineme.video.probe import probe
@@ -41,30 +40,9 @@ def predict_sources(
     on_error: Callable[[str, KinemeError], None] | None,
 ) -> Generator[Prediction, None, None]:
     """The predictions of several sources; see :meth:`kineme.model.Model.predict`."""
-    for source in sources:
-        try:
-            with closing(local_videos([os.fspath(source)], options, on_error=on_error)) as videos:
-                for video in videos:
-                    try:
-                        with video.named():
-                            result = predict_video(model, video, engine, on_progress)
-                        yield result
-                    except KinemeError as error:
-                        if on_error is None:
-                            raise
-                        on_error(video.source, error)
-        except KinemeError as error:
-            if on_error is None or isinstance(error, UsageError):
-                raise
-            on_error(os.fspath(source), error)
-
-
-def predict_video(
-    model: TrainedModel, video: LocalVideo, engine: str, on_progress: OnProgress | None = None
-) -> Prediction:
-    """The prediction of a source, under the name that it was asked for."""
-    result = predict_file(model, video.path, engine, on_progress)
-    return replace(result, source=video.source, warnings=tuple(map(video.in_words, result.warnings)))
+    yield from for_each_video(
+        sources, lambda video: predict_file(model, video.file, engine, on_progress), options, on_error=on_error
+    )
 
 
 def predict_file(
@@ -83,11 +61,11 @@ def predict_file(
     scored = scorer.score(path, shown, stride)
     if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
-        scored = track(scored, f"{Path(path).name}, windows", count)
+        scored = track(scored, f"{Path(str(path)).name}, windows", count)
     times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
     return summarize_windows(
         model,
-        os.fspath(path),
+        str(path),
         np.array([(times_T[0], times_T[-1]) for times_T in times]),
         np.stack(rows),
         duration_s=info.duration_s,

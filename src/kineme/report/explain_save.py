@@ -17,6 +17,7 @@ from kineme.prediction.explain.explain import Explanation
 from kineme.prediction.trained import TrainedModel
 from kineme.report.explain_drawing import Drawer
 from kineme.report.save import free_stem
+from kineme.video.container import PathLike
 
 FORMATS = ("png", "mp4", "json")
 _ENDING = "-explained"  # so that nothing of a prediction is replaced
@@ -30,7 +31,7 @@ def save_explanation(
     model: TrainedModel,
     on_warning: Callable[[str], None] | None = None,
     *,
-    video: Path | None = None,
+    video: PathLike | None = None,
     name: str | None = None,
 ) -> list[Path]:
     """Write an explanation as ``folder/NAME-explained.png``, ``.mp4`` and ``.json``.

@@ -15,6 +15,7 @@ from kineme.prediction.result import Prediction
 from kineme.progress import track
 from kineme.report.template import render
 from kineme.text import clock
+from kineme.video.container import PathLike
 
 _CURVES = 6  # as many colours as the eye keeps apart
 _IN_WORDS = 4  # parts that fit into a sentence
@@ -24,7 +25,7 @@ _UNPLAYABLE_PROFILE = "4:4:4"  # of H.264; lossless video has it too
 
 
 def write_page(
-    path: Path, result: Prediction, video: Path, on_warning: Callable[[str], None] | None = None
+    path: Path, result: Prediction, video: PathLike, on_warning: Callable[[str], None] | None = None
 ) -> list[Path]:
     """Write the page, and beside it the video as ``STEM-video.mp4`` (or ``.webm``) in a form that browsers play.
 
@@ -132,7 +133,7 @@ def _marks(duration_s: float) -> list[tuple[float, str]]:
     ]
 
 
-def _playable_copy(video: Path, stem: Path, on_warning: Callable[[str], None] | None) -> Path:
+def _playable_copy(video: PathLike, stem: Path, on_warning: Callable[[str], None] | None) -> Path:
     """The video in a form that every browser plays: as it is where that is one, else encoded anew."""
     suffix = _playable_as(video)
     out = stem.with_name(stem.name + (suffix or ".mp4"))
@@ -144,7 +145,7 @@ def _playable_copy(video: Path, stem: Path, on_warning: Callable[[str], None] | 
     return out
 
 
-def _playable_as(video: Path) -> str | None:
+def _playable_as(video: PathLike) -> str | None:
     """The suffix under which browsers play the file as it is, or None."""
     from kineme.video.container import open_container, video_stream
     from kineme.video.probe import probe
@@ -161,7 +162,7 @@ def _playable_as(video: Path) -> str | None:
     return ".webm" if "webm" in names and info.codec in _PLAYS_IN_WEBM else None
 
 
-def _encode(video: Path, out: Path, on_warning: Callable[[str], None] | None) -> None:
+def _encode(video: PathLike, out: Path, on_warning: Callable[[str], None] | None) -> None:
     from kineme.video.decode import read_frames
     from kineme.video.probe import probe
     from kineme.video.write import VideoWriter

@@ -16,6 +16,7 @@ from kineme.models.encoder import PoseEncoder
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.report.tables import TEXTS, write_parquet
+from kineme.video.container import PathLike
 
 FORMATS = ("video", *TEXTS, "html", "parquet")
 WITH_SOUND = {"video", "html"}  # these play
@@ -52,7 +53,7 @@ def save_prediction(
     model: TrainedModel,
     on_warning: Callable[[str], None] | None = None,
     *,
-    video: Path | None = None,
+    video: PathLike | None = None,
     name: str | None = None,
 ) -> list[Path]:
     """Write a prediction as ``folder/NAME.mp4`` (the video with bars drawn in), ``folder/NAME.json`` and so on.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 
 from kineme.files import atomic_write
 from kineme.prediction.result import Prediction, Segment
+from kineme.text import json_text
 
 
 def to_json(result: Prediction) -> str:
     """All labels and segments as an indented document."""
-    return json.dumps(result.to_json(top=len(result.labels)), indent=2, ensure_ascii=False) + "\n"
+    return json_text(result.to_json(top=len(result.labels))) + "\n"
 
 
 def to_csv(result: Prediction) -> str:

@@ -73,25 +73,21 @@ class Decoding:
         """The parts of a video; the last one says what is wrong, if anything is."""
         spec = self._model.card.spec
         try:
-            with fetched(source.file, max(spec.height, spec.width)) as path:
-                try:
-                    watch.feed()
-                    info = probe(path)
-                    warnings: list[str] = []
-                    shown = watch.guard(ticks(path, spec, on_warning=warnings.append))
-                    if self._featurizer is not None:
-                        shown = _featurized(shown, self._featurizer)
-                    number = 0
-                    for number, (lead, of_ticks, is_last) in enumerate(cut(shown, spec, file_stride(self._model))):
-                        facts: dict[str, Any] = {}
-                        if is_last:
-                            told = [line.replace(str(path), source.path) for line in dict.fromkeys(warnings)]
-                            facts = {"duration_s": info.duration_s, "fps": float(info.fps), "warnings": told}
-                        yield Part(source.path, number, is_last, lead, of_ticks, facts)
-                except VideoError as error:
-                    raise VideoError(source.path, error.reason) from error
+            with fetched(source.file, max(spec.height, spec.width), source.path) as path:
+                watch.feed()
+                info = probe(path)
+                warnings: list[str] = []
+                shown = watch.guard(ticks(path, spec, on_warning=warnings.append))
+                if self._featurizer is not None:
+                    shown = _featurized(shown, self._featurizer)
+                for number, (lead, of_ticks, is_last) in enumerate(cut(shown, spec, file_stride(self._model))):
+                    facts: dict[str, Any] = {}
+                    if is_last:
+                        told = list(dict.fromkeys(warnings))
+                        facts = {"duration_s": info.duration_s, "fps": float(info.fps), "warnings": told}
+                    yield Part(source.path, number, is_last, lead, of_ticks, facts)
         except KinemeError as error:
-            yield failed(source.path, reason_of(error, source))
+            yield failed(source.path, error.reason if isinstance(error, VideoError) else str(error))
 
     def _of_child(self, source: Source) -> Iterator[pa.Table]:
         """What a process of its own makes of a video.
@@ -169,14 +165,6 @@ class Watchdog:
 
 class _BrokenDownError(Exception):
     """A process that was to read one video gave up, or was ended."""
-
-
-def reason_of(error: KinemeError, source: Source) -> str:
-    """Why a video cannot be used, without its name."""
-    text = error.reason if isinstance(error, VideoError) else str(error)
-    for name in (source.path, source.file):
-        text = text.removeprefix(f"{name}: ")
-    return text
 
 
 def _featurized(of_ticks: Iterator[Tick], featurizer: FrameFeaturizer) -> Iterator[Tick]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError, VideoError
-from kineme.sources.local import FetchOptions, local_videos, one_video
-from kineme.video.container import VIDEO_SUFFIXES
+from kineme.sources.local import local_videos, one_video
+from kineme.sources.local_video import FetchOptions
+from kineme.video.container import VIDEO_SUFFIXES, NamedFile
 
 TABLES = (".csv", ".parquet")
 _COLUMNS = ("path", "url")
@@ -71,21 +72,22 @@ def list_sources(sources: Sequence[str], *, leave_out: str | None = None) -> lis
 
 
 @contextmanager
-def fetched(file: str, min_side: int) -> Iterator[Path]:
+def fetched(file: str, min_side: int, name: str | None = None) -> Iterator[NamedFile]:
     """A video as a file of this machine, while the context lasts.
 
     Args:
         file: a path or an address.
         min_side: the model's size in pixels, by which a format is chosen where a site offers several.
+        name: what messages call it; by default ``file``.
 
     Raises:
         KinemeError: it cannot be had.
     """
     if not is_address(file):
-        yield Path(file)
+        yield NamedFile(file, name or file)
     elif _is_web(file):
         with one_video(file, FetchOptions(min_side=min_side), advice="list them one by one") as video:
-            yield video.path
+            yield NamedFile(os.fspath(video.file), name or file)
     else:
         with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
             path = Path(folder, "video" + Path(file).suffix)
@@ -94,7 +96,7 @@ def fetched(file: str, min_side: int) -> Iterator[Path]:
                 system.get_file(inner, str(path))
             except Exception as error:  # each store has errors of its own
                 raise VideoError(file, f"cannot be fetched ({_line(error)})") from error
-            yield path
+            yield NamedFile(str(path), name or file)
 
 
 def filesystem(address: str) -> tuple[Any, str]:

@@ -96,7 +96,7 @@ def _picture(store: ShardStore, found: dict[str, Any], note: Callable[[str], Non
         for one in found["examples"]:
             try:
                 file = stack.enter_context(fetched(one["path"], _SIDE))
-                if not file.is_file():
+                if not Path(file).is_file():
                     raise KinemeError(f"{one['path']}: is not there any more; not shown")
             except KinemeError as error:
                 note(str(error))

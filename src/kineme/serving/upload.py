@@ -18,7 +18,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from kineme.serving.problem import ServiceError
-from kineme.sources.local import size_in_words
+from kineme.text import file_size
 
 _SILENCE_S = 20.0
 _SLOWEST_BYTES_S = 2000  # a body that comes slower on average is cut off
@@ -166,7 +166,7 @@ async def _blocks(request: Request) -> AsyncIterator[bytes]:
 
 
 def _too_large(most_bytes: int) -> ServiceError:
-    return ServiceError(413, "too_large", f"the video is larger than {size_in_words(most_bytes)}")
+    return ServiceError(413, "too_large", f"the video is larger than {file_size(most_bytes)}")
 
 
 class _Form:

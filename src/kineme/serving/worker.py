@@ -220,13 +220,15 @@ def _curves(result: Prediction) -> dict[str, Any]:
 def _fetch(url: str, path: Path, request: dict[str, Any]) -> None:
     """Fetch a video from a link to ``path``."""
     from kineme.sources.links import fetch_videos
-    from kineme.sources.local import FetchOptions
+    from kineme.sources.local_video import FailedVideo, FetchOptions
 
     check_link(url, request["networks"])
     options = FetchOptions(min_side=480, with_sound=True, max_bytes=int(request["limits"]["max_bytes"]))
     try:
         with closing(fetch_videos(url, options)) as videos:
-            video = next(iter(videos))
+            video = next(videos)
+            if isinstance(video, FailedVideo):
+                raise video.error
             os.replace(video.path, path)  # noqa: PTH105 (both are in the job's folder)
     except KinemeError as error:
         cause: BaseException | None = error

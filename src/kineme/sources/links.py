@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, VideoError
 from kineme.progress import Advance, progress
-from kineme.sources.local import FetchOptions, LocalVideo, size_in_words
+from kineme.sources.local_video import FailedVideo, FetchOptions, LocalVideo, local_file
+from kineme.text import file_size
 
 _FETCHED_HERE = {"http", "https", "m3u8_native", "m3u8", "http_dash_segments"}  # by yt-dlp itself, without a program
 _COLLECTIONS = ("playlist", "multi_video")
@@ -21,20 +22,12 @@ _MOST_PAGE_BYTES = 32 << 20  # of a page, playlist or document, unpacked
 _MOST_PAGES = 500  # until something of the video comes
 
 
-def fetch_videos(
-    url: str,
-    options: FetchOptions,
-    *,
-    alone: bool = True,
-    on_error: Callable[[str, KinemeError], None] | None = None,
-) -> Generator[LocalVideo, None, None]:
+def fetch_videos(url: str, options: FetchOptions) -> Generator[LocalVideo | FailedVideo, None, None]:
     """Yield the video, or each video of the playlist, that ``url`` leads to. Each is removed before the next.
 
     Args:
         url: http or https.
         options: how to fetch.
-        alone: whether ``url`` is the only source.
-        on_error: told of a video of a playlist that cannot be had; by default the error is raised.
 
     Raises:
         KinemeError: yt-dlp is not installed, the server does not give the video, or it is too large.
@@ -43,7 +36,7 @@ def fetch_videos(
         import yt_dlp
         from yt_dlp.utils import YoutubeDLError
     except ImportError as error:
-        raise KinemeError(f'{url}: videos of the web need yt-dlp: pip install "kineme[web]"') from error
+        raise VideoError(url, 'videos of the web need yt-dlp: pip install "kineme[web]"', "unavailable") from error
 
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         meter = _Meter(url, options.max_bytes)
@@ -53,9 +46,9 @@ def fetch_videos(
                 try:
                     return request(what, download=download) or {}
                 except YoutubeDLError as error:
-                    raise KinemeError(f"{source}: {_reason(error, options)}") from error
+                    raise VideoError(source, _reason(error, options), "unavailable") from error
                 except RecursionError as error:
-                    raise KinemeError(f"{source}: leads to itself, so no video is found there") from error
+                    raise VideoError(source, "leads to itself, so no video is found there", "unavailable") from error
                 finally:
                     meter.close()
 
@@ -64,7 +57,7 @@ def fetch_videos(
             collection = found.get("_type") in _COLLECTIONS
             entries = _entries(found)
             if not entries:
-                raise KinemeError(f"{url}: no video is found there")
+                raise VideoError(url, "no video is found there", "unavailable")
             for number, entry in enumerate(entries, start=1):
                 meter.source = source = _address(entry, url, number) if collection else url
                 try:
@@ -72,13 +65,13 @@ def fetch_videos(
                     info = ask(source, site.process_ie_result, entry, True)
                     path = Path(folder, _FILE)
                     if not path.is_file():
-                        raise KinemeError(f"{source}: nothing was fetched; it may be a playlist itself")
+                        raise VideoError(source, "nothing was fetched; it may be a playlist itself", "unavailable")
                 except KinemeError as error:
-                    if on_error is None or not collection:
+                    if not collection:
                         raise
-                    on_error(source, error)
+                    yield FailedVideo(source, error)
                 else:
-                    yield LocalVideo(path, source, _file_name(info), alone and not collection)
+                    yield local_file(path, source, _file_name(info), in_collection=collection)
                 for left in Path(folder).iterdir():
                     left.unlink()
 
@@ -167,19 +160,19 @@ class _Meter:
     def check(self, count: float) -> None:
         """Raise KinemeError where ``count`` bytes are too many."""
         if count > self._max_bytes:
-            limit = size_in_words(self._max_bytes)
-            raise KinemeError(f"{self.source}: is larger than {limit}; --max-size sets the limit")
+            limit = file_size(self._max_bytes)
+            raise VideoError(self.source, f"is larger than {limit}; --max-size sets the limit", "too-large")
 
     def check_page(self, count: int) -> None:
         """Raise KinemeError where ``count`` bytes are too many for a page."""
         if count > _MOST_PAGE_BYTES:
-            raise KinemeError(f"{self.source}: leads to a page of more than {size_in_words(_MOST_PAGE_BYTES)}")
+            raise VideoError(self.source, f"leads to a page of more than {file_size(_MOST_PAGE_BYTES)}", "unavailable")
 
     def count_page(self) -> None:
         """Count a request; raise KinemeError where there were many and nothing of the video has come."""
         self._pages += 1
         if self._pages > _MOST_PAGES:
-            raise KinemeError(f"{self.source}: leads from page to page, and to no video")
+            raise VideoError(self.source, "leads from page to page, and to no video", "unavailable")
 
     def close(self) -> None:
         """End the progress of one download."""
@@ -200,7 +193,9 @@ def _settings(folder: Path, options: FetchOptions, meter: _Meter) -> dict[str, A
     def select(context: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         chosen = choose_format(context["formats"], options.min_side, with_sound=options.with_sound)
         if chosen is None:
-            raise KinemeError(f"{meter.source}: offers no pictures that can be fetched, only sound or protected video")
+            raise VideoError(
+                meter.source, "offers no pictures that can be fetched, only sound or protected video", "unavailable"
+            )
         meter.check(chosen.get("filesize") or 0)
         return [chosen]
 
@@ -236,7 +231,7 @@ def _entries(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _refuse_live(entry: Mapping[str, Any], source: str) -> None:
     if entry.get("is_live") or entry.get("live_status") in _REFUSED:
-        raise KinemeError(f"{source}: is live, and of this site only videos that have ended are taken")
+        raise VideoError(source, "is live, and of this site only videos that have ended are taken", "unavailable")
 
 
 def _address(entry: Mapping[str, Any], playlist: str, number: int) -> str:

@@ -12,8 +12,8 @@ hold a frame, so no frame is praised for its place in a window.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,11 +109,6 @@ class Explanation:
             for a, b in edges.reshape(-1, 2).tolist()
         ]
 
-    def named(self, source: str, in_words: Callable[[str], str]) -> Explanation:
-        """The same of a video that is called otherwise than its file; ``in_words`` puts the name into a text."""
-        told = tuple(map(in_words, self.prediction.warnings))
-        return replace(self, prediction=replace(self.prediction, source=source, warnings=told))
-
     def at(self, time_s: float) -> int:
         """The number of the instant whose frame the model sees at a time."""
         return int(np.clip(np.searchsorted(self.times_N, time_s + 1e-6, side="right") - 1, 0, len(self.times_N) - 1))
@@ -136,8 +131,7 @@ def explain(
 ) -> Explanation:
     """Explain a label of a video; see :meth:`kineme.model.Model.explain`."""
     with one_video(os.fspath(source), fetch_options(model, start_s, end_s)) as video:
-        found = explain_file(model, video.path, label=label, engine=engine, on_progress=on_progress)
-    return found.named(video.source, video.in_words)
+        return explain_file(model, video.file, label=label, engine=engine, on_progress=on_progress)
 
 
 def explain_file(

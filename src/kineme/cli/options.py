@@ -1,0 +1,125 @@
+"""Options that several verbs share, and how the text of an option is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kineme.errors import UsageError
+
+Data = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Engine = Annotated[str, typer.Option(help="keras, litert, openvino, or auto: the fastest of those installed.")]
+Start = Annotated[str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there.")]
+End = Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")]
+MaxSize = Annotated[str, typer.Option(help="Refuse what is larger, from the web or standard input.")]
+GroupColumn = Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")]
+Backbone = Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")]
+
+Frames = Annotated[int | None, typer.Option(help="Frames of a clip.  [default: what suits the backbone]")]
+Fps = Annotated[
+    str | None,
+    typer.Option(help="Frames a second of a clip; or 'spread' over the video.  [default: what suits the backbone]"),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(help="Pixels: 64, or 96x64 for width and height.  [default: 224 where pretrained, else 64]"),
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(help="stretch, crop, letterbox.  [default: letterbox for landmarks, crop for i3d, else stretch]"),
+]
+Short = Annotated[
+    str | None, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.  [default: hold, for i3d loop]")
+]
+
+Epochs = Annotated[int, typer.Option(help="Most passes over the training videos.")]
+BatchSize = Annotated[int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]")]
+LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.")]
+Patience = Annotated[int, typer.Option(help="Epochs without progress before stopping.")]
+Augment = Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")]
+Views = Annotated[
+    int | None,
+    typer.Option(help="Augmented views of each training video behind a frozen backbone.  [default: fewer where slow]"),
+]
+Flip = Annotated[bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")]
+Finetune = Annotated[
+    bool, typer.Option("--finetune", help="Train a pretrained backbone too, at smaller learning rates.")
+]
+Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.")]
+Validation = Annotated[float, typer.Option(help="Fraction held out for early stopping.")]
+AllowLeaks = Annotated[
+    bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or under two labels.")
+]
+
+
+def name_of(data: Path) -> str:
+    """What the data is called: its folder, also where it is given as the folder's clips.csv."""
+    data = data.resolve()
+    return data.parent.name if data.name == "clips.csv" else data.stem
+
+
+def spec_changes(
+    frames: int | None, fps: str | None, size: str | None, fit: str | None, short: str | None
+) -> dict[str, Any]:
+    """The fields of a clip spec that options change.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    changes: dict[str, Any] = {"frames": frames, "fit": fit, "short": short}
+    if fps is not None and fps != "spread":
+        try:
+            changes["fps"] = float(fps)
+        except ValueError:
+            raise UsageError(f"--fps {fps}: give a number of frames a second, or 'spread'") from None
+    if size is not None:
+        try:
+            sides = [int(side) for side in size.lower().split("x")]
+            changes["width"], changes["height"] = sides if len(sides) == 2 else sides * 2
+        except ValueError:
+            raise UsageError(f"--size {size}: give pixels, as 64, or 96x64 for width and height") from None
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return changes | ({"fps": None} if fps == "spread" else {})
+
+
+def parse_part(start: str | None, end: str | None) -> tuple[float, float | None]:
+    """``--start`` and ``--end`` in seconds.
+
+    Raises:
+        UsageError: one is no time, or nothing lies between them.
+    """
+    start_s, end_s = parse_seconds("--start", start or "0"), parse_seconds("--end", end) if end else None
+    if end_s is not None and end_s <= start_s:
+        raise UsageError(f"--end {end}: must come after --start {start or 0}")
+    return start_s, end_s
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """``"90"``, ``"1:30"`` or ``"1:02:03.5"`` in seconds.
+
+    Raises:
+        UsageError: it is none of these; the line names ``option``.
+    """
+    if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?", text):
+        raise UsageError(f"{option} {text}: give seconds, or minutes and seconds such as 1:30")
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
+def parse_size(option: str, text: str) -> int:
+    """``"500M"``, ``"2G"`` or a number of bytes.
+
+    Raises:
+        UsageError: it is none of these, or nothing; the line names ``option``.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", text.strip().lower())
+    size = int(float(match[1]) * 1024 ** " kmg".index(match[2] or " ")) if match else 0
+    if size < 1:
+        raise UsageError(f"{option} {text}: give a size such as 500M or 2G")
+    return size

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import percent, print_json, print_table, say, warn
+from kineme.cli.output import print_json, print_table, say, warn
 from kineme.models.registry import DEFAULT_MODEL
+from kineme.text import percent
 
 
 def batch(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import percent, print_json, print_table, say
+from kineme.cli.output import print_json, print_table, say
+from kineme.text import percent
 
 
 def benchmark(

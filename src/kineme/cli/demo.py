@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import percent, print_json, print_verdict, say
+from kineme.cli.output import print_json, print_verdict, say
+from kineme.text import percent
 
 
 def demo(

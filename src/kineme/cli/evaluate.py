@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import interval, percent, print_json, print_table, say, warn
+from kineme.cli.output import interval, print_json, print_table, say, warn
+from kineme.text import percent
 
 
 def evaluate(

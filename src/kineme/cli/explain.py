@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import percent, print_json, print_table, say, warn
+from kineme.cli.output import print_json, print_table, say, tell, warn
+from kineme.text import percent
 
 if TYPE_CHECKING:
     from kineme.prediction.explain.explain import Explanation
@@ -60,14 +61,14 @@ def explain(
         with progress(f"explaining {Path(video.name).name}, %", 100) as advance:
             done = 0
 
-            def tell(share: float) -> None:
+            def show(share: float) -> None:
                 nonlocal done
                 steps = int(100 * share) - done
                 if steps > 0:
                     advance(steps)
                     done += steps
 
-            found = explain_file(loaded, video.file, label=label, engine=engine, on_progress=tell)
+            found = explain_file(loaded, video.file, label=label, engine=engine, on_progress=show)
         written = save_explanation(found, formats, Path(out), loaded, notes.append, video=video.file, name=video.name)
     tell(*(f"wrote {path}" for path in written))
     warn(f"{found.source}: {line}" for line in dict.fromkeys([*found.prediction.warnings, *found.warnings, *notes]))

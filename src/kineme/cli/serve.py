@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli.options import parse_seconds, parse_size
 from kineme.cli.output import print_json, say, warn
 from kineme.models.registry import DEFAULT_MODEL
 
@@ -51,7 +52,6 @@ def serve(
     from kineme.models import weights
     from kineme.serving.run import serve as run
     from kineme.serving.settings import Settings
-    from kineme.sources.local import parse_seconds, parse_size
 
     if link_network and not allow_links:
         raise UsageError("--link-network is for --allow-links")

@@ -166,13 +166,13 @@ class _Worker:
         from kineme.report.explain_picture import explain_picture
         from kineme.report.explain_save import document, drawer_of
         from kineme.report.explain_video import explain_video
+        from kineme.video.container import NamedFile
         from kineme.video.probe import probe
 
         model = self._begin(path, request)
-        name = request["name"]
+        named = NamedFile(str(path), request["url"] or request["name"])
         explaining = _Meter(self._report, "explaining", 0.0, _EXPLAINING)
-        found = explain_file(model, path, label=request["label"], on_progress=explaining.reach)
-        found = found.named(request["url"] or name, lambda line: line.replace(str(path), name))
+        found = explain_file(model, named, label=request["label"], on_progress=explaining.reach)
         drawer, info = drawer_of(found, model), probe(path)
         explain_picture(found, path, path.with_name(PICTURE), drawer)
         frames = max(1, info.frame_count or round(info.duration_s * float(info.fps)))

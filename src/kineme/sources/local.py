@@ -52,7 +52,7 @@ def for_each_video(
         KinemeError: a source cannot be had.
     """
     options = options or FetchOptions()
-    for source in map(os.fspath, sources):
+    for source in (os.fspath(one) for one in sources):
         refuse_live(source)
         with _going_on(source, on_error), closing(_videos_of(source, options, leave_out)) as found:
             for one in found:

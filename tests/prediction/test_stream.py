@@ -173,7 +173,7 @@ def test_poses_are_followed_through_a_stream_as_through_a_file():
     from kineme.models.encoder import PoseEncoder
     from kineme.prediction.featurizers import PoseFeaturizer
 
-    encoder = PoseEncoder("blazepose", files)
+    encoder = PoseEncoder("blazepose", files, views=1)
     rng = np.random.default_rng(0)
     ticks = [(tick * STEP_S, rng.integers(0, 256, (224, 224, 3)).astype(np.uint8)) for tick in range(3)]
     featurizer = PoseFeaturizer(encoder)

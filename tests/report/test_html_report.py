@@ -114,7 +114,7 @@ def test_the_page_opens_with_the_honest_answer(tmp_path: Path) -> None:
         ({"groups": 1}, "Only 1 person could be tested"),
         ({"baselines": {"background_only": {"top1": 0.88}}}, "The background alone gives 88 %"),
         ({"baselines": {"majority": {"top1": 0.9}}}, "Always answering the commonest class gives 90 %"),
-        ({"calibration_error": 0.3}, "off by 30 %"),
+        ({"calibration_error": 0.3, "n": 60}, "off by 30 %"),
         ({"top1": 1.0, "top1_interval": [0.54, 1.0]}, "anything from 54 to 100 %"),
     ],
 )
@@ -211,7 +211,7 @@ def test_whether_it_uses_time_is_shown_with_each_order_and_class(tmp_path: Path)
     assert page.faults == []
     assert len(page.all("img")) == 8
     assert "Does it use time?" in text
-    assert "it lives on motion and order" in text
+    assert "it relies on motion and order" in text
     assert "single frames (logistic regression on ImageNet features) 48 %" in text
     rows = page.rows("Recall lost by shuffling, by class")
     shuffle_recall_drop = [int(row[2]) for row in rows[1 : 1 + len(SIX)]]
@@ -225,20 +225,50 @@ def test_figures_of_before_have_no_section_on_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("top1", "shuffled", "said"),
+    ("top1", "shuffled", "p_value", "frozen", "said"),
     [
-        (0.97, 0.38, "With its frames shuffled, it is right in 38 % instead of 97 %: it lives on motion and order."),
-        (0.9, 0.75, "much of what it knows is in single frames"),
-        (0.9, 0.88, "it is still right in 88 %: it looks at single frames, and a single-frame model would do"),
-        (0.9, 0.93, "still right in 93 %"),
-        (0.25, 0.2, "too little to tell"),
+        (0.97, 0.38, 1e-4, 0.2, "38 % correctly instead of 97 % (p < 0.001): it relies on motion and order."),
+        (0.9, 0.75, 0.02, 0.6, "(p = 0.020): it uses motion and order; from the middle frame alone it classifies 60 %"),
+        (0.9, 0.75, 0.02, 0.2, "it uses motion and order."),  # its middle frame is at chance: nothing is said of it
+        (0.9, 0.75, 0.3, 0.6, "by chance (p = 0.30): this test does not show that it uses the order of frames."),
+        (0.9, 0.93, 0.02, 0.6, "does not show that it uses the order of frames"),
+        (0.25, 0.2, 0.001, 0.2, "it is not clearly better than guessing"),
+        (0.97, 0.38, None, 0.2, "38 % correctly instead of 97 %."),  # a document without the test makes no claim
     ],
 )
-def test_the_use_of_time_is_said_in_words(top1: float, shuffled: float, said: str) -> None:
-    test = {**report(SIX).test, "top1": top1, "orders": {"shuffled": {"top1": shuffled}}}
+def test_the_use_of_time_is_said_as_far_as_the_test_shows_it(
+    top1: float, shuffled: float, p_value: float | None, frozen: float, said: str
+) -> None:
+    test = {
+        **report(SIX).test,
+        "top1": top1,
+        "top1_interval": [top1 - 0.1, top1],
+        "orders": {
+            "shuffled": {"top1": shuffled, "p_value": p_value},
+            "frozen": {"top1": frozen, "top1_interval": [frozen - 0.1, frozen + 0.1]},
+        },
+    }
 
     assert said in time_use(test).replace("\u00a0", " ")
     assert time_use(test) in headline(test)
+
+
+def test_top_5_of_few_classes_and_calibration_of_few_videos_are_no_findings(tmp_path: Path) -> None:
+    few = with_test(report(SIX), top5=0.99, calibration_error=0.3, n=20)
+    many = with_test(report([f"action {number}" for number in range(12)]), top5=0.99, calibration_error=0.3, n=120)
+
+    assert "Top-5" not in written(tmp_path, few).text
+    assert "Top-5" in written(tmp_path, many).text
+    assert [sentence for sentence in caveats(few.test) if "calibration" in sentence] == []
+    assert [sentence for sentence in caveats(many.test) if "calibration" in sentence]
+
+
+def test_videos_that_are_their_own_groups_are_not_set_against_themselves() -> None:
+    test = {**report(SIX).test, "top1_interval": [0.5, 0.9], "n": 30, "groups": 30}
+
+    (sentence,) = [one for one in caveats(test, group_noun="videos") if "wide" in one]
+
+    assert sentence.endswith("Test on more videos to know it better.")
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:

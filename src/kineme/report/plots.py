@@ -14,6 +14,7 @@ from kineme.report.drawing import BLUE, INK, MUTED, ORANGE, STYLE, new_figure, o
 from kineme.report.verdict import BASELINES, ORDERS, is_interval, is_number
 
 _CELL = (31 / 255, 132 / 255, 196 / 255)  # cells of the confusion matrix; how opaque they are is the share
+FEWEST_IN_BIN = 5  # predictions of a dot of the reliability diagram
 MOST_BARS = 24  # classes with a bar of their own; of more, the worst are drawn
 _MOST_NUMBERS = 12  # classes up to which cells of the confusion matrix hold numbers
 MOST_NAMES = 30  # classes up to which its rows and columns are named
@@ -240,11 +241,13 @@ def reliability(bins: Sequence[Mapping[str, Any]]) -> str:
     """Draw a reliability diagram (Guo et al. 2017, "On Calibration of Modern Neural Networks") as SVG.
 
     Args:
-        bins: each with ``n``, and where n is above 0 the mean ``confidence`` and the ``accuracy`` of its
-            predictions, both 0 to 1.
+        bins: each with ``n``, the mean ``confidence`` and the ``accuracy`` of its predictions, both 0 to 1. Those of
+            fewer than five predictions are left out, since they show luck.
     """
     filled = [
-        row for row in bins if row.get("n") and is_number(row.get("confidence")) and is_number(row.get("accuracy"))
+        row
+        for row in bins
+        if row.get("n", 0) >= FEWEST_IN_BIN and is_number(row.get("confidence")) and is_number(row.get("accuracy"))
     ]
     most = max((row["n"] for row in filled), default=1)
     with matplotlib.rc_context(STYLE):

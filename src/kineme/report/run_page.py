@@ -21,6 +21,7 @@ from kineme.training.metrics import reliability_bins
 from kineme.training.run import Run
 
 _MISTAKES = 12
+_FEWEST_FOR_TOP5 = 10  # classes; of fewer, five guesses are right too easily
 _EXPLAINED = 4  # of them
 
 
@@ -198,8 +199,14 @@ def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
     """Name, figure and what it means, for the row of figures under the headline."""
     test = run.test
     within = "95 % interval {}"
-    tiles = [("Top-1", percent(test["top1"]), _interval(test.get("top1_interval"), within) or "of videos named right")]
-    if verdict.is_number(test.get("top5")):
+    tiles = [
+        (
+            "Top-1",
+            percent(test["top1"]),
+            _interval(test.get("top1_interval"), within) or "of videos classified correctly",
+        )
+    ]
+    if verdict.is_number(test.get("top5")) and len(test["per_class"]) >= _FEWEST_FOR_TOP5:
         tiles.append(("Top-5", percent(test["top5"]), "the right name is among its five likeliest"))
     tiles.append(
         (

@@ -14,8 +14,9 @@ _FEW_GROUPS = 5  # fewer than this, and the interval itself is too narrow
 _WIDE = 0.2  # an interval wider than this says little
 _CLOSE = 0.1  # a baseline within this of the result explains too much of it
 _MISCALIBRATED = 0.1
-_SOMETHING = 0.1  # above chance by less than this, a model knows too little for its use of time to show
-_MOST_OF_IT, _SOME_OF_IT = 0.5, 0.15  # of what it knows beyond chance, lost without the order of frames
+_MOST_OF_IT = 0.5  # of what it knows beyond guessing, lost without the order of frames
+_FEWEST_CALIBRATED = 50  # test videos; of fewer, the calibration error is mostly noise
+SIGNIFICANT = 0.05
 
 BASELINES = {
     "single_frame": "single frames (logistic regression on ImageNet features)",
@@ -72,30 +73,52 @@ def baseline_sentence(test: Mapping[str, Any]) -> str:
 
 
 def time_use(test: Mapping[str, Any], name: str = "it") -> str:
-    """One sentence: what is left when the frames are shuffled, and what that means; "" where that was not tested.
+    """One sentence: what is left when the frames are shuffled, and what that shows; "" where that was not tested.
+
+    It says no more than the paired test over groups supports, and nothing of a model that may be guessing.
 
     Args:
         test: the ``test`` object of ``metrics.json``; its ``orders`` are looked at.
         name: of the model.
     """
-    top1, difference = test["top1"], lost_when_shuffled(test)
-    if difference is None:
+    orders = test.get("orders") or {}
+    shuffled = orders.get("shuffled") or {}
+    if not is_number(shuffled.get("top1")):
         return ""
-    shuffled = test["orders"]["shuffled"]["top1"]
-    chance = baseline_top1(test, "chance") or 1 / max(len(test["per_class"]), 2)
-    known = top1 - chance
-    lost = difference / known if known > 0 else 0.0
-    instead = f"With its frames shuffled, {name} is right in {percent(shuffled)} instead of {percent(top1)}"
-    if known < _SOMETHING:
-        return nbsp_percent(f"{instead}: it knows too little to tell whether it uses time.")
-    if lost >= _MOST_OF_IT:
-        return nbsp_percent(f"{instead}: it lives on motion and order.")
-    if lost >= _SOME_OF_IT:
-        return nbsp_percent(f"{instead}: it uses motion and order, but much of what it knows is in single frames.")
-    return nbsp_percent(
-        f"With its frames shuffled, {name} is still right in {percent(shuffled)}: it looks at single frames, "
-        f"and a single-frame model would do."
+    ordered, p_value = shuffled.get("top1_ordered", test["top1"]), shuffled.get("p_value")
+    guessing = _guessing(test)
+    instead = (
+        f"With its frames shuffled, {name} classifies {percent(shuffled['top1'])} correctly instead of "
+        f"{percent(ordered)}"
     )
+    if _lower_end(test) <= guessing:
+        return nbsp_percent(f"{instead}: it is not clearly better than guessing, so this tells nothing about time.")
+    if not is_number(p_value):
+        return nbsp_percent(f"{instead}.")
+    if p_value >= SIGNIFICANT or shuffled["top1"] >= ordered:
+        why = f"a difference this small or larger is likely by chance (p = {p_value:.2f})" if p_value < 1 else "no less"
+        return nbsp_percent(f"{instead}, {why}: this test does not show that it uses the order of frames.")
+    how_sure = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    if (ordered - shuffled["top1"]) / max(ordered - guessing, 1e-9) >= _MOST_OF_IT:
+        return nbsp_percent(f"{instead} ({how_sure}): it relies on motion and order.")
+    frozen = orders.get("frozen") or {}
+    interval = frozen.get("top1_interval")
+    if is_interval(interval) and interval[0] > guessing:
+        alone = f"; from the middle frame alone it classifies {percent(frozen['top1'])} correctly"
+        return nbsp_percent(f"{instead} ({how_sure}): it uses motion and order{alone}.")
+    return nbsp_percent(f"{instead} ({how_sure}): it uses motion and order.")
+
+
+def _guessing(test: Mapping[str, Any]) -> float:
+    """Top-1 that needs no video: of guessing, or of always answering the commonest class."""
+    chance = baseline_top1(test, "chance") or 1 / max(len(test["per_class"]), 2)
+    return max(chance, baseline_top1(test, "majority") or 0.0)
+
+
+def _lower_end(test: Mapping[str, Any]) -> float:
+    """The lower end of the interval of top-1; top-1 itself where there is none."""
+    interval = test.get("top1_interval")
+    return interval[0] if is_interval(interval) else float(test["top1"])
 
 
 def refusal(unknown: Mapping[str, Any]) -> str:
@@ -130,7 +153,7 @@ def _leak(test: Mapping[str, Any], group_noun: str) -> str:
         f"saw, it classifies {percent(honest['top1'])} correctly{within}: that is the figure to believe."
     )
     points = round(100 * (float(test["top1"]) - float(honest["top1"])))
-    if points > 0:
+    if is_interval(honest.get("top1_interval")) and honest["top1_interval"][1] < _lower_end(test):
         text += f" The {points} points between the two are what having seen these {group_noun} was worth to it."
     return nbsp_percent(text)
 
@@ -153,9 +176,10 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
             f"others may fare quite differently. Add videos of other {group_noun}."
         )
     if is_interval(interval) and interval[1] - interval[0] > _WIDE:
+        less = "" if test["groups"] == test["n"] else f"; more videos of the same {group_noun} help less"
         found.append(
             f"The interval is wide: the true figure may be anything from {between(interval)}. "
-            f"Test on more {group_noun} to know it better; more videos of the same {group_noun} help less."
+            f"Test on more {group_noun} to know it better{less}."
         )
     background = baseline_top1(test, "background_only")
     if background is not None and background >= top1 - _CLOSE:
@@ -164,16 +188,16 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
             f"learned places rather than movements. Film each action in several places, and several actions in each."
         )
     majority = baseline_top1(test, "majority")
-    if majority is not None and majority >= top1 - _CLOSE:
+    if majority is not None and majority >= _lower_end(test):
         found.append(
-            f"Always answering the commonest class gives {percent(majority)}, against {percent(top1)} for the model: "
-            f"it has learned little. It may need more videos, more epochs or another approach."
+            f"Always answering the commonest class gives {percent(majority)}, against {percent(top1)} for the model, "
+            f"which is not clearly better. It may need more videos, more epochs or another approach."
         )
     missing = [label for label, figures in test.get("per_class", {}).items() if not figures.get("n")]
     if missing:
         found.append(f"Not tested at all, since the test set has no video of it: {', '.join(missing)}.")
     error = test.get("calibration_error")
-    if is_number(error) and error > _MISCALIBRATED:
+    if is_number(error) and error > _MISCALIBRATED and test["n"] >= _FEWEST_CALIBRATED:
         found.append(
             f"Its probabilities are off by {percent(error)} on average (calibration error): "
             f"do not read “90 %” as right nine times in ten."

@@ -190,7 +190,9 @@ def _candidate_facts(
         row["n"] //= seeds
     ordered_SN = result.probabilities_SNK.argmax(axis=2).ravel()
     orders = {
-        order: metrics.accuracy_with_interval(predictions_SN.ravel() == truth_SN, groups_SN, seed=seed)
+        order: metrics.reordered_accuracy(
+            predictions_SN.ravel() == truth_SN, ordered_SN == truth_SN, groups_SN, seed=seed
+        )
         for order, predictions_SN in result.predictions.items()
     }
     shuffled_SN = result.predictions["shuffled"].ravel()

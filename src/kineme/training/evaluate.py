@@ -117,7 +117,8 @@ def order_metrics(
         label: what the progress bar says; None shows none.
 
     Returns:
-        ``orders``: for ``shuffled``, ``reversed`` and ``frozen`` the ``top1``, its ``top1_interval`` and ``n``; and
+        ``orders``: for ``shuffled``, ``reversed`` and ``frozen`` the ``top1``, its ``top1_interval`` and ``n``, the
+        top-1 of the same videos as filmed (``top1_ordered``), and the ``p_value`` of the difference; and
         ``motion_reliance``: for each class, recall as filmed minus recall when shuffled (None without a video).
     """
     chosen = list(range(len(items)))
@@ -130,8 +131,6 @@ def order_metrics(
     for order in CHANGED_ORDERS:
         said = f"{label} ({order})" if label else None
         predictions[order] = score_items(network, asked, cache, frame_order=order, seed=seed, label=said).argmax(axis=1)
-        orders[order] = {
-            **metrics.accuracy_with_interval(predictions[order] == truth_N, groups_N, seed=seed),
-            "n": len(asked),
-        }
+        right_N, ordered_N = predictions[order] == truth_N, predictions["ordered"] == truth_N
+        orders[order] = {**metrics.reordered_accuracy(right_N, ordered_N, groups_N, seed=seed), "n": len(asked)}
     return {"orders": orders, "motion_reliance": metrics.shuffle_recall_drop(predictions, truth_N, labels)}

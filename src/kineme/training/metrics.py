@@ -318,6 +318,27 @@ def paired_test(better_N: ArrayLike, other_N: ArrayLike, groups_N: ArrayLike, *,
     return float((1 + (np.abs(signs_RG @ differences_G) >= observed).sum()) / (1 + _SIGN_FLIPS))
 
 
+def reordered_accuracy(
+    right_N: ArrayLike, ordered_right_N: ArrayLike, groups_N: ArrayLike, *, seed: int = 0
+) -> dict[str, Any]:
+    """Accuracy with the frames in another order, beside that of the same clips as filmed.
+
+    Args:
+        right_N: whether each clip is right with its frames in that order.
+        ordered_right_N: the same as filmed.
+        groups_N: the group of each clip.
+        seed: of the interval and of the test.
+
+    Returns:
+        ``top1``, ``top1_interval``, ``top1_ordered``, and ``p_value``: that of :func:`paired_test`.
+    """
+    return {
+        **accuracy_with_interval(right_N, groups_N, seed=seed),
+        "top1_ordered": float(np.asarray(ordered_right_N, np.float64).mean()),
+        "p_value": paired_test(ordered_right_N, right_N, groups_N, seed=seed),
+    }
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values of several tests, raised so that all hold together (Holm 1979).
 

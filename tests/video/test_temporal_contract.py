@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from helpers_video import numbered_video, read_number
+from helpers_video import cut_file, numbered_video, read_number
 
 from kineme.errors import VideoError
 from kineme.video.clips import read_clips, read_sampled_video, ticks
@@ -176,11 +177,59 @@ def test_a_part_outside_the_video_is_an_error(tmp_path: Path) -> None:
         read_sampled_video(path, ClipSpec(fps=None), start_s=3.0)
 
 
-def test_time_zero_is_the_first_frame_shown(tmp_path: Path) -> None:
-    late = numbered_video(tmp_path / "late.mp4", 50, times_s=[2 + number / 25 for number in range(50)], sound="aac")
-    assert probe(late).duration_s == pytest.approx(2.0, abs=1e-3)
-    sampled = read_sampled_video(late, ClipSpec(fps=5.0, height=48, width=64))
-    assert [read_number(frame) for frame in sampled.frames_NHWC] == list(range(0, 50, 5))
+@pytest.mark.parametrize(("suffix", "sound"), [("mp4", "aac"), ("mkv", "libmp3lame"), ("ts", "aac"), ("avi", None)])
+@pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "3"}])
+def test_time_zero_is_where_the_container_begins(
+    tmp_path: Path, suffix: str, sound: str | None, options: dict[str, str]
+) -> None:
+    late_s = 2.0 if sound else 0.0
+    times = [late_s + number / 25 for number in range(50)] if sound else None
+    path = numbered_video(tmp_path / f"late.{suffix}", 50, times_s=times, sound=sound, options=options)
+    with av.open(str(path)) as container:
+        begins_s = (container.start_time or 0) / 1e6
+        first_s = min(frame.time for frame in container.decode(video=0)) - begins_s
+    assert probe(path).duration_s == pytest.approx(late_s + 2.0, abs=0.05)
+    if sound:
+        assert next(read_frames(path)).pts_s == pytest.approx(first_s, abs=1e-6)
+        assert first_s == pytest.approx(late_s, abs=0.09)
+    sampled = read_sampled_video(path, ClipSpec(fps=5.0, height=48, width=64))
+    late = round(late_s * 5)
+    numbers = [read_number(frame) for frame in sampled.frames_NHWC]
+    assert numbers[:late] == [0] * late  # what is shown first is shown until then
+    shift = max(0, first_s - late_s) if sound else 0
+    wanted = [max(0, int((tick / 5 - shift) * 25 + 1e-3)) for tick in range(10)]
+    assert numbers[late : late + 10] == wanted
+
+
+def shifted(path: Path, to: Path, seconds: float) -> Path:
+    """A copy of the packets whose clock begins later."""
+    with av.open(str(path)) as source, av.open(str(to), "w") as output:
+        streams = {one.index: output.add_stream_from_template(one) for one in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                late = round(seconds / packet.time_base)
+                packet.pts += late
+                packet.dts = None if packet.dts is None else packet.dts + late
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    return to
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm", "nut", "ts", "mp4", "flv", "wmv"])
+def test_a_clock_that_begins_late_is_no_damage(tmp_path: Path, suffix: str) -> None:
+    codec = {"webm": "libvpx", "wmv": "wmv2"}.get(suffix, "libx264")
+    sound = {"webm": None, "wmv": None}.get(suffix, "libmp3lame")
+    options = {"bf": "0"} if suffix == "wmv" else {}
+    whole = numbered_video(tmp_path / f"whole.{suffix}", 100, codec=codec, sound=sound, options=options)
+    path = shifted(whole, tmp_path / f"late.{suffix}", 100.0)
+    sampled, late = (read_sampled_video(one, ClipSpec(fps=5.0, height=48, width=64)) for one in (whole, path))
+    assert late.warnings == sampled.warnings == ()
+    assert late.info.duration_s == pytest.approx(sampled.info.duration_s, abs=0.05)
+    numbers = [[read_number(frame) for frame in one.frames_NHWC[:20]] for one in (sampled, late)]
+    assert numbers[1] == pytest.approx(numbers[0], abs=1)  # the delay of sound is rounded otherwise
+    if suffix in ("mkv", "webm"):  # what is really cut short is still told
+        (warning,) = read_sampled_video(cut_file(path, 0.5, tmp_path / f"cut.{suffix}"), ClipSpec()).warnings
+        assert warning.kind == "truncated"
 
 
 @pytest.mark.parametrize(

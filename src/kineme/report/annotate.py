@@ -70,5 +70,5 @@ def annotate_video(
                 title=None if is_pause else title,
                 timeline=Timeline(spans, info.duration_s, frame.pts_s) if len(segments) > 1 else None,
             )
-            writer.write(drawn, pts_s=frame.pts_s)
+            writer.write(drawn, pts_s=frame.pts_s, duration_s=frame.duration_s)
             advance()

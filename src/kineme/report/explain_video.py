@@ -60,7 +60,7 @@ def explain_video(
         for frame in read_frames(source, on_warning=on_warning):
             share = float(found.prediction.probabilities_at(frame.pts_s)[column])
             drawn = draw_prediction(drawer(frame.pixels_HWC, frame.pts_s), [(found.label, share)])
-            writer.write(np.concatenate([drawn, band(frame.pts_s)]), pts_s=frame.pts_s)
+            writer.write(np.concatenate([drawn, band(frame.pts_s)]), pts_s=frame.pts_s, duration_s=frame.duration_s)
             advance()
             if on_frame:
                 on_frame()

@@ -180,4 +180,4 @@ def _encode(video: PathLike, out: Path, on_warning: Callable[[str], None] | None
     )
     with writer:
         for frame in track(read_frames(video, on_warning=on_warning), f"encoding {out.name}", info.frame_count):
-            writer.write(frame.pixels_HWC, pts_s=frame.pts_s)
+            writer.write(frame.pixels_HWC, pts_s=frame.pts_s, duration_s=frame.duration_s)

@@ -227,4 +227,7 @@ def _cut(video: NamedFile, out: Path, start_s: float, end_s: float | None) -> No
     options = {"qp": "0", "crf": "0", "preset": "ultrafast"}
     with VideoWriter(out, width=info.width, height=info.height, fps=info.fps, options=options) as writer:
         for frame in read_frames(video, start_s=start_s, end_s=end_s):
-            writer.write(frame.pixels_HWC, pts_s=max(0.0, frame.pts_s - start_s))
+            begins_s = max(frame.pts_s, start_s)
+            ends_s = frame.pts_s + frame.duration_s
+            ends_s = ends_s if end_s is None else min(ends_s, end_s)
+            writer.write(frame.pixels_HWC, pts_s=begins_s - start_s, duration_s=ends_s - begins_s)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +35,9 @@ DECODER_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 TOO_LARGE = "frames of more pixels than 8192 x 4320 are not read"
 _SLOWEST, _FASTEST = Fraction(1, 100), Fraction(1000)
 _USUAL_RATE = Fraction(25)
+# Covers of music files and previews of chapters are stored as video streams.
+_STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_MOST_LOOKED_AT = 2000  # packets
 _FINEST = Fraction(1, 10**9)
 
 
@@ -75,20 +81,19 @@ def open_container(path: PathLike) -> InputContainer:
 
 
 def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
-    """The video stream to read, with the others switched off.
+    """The video stream to read.
 
     Raises:
         VideoError: only sound, a still picture, an absurd size, or a codec this FFmpeg cannot decode.
     """
     if container.format.name.endswith("_pipe") or container.format.name in ("image2", "tty"):
         raise VideoError(path, "is a still picture or text, not a video", "not-a-video")
-    # Cover pictures of music files are stored as one-frame video streams.
-    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    streams = [stream for stream in container.streams.video if not stream.disposition & _STILLS]
     if not streams:
         if container.streams.audio:
             raise VideoError(path, "holds no video stream, only sound", "sound-only")
         raise VideoError(path, "holds no video stream", "not-a-video")
-    stream = streams[0]
+    stream = streams[0] if len(streams) == 1 else _best(streams, path)
     context = stream.codec_context
     if context is None:
         raise VideoError(path, "its video codec is not known to this build of FFmpeg, or its header is damaged")
@@ -102,9 +107,27 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     return stream
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    """Whether the stream is a still picture attached to a music file."""
-    return bool(stream.disposition & Disposition.attached_pic)
+def _best(streams: Sequence[VideoStream], path: PathLike) -> VideoStream:
+    """As players choose: what is marked as the default, and of several the largest; a still only if all are."""
+    streams = [stream for stream in streams if stream.codec_context is not None] or streams
+    moving = [stream for stream in streams if stream.frames != 1]
+    if any(not stream.frames for stream in moving) and Path(path).is_file():
+        counts = _first_packets(path, {stream.index for stream in moving})
+        moving = [stream for stream in moving if counts[stream.index] > 1]
+    streams = moving or streams
+    defaults = [stream for stream in streams if stream.disposition & Disposition.default]
+    return max(defaults or streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
+
+
+def _first_packets(path: PathLike, indices: set[int]) -> Counter[int]:
+    """How many packets of each stream come before all have come twice, or much has been read."""
+    counts: Counter[int] = Counter()
+    with open_container(path) as container, suppress(av.error.FFmpegError):
+        for packet in container.demux(*(stream for stream in container.streams if stream.index in indices)):
+            counts[packet.stream.index] += packet.size > 0
+            if counts.total() >= _MOST_LOOKED_AT or all(counts[index] > 1 for index in indices):
+                break
+    return counts
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

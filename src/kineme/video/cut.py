@@ -18,7 +18,7 @@ from kineme.files import atomic_write
 from kineme.video.container import PathLike, open_container, video_stream
 from kineme.video.decode import EPSILON_S, Decoder, read_frames
 from kineme.video.probe import VideoInfo, probe
-from kineme.video.timestamps import has_display_times
+from kineme.video.timestamps import TimestampRepair, has_display_times
 from kineme.video.write import VideoWriter
 
 # FFmpeg's name of the container, to the suffix a copy gets and the name to write it with.
@@ -132,7 +132,7 @@ class Cutter:
             stream = video_stream(source, self.video)
             out = output.add_stream_from_template(stream)
             number = -1
-            for packet in source.demux(stream):
+            for packet in TimestampRepair(source, stream).packets(source.demux(stream)):
                 if not packet.size or packet.is_discard:
                     continue
                 number += 1
@@ -162,9 +162,9 @@ class Cutter:
         height, width = first.pixels_HWC.shape[:2]
         count, last = 1, first
         with VideoWriter(path, width=width, height=height, fps=self.info.fps, options=_QUALITY) as writer:
-            writer.write(first.pixels_HWC, 0.0)
+            writer.write(first.pixels_HWC, 0.0, duration_s=first.duration_s)
             for last in frames:
-                writer.write(last.pixels_HWC, last.pts_s - first.pts_s)
+                writer.write(last.pixels_HWC, last.pts_s - first.pts_s, duration_s=last.duration_s)
                 count += 1
         return CutClip(path, first.pts_s, last.pts_s + last.duration_s, count, False)
 
@@ -174,7 +174,8 @@ def _index(video: PathLike) -> list[_Stored]:
     packets = []
     with open_container(video) as container:
         try:
-            for packet in container.demux(video_stream(container, video)):
+            stream = video_stream(container, video)
+            for packet in TimestampRepair(container, stream).packets(container.demux(stream)):
                 if not packet.size or packet.is_discard:
                     continue
                 shown = packet.dts if packet.pts is None else packet.pts

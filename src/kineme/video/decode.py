@@ -1,7 +1,8 @@
 """Frames of a video in the order they are shown, each with its time.
 
-Time zero is the time stamp of the first frame that is shown. Decoding is in order: the decoder gives frames as they
-are displayed, and only a container whose time stamps can be believed is entered in the middle.
+Time zero is where the container begins, as a player counts: with sound, perhaps, and pictures only later. Decoding is
+in order: the decoder gives frames as they are displayed, and only a container whose time stamps can be believed is
+entered in the middle.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from kineme.video.timestamps import (
     TimestampRepair,
     has_display_times,
     missing_s,
+    zero_of,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Frame:
 
     Args:
         pixels_HWC: uint8, RGB, the right way up.
-        pts_s: seconds from the first frame of the video.
+        pts_s: seconds from time zero of the video.
         duration_s: seconds until the next frame.
     """
 
@@ -104,8 +106,8 @@ def read_frames(
             yield Frame(convert(frame), pts_s, duration_s)
 
 
-def first_time(path: PathLike) -> Fraction:
-    """Time stamp in seconds of the first displayed frame: what Kineme calls time zero of the video."""
+def time_zero(path: PathLike) -> Fraction:
+    """What the container's clock says at time zero of the video, in seconds."""
     with Decoder(path) as decoder:
         return decoder.zero * decoder.time_base
 
@@ -123,7 +125,8 @@ class Decoder:
 
     Attributes:
         first: the first frame shown.
-        zero: its time stamp, in ticks of ``time_base`` (seconds, a fraction).
+        zero: time stamp of time zero, in ticks of ``time_base`` (seconds, a fraction).
+        late: when the first frame is shown, in seconds from there.
 
     Raises:
         VideoError: the file cannot be used, or nothing of it can be decoded.
@@ -176,7 +179,7 @@ class Decoder:
         """Yield the frames from the one being shown at ``start_s`` on. Call it once.
 
         Args:
-            start_s: seconds from the first frame.
+            start_s: seconds from time zero.
             step_s: where only the frames shown at ``start_s``, ``start_s + step_s`` and so on are wanted. Others may
                 then be left out, which saves decoding them: a frame counts as shown until the next one that comes.
         """
@@ -217,7 +220,8 @@ class Decoder:
         """Decode the first frame and keep it to be given again."""
         self._begun = False
         self.stream = video_stream(self.container, self.path)
-        self._demuxer = self.container.demux(self.stream)
+        self._repair = TimestampRepair(self.container, self.stream)
+        self._demuxer = self._repair.packets(self.container.demux(self.stream))
         self._ahead = deque()
         self._packet_stats = PacketStats(self.container, self.stream)
         self.time_base = time_base(self.stream)
@@ -239,17 +243,18 @@ class Decoder:
         self._min_skip = _MIN_SKIP if small or not has_display_times(self.container) else _MIN_SKIP_THREADED
         stamped = self._stamp()
         try:
-            self.zero, self.first = next(stamped)
+            first, self.first = next(stamped)
         except StopIteration:
             unknown = "" if context.width else f", or they are too large: {TOO_LARGE}"
             raise VideoError(self.path, f"none of its frames can be decoded{unknown}") from None
         self._begun = True
-        self._stamped = chain([(self.zero, self.first)], stamped)
+        self.zero = zero_of(self.container, self.stream, first)
+        self.late = (first - self.zero) * self.time_base
+        self._stamped = chain([(first, self.first)], stamped)
 
     def _stamp(self) -> Iterator[tuple[int, VideoFrame]]:
         """Every frame to be had from here on with its time stamp."""
-        self._repair = repair = TimestampRepair(self.container, self.stream)
-        enters = False
+        repair, enters = self._repair, False
         for step in self._needed():
             try:
                 frames = self._skip() if isinstance(step, Skip) else self._decode(step)
@@ -259,7 +264,7 @@ class Decoder:
             for frame in frames:
                 if enters and not (frame.key_frame and frame.pict_type == PictureType.I):
                     raise _UnsafeSkip
-                if self._skims and repair.last is not None and (frame.pts is None or frame.pts <= repair.last):
+                if self._skims and repair.shown is not None and (frame.pts is None or frame.pts <= repair.shown):
                     raise _UnsafeSkip
                 enters = False
                 if frame.is_corrupt:
@@ -267,7 +272,8 @@ class Decoder:
                 self._frames += not self._skims
                 yield repair.stamp(frame), frame
             if isinstance(step, Skip):
-                repair.last, enters = step.last, True
+                repair.skip_to(step.last)
+                enters = True
                 self._frames += step.skipped
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
@@ -307,7 +313,7 @@ class Decoder:
             step_s,
             stamp_of=lambda packet: packet.pts if timed else packet.dts,
             seconds_of=lambda pts: float((pts - self.zero) * self.time_base),
-            longest=round(LONGEST_HOLD_S / self.time_base),
+            longest=self._repair.longest,
             min_skip=self._min_skip,
         )
         yield from planner.plan(begun, packets)
@@ -345,7 +351,8 @@ class Decoder:
         try:
             # Containers look for key frames by decoding time, which is a little before the time of display.
             self.container.seek(target - int(1 / self.time_base), stream=self.stream)
-            self._demuxer = self.container.demux(self.stream)
+            self._repair = TimestampRepair(self.container, self.stream)
+            self._demuxer = self._repair.packets(self.container.demux(self.stream))
             self._ahead.clear()
             stamped = self._stamp()
             for pts, frame in stamped:
@@ -366,22 +373,27 @@ class Decoder:
         if self._planned:  # what is missing is made up from frames that may have been left out
             raise _UnsafeSkip
         self._lost += 1
-        if self._lost_at is None and repair.last is not None:
-            self._lost_at = float((repair.last - self.zero) * self.time_base)
+        if self._lost_at is None and repair.shown is not None:
+            self._lost_at = float((repair.shown - self.zero) * self.time_base)
 
     def _warn(self, line: str, kind: VideoFlaw) -> None:
         if self._on_warning is not None:
             self._on_warning(VideoWarning(line, kind))
 
+    def missing_s(self, end_s: float) -> float:
+        """How many seconds the frames, the last of which ends at ``end_s``, fall short of what the header says."""
+        if len(self._repair.offsets) > 1:  # it counts in what has been set right
+            return 0.0
+        zero_s = float(self.zero * self.time_base)
+        return missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
+
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
-        zero_s = float(self.zero * self.time_base)
-        missing = 0.0
-        if self._repair.leapt_at is None:
-            missing = missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
-        else:  # what the header says of the length counts the leap in
+        missing = self.missing_s(end_s)
+        if self._repair.leapt_at is not None:
             at = float((self._repair.leapt_at - self.zero) * self.time_base)
-            leap = f"a time stamp leaps ahead by more than {LONGEST_HOLD_S} s at {at:.1f} s; the leap is left out"
+            most = float(self._repair.longest * self.time_base)
+            leap = f"a time stamp leaps ahead by more than {most:g} s at {at:.1f} s; the leap is left out"
             self._warn(leap, "timestamps")
         used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
         if missing or self._cut:

@@ -20,8 +20,8 @@ class VideoInfo:
         width: pixels as displayed, after rotation and with square pixels.
         height: likewise.
         fps: average frames per second, exact (30000/1001, not 30).
-        duration_s: seconds from the first frame shown to the end of the last, by the packets' time stamps whatever
-            the header says.
+        duration_s: seconds from time zero to the end of the last frame, by the packets' time stamps whatever the
+            header says.
         frame_count: stored frames, without decoding (a few of them may turn out to be undecodable or hidden).
         codec: FFmpeg's name, such as ``"h264"``.
         pixel_format: likewise, such as ``"yuv420p"``.
@@ -70,14 +70,13 @@ def describe(decoder: Decoder, *, decode: bool) -> VideoInfo:
     average = times.count / (end - start)
     if abs(average - rate) > rate / 20 and average <= 1000:  # the header is wrong, or guessed from the beginning
         rate = average.limit_denominator(1001)
-    if has_display_times(decoder.container):  # the first packets may be undecodable
-        start = min(max(start, decoder.zero * decoder.time_base), end - 1 / rate)
+    zero = decoder.zero * decoder.time_base if has_display_times(decoder.container) else start - decoder.late
     return VideoInfo(
         path=os.fspath(decoder.path),
         width=width,
         height=height,
         fps=rate,
-        duration_s=float(end - start),
+        duration_s=float(end - min(zero, end - 1 / rate)),
         frame_count=times.count or None,
         codec=decoder.stream.codec_context.name,
         pixel_format=decoder.first.format.name,

@@ -1,9 +1,10 @@
-"""The sound of one video put into another, in step with its first frame."""
+"""The sound of one video put into another, in step with its pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -13,14 +14,16 @@ import av.error
 import numpy as np
 
 from kineme.errors import VideoWarning
-from kineme.video.container import PathLike, open_container
-from kineme.video.decode import first_time
+from kineme.video.container import PathLike, open_container, time_base, video_stream
+from kineme.video.decode import time_zero
+from kineme.video.timestamps import TimestampRepair
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
     from av.packet import Packet
+    from av.video.stream import VideoStream
 
 # What each container holds and players play (None: anything), and the encoder for all else.
 _HOLDS: dict[str, tuple[frozenset[str] | None, str]] = {
@@ -30,13 +33,14 @@ _HOLDS: dict[str, tuple[frozenset[str] | None, str]] = {
     "webm": (frozenset({"opus", "vorbis"}), "libopus"),
     "avi": (frozenset({"mp3", "ac3", "pcm_s16le", "pcm_u8"}), "libmp3lame"),
 }
+_MOST_WAITING = 500  # packets
 
 
 class SoundTrack:
-    """The first sound stream of a file, copied or encoded into ``output`` a little at a time.
+    """The sound of a file, copied or encoded into ``output`` a little at a time.
 
-    Times are counted from the first displayed video frame of the source. Sound before it is left out, as is sound
-    past the end of what is written. A source without sound adds none.
+    Times are counted from time zero of the source. Sound before it is left out, as is sound past the end of what is
+    written. A source without sound adds none.
 
     Args:
         source: the file whose sound is wanted.
@@ -55,15 +59,18 @@ class SoundTrack:
         self._encodes = False
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._pending: Packet[AudioStream] | None = None
+        self._last_dts: int | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             container = stack.enter_context(open_container(self._source))
+            pictures = video_stream(container, self._source)
             if container.streams.audio:
-                source = container.streams.audio[0]
-                self._out = self._add_stream(source)
-                self._zero_s = first_time(self._source)
-                self._packets = container.demux(source)
+                best = container.streams.best("audio", pictures)
+                sound = cast("AudioStream", best or container.streams.audio[0])
+                self._out = self._add_stream(sound)
+                self._zero_s = time_zero(self._source)
+                self._packets = _InStep(container, pictures, sound).packets()
             self._resources = stack.pop_all()
         return self
 
@@ -133,6 +140,9 @@ class SoundTrack:
             return
         packet.pts -= shift
         packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+        if self._last_dts is not None and packet.dts <= self._last_dts:
+            return  # of two recordings that overlap where they are joined, the first is heard
+        self._last_dts = packet.dts
         packet.stream = out
         self._output.mux(packet)
 
@@ -146,7 +156,7 @@ class SoundTrack:
                 self._output.mux(out.encode(kept))
 
     def _after_zero(self, frame: AudioFrame) -> AudioFrame | None:
-        """The part of ``frame`` that is not before the first video frame, with its time counted from there."""
+        """The part of ``frame`` that is not before time zero, with its time counted from there."""
         if frame.pts is None or frame.time_base is None:
             return None
         begins_s = frame.pts * frame.time_base - self._zero_s
@@ -163,3 +173,55 @@ class SoundTrack:
             frame.sample_rate, frame.time_base, pts = rate, time_base, 0
         frame.pts = pts
         return frame
+
+
+class _InStep:
+    """The sound of a file on the clock of its pictures: where that was set right, so is that of the sound.
+
+    Both step where recordings are joined, but seldom in the same packet: sound that has stepped waits for the pictures.
+    """
+
+    def __init__(self, container: InputContainer, pictures: VideoStream, sound: AudioStream) -> None:
+        self._demuxer = container.demux(pictures, sound)
+        self._pictures = pictures
+        self._repair = TimestampRepair(container, pictures)
+        self._longest_s = self._repair.longest * time_base(pictures)
+        self._offset_s = Fraction(0)
+        self._read_s: Fraction | None = None  # when the last packet is heard, by its own stamp
+        self._end_s = Fraction(0)  # where what has come ends, set right
+
+    def packets(self) -> Iterator[Packet[AudioStream]]:
+        """Those of the sound that have time stamps, in order."""
+        waiting: list[Packet[AudioStream]] = []
+        for packet in self._demuxer:
+            if packet.stream.index == self._pictures.index:
+                if packet.size:
+                    self._repair.mend(cast("Packet[VideoStream]", packet))
+            elif packet.pts is not None:
+                waiting.append(cast("Packet[AudioStream]", packet))
+            if waiting and (self._is_placed(waiting[0]) or len(waiting) > _MOST_WAITING):
+                yield from map(self._shifted, waiting)
+                waiting = []
+        yield from map(self._shifted, waiting)
+
+    def _is_placed(self, packet: Packet[AudioStream]) -> bool:
+        """Whether it is known where the next packet is heard; else it is taken to go on where the last one ends."""
+        stamp_s = _stamp_s(packet)
+        if self._read_s is None or -1 < stamp_s - self._read_s <= self._longest_s:
+            return True
+        gaps_s = {offset_s: stamp_s + offset_s - self._end_s for offset_s in self._repair.offsets}
+        fitting = {offset_s: gap_s for offset_s, gap_s in gaps_s.items() if -1 <= gap_s <= self._longest_s}
+        self._offset_s = min(fitting, key=fitting.__getitem__, default=self._end_s - stamp_s)
+        return bool(fitting)
+
+    def _shifted(self, packet: Packet[AudioStream]) -> Packet[AudioStream]:
+        self._read_s = _stamp_s(packet)
+        self._end_s = self._read_s + self._offset_s + (packet.duration or 0) * packet.time_base
+        ticks = round(self._offset_s / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+        packet.dts = None if packet.dts is None else packet.dts + ticks
+        return packet
+
+
+def _stamp_s(packet: Packet[AudioStream]) -> Fraction:
+    return (packet.pts or 0) * packet.time_base

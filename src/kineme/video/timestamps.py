@@ -1,11 +1,15 @@
-"""Time stamps that can be believed, from containers that may hold none, wrong ones or too long a length."""
+"""Time stamps that can be believed, from containers that may hold none, wrong ones or too long a length.
+
+A player's clock begins where the container begins, be it with sound; where recordings are joined and the clock steps
+back, or where it leaps ahead, the player goes on counting. So does Kineme, packet by packet: all that reads a file
+takes its packets from here.
+"""
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av.error
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 LONGEST_HOLD_S = 600  # a frame shown for longer has a broken time stamp; it would fill memory with its repeats
+_LONGEST_GAP_S = 10  # of recordings that are often joined, as FFmpeg has it
+_OFTEN_JOINED = ("mpegts", "mpeg")
 _MICROSECONDS = 1_000_000
+_TELL_THE_END = ("matroska,webm", "asf", "nut")  # in place of the length, where their clock begins late
 
 
 def has_display_times(container: InputContainer) -> bool:
@@ -33,36 +40,78 @@ def has_display_times(container: InputContainer) -> bool:
 
 
 class TimestampRepair:
-    """Gives each frame of a stream, in the order they are shown, a rising time stamp in the stream's time base."""
+    """Makes the clock of a video stream go on where it steps back or leaps ahead, and says when frames are shown.
+
+    Attributes:
+        longest: ticks from one packet to the next that are believed.
+        offsets: seconds added to the stamps of the packets, a value for each stretch of the stream.
+        leapt_at: the stamp before the first leap ahead.
+    """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._by_pts = has_display_times(container)
-        tick = time_base(stream)
-        self._period = max(1, round(1 / frame_rate(stream) / tick))
-        self._second = max(1, round(1 / tick))
-        self._longest = round(LONGEST_HOLD_S / tick)
-        self._offset = 0
-        self.last: int | None = None
-        self.leapt_at: int | None = None  # the stamp before the first leap ahead
+        self._tick = time_base(stream)
+        self._period = max(1, round(1 / frame_rate(stream) / self._tick))
+        self._second = max(1, round(1 / self._tick))
+        joins = container.format.name in _OFTEN_JOINED
+        self.longest = max(round((_LONGEST_GAP_S if joins else LONGEST_HOLD_S) / self._tick), 3 * self._period)
+        self._offset, self.offsets = 0, [Fraction(0)]
+        self._read: dict[bool, int] = {}  # the last time of decoding (True) and of display, as stored
+        self._end = 0  # where what has come ends, set right
+        self._shown: int | None = None
+        self.leapt_at: int | None = None
+
+    def packets(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+        """The same packets of the stream, in the order of the file, with their time stamps set right."""
+        for packet in packets:
+            if packet.size:
+                self.mend(packet)
+            yield packet
+
+    def mend(self, packet: Packet[VideoStream]) -> None:
+        """Set the time stamps of the next packet right."""
+        by_dts = packet.dts is not None
+        clock = packet.dts if by_dts else packet.pts
+        if clock is None:
+            return
+        begins = clock if packet.pts is None else packet.pts
+        # Times of display go back and forth by some frames.
+        back = self._second if by_dts else max(self._second, 16 * self._period)
+        step = clock - self._read.get(by_dts, clock)
+        if not -back < step <= self.longest:
+            if step > 0 and self.leapt_at is None:
+                self.leapt_at = self._end - self._period
+            self._offset = self._end - begins
+            self.offsets.append(self._offset * self._tick)
+            self._read.clear()
+        self._read[by_dts] = clock
+        if packet.dts is not None:
+            packet.dts += self._offset
+        if packet.pts is not None:
+            packet.pts += self._offset
+        duration = packet.duration or 0
+        is_likely = 0 < duration <= self.longest
+        self._end = max(self._end, begins + self._offset + (duration if is_likely else self._period))
 
     def stamp(self, frame: VideoFrame) -> int:
-        """Time stamp of the next frame shown."""
+        """Time stamp of the next frame that comes out of the decoder; it rises from frame to frame."""
         given = frame.pts if self._by_pts else frame.dts
-        if self.last is None:
-            self.last = given or 0
-            return self.last
-        if given is None:
-            stamp = self.last + self._period
+        if self._shown is None:
+            self._shown = given or 0
+        elif given is None or given - self._shown > self.longest:
+            self._shown += self._period
         else:
-            stamp = given + self._offset
-            # The clock was set back, as where recordings are joined, or leaps ahead where a stamp is broken.
-            if not -self._second < stamp - self.last <= self._longest:
-                if stamp > self.last and self.leapt_at is None:
-                    self.leapt_at = self.last
-                self._offset += self.last + self._period - stamp
-                stamp = self.last + self._period
-        self.last = max(stamp, self.last + 1)
-        return self.last
+            self._shown = max(given, self._shown + 1)
+        return self._shown
+
+    @property
+    def shown(self) -> int | None:
+        """Time stamp of the last frame; None before there is one."""
+        return self._shown
+
+    def skip_to(self, stamp: int) -> None:
+        """Say that the last frame would have been this one."""
+        self._shown = stamp
 
 
 @dataclass(frozen=True)
@@ -71,9 +120,8 @@ class PacketTimes:
 
     Args:
         count: packets that hold a frame to be shown.
-        end: time stamp at which the last one ends, in seconds on the container's clock, leaps left out; None if nothing
-            is stamped.
-        start: time stamp of the earliest, likewise.
+        start: time stamp of the earliest, in seconds on the container's clock; None if nothing is stamped.
+        end: time stamp at which the last one ends.
     """
 
     count: int
@@ -90,30 +138,48 @@ class PacketStats:
         self._longest = round(LONGEST_HOLD_S / tick)
         self._by_pts = has_display_times(container)
         self._count = 0
-        self._stamps = array("q")
-        self._last: int | None = None
+        self._first: int | None = None
+        self._last = -(2**62)
 
     def add(self, packet: Packet[VideoStream]) -> None:
-        """Count one more."""
+        """Count one more, whose time stamps have been set right."""
         if not packet.size or packet.is_discard:
             return
         self._count += 1
         stamp = packet.pts if self._by_pts else packet.dts
         if stamp is None:
             return
-        self._stamps.append(stamp)
         duration = packet.duration or 0
         end = stamp + (duration if 0 < duration <= self._longest else self._period)
-        self._last = end if self._last is None else max(self._last, end)
+        self._first, self._last = (
+            (stamp, end) if self._first is None else (min(stamp, self._first), max(end, self._last))
+        )
 
     def times(self) -> PacketTimes:
         """Of those so far."""
-        if self._last is None:
+        if self._first is None:
             return PacketTimes(self._count, None, None)
-        in_order = sorted(self._stamps)
-        steps = (later - one for one, later in pairwise(in_order))
-        leaps = sum(step - self._period for step in steps if step > self._longest)
-        return PacketTimes(self._count, in_order[0] * self._tick, (self._last - leaps) * self._tick)
+        return PacketTimes(self._count, self._first * self._tick, self._last * self._tick)
+
+
+def zero_of(container: InputContainer, stream: VideoStream, first: int) -> int:
+    """Time zero, in ticks of the stream: where the container begins, as players count.
+
+    Args:
+        container: that is open.
+        stream: its video.
+        first: time stamp of the first frame shown.
+    """
+    tick = time_base(stream)
+    if container.start_time is None:
+        return first
+    begins = round(Fraction(container.start_time, _MICROSECONDS) / tick)
+    if not has_display_times(container):
+        # The decoder's delay is in the time stamp of the first frame; sound may come before it all the same.
+        return first - max(0, (stream.start_time or 0) - begins)
+    is_rounding = abs(first - begins) <= max(1, round(Fraction(2, _MICROSECONDS) / tick))
+    late = first - begins
+    return first if is_rounding or not 0 < late * tick <= LONGEST_HOLD_S else begins
 
 
 def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, zero_s: float, end_s: float) -> float:
@@ -129,14 +195,16 @@ def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, ze
             end_s -= zero_s  # what the decoder's delay has added
         # XviD's packed B-frames leave an empty packet or two at the end.
         usual_s = (3.5 if stream.codec_context.name == "mpeg4" else 1.5) * period_s + 0.005 * length_s
-        says_s = float((stream.start_time or 0) * time_base(stream)) + length_s
+        begins_s = float((stream.start_time or 0) * time_base(stream))
     elif container.duration is not None:
-        says_s = ((container.start_time or 0) + container.duration) / _MICROSECONDS
-        usual_s = 0.5
-        if says_s - end_s > usual_s and container.streams.audio and _furthest_s(path) > says_s - usual_s:
-            return 0.0  # the length is that of the sound, which goes on after the pictures
+        length_s = container.duration / _MICROSECONDS
+        begins_s, usual_s = (container.start_time or 0) / _MICROSECONDS, 0.5
     else:
         return 0.0
+    says_s = length_s if container.format.name in _TELL_THE_END else begins_s + length_s
+    may_be_sounds = stream.duration is None and container.streams.audio
+    if says_s - end_s > usual_s and may_be_sounds and _furthest_s(path) > says_s - usual_s:
+        return 0.0  # the length is that of the sound, which goes on after the pictures
     return says_s - end_s if says_s - end_s > usual_s else 0.0
 
 

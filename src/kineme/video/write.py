@@ -104,6 +104,7 @@ class VideoWriter:
         self._reformatter = VideoReformatter()
         self._time_base: Fraction | None = None  # known with the first frame: constant or variable rate
         self._last_pts = -1
+        self._durations: dict[int, int] = {}  # of frames that the encoder has
         self._frames = 0
 
     def __enter__(self) -> Self:
@@ -126,13 +127,17 @@ class VideoWriter:
             raise error
         return self
 
-    def write(self, frame_HWC: NDArray[np.uint8], pts_s: float | None = None) -> None:
+    def write(
+        self, frame_HWC: NDArray[np.uint8], pts_s: float | None = None, *, duration_s: float | None = None
+    ) -> None:
         """Add a frame.
 
         Args:
             frame_HWC: uint8, RGB, of the writer's height and width.
             pts_s: when it is shown, in seconds; None for the next one at the constant rate. The first call decides
-                for all: a video has a constant or a variable rate.
+                for all: a video has a constant or a variable rate. Without sound the first frame is shown from the
+                beginning on, where a player's clock begins.
+            duration_s: how long it is shown, which of the last frame nothing else tells; None for one at the rate.
 
         Raises:
             ValueError: the frame has another shape or type, or the rate changes its kind.
@@ -147,6 +152,10 @@ class VideoWriter:
         elif self._time_base != time_base:
             raise ValueError("give time stamps for all frames or for none")
         pts = self._frames if pts_s is None else max(round(pts_s / time_base), self._last_pts + 1)
+        if not self._frames and self._sound is None:
+            pts = 0
+        if duration_s is not None:
+            self._durations[pts] = max(1, round(duration_s / time_base))
         frame = self._to_encoder(frame_HWC)
         frame.pts, frame.time_base = pts, time_base
         with _disk_errors(self.path):
@@ -154,6 +163,7 @@ class VideoWriter:
             if self._sound is not None:
                 self._sound.write_until(float(pts * time_base))
         self._last_pts = pts
+        self._end_s = float(pts * time_base) + (duration_s or float(1 / self.fps))
         self._frames += 1
 
     def __exit__(
@@ -168,7 +178,7 @@ class VideoWriter:
             with _disk_errors(self.path):
                 self._mux(self._stream.encode(None))
                 if self._sound is not None:
-                    self._sound.write_until(float(self._last_pts * self._time_base + 1 / self.fps))
+                    self._sound.write_until(self._end_s)
                     self._sound.finish()
                 self._container.close()
         except BaseException as failure:
@@ -212,8 +222,9 @@ class VideoWriter:
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
-            if not packet.duration:  # of the last frame nothing else tells how long it is shown
-                packet.duration = max(1, round(1 / self.fps / packet.time_base))
+            duration = None if packet.pts is None else self._durations.pop(packet.pts, None)
+            if duration or not packet.duration:  # of the last frame nothing else tells how long it is shown
+                packet.duration = duration or max(1, round(1 / self.fps / packet.time_base))
             self._container.mux(packet)
 
     def _abandon(self) -> None:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import frame_rate
 from kineme.video.decode import Decoder, TimedFrame
-from kineme.video.timestamps import missing_s
 
 T = TypeVar("T")
 
@@ -128,8 +127,7 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
             if backgrounds.wants_next():
                 backgrounds.add(shown.pts_s, larger(shown.frame))
             if shown.is_last:
-                zero_s = float(decoder.zero * decoder.time_base)
-                missing = missing_s(decoder.container, decoder.stream, path, zero_s, zero_s + until_s)
+                missing = decoder.missing_s(until_s)
         if not lengths:
             raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins", "no-such-part")
         facts = Facts(

@@ -92,17 +92,14 @@ def test_what_cannot_be_measured_is_one_line(lrcn, video):
 
 def test_arithmetic_is_two_for_each_product_of_convolutions_and_matrices(lrcn):
     content = lrcn.read_bytes()
-    side, convolutions, channels = 64, 0, 3
+    convolutions = 0
     network = network_of("lrcn")
     for layer in network.get_layer("backbone").get_layer("frame_network").layers:
         kernel = getattr(layer, "kernel", None)
         if kernel is not None and len(kernel.shape) == 4:
             places = math.prod(layer.output.shape[1:3])
             convolutions += 2 * places * math.prod(kernel.shape)
-            channels = kernel.shape[-1]
-    assert channels > 3
-    assert side == SMALL.height
-    assert flops(content, "frame") == convolutions
+    assert 0 < flops(content, "frame") == convolutions
     units, features, classes = 32, 64, 2
     seen, remembered, scores = 8 * units * features, 8 * units * units, 2 * units * classes
     assert flops(content, "step") == seen + remembered + scores

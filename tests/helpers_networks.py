@@ -42,3 +42,18 @@ def inputs_for(network: Any, clips: NDArray[np.uint8]) -> NDArray[Any]:
     features_BTD[:, :, : columns_BTW.shape[2]] = columns_BTW
     features_BTD[:, :, -1] = 1
     return features_BTD
+
+
+def make_ill_conditioned(network: Any) -> None:
+    """Weights under which the order of additions decides the scores, so that no two engines agree.
+
+    Each filter of the last convolution is there twice, and the scores are made of their differences, times millions.
+    """
+    weights, paths = network.get_weights(), [weight.path for weight in network.weights]
+    kernel = paths.index("logits/kernel")
+    features = len(weights[kernel])
+    for weight in weights[max(place for place, one in enumerate(weights) if one.ndim == 4) : kernel]:
+        weight[..., features // 2 :] = weight[..., : features // 2]
+    large = np.random.default_rng(0).normal(scale=1e7, size=(features // 2, weights[kernel].shape[1]))
+    weights[kernel] = np.concatenate([large, -large]).astype(np.float32)
+    network.set_weights(weights)

@@ -7,8 +7,8 @@ actions each, with pauses between them. Each action that a video holds is explai
 - where: the share of the heat map on the person's box is at least 3 times the share of the frame's area that the box
   takes, frame by frame.
 
-What decided are the instants with at least 30 % of the strip's largest value
-(``kineme.prediction.explain.explain.DECIDED``).
+What decided are the instants with at least 30 % of the largest attribution
+(``kineme.prediction.explain.explain.SALIENT_SHARE``).
 That share, and what a window counts, were chosen on videos of other people still (seed 101 of the synthetic set).
 
 Sanity check (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018): the same network with random weights.
@@ -42,7 +42,7 @@ from kineme.files import write_json
 from kineme.model import Model
 from kineme.models.backend import seed_everything, versions
 from kineme.models.network import build_network
-from kineme.prediction.explain.explain import DECIDED, Explanation
+from kineme.prediction.explain.explain import SALIENT_SHARE, Explanation
 from kineme.prediction.result import Segment
 from kineme.progress import track
 from kineme.training.options import TrainOptions
@@ -131,7 +131,7 @@ def measure(work: Path, people: int, random: int, few: int, *, frames: bool) -> 
         "versions": versions(),
         "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
         "people": people,
-        "decided": f"at least {DECIDED:g} of the largest value",
+        "decided": f"at least {SALIENT_SHARE:g} of the largest value",
         "networks": networks,
         "met": {
             "when_iou": demo["when_iou"]["value"] >= MARKS["when_iou"],
@@ -160,8 +160,8 @@ def score(model: Model, path: Path, true: list[Segment], boxes: tuple[float, NDA
     for label in sorted({one.label for one in true}):
         told = model.explain(path, label=label, engine="keras")
         wanted_N = inside(told, [one for one in true if one.label == label])
-        said_N = told.is_decided
-        gradient_N = told.strips["gradient"]
+        said_N = told.is_salient
+        gradient_N = told.attributions["gradient"]
         segments_N = inside(told, [one for one in told.prediction.segments if one.label == label])
         assert told.heat_NHW is not None
         weights_N = told.heat_NHW.sum(axis=(1, 2))
@@ -170,7 +170,7 @@ def score(model: Model, path: Path, true: list[Segment], boxes: tuple[float, NDA
         changes_NHW *= (weights_N / np.maximum(changes_NHW.sum(axis=(1, 2)), 1e-9))[:, None, None]
         figures = {
             "when_iou": iou(said_N, wanted_N),
-            "when_iou_by_gradient": iou(gradient_N >= DECIDED * max(gradient_N.max(), 1e-12), wanted_N),
+            "when_iou_by_gradient": iou(gradient_N >= SALIENT_SHARE * max(gradient_N.max(), 1e-12), wanted_N),
             "when_iou_of_random_place": at_random(said_N, wanted_N),
             "when_iou_of_predicted_segments": iou(segments_N, wanted_N),
             "where_ratio": on_box(told.heat_NHW, shares_N4),

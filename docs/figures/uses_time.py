@@ -81,8 +81,8 @@ def decided(theme: Theme) -> Figure:
         top.axis("off")
         top.set_title(label, fontsize=9.5, pad=3)
         width = np.diff(np.append(found.times_N, end))
-        colours = [theme.orange if one else theme.line for one in found.is_decided]
-        low.bar(found.times_N, found.strips["occlusion"], width * 0.92, align="edge", color=colours, linewidth=0)
+        colours = [theme.orange if one else theme.line for one in found.is_salient]
+        low.bar(found.times_N, found.attributions["occlusion"], width * 0.92, align="edge", color=colours, linewidth=0)
         low.set(xlim=(0, end), ylabel="log-odds")
         if number:
             low.set_xlabel("s")

@@ -201,7 +201,7 @@ class Model(TrainedModel):
             on_progress: told how far it is, from 0 to 1, now and then.
 
         Returns:
-            The prediction, what is explained, strips over time, and heat maps or joints; see
+            The prediction, what is explained, attributions over time, and heat maps or joints; see
             :class:`kineme.prediction.explain.explain.Explanation`.
 
         Raises:

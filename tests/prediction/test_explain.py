@@ -73,16 +73,18 @@ def test_the_deciding_frames_and_their_place_are_found(model, film):
     np.testing.assert_allclose(found.times_N, np.arange(24) / 4)  # every tick of the clip spec
     assert found.heat_NHW.shape == (24, 16, 16)
     assert found.method == "occlusion"
-    (span,) = found.decided
+    (span,) = found.salient_spans
     assert span[:2] == pytest.approx(LAMP_S, abs=0.26)  # a tick
     is_on = (found.times_N >= LAMP_S[0]) & (found.times_N < LAMP_S[1])
-    assert found.strips["gradient"][is_on].sum() > 0.8 * found.strips["gradient"].sum()
+    assert found.attributions["gradient"][is_on].sum() > 0.8 * found.attributions["gradient"].sum()
     assert found.heat_NHW[is_on, :7, :7].sum() > 0.95 * found.heat_NHW[is_on].sum()
     # In the dark, the other way round: holding the lamp's frames still makes it likelier.
     other = model.explain(film, engine="keras")
     assert other.label == "dark"
     assert (
-        other.strips["occlusion"][11] > 0 or other.strips["occlusion"].max() <= 0 or not other.is_decided[10:13].any()
+        other.attributions["occlusion"][11] > 0
+        or other.attributions["occlusion"].max() <= 0
+        or not other.is_salient[10:13].any()
     )
 
 

@@ -83,8 +83,8 @@ def _print(found: Explanation) -> None:
     top = found.prediction.label
     other = "" if found.label == top else f" (the likeliest is {top}, {percent(found.prediction.top[0][1])})"
     say(f"{found.source}: {found.label} {percent(found.probability)}{other}")
-    if not found.decided:
+    if not found.salient_spans:
         say("No frames spoke for it.")
         return
-    rows = [[f"{one.start_s:.1f} s", f"{one.end_s:.1f} s", percent(one.share)] for one in found.decided]
+    rows = [[f"{one.start_s:.1f} s", f"{one.end_s:.1f} s", percent(one.share)] for one in found.salient_spans]
     print_table(["decided from", "to", "share of what spoke for it"], rows)

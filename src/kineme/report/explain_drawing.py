@@ -26,18 +26,18 @@ _BRIGHTEST = 95  # percentile of the frames' largest values that is drawn as the
 _SHIFT = 3  # OpenCV takes places in eighths of a pixel
 
 
-def as_shares(evidence_N: NDArray[np.float32]) -> NDArray[np.float32]:
+def as_shares(attribution_N: NDArray[np.float32]) -> NDArray[np.float32]:
     """Heat maps (N, H, W) or joints (N, 33) as they are drawn, 0 to 1.
 
     A frame's largest value is drawn as the square root of what it is of about the largest in the video: how much a
     frame spoke is told by the strip, and where it did should be seen in those that spoke less, too.
     """
-    hottest_N = evidence_N.reshape(len(evidence_N), -1).max(axis=1)
+    hottest_N = attribution_N.reshape(len(attribution_N), -1).max(axis=1)
     if not hottest_N.max() > 0:
-        return np.zeros_like(evidence_N)
+        return np.zeros_like(attribution_N)
     largest = np.percentile(hottest_N[hottest_N > 0], _BRIGHTEST)
     scale_N = np.sqrt(np.maximum(hottest_N, 1e-6 * largest) * largest).astype(np.float32)
-    shares_N: NDArray[np.float32] = np.clip(evidence_N / scale_N.reshape(-1, *(1,) * (evidence_N.ndim - 1)), 0, 1)
+    shares_N: NDArray[np.float32] = np.clip(attribution_N / scale_N.reshape(-1, *(1,) * (attribution_N.ndim - 1)), 0, 1)
     return shares_N
 
 
@@ -51,8 +51,8 @@ class Drawer:
 
     def __init__(self, found: Explanation, find_pose: Callable[[Frame, float | None], Pose] | None = None) -> None:
         self._found, self._find_pose = found, find_pose
-        evidence_N = found.heat_NHW if found.heat_NHW is not None else found.joints_NL
-        self._shares_N = None if evidence_N is None else as_shares(evidence_N)
+        attribution_N = found.heat_NHW if found.heat_NHW is not None else found.joints_NL
+        self._shares_N = None if attribution_N is None else as_shares(attribution_N)
 
     def __call__(self, frame_HWC: Frame, time_s: float, *, alone: bool = False) -> Frame:
         """A copy of the frame that is shown at a time; ``alone`` where it does not follow the one before."""

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from kineme.files import atomic_write
-from kineme.prediction.explain.explain import DECIDED, Explanation
+from kineme.prediction.explain.explain import SALIENT_SHARE, Explanation
 from kineme.report.drawing import INK, MUTED, STYLE, one_line
 from kineme.report.explain_drawing import Drawer
 from kineme.report.explain_strip import ON_WHITE, draw_strip
@@ -73,10 +73,10 @@ def explain_picture(
 
 def deciding_times(found: Explanation, count: int) -> list[float]:
     """Up to ``count`` instants, in seconds, of frames that decided: as many of each span as it spoke for the label."""
-    spoke_N = np.where(found.is_decided, found.strips[found.method], 0.0)
-    if not spoke_N.any():
-        spoke_N = np.ones(len(found.times_N))
-    summed_N = np.cumsum(spoke_N) / spoke_N.sum()
+    positive_N = np.where(found.is_salient, found.attributions[found.method], 0.0)
+    if not positive_N.any():
+        positive_N = np.ones(len(found.times_N))
+    summed_N = np.cumsum(positive_N) / positive_N.sum()
     chosen = np.unique(np.searchsorted(summed_N, (np.arange(count) + 0.5) / count))
     return [float(found.times_N[number]) for number in chosen]
 
@@ -100,7 +100,7 @@ def _title(found: Explanation) -> str:
 
 
 def _subtitle(found: Explanation) -> str:
-    spans = found.decided
+    spans = found.salient_spans
     told = [f"{clock(one.start_s, 1)} to {clock(one.end_s, 1)}" for one in spans[:4]]
     when = ", ".join(told) + (" …" if len(spans) > 4 else "")
     decided = f"decided by {when}" if spans else "no frames spoke for it"
@@ -142,6 +142,6 @@ def _draw_strip(axes: Any, found: Explanation) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: clock(time_s, 0 if time_s == int(time_s) else 1)))
     axes.tick_params(labelsize=9.5)
-    shaded = f"{DECIDED:.0%}".replace("%", " %")
+    shaded = f"{SALIENT_SHARE:.0%}".replace("%", " %")
     axes.set_xlabel(f"time in the video; shaded: at least {shaded} of the largest value", fontsize=10, loc="left")
     axes.legend(loc="upper right", bbox_to_anchor=(1.0, -0.14), borderaxespad=0, fontsize=10, ncols=2)

@@ -95,10 +95,10 @@ def document(found: Explanation, *, maps: bool = False) -> dict[str, Any]:
         "method": found.method,
         "decided": [
             {"start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3), "share": round(one.share, 4)}
-            for one in found.decided
+            for one in found.salient_spans
         ],
         "times_s": found.times_N.round(4).tolist(),
-        "strips": {method: strip_N.round(5).tolist() for method, strip_N in found.strips.items()},
+        "strips": {method: strip_N.round(5).tolist() for method, strip_N in found.attributions.items()},
         "unit": "log-odds of the label",
     }
     if found.joints_NL is not None:

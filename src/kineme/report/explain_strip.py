@@ -38,17 +38,17 @@ ON_DARK = StripTheme({"occlusion": "#409cff", "gradient": "#ff9f1c"}, "#409cff",
 def draw_strip(axes: Any, found: Explanation, theme: StripTheme, labels: dict[str, str]) -> None:
     """Draw on ``axes``: x is the time in seconds, y the share of the largest value; ``labels`` name the methods."""
     middles_N = (found.times_N + found.ends) / 2
-    for span in found.decided:
+    for span in found.salient_spans:
         axes.axvspan(
             span.start_s, span.end_s, color=theme.decided, alpha=0.14 if theme is ON_WHITE else 0.4, linewidth=0
         )
     axes.axhline(0, color=theme.base, linewidth=0.8)
-    for method in reversed(found.strips):
+    for method in reversed(found.attributions):
         share_N, colour = found.share(method), theme.lines[method]
         axes.plot(middles_N, share_N, linewidth=1.6, color=colour, label=labels[method])
         if method == found.method:
             axes.fill_between(middles_N, 0, np.maximum(share_N, 0), color=colour, alpha=0.35, linewidth=0)
-    lowest = min(0.0, *(float(found.share(method).min()) for method in found.strips))
+    lowest = min(0.0, *(float(found.share(method).min()) for method in found.attributions))
     axes.set(xlim=(0, max(found.prediction.duration_s, 1e-3)), ylim=(lowest - 0.05, 1.06))
 
 

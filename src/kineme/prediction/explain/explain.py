@@ -1,8 +1,8 @@
-"""Where and when a model looked, to say a label of a video: heat maps of its frames, and strips over its time.
+"""Where and when a model looked, to say a label of a video: heat maps of its frames, and attributions over time.
 
 What is explained is the log-odds of the label in the very windows that :meth:`kineme.model.Model.predict`
-scores. A window counts as much as it names the label. A strip or map of the video is the mean over the windows that
-hold a frame, so no frame is praised for its place in a window.
+scores. A window counts as much as it names the label. The attribution of a frame is the mean over the windows that
+hold it, so no frame is praised for its place in a window.
 
 - *When*, by occlusion (after Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, who
   cover parts of a picture): a span of frames is held still, and the log-odds fall.
@@ -32,15 +32,15 @@ from kineme.video.container import PathLike
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-DECIDED = 0.3  # of a strip's largest value: frames with more decided
+SALIENT_SHARE = 0.3  # of the largest attribution: frames with more are salient
 _SPANS = 5  # that make up a window: what is held still is a fifth of it
 _HEAVY_SPANS = 8  # of a window that takes seconds; they do not overlap
 _MAPS_AT_ONCE = 8  # windows
 _BEGINS = {"predict": 0.0, "occlusion": 0.25, "gradient": 0.65}  # of the progress
 
 
-class Decided(NamedTuple):
-    """A span whose frames decided: seconds, and its share of all that spoke for the label, 0 to 1."""
+class SalientSpan(NamedTuple):
+    """A span whose frames decided: seconds, and its share of all positive attribution, 0 to 1."""
 
     start_s: float
     end_s: float
@@ -57,7 +57,7 @@ class Explanation:
         probability: of the label, in the video as a whole.
         card: the model's.
         times_N: the instants at which the model sees the video, in seconds; each frame is seen until the next.
-        strips: how much each instant spoke for the label, (N,) each, in log-odds; below zero it spoke against it.
+        attributions: how much each instant spoke for the label, (N,) each, in log-odds; below zero against it.
             ``"occlusion"``: by how much the log-odds fall where a span around it, a fifth of a window, is held still.
             ``"gradient"``: the sum of its heat map, or of its joints; missing where there is no gradient.
         heat_NHW: heat maps, float32, from 0 on, in log-odds; H x W places that cover what the model sees of a frame.
@@ -72,7 +72,7 @@ class Explanation:
     probability: float
     card: ModelCard
     times_N: Floats
-    strips: dict[str, Floats]
+    attributions: dict[str, Floats]
     heat_NHW: NDArray[np.float32] | None = None
     joints_NL: NDArray[np.float32] | None = None
     warnings: tuple[str, ...] = ()
@@ -84,8 +84,8 @@ class Explanation:
 
     @property
     def method(self) -> str:
-        """The strip that says which frames decided: occlusion, unless it says nothing."""
-        return next((name for name, strip_N in self.strips.items() if strip_N.max() > 0), "occlusion")
+        """The attribution that says which frames decided: occlusion, unless it says nothing."""
+        return next((name for name, values_N in self.attributions.items() if values_N.max() > 0), "occlusion")
 
     @property
     def ends(self) -> Floats:
@@ -94,18 +94,18 @@ class Explanation:
         return np.append(self.times_N[1:], last_s)
 
     @property
-    def is_decided(self) -> NDArray[np.bool_]:
-        """Which instants decided, (N,): those with at least 30 % of the strip's largest value."""
-        strip_N = self.strips[self.method]
-        return np.asarray((strip_N > 0) & (strip_N >= DECIDED * strip_N.max()))
+    def is_salient(self) -> NDArray[np.bool_]:
+        """Which instants decided, (N,): those with at least 30 % of the largest attribution."""
+        values_N = self.attributions[self.method]
+        return np.asarray((values_N > 0) & (values_N >= SALIENT_SHARE * values_N.max()))
 
     @property
-    def decided(self) -> list[Decided]:
+    def salient_spans(self) -> list[SalientSpan]:
         """The spans that decided, in order."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.is_decided, [False]])))
-        ends_N, spoke_N = self.ends, np.maximum(self.strips[self.method], 0)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.is_salient, [False]])))
+        ends_N, positive_N = self.ends, np.maximum(self.attributions[self.method], 0)
         return [
-            Decided(float(self.times_N[a]), float(ends_N[b - 1]), float(spoke_N[a:b].sum() / spoke_N.sum()))
+            SalientSpan(float(self.times_N[a]), float(ends_N[b - 1]), float(positive_N[a:b].sum() / positive_N.sum()))
             for a, b in edges.reshape(-1, 2).tolist()
         ]
 
@@ -114,9 +114,9 @@ class Explanation:
         return int(np.clip(np.searchsorted(self.times_N, time_s + 1e-6, side="right") - 1, 0, len(self.times_N) - 1))
 
     def share(self, method: str) -> Floats:
-        """A strip as a share of its largest value, (N,), -1 to 1; zeros where nothing speaks for the label."""
-        strip_N = self.strips[method]
-        return np.clip(strip_N / strip_N.max(), -1, 1) if strip_N.max() > 0 else np.zeros_like(strip_N)
+        """An attribution as a share of its largest value, (N,), -1 to 1; zeros where nothing speaks for the label."""
+        values_N = self.attributions[method]
+        return np.clip(values_N / values_N.max(), -1, 1) if values_N.max() > 0 else np.zeros_like(values_N)
 
 
 def explain(
@@ -159,17 +159,17 @@ def explain_file(
     if prediction.window_scores_W is not None:
         counts_W = counts_W / (1 + np.exp(-np.clip(prediction.window_scores_W, -50, 50)))
     seen = _Seen(model, scorer, path, column, counts_W)
-    times_N, strips = seen.by_occlusion(tell("occlusion"))
+    times_N, attributions = seen.by_occlusion(tell("occlusion"))
     warnings: list[str] = []
     heat_NHW = joints_NL = None
     if model.exported:
         warnings.append("an exported model has no gradients: where it looked, the model that was exported can say")
     elif model.poses:
         joints_NL = seen.joints(times_N, tell("gradient"))
-        strips["gradient"] = joints_NL.sum(axis=1, dtype=np.float64)
+        attributions["gradient"] = joints_NL.sum(axis=1, dtype=np.float64)
     else:
         heat_NHW = seen.heat(times_N, tell("gradient"))
-        strips["gradient"] = heat_NHW.sum(axis=(1, 2), dtype=np.float64)
+        attributions["gradient"] = heat_NHW.sum(axis=(1, 2), dtype=np.float64)
     if on_progress:
         on_progress(1.0)
     return Explanation(
@@ -178,7 +178,7 @@ def explain_file(
         probability=float(prediction.probabilities_K[column]),
         card=model.card,
         times_N=times_N,
-        strips=strips,
+        attributions=attributions,
         heat_NHW=heat_NHW,
         joints_NL=joints_NL,
         warnings=tuple(warnings),
@@ -219,12 +219,12 @@ class _Seen:
         self._stride, self._counts_W = file_stride(model), counts_W  # the windows of the prediction
 
     def by_occlusion(self, on_progress: OnProgress) -> tuple[Floats, dict[str, Floats]]:
-        """The instants of the video, and the strip."""
+        """The instants of the video, and their attribution."""
         spans = spans_of(self._model.card.spec.frames, heavy=self._model.card.is_heavy)
         rows: list[Floats] = []
         times: list[Floats] = []
         for times_T, features_T in self._cut(on_progress):
-            features_ST = np.stack([features_T, *(self._held(features_T, *span) for span in spans)])
+            features_ST = np.stack([features_T, *(self._occlude(features_T, *span) for span in spans)])
             step = self._scorer.batch_size
             parts = [self._scorer.score_batch(features_ST[at : at + step]) for at in range(0, len(features_ST), step)]
             odds_S = log_odds(np.concatenate(parts), self._column) / self._model.card.temperature
@@ -270,7 +270,7 @@ class _Seen:
             yield window
             on_progress(number / len(self._counts_W))
 
-    def _held(self, features_T: Array, begin: int, end: int) -> Array:
+    def _occlude(self, features_T: Array, begin: int, end: int) -> Array:
         """The window with a span of it as if the film had stood still there."""
         held_T = features_T.copy()
         still = self._scorer.featurizer.initial_feature  # that of nothing changed

@@ -95,8 +95,8 @@ class Joints:
         gradient_TVL2 = posture_and_velocity(self._gradient(features_TD[None], column)[0])
         moved_TVL2 = posture_and_velocity(features_TD).astype(np.float64)
         moved_TVL2[:, 0] -= moved_TVL2[found_T, 0].mean(axis=0)
-        spoke_TL = (gradient_TVL2 * moved_TVL2).sum(axis=(1, 3)) * found_T[:, None]
-        return np.asarray(np.maximum(spoke_TL, 0) / self._temperature)
+        positive_TL = (gradient_TVL2 * moved_TVL2).sum(axis=(1, 3)) * found_T[:, None]
+        return np.asarray(np.maximum(positive_TL, 0) / self._temperature)
 
 
 def cut_at_maps(network: Any, card: ModelCard) -> tuple[Any, Any]:

@@ -35,7 +35,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drawn_people.make import make_dataset, true_boxes
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from helpers_boxes import true_boxes
+
+from drawn_people.make import make_dataset
 from kineme import api
 from kineme.demo import ACTIONS, CLIPS, EPOCHS, PEOPLE, read_segments
 from kineme.files import write_json

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from drawn_people.script import Script
 
 ACTIONS: tuple[str, ...] = tuple(BY_NAME)
-ORDER_ONLY_PAIRS: tuple[tuple[str, str], ...] = (("sit-down", "stand-up"), ("pick-up", "put-down"))
 
 _VERSION = 1  # of the drawing: a change of any pixel raises it
 _PARAMETERS = "synthetic.json"
@@ -139,33 +138,6 @@ def make_dataset(
         listed = [(job.path.relative_to(root).as_posix(), str(job.action), job.group) for job in clip_jobs]
         write_csv(table, ("path", "label", "group"), sorted(listed))
     return table
-
-
-def true_boxes(folder: str | os.PathLike[str]) -> Iterator[tuple[Path, float, Any]]:
-    """Where the person is in every video of a set, from what drew it; no file of it is read but its parameters.
-
-    Args:
-        folder: that :func:`make_dataset` made.
-
-    Yields:
-        The video; its frames per second; and boxes (T, 4) of its T frames: left, top, right, bottom in pixels.
-
-    Raises:
-        KinemeError: the folder holds no such set.
-    """
-    from drawn_people.render import Person, Shot, boxes
-
-    root = Path(folder)
-    try:
-        made = json.loads((root / _PARAMETERS).read_text(encoding="utf-8"))
-        names = tuple(made["actions"])
-        shared = (made["people"], names, made["seed"], made["width"], made["height"])
-        counts, strong = (made["clips"], made["untrimmed"]), bool(made.get("strong_scenes", False))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise KinemeError(f"{root}: holds no synthetic set (it has no usable {_PARAMETERS})") from error
-    for job in (*_clip_jobs(root, counts[0], *shared, strong), *_untrimmed_jobs(root, counts[1], *shared)):
-        shot, fps = Shot.draw(job.generator(13), job.height, job.width), float(_rate(job))
-        yield job.path, fps, boxes(Person.draw(job.seed, job.person), _script(job), shot, fps, job.generator(14))
 
 
 def _checked(actions: Sequence[str] | None, **numbers: int) -> tuple[str, ...]:
@@ -335,4 +307,5 @@ def _options(codec: str, rng: np.random.Generator) -> dict[str, str]:
     if codec == "mpeg4":
         return {"qscale": str(3 + round(4 * worse)), "threads": "1"}
     rate = str(round(900_000 - 400_000 * worse))
-    return {"b": rate, "deadline": "realtime", "cpu-used": "8", "threads": "1"}
+    # A negative speed is kept to; a positive one follows the load of the machine, and the pixels with it.
+    return {"b": rate, "deadline": "realtime", "cpu-used": "-8", "threads": "1"}

@@ -15,7 +15,7 @@ Colour = tuple[float, float, float]
 Image = NDArray[np.uint8]
 
 _SHIFT = 4  # OpenCV takes sub-pixel coordinates as integers in sixteenths
-PER_PIXEL = 1 << _SHIFT
+_PER_PIXEL = 1 << _SHIFT
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Camera:
 
 def fixed(points: Floats) -> NDArray[np.int32]:
     """Sub-pixel coordinates as :func:`polygon` wants them."""
-    return np.ascontiguousarray(np.rint(points * PER_PIXEL), dtype=np.int32)
+    return np.ascontiguousarray(np.rint(points * _PER_PIXEL), dtype=np.int32)
 
 
 def polygon(image: Image, fixed_N2: NDArray[np.int32], colour: Colour) -> None:
@@ -59,11 +59,6 @@ def polygon(image: Image, fixed_N2: NDArray[np.int32], colour: Colour) -> None:
 def shape(image: Image, points_N2: Any, colour: Colour) -> None:
     """Fill any polygon given in pixels, with soft edges."""
     cv2.fillPoly(image, [fixed(np.asarray(points_N2, dtype=float))], colour, cv2.LINE_AA, _SHIFT)
-
-
-def hull(image: Image, points_N2: Floats, colour: Colour) -> None:
-    """Fill the convex hull of points given in pixels."""
-    polygon(image, cv2.convexHull(fixed(points_N2)), colour)
 
 
 def shade(colour: Colour, factor: float) -> Colour:

@@ -12,7 +12,6 @@ from drawn_people.body import INDEX, Build, Floats, Skeleton, skeleton
 from drawn_people.figure import Appearance, Figure
 from drawn_people.paint import (
     FACES,
-    PER_PIXEL,
     Camera,
     Colour,
     Image,
@@ -146,20 +145,6 @@ def frames(person: Person, script: Script, shot: Shot, fps: float, rng: np.rando
         for part in order[frame]:
             figure.parts[part].draw(image, frame)
         yield finish(image)
-
-
-def boxes(person: Person, script: Script, shot: Shot, fps: float, rng: np.random.Generator) -> Floats:
-    """Where the person is in each frame of :func:`frames`, ``(T, 4)``: left, top, right and bottom in pixels.
-
-    The box is the smallest around the body and its clothes, without what is held and without the shadow, cut off at
-    the edges of the frame.
-    """
-    figure, _, _ = _figure(person, script, shot, _times(script, fps), rng)
-    height, width = shot.size
-    low = np.min([part.outline_TN2.min(axis=1) for part in figure.parts], axis=0) / PER_PIXEL
-    high = np.max([part.outline_TN2.max(axis=1) for part in figure.parts], axis=0) / PER_PIXEL
-    found = np.concatenate([low, high], axis=1).clip(0, [width, height, width, height])
-    return found[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [width, 0, width, 0] if shot.flipped else found
 
 
 def _times(script: Script, fps: float) -> Floats:

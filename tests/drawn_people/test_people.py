@@ -7,7 +7,7 @@ import pytest
 
 from drawn_people.actions import BY_NAME
 from drawn_people.body import skeleton
-from drawn_people.make import ACTIONS, ORDER_ONLY_PAIRS
+from drawn_people.make import ACTIONS
 from drawn_people.render import Person, Shot, frames
 from drawn_people.scene import PLACES, background
 from drawn_people.script import Style, clip_script, draw_sway, untrimmed_script
@@ -58,7 +58,7 @@ def test_a_walking_foot_does_not_slip():
         assert speed[planted].max() < 0.1  # metres a second, of a body that does about one
 
 
-@pytest.mark.parametrize("pair", ORDER_ONLY_PAIRS, ids="-".join)
+@pytest.mark.parametrize("pair", [("sit-down", "stand-up"), ("pick-up", "put-down")], ids="-".join)
 def test_pairs_differ_by_the_order_of_frames_alone(pair):
     """What a frame shows, here the height of the head over the floor, is alike in both, but runs the other way."""
     duration = np.random.default_rng(0).uniform(2.4, 3.6, 200)

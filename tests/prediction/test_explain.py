@@ -12,7 +12,6 @@ from helpers_networks import SMALL, inputs_for, moving_squares, network_of
 from helpers_stream import model_of
 from PIL import Image
 
-from drawn_people.make import make_dataset, true_boxes
 from kineme.errors import UsageError
 from kineme.model import Model
 from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, LANDMARKS
@@ -185,19 +184,3 @@ def test_what_cannot_be_explained_is_told_in_one_line(model, film, tmp_path):
         assert done.returncode == 2
         assert says in done.stderr
     assert not list(tmp_path.iterdir())
-
-
-def test_the_synthetic_set_tells_where_the_person_is(tmp_path):
-    """The box holds what moves, and it is not the whole frame."""
-    make_dataset(tmp_path / "set", clips=1, people=1, actions=["jumping-jack"], untrimmed=0, seed=5)
-    ((path, fps, boxes_T4),) = true_boxes(tmp_path / "set")
-    frames = np.stack([frame.pixels_HWC for frame in read_frames(path)]).astype(int)
-    assert len(boxes_T4) == len(frames)
-    assert fps == pytest.approx(float(probe(path).fps))
-    number = len(frames) // 2
-    left, top, right, bottom = boxes_T4[number].round().astype(int)
-    change_HW = np.abs(frames[number + 2] - frames[number - 2]).sum(axis=2)
-    is_person = np.zeros(change_HW.shape, bool)
-    is_person[max(0, top - 8) : bottom + 8, max(0, left - 8) : right + 8] = True
-    assert is_person.mean() < 0.5
-    assert change_HW[is_person].mean() > 2 * change_HW[~is_person].mean()  # noise and the camera's shake are everywhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers_checks import check_approach
 from helpers_networks import SMALL, inputs_for, moving_squares, network_of
 
 from kineme.errors import UsageError
@@ -12,6 +13,11 @@ from kineme.models.registry import APPROACHES, make_approach
 from kineme.video.spec import ClipSpec
 
 approaches = pytest.mark.parametrize("name", sorted(APPROACHES))
+
+
+@approaches
+def test_an_approach_is_what_its_file_says(name):
+    check_approach(name)
 
 
 @approaches
@@ -77,14 +83,20 @@ def test_defaults_are_the_textbook_sizes(name, parameters):
     assert network_of(name, ClipSpec(), classes=4).count_params() == parameters
 
 
-@pytest.mark.parametrize("options", [{"bidirectional": True}, {"pooling": "mean"}, {"units": 8}])
-def test_lrcn_options_change_the_network_and_it_still_scores(options):
-    network = network_of("lrcn", **options)
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"projection": 8}, {"units": 8}])
+def test_lrcn_options_that_add_or_shrink_layers_do(options):
     clips, _ = moving_squares(2, SMALL)
+    plain, network = network_of("lrcn"), network_of("lrcn", **options)
     assert network.predict_on_batch(clips).shape == (2, 2)
-    plain = network_of("lrcn")
-    plain_weights = [w.shape for w in plain.weights]
-    assert options == {"pooling": "mean"} or [w.shape for w in network.weights] != plain_weights
+    assert [weight.shape for weight in network.weights] != [weight.shape for weight in plain.weights]
+
+
+@pytest.mark.parametrize("options", [{"pooling": "mean"}, {"pooling": "max"}, {"diff_lag": 2}])
+def test_lrcn_options_without_weights_change_the_scores(options):
+    clips, _ = moving_squares(2, SMALL)
+    plain, network = network_of("lrcn"), network_of("lrcn", **options)
+    network.set_weights(plain.get_weights())
+    assert np.abs(network.predict_on_batch(clips) - plain.predict_on_batch(clips)).max() > 1e-5
 
 
 def test_folding_time_gives_each_frame_the_features_it_has_alone():

@@ -10,11 +10,12 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
+from helpers_landmarks import MIRRORED, mirror_features
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models import weights
 from kineme.models.backbones.blazepose import PoseTracker, read_features
-from kineme.models.backbones.landmarks import LANDMARKS, MIRRORED, Pose, mirror_features
+from kineme.models.backbones.landmarks import LANDMARKS, Pose
 from kineme.video.decode import read_frames
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

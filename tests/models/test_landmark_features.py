@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers_landmarks import MIRRORED, mirror_features
 
 from kineme.models.backbones.landmarks import (
     CONNECTIONS,
     FEATURES,
     LANDMARKS,
-    MIRRORED,
     NOBODY,
     Pose,
     landmark_features,
-    mirror_features,
 )
 
 WRIST = LANDMARKS.index("left wrist")

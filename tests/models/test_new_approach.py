@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers_checks import check_approach
 from helpers_dataset import make_videos
 from helpers_networks import moving_squares, network_of
 from typer.testing import CliRunner
@@ -110,3 +111,7 @@ def test_what_it_changes_in_the_backbone_is_in_its_features():
     shifted.get_layer("backbone").set_weights(plain.get_layer("backbone").get_weights())
     features = [network.get_layer("backbone").predict_on_batch(clips) for network in (plain, shifted)]
     assert np.abs(features[0] - features[1]).max() > 1e-4
+
+
+def test_it_passes_what_every_approach_must():
+    check_approach("tsm")

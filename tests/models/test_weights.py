@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -240,12 +239,14 @@ def index(wheel, monkeypatch):
 
 
 def start_pull() -> subprocess.Popen[str]:
-    """Pull ``toy`` in another process."""
+    """Pull ``toy`` in another process, which says when it has found that the files are missing."""
     script = (
         "import sys; from kineme.models import weights; from kineme.models.weights import Pretrained;"
-        f"weights.PRETRAINED['toy'] = {weights.PRETRAINED['toy']!r}; weights.pull('toy')"
+        f"weights.PRETRAINED['toy'] = {weights.PRETRAINED['toy']!r}; print(weights.find('toy'), flush=True);"
+        "weights.pull('toy')"
     )
-    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", script], text=True, **pipes)
 
 
 def stop(process: subprocess.Popen[str], how: int) -> None:
@@ -272,7 +273,7 @@ def test_two_processes_fetch_once_and_both_succeed(cache, index):
     first = start_pull()
     assert index.half_sent.wait(30), first.communicate()
     second = start_pull()
-    time.sleep(0.5)  # long enough to reach the lock; if it were not, the test would still hold
+    assert second.stdout.readline() == "None\n"  # it will fetch too, unless it waits for the first
     index.open.set()
     results = [process.communicate(timeout=30) for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], results

@@ -50,12 +50,6 @@ def _connections() -> tuple[tuple[int, int], ...]:
 CONNECTIONS: tuple[tuple[int, int], ...] = _connections()
 """Pairs of landmarks to draw a line between."""
 
-MIRRORED: tuple[int, ...] = tuple(
-    _number(name.replace("left", "right") if name.startswith("left") else name.replace("right", "left"))
-    for name in LANDMARKS
-)
-"""For each landmark the one that takes its place in a mirror."""
-
 FEATURES = 5 * LANDMARK_COUNT + 1
 """D, the length of a frame's features."""
 
@@ -132,19 +126,6 @@ def landmark_features(poses: Sequence[Pose], times_s: Sequence[float] | NDArray[
     parts = (position_TL2.reshape(frames, -1), velocity_TL2.reshape(frames, -1), visibility_TL, np.ones((frames, 1)))
     features_TD: Array = (np.concatenate(parts, axis=1) * found_T[:, None]).astype(np.float32)
     return features_TD
-
-
-def mirror_features(features_TD: Array) -> Array:
-    """The features of the mirrored clip: x turns round, left and right change places.
-
-    Args:
-        features_TD: from :func:`landmark_features`; further axes may stand before the last.
-    """
-    vectors, visibility, found = np.split(features_TD, [4 * LANDMARK_COUNT, 5 * LANDMARK_COUNT], axis=-1)
-    vectors = vectors.reshape(*vectors.shape[:-1], 2, LANDMARK_COUNT, 2)  # position and velocity
-    turned = vectors[..., MIRRORED, :] * np.array((-1, 1), np.float32)
-    mirrored: Array = np.concatenate((turned.reshape(*found.shape[:-1], -1), visibility[..., MIRRORED], found), axis=-1)
-    return mirrored
 
 
 def posture_and_velocity(features_TD: Array) -> Array:

@@ -126,10 +126,12 @@ class Server:
         """Folders of jobs."""
         return sorted(path.name for path in (self.state / "jobs").iterdir())
 
-    def children(self) -> list[int]:
-        """Processes that the server has started."""
+    def worker(self, role: str = "predict") -> int:
+        """The process that the server has started for a role."""
         tasks = Path(f"/proc/{self.process.pid}/task")
-        return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+        children = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+        (found,) = [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith(f"\0{role}\0")]
+        return int(found)
 
 
 def form(content: bytes, name: str = "clip.mp4", model: str = "") -> tuple[bytes, str]:

@@ -7,7 +7,7 @@ import os
 import pytest
 from helpers_serving import server, write_model, write_video
 
-from kineme.files import alone
+from kineme.files import file_lock
 
 if os.name != "posix":
     collect_ignore_glob = ["*"]  # processes are stopped and killed by signals
@@ -20,7 +20,7 @@ def model(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "serving"
     folder.mkdir(exist_ok=True)
-    with alone(folder / "lock"):
+    with file_lock(folder / "lock"):
         path = folder / "light.tflite"
         if not path.exists():
             pytest.importorskip("tensorflow", reason="LiteRT models are made by TensorFlow")

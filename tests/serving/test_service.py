@@ -190,8 +190,8 @@ def fragile(model, tmp_path_factory):
 
 
 def frozen_worker(running) -> int:
-    """Stop the process that predicts, so that a job takes as long as we like. The other one only checks uploads."""
-    worker = min(running.children())
+    """Stop the process that predicts, so that a job takes as long as we like."""
+    worker = running.worker()
     os.kill(worker, signal.SIGSTOP)
     return worker
 
@@ -214,16 +214,14 @@ def test_a_full_queue_says_when_to_come_back_and_a_dead_worker_costs_one_job(fra
     assert fragile.wait(waiting)["state"] == "done"
     assert sorted(fragile.left_on_disk()) == sorted([first, running, waiting])
 
-    worker = max(fragile.children())  # the new one
-    os.kill(worker, signal.SIGSTOP)
+    frozen_worker(fragile)  # the new one
     endless = fragile.send(clip).json["id"]
     fragile.wait_until(endless, "running")
     over = fragile.wait(endless)
     assert (over["state"], over["error"]["code"]) == ("failed", "time_limit")
     assert fragile.wait(fragile.send(clip).json["id"])["state"] == "done"
 
-    worker = max(fragile.children())
-    os.kill(worker, signal.SIGSTOP)
+    frozen_worker(fragile)
     unwanted = fragile.send(clip).json["id"]
     fragile.wait_until(unwanted, "running")
     assert fragile.ask(f"/v1/jobs/{unwanted}", "DELETE").status == 204

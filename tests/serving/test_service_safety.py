@@ -13,9 +13,10 @@ from helpers_fuzz import make_seeds, mutate
 from helpers_serving import form, server, write_video
 
 from kineme.errors import VideoError
+from kineme.serving.check_video import check_video
 from kineme.serving.links import is_public
 from kineme.serving.upload import display_name
-from kineme.serving.worker import check_video
+from kineme.video.container import NamedFile
 from kineme.video.probe import probe
 
 PLAYLISTS = {
@@ -67,7 +68,10 @@ def test_lists_of_further_files_are_not_followed(clip, tmp_path):
     (tmp_path / "video").write_text("ffconcat version 1.0\nfile secret.mp4\n")
     assert probe(tmp_path / "video").width == 96  # FFmpeg does follow it
     with pytest.raises(VideoError, match="is not a video that can be read"):
-        check_video(tmp_path / "video", "list", {"max_duration_s": 60, "max_pixels": 1e6})
+        check_video(
+            NamedFile(str(tmp_path / "video"), "list"),
+            {"max_bytes": 1 << 20, "max_duration_s": 60, "max_pixels": 1e6, "max_frames": 999},
+        )
 
 
 def test_bodies_that_are_no_upload_are_refused(served, clip):

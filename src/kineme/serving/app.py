@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import importlib.resources
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +16,22 @@ from pydantic import BaseModel, Field
 from kineme.errors import KinemeError
 from kineme.model import Model
 from kineme.serving import describe, jobs, problem
-from kineme.serving.guard import COOKIE, Guard, Rate, session_of
+from kineme.serving.changes import Changes
+from kineme.serving.checks import Checks
+from kineme.serving.connections import Connections
+from kineme.serving.guard import COOKIE, Guard, Token
 from kineme.serving.live import Streams
 from kineme.serving.metrics import make_registry
 from kineme.serving.problem import ServiceError, error_responses
 from kineme.serving.runner import Runner
 from kineme.serving.settings import Settings
 from kineme.serving.store import JobStore
+from kineme.serving.visitors import Rate, visitor_of
 from kineme.version import __version__
 
 _SCRIPTS = ("page.js", "dom.js", "player.js", "result.js", "explain.js", "camera.js")
 _STATIC = {"page.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")
-_THREADS = 32
+_THREADS = 48
 
 
 class Limits(BaseModel):
@@ -47,7 +50,7 @@ class Models(BaseModel):
     limits: Limits
 
 
-class Token(BaseModel):
+class ShownToken(BaseModel):
     """What the page's visitor typed."""
 
     token: str = Field(max_length=1000)
@@ -59,28 +62,35 @@ class Health(BaseModel):
     status: str = Field(examples=["ok"])
 
 
-def make_app(settings: Settings, models: dict[str, Model], locations: dict[str, str]) -> FastAPI:
+def make_app(
+    settings: Settings, models: dict[str, Model], locations: dict[str, str], connections: Connections
+) -> FastAPI:
     """The service as an ASGI application.
 
     Args:
         settings: of the server.
         models: by the names they are asked for; the first one is the default.
         locations: for each name, what :func:`kineme.load` takes.
+        connections: of the server; those that wait too long are closed as long as the application runs.
 
     Raises:
         KinemeError: the state folder cannot be used.
     """
     store = JobStore(settings.state)
-    runner, streams, rate = Runner(settings, store, locations), Streams(settings.streams), Rate(settings.rate)
-    registry = make_registry(store, runner, streams)
+    changes, checks, streams, rate = Changes(), Checks(settings), Streams(settings), Rate(settings.rate)
+    runner = Runner(settings, store, locations, changes)
+    registry = make_registry(store, runner, checks, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Uploads, checks and looking up of names run in threads, and a slow one must not hold up the others.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         runner.start()
+        watching = asyncio.create_task(connections.watch())
         yield
+        watching.cancel()
         await asyncio.to_thread(runner.stop)
+        checks.stop()
         store.close()
 
     app = FastAPI(
@@ -93,11 +103,12 @@ def make_app(settings: Settings, models: dict[str, Model], locations: dict[str, 
         responses=error_responses(400, 401, 403, 421, 422),
     )
     problem.install(app)
-    app.add_middleware(Guard, settings=settings, registry=registry)
-    app.state.jobs = jobs.JobService(settings, models, store, runner, rate)
+    token = Token(settings.token) if settings.token else None
+    app.add_middleware(Guard, settings=settings, token=token, registry=registry)
+    app.state.jobs = jobs.JobService(settings, models, store, runner, checks, changes, rate)
     app.router.routes.extend(jobs.router.routes)  # an included router hides which methods a path takes
     _add_models(app, settings, models)
-    _add_session(app, settings)
+    _add_session(app, token)
     _add_page(app)
 
     @app.websocket("/v1/stream")
@@ -107,9 +118,9 @@ def make_app(settings: Settings, models: dict[str, Model], locations: dict[str, 
         try:
             if chosen is None:
                 raise ServiceError(422, "no_model", "there is no such model; /v1/models lists them")
-            rate.take(jobs.address_of(socket))
+            rate.take(visitor_of(socket))
         except ServiceError as refused:
-            await socket.close(1008, refused.message)
+            await socket.send_denial_response(refused.response())
             return
         await streams.follow(socket, chosen)
 
@@ -153,19 +164,15 @@ def _add_models(app: FastAPI, settings: Settings, models: dict[str, Model]) -> N
         return document
 
 
-def _add_session(app: FastAPI, settings: Settings) -> None:
-    tries = Rate(10)
-
+def _add_session(app: FastAPI, token: Token | None) -> None:
     @app.post("/v1/session", status_code=204, response_class=Response, responses=error_responses(429))
-    async def session(request: Request, shown: Token) -> Response:
+    async def session(request: Request, shown: ShownToken) -> Response:
         """Show the token once; a cookie stands for it from then on. For the page."""
-        tries.take(jobs.address_of(request))
         answer = Response(status_code=204)
-        if settings.token:
-            if not hmac.compare_digest(shown.token.encode(), settings.token.encode()):
-                raise ServiceError(401, "no_token", "this is not the token")
+        if token:
+            token.check(shown.token, visitor_of(request))
             secure = request.url.scheme == "https"
-            answer.set_cookie(COOKIE, session_of(settings.token), httponly=True, samesite="strict", secure=secure)
+            answer.set_cookie(COOKIE, token.new_session(), httponly=True, samesite="strict", secure=secure)
         return answer
 
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Request, WebSocket
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from kineme.model import Model
-from kineme.serving.guard import Rate
+from kineme.serving.changes import Changes
+from kineme.serving.checks import Checks
 from kineme.serving.links import LinkError, check_link
+from kineme.serving.places import Places
 from kineme.serving.problem import ErrorText, ServiceError, error_responses
 from kineme.serving.runner import Runner, seconds_to_wait
 from kineme.serving.settings import Settings
 from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD, JobRecord, JobStore
-from kineme.serving.upload import PREDICT_BODY, parse_request
+from kineme.serving.upload import PREDICT_BODY, display_name, parse_request
+from kineme.serving.visitors import Rate, visitor_of
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -36,9 +41,9 @@ MEDIA_TYPES = {
 _PREDICTED = ("json", "csv", "srt", "vtt", "mp4", "curves")  # kinds of results
 _EXPLAINED = ("json", "png", "mp4")
 _FILES = {"mp4": ANNOTATED, "png": PICTURE}
-_UPLOADS = 8  # at once
-_LISTENERS = 200  # to events, at once
-_EVENT_EVERY_S, _SIGN_OF_LIFE_S = 0.25, 15.0
+_UPLOADS, _UPLOAD_S = 32, 3600.0  # at once, and how long one may take
+_LISTENERS, _LISTENERS_EACH, _LISTENING_S = 400, 100, 3600.0  # to events, at once; a browser comes again
+_SIGN_OF_LIFE_S = 15.0
 _ID = "5f0c2a9d7b3e41c8a6d2f4e80b1c9d37"
 
 
@@ -88,16 +93,28 @@ class JobService:
         models: by their names; the first one is the default.
         store: of the jobs.
         runner: who works on them.
-        rate: how often each address may begin a job.
+        checks: who looks at uploads.
+        changes: what tells of changes of jobs.
+        rate: how often each visitor may begin a job.
     """
 
     settings: Settings
     models: dict[str, Model]
     store: JobStore
     runner: Runner
+    checks: Checks
+    changes: Changes
     rate: Rate
-    uploads: int = 0
-    listeners: int = 0
+
+    def __post_init__(self) -> None:
+        self.places = Places(_UPLOADS, _UPLOAD_S)
+        self.listening: Counter[str] = Counter()
+        free = shutil.disk_usage(self.settings.state).free
+        self._quota = max(4 * self.settings.max_bytes, (free + self.store.bytes_kept()[0]) // 2)
+
+    def _share(self, of_all: int) -> int:
+        """How much of something one visitor may have."""
+        return max(1, of_all // 2) if self.settings.is_public else of_all
 
     def job(self, job_id: str) -> JobRecord:
         """A job, or 404."""
@@ -126,24 +143,44 @@ class JobService:
             explanations=self.store.explanations(job.id),
         )
 
-    def check_room(self) -> None:
-        """Refuse a job where the queue or the disk is full."""
-        if self.store.waiting() >= self.settings.queue:
-            raise self._queue_full()
-        if shutil.disk_usage(self.settings.state).free < 2 * self.settings.max_bytes:
+    def check_room(self, visitor: str) -> None:
+        """Refuse a job where the queue or the disk is full, or the visitor's part of it."""
+        waiting, own = self.store.waiting(visitor)
+        if waiting >= self.settings.queue or own >= self._share(self.settings.queue):
+            raise self._queue_full(own)
+        kept, own = self.store.bytes_kept(visitor)
+        if own >= self._share(self._quota):
+            message = "your videos and results fill your part of the server's disk; remove some of them"
+            raise ServiceError(429, "disk_full", message, retry_after_s=600)
+        if kept >= self._quota or shutil.disk_usage(self.settings.state).free < 2 * self.settings.max_bytes:
             raise ServiceError(429, "disk_full", "the server's disk is nearly full", retry_after_s=600)
 
-    def enqueue(self, job_id: str, model: str, name: str, url: str | None, **explained: str | None) -> JSONResponse:
+    def enqueue(
+        self,
+        job_id: str,
+        model: str,
+        name: str,
+        url: str | None,
+        *,
+        visitor: str,
+        of: str | None = None,
+        label: str | None = None,
+    ) -> JSONResponse:
         """Put a job into the queue, and answer with its document."""
-        if not self.store.add(job_id, model, name, url, most_waiting=self.settings.queue, **explained):
-            raise self._queue_full()
+        queue = self.settings.queue
+        limits = {"most_waiting": queue, "most_each": self._share(queue)}
+        if not self.store.add(job_id, model, name, url, of=of, label=label, visitor=visitor, **limits):
+            raise self._queue_full(self.store.waiting(visitor)[1])
         self.runner.wake()
         document = self.document(self.job(job_id))
         return JSONResponse(document.model_dump(), 202, {"Location": f"/v1/jobs/{job_id}"})
 
-    def _queue_full(self) -> ServiceError:
+    def _queue_full(self, own: int) -> ServiceError:
         wait_s = seconds_to_wait(self.store, self.settings.workers)
-        return ServiceError(429, "queue_full", f"{self.settings.queue} videos wait already", retry_after_s=wait_s)
+        message = f"{self.settings.queue} videos wait already"
+        if own >= self._share(self.settings.queue):
+            message = f"{own} videos of yours wait already"
+        return ServiceError(429, "queue_full", message, retry_after_s=wait_s)
 
 
 def _service(request: Request) -> JobService:
@@ -158,11 +195,6 @@ def _accepted(**changed: str) -> dict[int | str, dict[str, Any]]:
     return {202: {"content": {"application/json": {"example": _EXAMPLE | changed}}}}
 
 
-def address_of(connection: Request | WebSocket) -> str:
-    """The address of who asks."""
-    return connection.client.host if connection.client else ""
-
-
 # Routes that are not ``async`` run in threads, so that SQLite never holds up the event loop.
 
 
@@ -175,28 +207,25 @@ def address_of(connection: Request | WebSocket) -> str:
 )
 async def predict(request: Request, service: Service) -> Any:
     """Have a video looked at: send it as a form, or where links are allowed its address as JSON."""
-    settings, store = service.settings, service.store
-    service.rate.take(address_of(request))
-    await asyncio.to_thread(service.check_room)
-    if service.uploads >= _UPLOADS:
-        raise ServiceError(429, "too_many_uploads", "too many videos are being sent", retry_after_s=5)
-    service.uploads += 1
-    job_id = store.new_id()
+    settings, store, visitor = service.settings, service.store, visitor_of(request)
+    service.rate.take(visitor)
+    await asyncio.to_thread(service.check_room, visitor)
+    job_id = await asyncio.to_thread(store.new_id)
     try:
-        wanted = await parse_request(request, store.folder_of(job_id) / UPLOAD, settings.max_bytes)
+        async with service.places.take(visitor) as place:
+            wanted = await parse_request(request, store.folder_of(job_id) / UPLOAD, settings.max_bytes, place)
         model = wanted.model or next(iter(service.models))
         if model not in service.models:
-            raise ServiceError(422, "no_model", f"{model[:80]}: there is no such model; /v1/models lists them")
+            message = f"{display_name(model)}: there is no such model; /v1/models lists them"
+            raise ServiceError(422, "no_model", message)
         if wanted.url is not None:
             await _check_url(wanted.url, settings)
         else:
-            await asyncio.to_thread(service.runner.check, job_id, wanted.name)
-        return await asyncio.to_thread(service.enqueue, job_id, model, wanted.name, wanted.url)
+            await service.checks.check(store.folder_of(job_id), wanted.name, visitor, place.count)
+        return await asyncio.to_thread(service.enqueue, job_id, model, wanted.name, wanted.url, visitor=visitor)
     except BaseException:
-        store.remove(job_id)
+        await asyncio.shield(asyncio.to_thread(store.remove, job_id))
         raise
-    finally:
-        service.uploads -= 1
 
 
 async def _check_url(url: str, settings: Settings) -> None:
@@ -234,7 +263,8 @@ def explain(request: Request, job_id: JobId, service: Service, wanted: Explain |
     Its results are ``json`` (attributions over time, the spans that decided), ``png`` (the frames that decided, with
     heat maps) and ``mp4`` (heat maps on the whole video). A model that is exported only says when.
     """
-    service.rate.take(address_of(request))
+    visitor = visitor_of(request)
+    service.rate.take(visitor)
     store, done, label = service.store, service.job(job_id), wanted.label if wanted else None
     if done.of or done.state != "done":
         raise ServiceError(409, "not_done", "explain a result: this job has none that can be explained")
@@ -242,11 +272,11 @@ def explain(request: Request, job_id: JobId, service: Service, wanted: Explain |
         raise ServiceError(409, "no_model", f"{done.model}: this model is not served any more")
     if label is not None and label not in service.models[done.model].labels:
         raise ServiceError(422, "no_label", "label: the model does not know it; /v1/models lists its labels")
-    service.check_room()
+    service.check_room(visitor)
     new_id = store.new_id()
     try:
         _link_or_copy(store.folder_of(done.id) / UPLOAD, store.folder_of(new_id) / UPLOAD)
-        return service.enqueue(new_id, done.model, done.name, done.url, of=done.id, label=label)
+        return service.enqueue(new_id, done.model, done.name, done.url, visitor=visitor, of=done.id, label=label)
     except BaseException:
         store.remove(new_id)
         raise
@@ -257,36 +287,40 @@ def explain(request: Request, job_id: JobId, service: Service, wanted: Explain |
     response_class=StreamingResponse,
     responses=error_responses(404, 429) | {200: {"content": {"text/event-stream": {}}}},
 )
-async def events(job_id: JobId, service: Service) -> StreamingResponse:
+async def events(request: Request, job_id: JobId, service: Service) -> StreamingResponse:
     """The job's document whenever it changes, as server-sent events called ``job``, until it is over."""
     await asyncio.to_thread(service.job, job_id)
-    if service.listeners >= _LISTENERS:
+    visitor = visitor_of(request)
+    if service.listening.total() >= _LISTENERS or service.listening[visitor] >= _LISTENERS_EACH:
         raise ServiceError(429, "too_many_listeners", "too many listen already", retry_after_s=5)
-    return StreamingResponse(_events(job_id, service), media_type="text/event-stream")
+    return StreamingResponse(_events(job_id, service, visitor), media_type="text/event-stream")
 
 
-async def _events(job_id: str, service: JobService) -> AsyncIterator[str]:
-    service.listeners += 1
+async def _events(job_id: str, service: JobService, visitor: str) -> AsyncIterator[str]:
+    service.listening[visitor] += 1
     try:
-        last, quiet_s = "", 0.0
-        while True:
-            one = await asyncio.to_thread(service.store.get, job_id)
-            if one is None:
-                yield "event: gone\ndata: {}\n\n"
-                return
-            text = (await asyncio.to_thread(service.document, one)).model_dump_json()
-            if text != last:
-                yield f"event: job\ndata: {text}\n\n"
-                last, quiet_s = text, 0.0
-            elif quiet_s > _SIGN_OF_LIFE_S:
-                yield ": waiting\n\n"
-                quiet_s = 0.0
-            if one.is_over:
-                return
-            await asyncio.sleep(_EVENT_EVERY_S)
-            quiet_s += _EVENT_EVERY_S
+        with service.changes.listen(job_id) as changed, suppress(TimeoutError):
+            async with asyncio.timeout(_LISTENING_S):
+                last = ""
+                while True:
+                    changed.clear()
+                    job = await asyncio.to_thread(service.store.get, job_id)
+                    if job is None:
+                        yield "event: gone\ndata: {}\n\n"
+                        return
+                    text = (await asyncio.to_thread(service.document, job)).model_dump_json()
+                    if text != last:
+                        yield f"event: job\ndata: {text}\n\n"
+                    if job.is_over:
+                        return
+                    last = text
+                    try:
+                        await asyncio.wait_for(changed.wait(), _SIGN_OF_LIFE_S)
+                    except TimeoutError:
+                        yield ": waiting\n\n"
     finally:
-        service.listeners -= 1
+        service.listening[visitor] -= 1
+        service.listening += Counter()  # forget who has none
 
 
 @router.get(

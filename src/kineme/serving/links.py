@@ -1,11 +1,14 @@
-"""Which addresses links may lead to: public ones, whatever their names and redirects."""
+"""Links: which addresses they may lead to (public ones, whatever names and redirects say), and how they are fetched."""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +16,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MOST_CHARACTERS = 2000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_MIN_SIDE = 480  # pixels: what is fetched is shown, too
+_MOST_MEMORY = 300 << 20  # of a process that fetches
+_STARTS_A_PROGRAM = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system")
+_SANDBOXES = ("deno", "node", "qjs")  # YouTube's scripts run in them, and yt-dlp gives them no network
 _NEVER = "links may only lead to public addresses"
 
 
@@ -52,7 +59,7 @@ def check_link(url: str, networks: Sequence[str] = ()) -> None:
         raise LinkError("this is not a web address") from error
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise LinkError("only addresses that begin with http:// or https:// are taken")
-    if len(url) > _MOST_CHARACTERS or any(ord(one) < 33 for one in url):
+    if len(url) > _MOST_CHARACTERS or any(ord(one) < 33 or not one.isprintable() for one in url):
         raise LinkError("this is not a web address")
     if parts.username is not None or parts.password is not None:
         raise LinkError("addresses with a user name or password are not taken")
@@ -64,18 +71,59 @@ def check_link(url: str, networks: Sequence[str] = ()) -> None:
         raise LinkError(_NEVER)
 
 
-def guard_connections(networks: Sequence[str] = ()) -> None:
+def guard_process(networks: Sequence[str] = (), *, programs: bool) -> list[LinkError]:
     """Refuse every connection of this process that does not lead to a public address, for good.
 
     It sees the address that is connected to, after all redirects and whatever the name's server answers the second
     time. A hook cannot be taken off again, so this is for processes of our own.
+
+    Args:
+        networks: that connections may lead to although they are not public.
+        programs: whether programs may be started, whose connections nobody sees.
+
+    Returns:
+        What was refused so far; it grows. Libraries make errors of their own of an error that they meet.
     """
+    refused: list[LinkError] = []
+
+    def refuse(reason: str) -> None:
+        refused.append(LinkError(reason))
+        raise refused[-1]
+
+    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # yt-dlp would use it, and its connections are not seen
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in ("socket.connect", "socket.sendto"):
-            return
-        address = arguments[1]
-        if not (isinstance(address, tuple) and is_public(str(address[0]), networks)):
-            raise LinkError(_NEVER)
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            address = arguments[1]
+            if address is not None and not (isinstance(address, tuple) and is_public(str(address[0]), networks)):
+                refuse(_NEVER)
+        elif event in _STARTS_A_PROGRAM and not programs:
+            program = os.fspath(arguments[0]) if isinstance(arguments[0], str | os.PathLike) else ""
+            if PurePath(program).stem not in _SANDBOXES:
+                refuse("no program is started for a link")
 
     sys.addaudithook(look)
+    return refused
+
+
+def fetch_link(url: str, path: str | os.PathLike[str], networks: Sequence[str], max_bytes: int) -> None:
+    """Fetch a video from a link to ``path``; for processes that :func:`guard_process` guards.
+
+    Raises:
+        LinkError: it leads inside.
+        KinemeError: it cannot be had.
+    """
+    from kineme.sources.links import fetch_videos
+    from kineme.sources.local_video import FailedVideo, FetchOptions
+
+    check_link(url, networks)
+    with suppress(ImportError, ValueError):  # Windows has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
+    options = FetchOptions(min_side=_MIN_SIDE, with_sound=True, max_bytes=max_bytes)
+    with closing(fetch_videos(url, options)) as videos:
+        video = next(videos)
+        if isinstance(video, FailedVideo):
+            raise video.error
+        os.replace(video.path, path)  # noqa: PTH105 (both are in the job's folder)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import math
 import struct
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +23,21 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kineme.errors import KinemeError
 from kineme.serving.problem import ServiceError, error_document
+from kineme.serving.settings import Settings
+from kineme.serving.visitors import Rate, visitor_of
 
 if TYPE_CHECKING:
     from kineme.model import Model
     from kineme.prediction.stream import Stream
 
+log = logging.getLogger("kineme.serving")
+
 MOST_MESSAGE = 1 << 20
 
 _MOST_SIDE = 2048
-_SILENCE_S = 30.0
+_SCAN, _MOST_SCANS = b"\xff\xda", 32  # of a progressive JPEG; each costs as much as a picture
+_SILENCE_S, _LONGEST_S = 30.0, 3600.0
+_MOST_PICTURES = 3600  # a minute; those that there is no time for are left out
 _TOP = 5
 
 
@@ -37,7 +45,7 @@ class Streams:
     """The cameras that are being followed.
 
     Args:
-        most: how many at once.
+        settings: of the server: how many at once, of which one visitor may have half where others can come.
 
     Attributes:
         open: how many there are.
@@ -45,29 +53,38 @@ class Streams:
         dropped: how many there was no time for.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, settings: Settings) -> None:
+        self._most = settings.streams
+        self._most_each = max(1, self._most // 2) if settings.is_public else self._most
+        self._visitors: Counter[str] = Counter()
         self._building = threading.Lock()  # networks are built one at a time
         self.open = self.frames = self.dropped = 0
 
     async def follow(self, socket: WebSocket, model: Model) -> None:
         """Answer pictures until the visitor leaves, sends nothing for long, or sends what is no picture."""
         await socket.accept()
+        visitor = visitor_of(socket)
         try:
-            if self.open >= self._most:
-                raise ServiceError(
-                    429, "too_many_streams", f"{self._most} cameras are followed already; try again later"
-                )
+            if self.open >= self._most or self._visitors[visitor] >= self._most_each:
+                raise ServiceError(429, "too_many_streams", "enough cameras are followed already; try again later")
             self.open += 1
+            self._visitors[visitor] += 1
             try:
-                await self._follow(socket, model)
+                async with asyncio.timeout(_LONGEST_S):
+                    await self._follow(socket, model)
             finally:
                 self.open -= 1
+                self._visitors[visitor] -= 1
+                self._visitors += Counter()  # forget who has none
         except WebSocketDisconnect:
             pass
-        except (ServiceError, KinemeError) as error:
-            code = error.code if isinstance(error, ServiceError) else "cannot_stream"
-            await _say_goodbye(socket, error_document(code, str(error)))
+        except TimeoutError:
+            await _say_goodbye(socket, error_document("too_long", "an hour is over; start the camera again"))
+        except ServiceError as error:
+            await _say_goodbye(socket, error_document(error.code, error.message))
+        except KinemeError:
+            log.exception("a camera cannot be followed")
+            await _say_goodbye(socket, error_document("cannot_stream", "this model cannot follow a camera"))
 
     async def _follow(self, socket: WebSocket, model: Model) -> None:
         thread = ThreadPoolExecutor(1, thread_name_prefix="kineme-stream")  # a stream lives in one thread
@@ -81,31 +98,39 @@ class Streams:
         loop = asyncio.get_running_loop()
         stream = await loop.run_in_executor(thread, self._make, model)
         await socket.send_json({"ready": True, "labels": list(model.labels), "fps": model.card.spec.fps})
-        newest: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+        newest: asyncio.Queue[bytes | ServiceError | None] = asyncio.Queue(1)
+        rate = Rate(_MOST_PICTURES)
         answered = dropped = 0
 
         async def listen() -> None:
             nonlocal dropped
+            last: ServiceError | None = None
             try:
                 while True:
                     message = await asyncio.wait_for(socket.receive_bytes(), _SILENCE_S)
+                    rate.take("")
                     if newest.full():
                         newest.get_nowait()
                         dropped += 1
                         self.dropped += 1
                     newest.put_nowait(message)
+            except ServiceError as refused:
+                last = refused
             except (WebSocketDisconnect, TimeoutError, KeyError):  # gone, silent, or text
-                if newest.full():
-                    newest.get_nowait()
-                newest.put_nowait(None)
+                pass
+            if newest.full():
+                newest.get_nowait()
+            newest.put_nowait(last)
 
         listening = asyncio.create_task(listen())
         try:
-            while (message := await newest.get()) is not None:
+            while isinstance(message := await newest.get(), bytes):
                 answer = await loop.run_in_executor(thread, _answer, model, stream, message)
                 answered += 1
                 self.frames += 1
                 await socket.send_json({**answer, "answered": answered, "dropped": dropped})
+            if message is not None:
+                raise message
         finally:
             listening.cancel()
 
@@ -130,6 +155,8 @@ def _answer(model: Model, stream: Stream, message: bytes) -> dict[str, Any]:
     probabilities_K = stream.push(_pixels(message[8:]), time_ms / 1000)
     if probabilities_K is None:
         return {"time_ms": time_ms, "top": [], "known": None}
+    if not np.isfinite(probabilities_K).all():
+        raise ServiceError(500, "bad_model", "the model gives no numbers for this picture; its file may be damaged")
     best = np.argsort(-probabilities_K, kind="stable")[:_TOP]
     assert stream.logits_K is not None
     known = model.open_set_score(stream.logits_K[None])
@@ -144,6 +171,8 @@ def _pixels(jpeg: bytes) -> NDArray[np.uint8]:
     """A JPEG as frame_HWC."""
     from PIL import Image
 
+    if jpeg.count(_SCAN) > _MOST_SCANS:
+        raise ServiceError(400, "bad_picture", f"pictures may have {_MOST_SCANS} scans")
     try:
         with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
             if max(picture.size) > _MOST_SIDE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+
+from kineme.serving.store import is_disk_full
 
 log = logging.getLogger("kineme.serving")
 
@@ -87,6 +90,13 @@ def install(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
         return JSONResponse(error_document("invalid", f"{where}: {first['msg']}".removeprefix(": ")), 422)
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(sqlite3.Error)
+    def perhaps_full(request: Request, error: Exception) -> JSONResponse:
+        if is_disk_full(error):
+            return ServiceError(429, "disk_full", "the server's disk is full", retry_after_s=600).response()
+        return unexpected(request, error)
 
     @app.exception_handler(Exception)
     def unexpected(_: Request, error: Exception) -> JSONResponse:

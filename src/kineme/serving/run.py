@@ -12,6 +12,7 @@ from kineme.errors import KinemeError
 from kineme.serving.settings import Settings
 
 _GRACE_S = 3
+_MOST_HEAD = 1 << 14  # bytes of a request's line and headers
 
 
 def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> None:
@@ -28,6 +29,7 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
         import uvicorn
 
         from kineme.serving.app import make_app, names_of
+        from kineme.serving.connections import BACKLOG, Config, Connections, connections_that_fit
         from kineme.serving.live import MOST_MESSAGE
     except ModuleNotFoundError as error:
         raise KinemeError(f'serve needs {error.name}: pip install "kineme[serve]"') from error
@@ -36,18 +38,22 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
         raise KinemeError('--allow-links needs yt-dlp: pip install "kineme[web]"')
     models = [api.load(where) for where in settings.models]
     names = names_of(models)
-    app = make_app(settings, dict(zip(names, models, strict=True)), dict(zip(names, settings.models, strict=True)))
-    listening = listen(settings.host, settings.port)
+    connections = Connections(connections_that_fit())
+    served, locations = dict(zip(names, models, strict=True)), dict(zip(names, settings.models, strict=True))
+    app = make_app(settings, served, locations, connections)
+    listening = listen(settings.host, settings.port, BACKLOG)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    config = uvicorn.Config(
+    config = Config(
         app,
-        log_level="warning",
+        connections,
+        log_level="error",  # whoever sends no HTTP could fill the log
         access_log=False,
         server_header=False,
         proxy_headers=settings.public_name is not None,
         forwarded_allow_ips="127.0.0.1,::1",
-        ws="websockets-sansio",
+        h11_max_incomplete_event_size=_MOST_HEAD,
         ws_max_size=MOST_MESSAGE,
+        ws_per_message_deflate=False,  # pictures are packed already
         timeout_graceful_shutdown=_GRACE_S,
     )
     on_start(f"http://{host}:{listening.getsockname()[1]}", names)
@@ -55,7 +61,7 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, backlog: int = 64) -> socket.socket:
     """A socket that takes connections.
 
     Raises:
@@ -63,7 +69,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=128)
+        return socket.create_server(address[:2], family=family, backlog=backlog)
     except OSError as error:
         raise KinemeError(
             f"--host {host} --port {port}: cannot listen there ({error.strerror or error}); choose another"

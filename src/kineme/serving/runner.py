@@ -1,4 +1,7 @@
-"""Hands waiting jobs to worker processes and keeps their results; checks uploads; removes old jobs."""
+"""Hands waiting jobs to worker processes and keeps their results; removes old jobs.
+
+Links are fetched in processes of their own, so that a slow server keeps nobody's video waiting.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kineme.serving.problem import ServiceError
+from kineme.serving.changes import Changes
 from kineme.serving.settings import Settings
 from kineme.serving.store import JobRecord, JobStore
 from kineme.serving.worker_process import WorkerError, WorkerProcess
 
 log = logging.getLogger("kineme.serving")
 
-_CHECK_S = 15.0
 _LOAD_S = 300.0
+_FETCH_S = 300.0
+_FETCHERS = 2
 _SWEEP_S = 60.0
 
 
@@ -44,6 +48,7 @@ class Runner:
         settings: of the server.
         store: where the jobs are.
         models: for each model's name, where it is.
+        changes: told of every change of a job.
 
     Attributes:
         is_ready: whether the models are loaded and jobs are taken.
@@ -51,17 +56,17 @@ class Runner:
         restarts: how often a process had to be replaced.
     """
 
-    def __init__(self, settings: Settings, store: JobStore, models: dict[str, str]) -> None:
-        self._settings, self._store, self._models = settings, store, models
+    def __init__(self, settings: Settings, store: JobStore, models: dict[str, str], changes: Changes) -> None:
+        self._settings, self._store, self._models, self._changes = settings, store, models, changes
         self._work = threading.Condition()
         self._over = threading.Event()
         self._progress: dict[str, Progress] = {}
         self._running: dict[str, WorkerProcess] = {}
         self._loading: set[WorkerProcess] = set()
         self._cancelled: set[str] = set()
-        self._checker, self._checking = WorkerProcess(), threading.Lock()
+        fetches = [False] * settings.workers + [True] * (_FETCHERS if settings.allow_links else 0)
         self._threads = [
-            threading.Thread(target=self._loop, name="kineme-jobs", daemon=True) for _ in range(settings.workers)
+            threading.Thread(target=self._loop, args=[one], name="kineme-jobs", daemon=True) for one in fetches
         ]
         self._threads.append(threading.Thread(target=self._sweep, name="kineme-sweep", daemon=True))
         self._loaded = 0
@@ -92,12 +97,11 @@ class Runner:
                 process.stop()
         for thread in self._threads:
             thread.join(10)
-        self._checker.stop()
 
     def wake(self) -> None:
-        """Wake a thread, since a job waits."""
+        """Wake the threads, since a job waits."""
         with self._work:
-            self._work.notify()
+            self._work.notify_all()
 
     def progress(self, job_id: str) -> Progress:
         """How far a running job has come."""
@@ -105,6 +109,7 @@ class Runner:
 
     def remove(self, job_id: str) -> bool:
         """Forget a job and what explains it; if it is running, that is ended. Says whether there was one."""
+        is_there = self._store.get(job_id) is not None
         for explanation in self._store.explanations(job_id):
             self.remove(explanation)
         with self._work:
@@ -112,50 +117,34 @@ class Runner:
             if process:
                 self._cancelled.add(job_id)
                 process.stop()
-        return self._store.remove(job_id)
-
-    def check(self, job_id: str, name: str) -> dict[str, Any]:
-        """Look at an upload before it is taken, in a process of its own.
-
-        Raises:
-            ServiceError: it is no video that is taken.
-        """
-        folder = self._store.folder_of(job_id)
-        with self._checking:
-            try:
-                reply = self._checker.call(self._request("check", folder=str(folder), name=name), timeout_s=_CHECK_S)
-            except WorkerError as error:
-                self.restarts += 1
-                raise ServiceError(422, "bad_video", f"{name}: {error}") from error
-        if "error" in reply:
-            self._log_trace(reply)
-            raise ServiceError(422, reply["error"]["code"], reply["error"]["message"])
-        result: dict[str, Any] = reply["result"]
-        return result
+        self._store.remove(job_id)
+        self._changes.notify()
+        return is_there
 
     def _request(self, do: str, **more: Any) -> dict[str, Any]:
-        one = self._settings
-        limits = {"max_bytes": one.max_bytes, "max_duration_s": one.max_duration_s, "max_pixels": one.max_pixels}
-        return {"do": do, "limits": limits, "networks": list(one.link_networks), **more}
+        return {"do": do, "limits": self._settings.limits, "networks": list(self._settings.link_networks), **more}
 
-    def _loop(self) -> None:
-        process = WorkerProcess()
+    def _loop(self, fetches: bool) -> None:
+        """Work off the queue until the server stops."""
+        process = WorkerProcess("fetch" if fetches else "predict")
         try:
             while not self._over.is_set():
-                if not process.is_running:  # models take long to load, which is no job's fault
+                if not fetches and not process.is_running:  # models take long to load, which is no job's fault
                     self._load(process)
-                job = self._store.take()
+                job = self._store.take(to_fetch=fetches)
                 if job is None:
                     with self._work:
                         self._work.wait(1.0)
                     continue
+                self._changes.notify()
                 try:
-                    self._run(job, process)
+                    self._run(job, process, fetches)
                 except (OSError, sqlite3.Error):  # such as a full disk
                     log.exception("job %s cannot be kept", job.id)
                     with suppress(OSError, sqlite3.Error):
                         self._fail(job, "internal", "the result could not be kept; the server's log says why")
                     self._over.wait(1.0)
+                self._changes.notify()
         except WorkerError as error:
             if not self._over.is_set():
                 log.error("the models cannot be loaded: %s", error)
@@ -172,31 +161,28 @@ class Runner:
             raise WorkerError("failed", reply.get("trace", reply["error"]["message"]))
         self._loaded += 1
 
-    def _run(self, job: JobRecord, process: WorkerProcess) -> None:
+    def _run(self, job: JobRecord, process: WorkerProcess, fetches: bool) -> None:
         if job.model not in self._models:  # it was waiting when the server was started with others
             self._fail(job, "no_model", f"{job.model}: this model is not served any more")
             return
         with self._work:
             self._running[job.id] = process
+        limit_s = self._settings.time_limit_s
         try:
             reply = process.call(
                 self._request(
-                    "explain" if job.of else "predict",
+                    "fetch" if fetches else "explain" if job.of else "predict",
                     folder=str(self._store.folder_of(job.id)),
                     name=job.name,
                     url=job.url,
+                    source=job.url or job.name,
                     model=self._models[job.model],
                     label=job.label,
                 ),
-                timeout_s=self._settings.time_limit_s,
-                on_progress=lambda document: self._progress.update({job.id: Progress(**document)}),
+                timeout_s=min(limit_s, _FETCH_S) if fetches else limit_s,
+                on_progress=lambda document: self._note(job.id, document),
             )
-            if "error" in reply:
-                self._log_trace(reply)
-                self._fail(job, reply["error"]["code"], reply["error"]["message"])
-            else:
-                self._store.finish(job.id, reply["result"])
-                self._count("done")
+            self._keep(job, reply, fetches)
         except WorkerError as error:
             if self._over.is_set():
                 self._store.put_back(job.id)
@@ -213,6 +199,21 @@ class Runner:
                     self._cancelled.discard(job.id)
                     self._store.remove(job.id)  # files may have come since
 
+    def _keep(self, job: JobRecord, reply: dict[str, Any], fetches: bool) -> None:
+        if "error" in reply:
+            log.warning("job %s: %s", job.id, reply.get("trace", ""))
+            self._fail(job, reply["error"]["code"], reply["error"]["message"])
+        elif fetches:
+            self._store.note_fetched(job.id)
+            self.wake()
+        else:
+            self._store.finish(job.id, reply["result"])
+            self._count("done")
+
+    def _note(self, job_id: str, document: dict[str, Any]) -> None:
+        self._progress[job_id] = Progress(**document)
+        self._changes.notify(job_id)
+
     def _fail(self, job: JobRecord, code: str, message: str) -> None:
         log.warning("job %s failed: %s (%s)", job.id, message, code)
         self._store.fail(job.id, code, message)
@@ -221,14 +222,11 @@ class Runner:
     def _count(self, outcome: str) -> None:
         self.finished[outcome] = self.finished.get(outcome, 0) + 1
 
-    def _log_trace(self, reply: dict[str, Any]) -> None:
-        if "trace" in reply:
-            log.error("a job failed:\n%s", reply["trace"])
-
     def _sweep(self) -> None:
         while not self._over.wait(min(_SWEEP_S, self._settings.keep_s / 4)):
             try:
-                self._store.remove_older(self._settings.keep_s)
+                if self._store.remove_older(self._settings.keep_s):
+                    self._changes.notify()
             except (OSError, sqlite3.Error) as error:
                 log.error("old jobs cannot be removed: %s", error)
 

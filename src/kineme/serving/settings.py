@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kineme.errors import UsageError
+from kineme.serving.check_video import VideoLimits
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_MOST_FRAMES_A_SECOND = 240  # over the whole length that a video may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,21 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether visitors from other machines come, so that none may have all of what there is."""
+        return not self.is_loopback or self.public_name is not None
+
+    @property
+    def limits(self) -> VideoLimits:
+        """What a video may have."""
+        return {
+            "max_bytes": self.max_bytes,
+            "max_duration_s": self.max_duration_s,
+            "max_pixels": self.max_pixels,
+            "max_frames": int(self.max_duration_s * _MOST_FRAMES_A_SECOND),
+        }
 
     @property
     def hosts(self) -> frozenset[str] | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +22,7 @@ ANNOTATED = "annotated.mp4"
 PICTURE = "explained.png"
 UPLOAD = "video"
 
+_DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _MOST_ATTEMPTS = 2  # a job that was running when the server went down may be the reason
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -32,7 +36,13 @@ CREATE TABLE IF NOT EXISTS results (
     PRIMARY KEY (job, kind)
 );
 """
-_LATER = {"of": "TEXT", "label": "TEXT"}  # columns that folders of the first release lack
+_LATER = {  # columns that folders of the first release lack
+    "of": "TEXT",
+    "label": "TEXT",
+    "visitor": "TEXT NOT NULL DEFAULT ''",
+    "bytes": "INTEGER NOT NULL DEFAULT 0",
+    "fetched": "INTEGER NOT NULL DEFAULT 0",
+}
 _COLUMNS = "id, model, name, url, state, created_s, started_s, finished_s, code, message, of, label"
 
 
@@ -89,12 +99,12 @@ class JobStore:
 
     def __init__(self, folder: Path) -> None:
         self._jobs = folder / "jobs"
-        try:
-            self._jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
         self._lock = threading.Lock()
         path = folder / "jobs.sqlite"
+        try:
+            _make_private(folder, self._jobs, path)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         try:
             self._db = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
             # The lock is held as long as the process lives, and the system frees it, however that ends.
@@ -106,13 +116,13 @@ class JobStore:
             for column, kind in _LATER.items():
                 if column not in there:
                     self._db.execute(f"ALTER TABLE jobs ADD COLUMN {column} {kind}")
+            self._recover()
         except sqlite3.Error as error:
-            if "locked" in str(error):
+            if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise KinemeError(
                     f"{folder}: another kineme serve uses this folder; choose one with --state"
                 ) from error
             raise KinemeError(f"{path}: cannot be used ({error}); choose another folder with --state") from error
-        self._recover()
 
     def close(self) -> None:
         """Let another server have the folder."""
@@ -138,16 +148,20 @@ class JobStore:
         *,
         of: str | None = None,
         label: str | None = None,
+        visitor: str = "",
         most_waiting: int,
+        most_each: int | None = None,
     ) -> bool:
-        """Put a job into the queue; says no where that is full."""
+        """Put a job into the queue; says no where that is full, or the visitor's part of it."""
+        is_fetched, size = of is not None, _size_of(self.folder_of(job_id))
         with self._lock, self._db:
-            if self._count("waiting") >= most_waiting:
+            waiting, own = self._waiting(visitor)
+            if waiting >= most_waiting or (most_each is not None and own >= most_each):
                 return False
             self._db.execute(
-                "INSERT INTO jobs (id, model, name, url, state, created_s, of, label) "
-                "VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
-                (job_id, model, name, url, time.time(), of, label),
+                "INSERT INTO jobs (id, model, name, url, state, created_s, of, label, visitor, bytes, fetched) "
+                "VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?)",
+                (job_id, model, name, url, time.time(), of, label, visitor, size, is_fetched),
             )
         return True
 
@@ -163,10 +177,17 @@ class JobStore:
             rows = self._db.execute("SELECT id FROM jobs WHERE of = ? ORDER BY created_s", (job_id,)).fetchall()
         return [str(row[0]) for row in rows]
 
-    def waiting(self) -> int:
-        """How many jobs wait."""
+    def waiting(self, visitor: str = "") -> tuple[int, int]:
+        """How many jobs wait: of all visitors, and of one."""
         with self._lock:
-            return self._count("waiting")
+            return self._waiting(visitor)
+
+    def bytes_kept(self, visitor: str = "") -> tuple[int, int]:
+        """How much is kept: of all visitors, and of one."""
+        with self._lock:
+            query = "SELECT COALESCE(SUM(bytes), 0), COALESCE(SUM(bytes * (visitor = ?)), 0) FROM jobs"
+            total, own = self._db.execute(query, (visitor,)).fetchone()
+        return int(total), int(own)
 
     def waiting_before(self, job: JobRecord) -> int:
         """How many come first."""
@@ -184,12 +205,17 @@ class JobStore:
             (mean,) = self._db.execute(query).fetchone()
         return float(mean or 10.0)
 
-    def take(self) -> JobRecord | None:
-        """The job that has waited longest, which is running from now on; None where none waits."""
+    def take(self, *, to_fetch: bool = False) -> JobRecord | None:
+        """The job that has waited longest, which is running from now on; None where none waits.
+
+        Args:
+            to_fetch: take one whose link is to be fetched, and not one whose video is there.
+        """
+        is_there = "url IS NOT NULL AND NOT fetched" if to_fetch else "(url IS NULL OR fetched)"
         with self._lock, self._db:
             row = self._db.execute(
                 "UPDATE jobs SET state = 'running', started_s = ?, attempts = attempts + 1 WHERE id = "  # noqa: S608
-                "(SELECT id FROM jobs WHERE state = 'waiting' ORDER BY created_s LIMIT 1) "
+                f"(SELECT id FROM jobs WHERE state = 'waiting' AND {is_there} ORDER BY created_s LIMIT 1) "
                 f"RETURNING {_COLUMNS}",
                 (time.time(),),
             ).fetchone()
@@ -203,12 +229,21 @@ class JobStore:
                 rows = [(job_id, kind, content) for kind, content in results.items()]
                 self._db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
         self._tidy(job_id, (ANNOTATED, PICTURE, UPLOAD))
+        self._measure(job_id, sum(map(len, results.values())))
+
+    def note_fetched(self, job_id: str) -> None:
+        """Let a job whose link was fetched wait for its turn."""
+        with self._lock, self._db:
+            query = "UPDATE jobs SET state = 'waiting', fetched = 1, attempts = 0 WHERE id = ? AND state = 'running'"
+            self._db.execute(query, (job_id,))
+        self._measure(job_id)
 
     def fail(self, job_id: str, code: str, message: str) -> None:
         """Say why a job gave nothing."""
         with self._lock, self._db:
             self._end(job_id, "failed", code, message)
         self._tidy(job_id, ())
+        self._measure(job_id)
 
     def put_back(self, job_id: str) -> None:
         """Let a running job wait again: it is not its fault that it was stopped."""
@@ -224,23 +259,38 @@ class JobStore:
         return str(row[0]) if row else None
 
     def remove(self, job_id: str) -> bool:
-        """Forget a job and all that is of it; says whether there was one."""
-        with self._lock, self._db:
-            found = self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,)).rowcount
+        """Forget a job and all that is of it; says whether there was one.
+
+        The files go first: on a full disk the database cannot be written before there is room.
+        """
         shutil.rmtree(self.folder_of(job_id), ignore_errors=True)
-        return bool(found)
+        with self._lock, self._db:
+            return bool(self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,)).rowcount)
 
     def remove_older(self, seconds: float) -> list[str]:
         """Forget the jobs that were over before so many seconds; gives their names."""
         with self._lock:
             query = "SELECT id FROM jobs WHERE state IN ('done', 'failed') AND finished_s < ?"
             old = [str(row[0]) for row in self._db.execute(query, (time.time() - seconds,))]
+        failure: sqlite3.Error | None = None
         for job_id in old:
-            self.remove(job_id)
+            try:
+                self.remove(job_id)
+            except sqlite3.Error as error:  # such as a full disk, in which the next one may make room
+                failure = error
+        if failure:
+            raise failure
         return old
 
-    def _count(self, state: str) -> int:
-        return int(self._db.execute("SELECT COUNT(*) FROM jobs WHERE state = ?", (state,)).fetchone()[0])
+    def _waiting(self, visitor: str) -> tuple[int, int]:
+        query = "SELECT COUNT(*), COALESCE(SUM(visitor = ?), 0) FROM jobs WHERE state = 'waiting'"
+        waiting, own = self._db.execute(query, (visitor,)).fetchone()
+        return int(waiting), int(own)
+
+    def _measure(self, job_id: str, more: int = 0) -> None:
+        with self._lock, self._db:
+            size = _size_of(self.folder_of(job_id)) + more
+            self._db.execute("UPDATE jobs SET bytes = ? WHERE id = ?", (size, job_id))
 
     def _end(self, job_id: str, state: str, code: str | None, message: str | None) -> bool:
         query = "UPDATE jobs SET state = ?, finished_s = ?, code = ?, message = ? WHERE id = ?"
@@ -255,15 +305,47 @@ class JobStore:
 
     def _recover(self) -> None:
         """Let what was running when the server went down run again, and remove what belongs to no job."""
+        with self._lock:
+            known = {str(row[0]) for row in self._db.execute("SELECT id FROM jobs")}
+        for path in self._jobs.iterdir():  # first, for the disk may be full
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)
         with self._lock, self._db:
             query = (
                 "UPDATE jobs SET state = 'failed', finished_s = ?, code = 'interrupted', message = ? "
                 "WHERE state = 'running' AND attempts >= ?"
             )
-            words = "the server went down twice while it was at work on this video"
-            self._db.execute(query, (time.time(), words, _MOST_ATTEMPTS))
+            message = "the server went down twice while it was at work on this video"
+            self._db.execute(query, (time.time(), message, _MOST_ATTEMPTS))
             self._db.execute("UPDATE jobs SET state = 'waiting' WHERE state = 'running'")
-            known = {str(row[0]) for row in self._db.execute("SELECT id FROM jobs")}
-        for path in self._jobs.iterdir():
-            if path.name not in known:
-                shutil.rmtree(path, ignore_errors=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the disk, or the user's part of it, has no room left."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        return code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return isinstance(error, OSError) and error.errno in _DISK_FULL
+
+
+def _make_private(folder: Path, jobs: Path, database: Path) -> None:
+    """Make the folders and files of a store, or take over what is there, so that no other user can read them.
+
+    Whoever knows a job's name may see it, and the names are in the database.
+    """
+    is_ours = database.exists() or not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    jobs.mkdir(exist_ok=True, mode=0o700)
+    for private in (folder, jobs) if is_ours else (jobs,):
+        private.chmod(0o700)
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+    for file in folder.glob(f"{database.name}*"):  # SQLite gives the others the same rights
+        file.chmod(0o600)
+
+
+def _size_of(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it may go meanwhile
+            size += path.lstat().st_size
+    return size

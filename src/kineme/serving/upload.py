@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,14 +16,15 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from kineme.serving.places import Place
 from kineme.serving.problem import ServiceError
 from kineme.text import file_size
 
 _SILENCE_S = 20.0
-_SLOWEST_BYTES_S = 2000  # a body that comes slower on average is cut off
+_SLOWEST_BYTES_S = 1 << 14  # a body that comes slower on average is cut off
 _MOST_TEXT = 1 << 16  # of a form's other fields together, or of a JSON document
 _LONGEST_NAME = 120
-_HEARD_OUT_S, _HEARD_OUT_BYTES = 3.0, 1 << 26  # of a body that is refused
+_MOST_FIELDS = 32
 
 
 class Link(BaseModel):
@@ -71,38 +71,24 @@ class PredictRequest:
     url: str | None = None
 
 
-async def parse_request(request: Request, path: Path, most_bytes: int) -> PredictRequest:
+async def parse_request(request: Request, path: Path, most_bytes: int, place: Place) -> PredictRequest:
     """Read the body; a file in it goes to ``path``.
+
+    Args:
+        request: whose body is unread.
+        path: of a file that is not there yet.
+        most_bytes: that the file may have.
+        place: counts what comes.
 
     Raises:
         ServiceError: it is too large, too slow, cut off, or not what is asked for.
     """
-    try:
-        return await _read_body(request, path, most_bytes)
-    except ServiceError as error:
-        if error.status not in (400, 408):  # there is still somebody who sends, and not for ever
-            await _hear_out(request)
-        raise
-
-
-async def _hear_out(request: Request) -> None:
-    """Let some more of a refused body come: many senders read no answer before they have sent all."""
-    count = 0
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: all of it has come
-        async with asyncio.timeout(_HEARD_OUT_S):
-            async for block in request.stream():
-                count += len(block)
-                if count > _HEARD_OUT_BYTES:
-                    return
-
-
-async def _read_body(request: Request, path: Path, most_bytes: int) -> PredictRequest:
     kind, options = parse_options_header(request.headers.get("content-type"))
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most_bytes + _MOST_TEXT:
         raise _too_large(most_bytes)
     if kind == b"application/json":
-        return await _read_json(request)
+        return await _read_json(request, place)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise ServiceError(415, "unsupported", 'send a form (multipart/form-data) with "file", or JSON with "url"')
@@ -111,7 +97,7 @@ async def _read_body(request: Request, path: Path, most_bytes: int) -> PredictRe
     except FormParserError as error:
         raise ServiceError(400, "bad_form", "the form's boundary cannot be used") from error
     try:
-        async for block in _blocks(request):
+        async for block in _blocks(request, place):
             await asyncio.to_thread(form.write, block)
     except FormParserError as error:
         raise ServiceError(400, "bad_form", "the form cannot be read") from error
@@ -127,9 +113,9 @@ def display_name(text: str) -> str:
     return " ".join(kept.split()).lstrip(".")[:_LONGEST_NAME] or "video"
 
 
-async def _read_json(request: Request) -> PredictRequest:
+async def _read_json(request: Request, place: Place) -> PredictRequest:
     text = b""
-    async for block in _blocks(request):
+    async for block in _blocks(request, place):
         text += block
         if len(text) > _MOST_TEXT:
             raise ServiceError(413, "too_large", "the document is too long")
@@ -146,9 +132,8 @@ async def _read_json(request: Request) -> PredictRequest:
     return PredictRequest(model=model, url=url, name=display_name(url.partition("?")[0].rstrip("/")))
 
 
-async def _blocks(request: Request) -> AsyncIterator[bytes]:
+async def _blocks(request: Request, place: Place) -> AsyncIterator[bytes]:
     """The body as it comes, unless it comes too slowly."""
-    started_s, count = time.monotonic(), 0
     blocks = request.stream()
     while True:
         try:
@@ -159,8 +144,8 @@ async def _blocks(request: Request) -> AsyncIterator[bytes]:
             raise ServiceError(408, "too_slow", f"nothing came for {_SILENCE_S:g} s") from error
         except ClientDisconnect as error:
             raise ServiceError(400, "cut_off", "the connection broke off") from error
-        count += len(block)
-        if time.monotonic() - started_s > _SILENCE_S + count / _SLOWEST_BYTES_S:
+        place.count += len(block)
+        if time.monotonic() - place.began_s > _SILENCE_S + place.count / _SLOWEST_BYTES_S:
             raise ServiceError(408, "too_slow", "the body comes too slowly")
         yield block
 
@@ -173,7 +158,7 @@ class _Form:
     """A form as it comes: ``file`` goes to disk, ``model`` and ``url`` are kept, all else is passed over."""
 
     def __init__(self, boundary: bytes, path: Path, most_bytes: int) -> None:
-        self._path, self._most, self._count, self._text = path, most_bytes, 0, 0
+        self._path, self._most, self._count, self._text, self._parts = path, most_bytes, 0, 0, 0
         self._file: BinaryIO | None = None
         self._fields: dict[str, bytearray] = {}
         self._name: str | None = None
@@ -229,6 +214,9 @@ class _Form:
 
     def _begin_part(self) -> None:
         self._disposition, self._field, self._is_file = b"", None, False
+        self._parts += 1
+        if self._parts > _MOST_FIELDS:
+            raise ServiceError(413, "too_large", f"the form has more than {_MOST_FIELDS} fields")
 
     def _begin_header(self) -> None:
         self._header.clear()

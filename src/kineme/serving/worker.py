@@ -1,4 +1,4 @@
-"""Checks, fetches and predicts videos in a process that may crash.
+"""Checks, fetches, predicts and explains videos in a process that may crash.
 
 The other side of :mod:`kineme.serving.worker_process`: requests come on standard input and replies go to standard
 output, a JSON document a line.
@@ -16,25 +16,22 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, VideoError
-from kineme.serving.links import LinkError, check_link, guard_connections
-from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD
+from kineme.serving.check_video import LimitError, check_video
+from kineme.serving.links import LinkError, fetch_link, guard_process
+from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD, is_disk_full
 
 if TYPE_CHECKING:
     from kineme.model import Model
     from kineme.prediction.result import Prediction
+    from kineme.video.container import NamedFile
 
-# Those of FFmpeg's readers that read the file itself. Others are playlists, which name further files to read.
-_CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,mpegvideo,h264,hevc,m4v,mjpeg,flv,asf,ogg,gif,ivf,dv,mxf,nut,"
-    "rm,wtv,yuv4mpegpipe"
-)
 _CURVES = 12  # labels whose probability the page follows
 _RECOGNISING = {True: 0.95, False: 0.3}  # of the work, for heavy models and others; the rest is drawing
 _EXPLAINING = 0.7  # of the work of an explanation; the rest is drawing
@@ -44,72 +41,35 @@ _SURE_AFTER_S = 1.0  # of a phase, how long it may take
 Report = Callable[[dict[str, Any]], None]
 
 
-class _LimitError(Exception):
-    """A video is beyond a limit; ``str(error)`` says which."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def check_video(path: Path, name: str, limits: dict[str, float]) -> dict[str, Any]:
-    """Look at a file as far as is needed to know whether it may be worked on.
-
-    Raises:
-        VideoError: it is no video that can be read.
-        _LimitError: it is beyond ``max_duration_s`` or ``max_pixels``.
-    """
-    import av
-    import av.error
-
-    from kineme.video.container import DECODER_OPTIONS
-    from kineme.video.probe import probe
-
-    try:
-        av.open(
-            str(path), options={**DECODER_OPTIONS, "format_whitelist": _CONTAINERS}, metadata_errors="ignore"
-        ).close()
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(path, "is not a video that can be read") from error
-    info = probe(path)
-    if info.duration_s > limits["max_duration_s"]:
-        limit = f"{limits['max_duration_s'] / 60:g} minutes"
-        raise _LimitError("too_long", f"{name}: is {info.duration_s / 60:.1f} minutes long, and the limit is {limit}")
-    if info.width * info.height > limits["max_pixels"]:
-        megapixels = f"{limits['max_pixels'] / 1e6:.1f} megapixels"
-        raise _LimitError("too_many_pixels", f"{name}: is {info.width} x {info.height}, and the limit is {megapixels}")
-    return {"duration_s": info.duration_s, "width": info.width, "height": info.height, "fps": float(info.fps)}
-
-
 class _Worker:
     """Handles requests; keeps the models it has loaded."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, refused: list[LinkError]) -> None:
+        self._report, self._refused = report, refused
         self._models: dict[str, Model] = {}
+        self._work: dict[str, Callable[[dict[str, Any], NamedFile], dict[str, Any]]] = {
+            "check": self._check,
+            "fetch": self._fetch,
+            "predict": self._predict,
+            "explain": self._explain,
+        }
 
     def reply(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a request: a document with ``result`` or ``error``."""
-        name = request.get("name", "")
-        path = Path(request["folder"], UPLOAD) if "folder" in request else None
+        """The reply to a request: a document with ``result`` or ``error``; ``trace`` is for the log alone."""
         try:
             if request["do"] == "load":
                 for model in request["models"]:
                     self._model(model)
                 return {"result": {}}
-            assert path is not None
-            if request["do"] == "check":
-                return {"result": check_video(path, name, request["limits"])}
-            work = self._explain if request["do"] == "explain" else self._predict
-            return {"result": work(path, request)}
-        except (_LimitError, KinemeError, LinkError, MemoryError) as error:
-            message = str(error).replace(str(path), name)
-            kinds = {VideoError: "bad_video", LinkError: "link_refused", MemoryError: "out_of_memory"}
-            code = error.code if isinstance(error, _LimitError) else kinds.get(type(error), "failed")
-            return {"error": {"code": code, "message": message or "out of memory"}}
-        except Exception:
-            message = "something went wrong here; the server's log says what"
-            return {"error": {"code": "internal", "message": message}, "trace": traceback.format_exc()}
+            from kineme.video.container import NamedFile
+
+            file = NamedFile(str(Path(request["folder"], UPLOAD)), request["name"])
+            temporary = Path(request["folder"], "tmp")
+            temporary.mkdir(exist_ok=True)
+            tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
+            return {"result": self._work[request["do"]](request, file)}
+        except Exception as error:
+            return _error_reply(error, request)
 
     def _model(self, where: str) -> Model:
         from kineme import api
@@ -118,18 +78,40 @@ class _Worker:
             self._models[where] = api.load(where)
         return self._models[where]
 
-    def _predict(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
+        check_video(file, request["limits"], request["cpu_s"])
+        return {}
+
+    def _fetch(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
+        self._report({"phase": "fetching", "share": 0.0})
+        self._refused.clear()
+        try:
+            fetch_link(request["url"], file, request["networks"], int(request["limits"]["max_bytes"]))
+        except KinemeError as error:
+            if self._refused:
+                raise LinkError(str(self._refused[0])) from error
+            raise
+        check_video(file, request["limits"])
+        return {}
+
+    def _predict(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
+        import numpy as np
+
+        from kineme.prediction.predict import predict_file
         from kineme.report.annotate import annotate_video
         from kineme.report.save import skeletons
         from kineme.report.tables import TEXTS
         from kineme.video.probe import probe
 
-        model = self._begin(path, request)
-        info, half_way = probe(path), _RECOGNISING[model.card.is_heavy]
+        self._report({"phase": "loading", "share": 0.0})
+        model = self._model(request["model"])
+        info, half_way = probe(file), _RECOGNISING[model.card.is_heavy]
         recognising = _Meter(self._report, "recognising", 0.0, half_way)
-        result = replace(model.predict(path, on_progress=recognising.reach), source=request["url"] or request["name"])
+        result = replace(predict_file(model, file, "auto", recognising.reach), source=request["source"])
+        if not np.isfinite(result.window_probabilities_WK).all():
+            raise LimitError("bad_model", "the model gives no numbers for this video; its file may be damaged")
         frames = max(1, info.frame_count or round(result.duration_s * result.fps))
-        drawing, notes = _Meter(self._report, "drawing", half_way, 1.0), list(result.warnings)
+        drawing, warnings = _Meter(self._report, "drawing", half_way, 1.0), list(result.warnings)
         drawn = itertools.count(1)
 
         def probabilities_at(time_s: float) -> Any:
@@ -137,31 +119,18 @@ class _Worker:
             return result.probabilities_at(time_s)
 
         annotate_video(
-            path,
-            path.with_name(ANNOTATED),
+            file,
+            Path(request["folder"], ANNOTATED),
             probabilities_at,
             result.labels,
             result.segments,
             decorate=skeletons(model.poses) if model.poses else None,
-            on_warning=notes.append,
+            on_warning=warnings.append,
         )
-        warnings = tuple(dict.fromkeys(line.replace(str(path), request["name"]) for line in notes))
-        result = replace(result, warnings=warnings)
+        result = replace(result, warnings=tuple(dict.fromkeys(warnings)))
         return {**{kind: write(result) for kind, write in TEXTS.items()}, "curves": json.dumps(_curves(result))}
 
-    def _begin(self, path: Path, request: dict[str, Any]) -> Model:
-        """Make the video ready, and the model that is to look at it."""
-        temporary = path.parent / "tmp"
-        temporary.mkdir(exist_ok=True)
-        tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
-        if request["url"] and request["do"] == "predict":
-            self._report({"phase": "fetching", "share": 0.0})
-            _fetch(request["url"], path, request)
-        check_video(path, request["name"], request["limits"])
-        self._report({"phase": "loading", "share": 0.0})
-        return self._model(request["model"])
-
-    def _explain(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    def _explain(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
         from kineme.prediction.explain.explain import explain_file
         from kineme.report.explain_picture import explain_picture
         from kineme.report.explain_save import document, drawer_of
@@ -169,19 +138,48 @@ class _Worker:
         from kineme.video.container import NamedFile
         from kineme.video.probe import probe
 
-        model = self._begin(path, request)
-        named = NamedFile(str(path), request["url"] or request["name"])
+        self._report({"phase": "loading", "share": 0.0})
+        model, folder = self._model(request["model"]), Path(request["folder"])
         explaining = _Meter(self._report, "explaining", 0.0, _EXPLAINING)
-        found = explain_file(model, named, label=request["label"], on_progress=explaining.reach)
-        drawer, info = drawer_of(found, model), probe(path)
-        explain_picture(found, path, path.with_name(PICTURE), drawer)
+        found = explain_file(
+            model, NamedFile(file.path, request["source"]), label=request["label"], on_progress=explaining.reach
+        )
+        drawer, info = drawer_of(found, model), probe(file)
+        explain_picture(found, file, folder / PICTURE, drawer)
         frames = max(1, info.frame_count or round(info.duration_s * float(info.fps)))
         drawing, drawn = _Meter(self._report, "drawing", _EXPLAINING, 1.0), itertools.count(1)
-        explain_video(
-            found, path, path.with_name(ANNOTATED), drawer, on_frame=lambda: drawing.reach(next(drawn) / frames)
-        )
-        path.unlink()  # a second name of the video that was predicted
-        return {"json": json.dumps(document(found))}
+        explain_video(found, file, folder / ANNOTATED, drawer, on_frame=lambda: drawing.reach(next(drawn) / frames))
+        Path(file).unlink()  # a second name of the video that was predicted
+        return {"json": json.dumps(document(found), allow_nan=False)}
+
+
+def _error_reply(error: Exception, request: dict[str, Any]) -> dict[str, Any]:
+    """What a visitor is told of an error, and what the log is told: nothing of this machine is for visitors."""
+    name = request.get("name", "")
+    if any(map(is_disk_full, _causes(error))):
+        code, message = "disk_full", "the server's disk is full; try again later"
+    elif isinstance(error, LinkError):
+        code, message = "link_refused", str(error)
+    elif isinstance(error, LimitError):
+        code, message = error.code, str(error)
+    elif isinstance(error, VideoError):
+        code, message = "failed" if request["do"] == "fetch" else "bad_video", str(error)
+    elif isinstance(error, MemoryError):
+        code, message = "out_of_memory", f"{name}: takes more memory than there is"
+    else:
+        code = "failed" if isinstance(error, KinemeError) else "internal"
+        message = "something went wrong here; the server's log says what"
+        return {"error": {"code": code, "message": message}, "trace": traceback.format_exc()}
+    if request["folder"] in message:
+        message = f"{name}: cannot be worked on; the server's log says why"
+    return {"error": {"code": code, "message": message}, "trace": str(error)}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class _Meter:
@@ -217,28 +215,6 @@ def _curves(result: Prediction) -> dict[str, Any]:
     }
 
 
-def _fetch(url: str, path: Path, request: dict[str, Any]) -> None:
-    """Fetch a video from a link to ``path``."""
-    from kineme.sources.links import fetch_videos
-    from kineme.sources.local_video import FailedVideo, FetchOptions
-
-    check_link(url, request["networks"])
-    options = FetchOptions(min_side=480, with_sound=True, max_bytes=int(request["limits"]["max_bytes"]))
-    try:
-        with closing(fetch_videos(url, options)) as videos:
-            video = next(videos)
-            if isinstance(video, FailedVideo):
-                raise video.error
-            os.replace(video.path, path)  # noqa: PTH105 (both are in the job's folder)
-    except KinemeError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, LinkError) or "links may only lead" in str(cause):
-                raise LinkError("links may only lead to public addresses") from error
-            cause = cause.__cause__ or cause.__context__
-        raise
-
-
 def main() -> None:
     """Handle requests until there are no more; end at once when the server goes down."""
     replies = os.fdopen(os.dup(1), "wb")
@@ -258,15 +234,12 @@ def main() -> None:
         replies.flush()
 
     threading.Thread(target=listen, daemon=True).start()
-    guarded = False
-    worker = _Worker(send)
-    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # yt-dlp would use it, and its connections are not seen
+    request = requests.get()
+    refused = guard_process(request["networks"], programs=sys.argv[1:] != ["fetch"])
+    worker = _Worker(send, refused)
     while True:
-        request = requests.get()
-        if not guarded:
-            guard_connections(request["networks"])
-            guarded = True
         send(worker.reply(request))
+        request = requests.get()
 
 
 if __name__ == "__main__":

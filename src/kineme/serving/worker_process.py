@@ -33,9 +33,13 @@ class WorkerProcess:
     """One process that handles one request at a time; used in one thread, except for :meth:`stop`.
 
     It is started by the first call, and again by the next one after it crashed.
+
+    Args:
+        role: ``"check"``, ``"fetch"`` or ``"predict"``; only one that fetches starts no programs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, role: str) -> None:
+        self._role = role
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes | None] = queue.Queue()
 
@@ -100,7 +104,11 @@ class WorkerProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean
+            [*_COMMAND, self._role],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=clean,
         )
         lines: queue.Queue[bytes | None] = queue.Queue()
 

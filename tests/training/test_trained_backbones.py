@@ -1,4 +1,4 @@
-"""I3D behind an approach, and backbones that come trained and are trained on; at sizes far below their own."""
+"""I3D behind an approach, and pretrained backbones that are trained further; at sizes far below their own."""
 
 from __future__ import annotations
 

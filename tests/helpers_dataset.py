@@ -50,3 +50,28 @@ def kineme(*arguments: object, cwd: Path | None = None, **environment: str) -> s
         env={**os.environ, **environment},
         timeout=300,
     )
+
+
+def make_long_videos(folder: Path, *, people: int, first: int = 1, fps: int = 15) -> Path:
+    """Write a table of parts: a square that waits, moves left, waits, moves right and so on, in a video a person."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = ["path,start_s,end_s,label,group"]
+    for person in range(first, first + people):
+        rng = np.random.default_rng(person)
+        background = rng.integers(0, 90, (64, 64, 3), np.uint8)
+        name, place, now, places = f"person{person:02}.mp4", 0, 0, []
+        for _ in range(4):
+            waits, moves = int(fps * rng.uniform(1.2, 2.0)), int(fps * rng.uniform(0.8, 1.2))
+            label = CLASSES[1 if place == 0 else 0]
+            rows.append(f"{name},{(now + waits) / fps:.3f},{(now + waits + moves) / fps:.3f},{label},person{person}")
+            places += [place] * waits + np.linspace(place, 40 - place, moves).round().astype(int).tolist()
+            place, now = 40 - place, now + waits + moves
+        places += [place] * int(1.5 * fps)
+        top = int(rng.integers(5, 35))
+        with VideoWriter(folder / name, width=64, height=64, fps=fps) as writer:
+            for left in places:
+                frame = background.copy()
+                frame[top : top + 24, left : left + 24] = 225
+                writer.write(frame)
+    (folder / "parts.csv").write_text("\n".join(rows) + "\n")
+    return folder / "parts.csv"

@@ -25,9 +25,9 @@ def train_on(devices: int, data: Path, approach: str) -> dict[str, np.ndarray]:
     from kineme.training.background import learns_background
     from kineme.training.cache import parts_of
     from kineme.training.devices import shared_out
+    from kineme.training.fit import train_once
     from kineme.training.learner import make_learner
     from kineme.training.options import TrainOptions
-    from kineme.training.run import train_once
     from kineme.video.spec import ClipSpec
 
     table = split(scan(data), seed=0, test=0.2, validation=0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kineme.errors import KinemeError, UsageError
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -109,7 +107,13 @@ def train(
     spec: ClipSpec | None = None,
     options: TrainOptions | None = None,
     devices: int | str = 1,
-    **split_and_folder: Any,
+    test: float = 0.2,
+    validation: float = 0.2,
+    labelled_throughout: bool = False,
+    leaky: bool = False,
+    allow_leaks: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> Run:
     """Train, evaluate on groups never seen, and write the run folder with its report.
 
@@ -122,27 +126,50 @@ def train(
         options: how to train.
         devices: how many share the clips of each step, or ``"all"`` that there are; more than one needs JAX. It changes
             neither the steps nor what ``resume`` can go on from.
-        split_and_folder: ``test``, ``validation``, ``leaky``, ``allow_leaks``, ``resume``, ``overwrite``: see
-            :func:`kineme.training.run.train`.
+        test: fraction held out for the test, above 0.
+        validation: fraction held out for early stopping and calibration.
+        labelled_throughout: in videos of which rows are parts, all that happens is labelled: the time between the
+            parts is learned as background. A column of that name in the table says so video by video.
+        leaky: split at random, ignoring groups. The metrics then flatter, so it is trained once more on a split by
+            groups (in the folder ``honest`` of the run), and ``test.honest`` of the metrics holds the one to believe.
+        allow_leaks: go on where the same video is on two sides of the split or under two labels.
+        resume: continue an interrupted training.
+        overwrite: replace a finished run.
 
     Raises:
         KinemeError: the data or the folder cannot be used, or there are not so many devices.
+        UsageError: an unknown approach or option.
     """
     from dataclasses import replace
 
     from kineme.report.run_page import write_run_report
     from kineme.training import run as training
     from kineme.training.devices import shared_out
+    from kineme.training.leaky import group_split_reference
+
+    table = _table(data, labelled_throughout)
+    approach, config, best_spec = resolve_approach(approach, config)
+    how: dict[str, Any] = {"approach": approach, "config": config, "spec": spec or best_spec, "options": options}
+    how |= {"test": test, "validation": validation, "resume": resume, "overwrite": overwrite}
+    with shared_out(devices, Path(out)) as folder:
+        reference = group_split_reference(table, folder, **how) if leaky else None
+        run = training.train(
+            table,
+            folder,
+            **how,
+            leaky=leaky,
+            reference=reference,
+            allow_leaks=allow_leaks,
+            report=write_run_report,
+        )
+    return replace(run, folder=Path(out))
+
+
+def _table(data: ClipTable | Pathlike, labelled_throughout: bool = False) -> ClipTable:
+    from kineme.training.parts import mark_labelled_throughout
 
     table = scan(data) if isinstance(data, str | os.PathLike) else data
-    approach, config, best_spec = resolve_approach(approach, config)
-    spec = spec or best_spec
-    with shared_out(devices, Path(out)) as folder:
-        run = training.train(
-            table, folder, approach=approach, config=config, spec=spec, options=options, **split_and_folder
-        )
-        write_run_report(run)
-    return replace(run, folder=Path(out))
+    return mark_labelled_throughout(table) if labelled_throughout else table
 
 
 def compare(
@@ -156,6 +183,7 @@ def compare(
     seeds: int = 1,
     options: TrainOptions | None = None,
     name: str = "",
+    labelled_throughout: bool = False,
     allow_leaks: bool = False,
 ) -> Comparison:
     """Train several approaches on the same honest test, and write the report that puts them beside each other.
@@ -171,6 +199,7 @@ def compare(
         seeds: trainings of each candidate and fold.
         options: how to train.
         name: of the data, for people.
+        labelled_throughout: as for :func:`train`.
         allow_leaks: go on where the same video is on two sides of a split or under two labels.
 
     Raises:
@@ -192,7 +221,7 @@ def compare(
             for backbone in backbones
         ]
     candidates = [parse_candidate(one, spec_changes) for one in dict.fromkeys(wanted)]
-    table = scan(data) if isinstance(data, str | os.PathLike) else data
+    table = _table(data, labelled_throughout)
     found = comparing.compare(
         table,
         out,
@@ -276,6 +305,7 @@ def evaluate(
     *,
     split: str | None = None,
     group_column: str | None = None,
+    labelled_throughout: bool = False,
     frame_order: FrameOrder = "ordered",
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -286,6 +316,7 @@ def evaluate(
         data: a table, or what :func:`scan` takes. Where it is the data the model was trained on, its run's own
             ``split.csv`` decides what is test.
         group_column: the column of the CSV that names groups, if it is not called ``group``.
+        labelled_throughout: as for :func:`train`.
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; by default test where a split is known,
             else all.
         frame_order: ``"ordered"``, ``"shuffled"``, ``"reversed"`` or ``"frozen"``.
@@ -294,55 +325,16 @@ def evaluate(
     Returns:
         The metrics, as ``test`` in ``metrics.json``, with ``split``, ``frame_order``, ``skipped`` and
         ``warnings`` beside. As filmed, they tell too what is left when frames are shuffled, reversed or frozen; and
-        on the test split of its own training, the baselines of that.
+        on the test split of its own training, the baselines of that. Where rows are parts of longer videos, also
+        ``segments``: whole videos are predicted, and compared with their labelled parts.
 
     Raises:
         KinemeError: nothing to evaluate, or a label that the model does not know.
     """
-    from dataclasses import asdict
+    from kineme.training.evaluate_model import evaluate_model
 
-    from kineme.dataset.split_csv import read_split_csv
-    from kineme.dataset.table import SPLITS
-    from kineme.training.cache import FrameCache
-    from kineme.training.evaluate import classification_metrics, order_metrics, score_items
-    from kineme.training.run import METRICS, SPLIT
-
-    model = load(model) if isinstance(model, str | os.PathLike) else model
+    loaded = load(model) if isinstance(model, str | os.PathLike) else model
+    path = Path(data) if isinstance(data, str | os.PathLike) else None
     table = scan(data, group_column=group_column) if isinstance(data, str | os.PathLike) else data
-    if split not in (None, "all", *SPLITS):
-        raise UsageError(f"split must be train, validation, test or all, not {split!r}")
-    warnings = []
-    own_data = model.card.provenance.get("data") == table.fingerprint()
-    if own_data and model.path and isinstance(data, str | os.PathLike) and (model.path.parent / SPLIT).exists():
-        table = read_split_csv(model.path.parent / SPLIT, data)
-    has_split = table.rows["split"].null_count() == 0
-    split = split or ("test" if has_split else "all")
-    if split == "all":
-        if own_data:
-            warnings.append("the model was trained on some of these videos; the figures flatter it")
-    elif not has_split:
-        raise KinemeError(f"--split {split}: the data has no split column, and it is not what the model was trained on")
-    else:
-        table = table.in_split(split)
-    unknown = sorted(set(table.labels) - set(model.labels))
-    if unknown:
-        raise KinemeError(f"the model does not know the label {unknown[0]!r}; it knows {', '.join(model.labels)}")
-    cache = FrameCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
-    table, items = cache.prepare(table, model.labels)
-    if not items:
-        raise KinemeError(f"no readable video to evaluate in the {split} split")
-    logits_NK = score_items(
-        model.classifier, items, cache, frame_order=frame_order, seed=seed, label=f"testing ({frame_order})"
-    )
-    found = classification_metrics(logits_NK, items, model.labels, model.card.temperature, seed)
-    if frame_order == "ordered":
-        found |= order_metrics(model.classifier, items, cache, logits_NK, model.labels, seed, label="testing")
-    if own_data and split == "test" and model.path and (model.path.parent / METRICS).exists():
-        found["baselines"] = json.loads((model.path.parent / METRICS).read_text(encoding="utf-8"))["test"]["baselines"]
-    return {
-        **found,
-        "split": split,
-        "frame_order": frame_order,
-        "skipped": [asdict(one) for one in table.skipped],
-        "warnings": [*warnings, *table.warnings],
-    }
+    table = _table(table, labelled_throughout)
+    return evaluate_model(loaded, table, path, split=split, frame_order=frame_order, seed=seed)

@@ -47,6 +47,7 @@ def compare(
     flip: options.Flip = None,
     finetune: options.Finetune = False,
     group_column: options.GroupColumn = None,
+    labelled_throughout: options.LabelledThroughout = False,
     test: options.Test = 0.2,
     validation: options.Validation = 0.2,
     allow_leaks: options.AllowLeaks = False,
@@ -94,6 +95,7 @@ def compare(
         seeds=seeds,
         options=training,
         name=options.name_of(data),
+        labelled_throughout=labelled_throughout,
         allow_leaks=allow_leaks,
     )
     if json:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import interval, print_json, print_table, say, warn
+from kineme.cli.output import interval, print_json, print_segments, print_table, say, warn
 from kineme.text import percent
 
 
@@ -23,6 +23,7 @@ def evaluate(
         str, typer.Option(help="Frame order: ordered, or shuffled, reversed, frozen to ask whether time is used.")
     ] = "ordered",
     group_column: options.GroupColumn = None,
+    labelled_throughout: options.LabelledThroughout = False,
     seed: Annotated[int, typer.Option(help="Of the shuffling and of the intervals.")] = 0,
     json: options.Json = False,
 ) -> None:
@@ -35,6 +36,7 @@ def evaluate(
         split=split,
         frame_order=frames,  # type: ignore[arg-type]  # checked there
         group_column=group_column,
+        labelled_throughout=labelled_throughout,
         seed=seed,
     )
     warn(figures["warnings"])
@@ -42,6 +44,14 @@ def evaluate(
     if json:
         print_json(figures)
         return
+    if "segments" in figures:
+        print_segments(figures["segments"])
+    if "per_class" in figures:
+        _print_clips(figures, frames)
+
+
+def _print_clips(figures: dict[str, Any], frames: str) -> None:
+    """What a model makes of each labelled video, or part, by itself."""
     relies = figures.get("motion_reliance")
     print_table(
         ["action", "videos", "recall", "precision", "F1", *(["lost when shuffled"] if relies else [])],

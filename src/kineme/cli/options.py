@@ -51,6 +51,13 @@ Finetune = Annotated[
 ]
 Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.")]
 Validation = Annotated[float, typer.Option(help="Fraction held out for early stopping.")]
+LabelledThroughout = Annotated[
+    bool,
+    typer.Option(
+        "--labelled-throughout",
+        help="Rows are parts of videos in which all that happens is labelled: the time between them is background.",
+    ),
+]
 AllowLeaks = Annotated[
     bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or under two labels.")
 ]

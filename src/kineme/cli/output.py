@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kineme.text import json_text, percent, printable
@@ -64,7 +64,7 @@ def best(result: Prediction, top: int) -> str:
     return "   ".join(f"{label} {percent(share)}" for label, share in result.top[:top])
 
 
-def interval(figures: dict[str, Any], name: str = "top1") -> str:
+def interval(figures: Mapping[str, Any], name: str = "top1") -> str:
     """A share with its interval and counts: 85.3 % (95 % interval 78.1 to 91.0 %; 60 videos, 6 groups)."""
     low, high = figures[f"{name}_interval"]
     return (
@@ -73,25 +73,56 @@ def interval(figures: dict[str, Any], name: str = "top1") -> str:
     )
 
 
-def print_verdict(metrics: dict[str, Any]) -> None:
+def print_verdict(metrics: Mapping[str, Any]) -> None:
     """The sentences that open the report: how good a model is, and what speaks against the figure."""
     from kineme.report.verdict import caveats, headline
 
     words = {"group_noun": metrics["data"]["group_noun"], "leaky": metrics["model"]["split"]["leaky"]}
+    if "segments" in metrics:
+        print_segments(metrics["segments"], metrics["data"]["group_noun"])
+        say("", "The parts by themselves, as training sees them:")
     say("", headline(metrics["test"], **words), *(f"- {line}" for line in caveats(metrics["test"], **words)))
 
 
-def print_comparison(document: dict[str, Any]) -> None:
+def print_segments(segments: Mapping[str, Any], group_noun: str = "groups") -> None:
+    """What a model finds in whole videos: a table of the actions, and the sentences that open the report."""
+    from kineme.report.segment_verdict import segment_caveats, segment_headline
+
+    print_table(
+        ["action", "in the videos", "recall", "precision", "F1"],
+        [
+            [label, one["n"], *map(percent, [one["recall"], one["precision"], one["f1"]])]
+            for label, one in segments["per_class"].items()
+        ],
+        "Segments of whole videos, at an overlap of 0.5",
+    )
+    say(segment_headline(segments, group_noun=group_noun))
+    say(*(f"- {line}" for line in segment_caveats(segments, group_noun=group_noun)))
+
+
+def print_comparison(document: Mapping[str, Any]) -> None:
     """The table of a comparison and the sentences that open its report."""
     from kineme.report.comparison_page import caveats, sentences
 
     done = [one for one in document["candidates"] if not one["error"]]
-    done.sort(key=lambda one: -one["test"]["top1"])
+    segments = any("segments" in one for one in done)
+    done.sort(key=lambda one: -(_segment_f1(one) if segments else one["test"]["top1"]))
     print_table(
-        ["candidate", "top-1", "95 % interval", "shuffled", "against the best", "training", "a frame", "parameters"],
+        [
+            "candidate",
+            *(["segment F1"] if segments else []),
+            "top-1",
+            "95 % interval",
+            "shuffled",
+            "against the best",
+            "training",
+            "a frame",
+            "parameters",
+        ],
         [
             [
                 one["name"],
+                *([percent(_segment_f1(one))] if segments else []),
                 percent(one["test"]["top1"]),
                 "{:.0f} to {:.0f} %".format(*(100 * end for end in one["test"]["top1_interval"])),
                 percent(one["orders"]["shuffled"]["top1"]),
@@ -105,6 +136,10 @@ def print_comparison(document: dict[str, Any]) -> None:
     )
     say(*sentences(document), *(f"- {line}" for line in caveats(document)))
     say(*(f"- {one['name']} failed: {one['error']}" for one in document["candidates"] if one["error"]))
+
+
+def _segment_f1(candidate: Mapping[str, Any]) -> float:
+    return float(candidate["segments"]["overlaps"]["0.5"]["f1"]) if "segments" in candidate else 0.0
 
 
 def _against(candidate: dict[str, Any]) -> str:

@@ -40,6 +40,7 @@ def train(
     flip: options.Flip = None,
     finetune: options.Finetune = False,
     group_column: options.GroupColumn = None,
+    labelled_throughout: options.LabelledThroughout = False,
     test: options.Test = 0.2,
     validation: options.Validation = 0.2,
     leaky_random_split: Annotated[
@@ -92,6 +93,7 @@ def train(
         test=test,
         validation=validation,
         leaky=leaky_random_split,
+        labelled_throughout=labelled_throughout,
         allow_leaks=allow_leaks,
         resume=resume,
         overwrite=overwrite,

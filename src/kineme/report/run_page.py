@@ -18,7 +18,7 @@ from kineme.report import plots, verdict
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
 from kineme.report.template import percent, render
 from kineme.training.metrics import reliability_bins
-from kineme.training.run import Run
+from kineme.training.run import MetricsDocument, Run
 
 _MISTAKES = 12
 _FEWEST_FOR_TOP5 = 10  # classes; of fewer, five guesses are right too easily
@@ -231,7 +231,7 @@ def _interval(interval: object, sentence: str) -> str:
     return sentence.format(verdict.between(interval)) if verdict.is_interval(interval) else ""
 
 
-def _data_summary(table: ClipTable, metrics: dict[str, Any]) -> DataSummary:
+def _data_summary(table: ClipTable, metrics: MetricsDocument) -> DataSummary:
     counts: dict[str, dict[str, int]] = {label: dict.fromkeys(SPLITS, 0) for label in table.labels}
     for label, split in table.rows.select("label", "split").iter_rows():
         counts[label][split] += 1

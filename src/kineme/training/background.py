@@ -12,7 +12,7 @@ with the middle of the window inside the movement: what the middle shows is what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,11 +46,17 @@ class Background:
     Args:
         items: the clips.
         cache: where their records come from.
+        numbers: of the items that it may be made of; all by default.
     """
 
-    def __init__(self, items: Sequence[Item], cache: FrameCache) -> None:
+    def __init__(self, items: Sequence[Item], cache: FrameCache, numbers: Iterable[int] | None = None) -> None:
         self._items, self._cache = items, cache
-        self._moving = [_moving_part(cache.records(item, list(range(item.ticks)))) for item in items]
+        able = range(len(items)) if numbers is None else numbers
+        self._moving = {number: self._moving_part(items[number]) for number in able}
+
+    def __contains__(self, number: int) -> bool:
+        """Whether it is made of the item of this number."""
+        return number in self._moving
 
     def negative_window(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
         """A window of clip ``number`` in which its action does not happen: frames_THWC, or features_TD."""
@@ -66,6 +72,16 @@ class Background:
     def positive_window(self, number: int, view: int, rng: np.random.Generator) -> NDArray[Any]:
         """A window whose middle lies in the movement of clip ``number``, wherever its ends may be."""
         return self._around(number, float(rng.uniform(*self._moving[number])), view, rng)
+
+    def _moving_part(self, item: Item) -> tuple[int, int]:
+        """First and last tick of the movement; of a part, no more than what is labelled."""
+        first, last = _moving_part(self._cache.records(item, list(range(item.ticks))))
+        rate, begins_s = self._cache.spec.fps, item.stretch_s[0]
+        if rate is None or item.end_s is None:
+            return first, last
+        ticks = (np.array([item.start_s, item.end_s]) - begins_s) * rate * self._cache.per_frame
+        low, high = np.clip(np.rint(ticks), 0, item.ticks - 1).astype(int).tolist()
+        return (max(first, low), min(last, high)) if max(first, low) < min(last, high) else (low, high)
 
     def _around(self, number: int, middle: float, view: int, rng: np.random.Generator) -> NDArray[Any]:
         """The window around a fine tick, with one of two neighbouring frames held beyond the ends of the clip."""

@@ -10,21 +10,26 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from kineme.dataset.audit.audit import check_splits
+from kineme.dataset.audit.finding import Finding
 from kineme.dataset.folds import Protocol, make_folds
 from kineme.dataset.groups import ONE_PER_VIDEO, group_noun
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
-from kineme.files import write_json
+from kineme.files import file_lock, write_json
 from kineme.models.approaches.single_frame import SingleFrame
 from kineme.models.registry import APPROACHES, DEFAULT_APPROACH, DEFAULT_BACKBONE, find_backbone
 from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
+from kineme.training.parts import by_video, labelled_throughout
+from kineme.training.prepare import ask_for_throughout
+from kineme.training.run import Run, train
+from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
 from kineme.training.trials import Candidate, Result, TrialRunner
 from kineme.video.spec import ClipSpec
 
@@ -36,6 +41,46 @@ CANDIDATES = (
 )
 
 _SIGNIFICANT = 0.05
+
+
+class CandidateDocument(TypedDict):
+    """One of the ``candidates`` of ``comparison.json``; where ``error`` says why it failed, the rest is missing.
+
+    ``test`` is as in ``metrics.json``, over all folds and seeds; ``segments`` is there where rows are parts of longer
+    videos, and candidates are then ranked by its F1 at an overlap of 0.5.
+    """
+
+    name: str
+    approach: str
+    backbone: str
+    config: dict[str, Any]
+    spec: dict[str, Any]
+    pretrained: bool
+    error: str | None
+    test: NotRequired[dict[str, Any]]
+    segments: NotRequired[SegmentMetrics]
+    seed_top1: NotRequired[list[float]]
+    orders: NotRequired[dict[str, Any]]
+    motion_reliance: NotRequired[dict[str, float | None]]
+    cost: NotRequired[dict[str, Any]]
+    against_best: NotRequired[dict[str, Any]]
+
+
+class ComparisonDocument(TypedDict):
+    """``comparison.json``; ``docs/reference/comparison.md`` tells of each field."""
+
+    kineme: str
+    data: dict[str, Any]
+    protocol: dict[str, Any]
+    candidates: list[CandidateDocument]
+    baselines: dict[str, Any]
+    best: str
+    leaky: dict[str, Any]
+    winner: str
+    options: dict[str, Any]
+    versions: dict[str, str]
+    machine: str
+    seconds: NotRequired[float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +95,8 @@ class Comparison:
     """
 
     folder: Path
-    document: dict[str, Any]
-    winner: Any
+    document: ComparisonDocument
+    winner: Run
 
 
 def compare(
@@ -86,69 +131,96 @@ def compare(
     """
     started = time.perf_counter()
     out, protocol, options = Path(out), protocol or Protocol(), options or TrainOptions()
-    if not candidates:
+    _check_arguments(out, candidates, seeds)
+    out.mkdir(parents=True, exist_ok=True)
+    with file_lock(out / ".lock", busy=f"{out}: another comparison is writing here; choose another --out, or wait"):
+        readable, _ = FrameCache(ClipSpec(), per_frame=1).prepare(table, table.labels)
+        folds = make_folds(readable, protocol)
+        copies = check_splits(folds, allow=allow_leaks)
+        runner = TrialRunner(out / TRIALS, folds, options, seeds, table.labels, readable.fingerprint())
+        results = {one.name: _attempt(runner, one) for one in candidates}
+        done = {name: result for name, result in results.items() if isinstance(result, Result)}
+        if not done:
+            raise KinemeError(f"every candidate failed; the first: {next(iter(results.values()))}")
+        best = max(
+            (one for one in candidates if one.name in done),
+            key=lambda one: (done[one.name].headline, -done[one.name].cost["ms_per_frame"]),
+        )
+        document = _document(runner, readable, protocol, candidates, results, best)
+        document["data"] |= _data_facts(name, readable, folds[0], copies)
+        winner = _train_winner(out / WINNER, best, runner)
+        document["seconds"] = round(time.perf_counter() - started, 1)
+        write_json(out / COMPARISON, document)
+        return Comparison(out, document, winner)
+
+
+def _check_arguments(out: Path, candidates: Sequence[Candidate], seeds: int) -> None:
+    names = [one.name for one in candidates]
+    if not names:
         raise UsageError("there is no candidate to compare")
-    for number, one in enumerate(candidates):
-        if one.name in [other.name for other in candidates[:number]]:
-            raise UsageError(f"the candidate {one.name!r} is given twice")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the candidate {twice!r} is given twice")
     if seeds < 1:
         raise UsageError(f"seeds must be at least 1, not {seeds}")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file; --out names the folder to make")
 
+
+def _document(
+    runner: TrialRunner,
+    table: ClipTable,
+    protocol: Protocol,
+    candidates: Sequence[Candidate],
+    results: Mapping[str, Result | str],
+    best: Candidate,
+) -> ComparisonDocument:
+    """``comparison.json``, but for facts of the data and the time it took."""
     from kineme.models.backend import versions
     from kineme.training import metrics
 
-    labels = table.labels
-    readable, _ = FrameCache(ClipSpec(), per_frame=1).prepare(table, labels)
-    folds = make_folds(readable, protocol)
-    copies = check_splits(folds, allow=allow_leaks)
-    runner = TrialRunner(out / TRIALS, folds, options, seeds, labels, readable.fingerprint())
-    results = {one.name: _attempt(runner, one) for one in candidates}
-    done = {one: result for one, result in results.items() if isinstance(result, Result)}
-    if not done:
-        raise KinemeError(f"every candidate failed; the first: {next(iter(results.values()))}")
-    best = max(done, key=lambda one: (done[one].right.mean(), -done[one].cost["ms_per_frame"]))
-    against = _against_best(done, best, options.seed)
-
-    rules = runner.baselines()
-    document: dict[str, Any] = {
+    options, labels = runner.options, runner.labels
+    done = {name: result for name, result in results.items() if isinstance(result, Result)}
+    winner, against = done[best.name], _against_best(done, best.name, options.seed)
+    return {
         "kineme": versions()["kineme"],
-        "data": {
-            "name": name,
-            "fingerprint": runner.fingerprint,
-            "videos": len(readable),
-            "groups": readable.rows["group"].n_unique(),
-            "group_source": readable.group_source,
-            "group_noun": group_noun(readable.group_source, readable.rows["group"]),
-            "labels": list(labels),
-            "skipped": [dataclasses.asdict(one) for one in readable.skipped],
-            "warnings": [
-                *folds[0].warnings,
-                *(f"{one.message} {one.advice}" for one in copies if one.severity != "note"),
-            ],
-            "copies": [dataclasses.asdict(one) for one in copies],
-        },
+        "data": {"fingerprint": runner.fingerprint},
         "protocol": {
             "kind": protocol.kind,
-            "folds": len(folds),
-            "seeds": [options.seed + number for number in range(seeds)],
+            "folds": len(runner.folds),
+            "seeds": [options.seed + number for number in range(runner.seeds)],
             "validation": protocol.validation,
             "column": protocol.column,
         },
-        "candidates": [_candidate_facts(one, results[one.name], labels, against, options.seed) for one in candidates],
-        "baselines": metrics.baselines(rules, done[best].truth_N, done[best].groups_N, len(labels), seed=options.seed),
-        "best": best,
-        "leaky": _leaky(runner, next(one for one in candidates if one.name == best), readable, protocol),
+        "candidates": [_candidate_facts(one, results[one.name], runner, against) for one in candidates],
+        "baselines": metrics.baselines(
+            runner.baselines(), winner.truth_N, winner.groups_N, len(labels), seed=options.seed
+        ),
+        "best": best.name,
+        "leaky": _leaky(runner, best, table, protocol),
         "winner": f"{WINNER}/model.safetensors",
         "options": dataclasses.asdict(options),
         "versions": versions(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
     }
-    winner = _train_winner(out / WINNER, next(one for one in candidates if one.name == best), runner)
-    document["seconds"] = round(time.perf_counter() - started, 1)
-    write_json(out / COMPARISON, document)
-    return Comparison(out, document, winner)
+
+
+def _data_facts(name: str, table: ClipTable, fold: ClipTable, copies: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "videos": len(table),
+        "groups": table.rows["group"].n_unique(),
+        "group_source": table.group_source,
+        "group_noun": group_noun(table.group_source, table.rows["group"]),
+        "labels": list(table.labels),
+        "skipped": [dataclasses.asdict(one) for one in table.skipped],
+        "warnings": [
+            *fold.warnings,
+            *filter(None, [ask_for_throughout(table)]),
+            *(f"{one.message} {one.advice}" for one in copies if one.severity != "note"),
+        ],
+        "copies": [dataclasses.asdict(one) for one in copies],
+    }
 
 
 def _attempt(runner: TrialRunner, candidate: Candidate) -> Result | str:
@@ -160,16 +232,13 @@ def _attempt(runner: TrialRunner, candidate: Candidate) -> Result | str:
 
 
 def _candidate_facts(
-    candidate: Candidate,
-    result: Result | str,
-    labels: tuple[str, ...],
-    against: dict[str, dict[str, Any]],
-    seed: int,
-) -> dict[str, Any]:
+    candidate: Candidate, result: Result | str, runner: TrialRunner, against: dict[str, dict[str, Any]]
+) -> CandidateDocument:
     """One of the ``candidates`` of ``comparison.json``."""
     from kineme.training import metrics
 
-    facts: dict[str, Any] = {
+    labels, seed = runner.labels, runner.options.seed
+    facts: CandidateDocument = {
         "name": candidate.name,
         "approach": candidate.approach_name,
         "backbone": candidate.approach.backbone,
@@ -196,8 +265,7 @@ def _candidate_facts(
         for order, predictions_SN in result.predictions.items()
     }
     shuffled_SN = result.predictions["shuffled"].ravel()
-    return {
-        **facts,
+    facts |= {
         "test": test,
         "seed_top1": [float((row == result.truth_N).mean()) for row in result.probabilities_SNK.argmax(axis=2)],
         "orders": orders,
@@ -205,8 +273,23 @@ def _candidate_facts(
             {"ordered": ordered_SN, "shuffled": shuffled_SN}, truth_SN, labels
         ),
         "cost": {"training_seconds": round(result.training_seconds, 1), **result.cost},
-        **({"against_best": against[candidate.name]} if candidate.name in against else {}),
     }
+    if result.timelines:
+        facts["segments"] = _segments(result, runner)
+    if candidate.name in against:
+        facts["against_best"] = against[candidate.name]
+    return facts
+
+
+def _segments(result: Result, runner: TrialRunner) -> SegmentMetrics:
+    """Of all seeds together; counts are those of one, and the timelines those of the first."""
+    rows = [row for fold in runner.folds for row in fold.in_split("test").rows.to_dicts()]
+    throughout = all(map(labelled_throughout, by_video(rows).values()))
+    found = segment_metrics(result.timelines, runner.labels, labelled_throughout=throughout, seed=runner.options.seed)
+    for key in ("videos", "actions", "predicted"):
+        found[key] //= runner.seeds
+    found["timelines"] = found["timelines"][: found["videos"]]
+    return found
 
 
 def _against_best(done: Mapping[str, Result], best: str, seed: int) -> dict[str, dict[str, Any]]:
@@ -214,13 +297,10 @@ def _against_best(done: Mapping[str, Result], best: str, seed: int) -> dict[str,
     from kineme.training import metrics
 
     others = [name for name in done if name != best]
-    raw = [metrics.paired_test(done[best].right, done[one].right, done[best].groups_N, seed=seed) for one in others]
+    better_N, groups = done[best].units
+    raw = [metrics.paired_test(better_N, done[one].units[0], groups, seed=seed) for one in others]
     return {
-        one: {
-            "difference": float(done[best].right.mean() - done[one].right.mean()),
-            "p": p,
-            "distinguishable": p < _SIGNIFICANT,
-        }
+        one: {"difference": done[best].headline - done[one].headline, "p": p, "distinguishable": p < _SIGNIFICANT}
         for one, p in zip(others, metrics.holm(raw), strict=True)
     }
 
@@ -242,10 +322,8 @@ def _leaky(runner: TrialRunner, candidate: Candidate, table: ClipTable, protocol
     return {"candidate": candidate.name, **figures, "n": len(result.truth_N), "reason": None}
 
 
-def _train_winner(folder: Path, candidate: Candidate, runner: TrialRunner) -> Any:
+def _train_winner(folder: Path, candidate: Candidate, runner: TrialRunner) -> Run:
     """The best candidate once more, on the first fold with the first seed, as a run folder that knows background."""
-    from kineme.training.run import train
-
     if folder.exists():
         shutil.rmtree(folder)
     options = replace(runner.options, finetune=runner.options.finetune and candidate.finetunes)

@@ -7,6 +7,7 @@ interrupted training goes on exactly where it was.
 from __future__ import annotations
 
 import collections
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +16,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.errors import VideoError
 from kineme.training.augment import Augmentation
 from kineme.training.background import PARTLY, Background, negatives_per_batch
 from kineme.training.cache import FrameCache, Item
 
 Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
+R = TypeVar("R")
 T = TypeVar("T")
 
 _PREFETCH = 3  # batches made ahead: enough to hide a slow one, little enough to keep memory small
@@ -37,6 +40,7 @@ def training_batches(
     views: int = 0,
     class_weights_K: NDArray[np.float32],
     background: Background | None = None,
+    gaps: Sequence[Item] = (),
 ) -> Iterator[Batch]:
     """One random window of every item, in a new order each epoch.
 
@@ -49,21 +53,27 @@ def training_batches(
         augmentation: changes frames; None where the cache holds features.
         views: augmented views of each item in the cache; one of them or the plain one is drawn.
         class_weights_K: weight of a clip of each class.
-        background: of the items; some of it, labelled K, is added to every batch.
+        background: made of items; some of it, labelled K, is added to every batch.
+        gaps: background that was filmed, labelled K; of as many as there are items, a window each.
 
     Yields:
         clips_BTHWC uint8, or features_BTD float32; labels_B int32; weights_B float32.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(items))
+    rng = np.random.default_rng([seed, epoch])
+    drawn = rng.permutation(len(gaps))[: len(items)] if gaps else ()
+    items = [*items, *(gaps[number] for number in drawn)]
+    order = rng.permutation(len(items)).tolist()
+    nothing = len(class_weights_K)  # the label of background
+    weights = np.append(class_weights_K, np.float32(1.0))
 
-    def clip(number: int) -> NDArray[Any]:
+    def positive(number: int) -> NDArray[Any]:
         rng = np.random.default_rng([seed, epoch, number])
         item = items[number]
         start, view = int(rng.integers(cache.last_start(item) + 1)), int(rng.integers(views + 1))
-        partly = background is not None and rng.random() < PARTLY
-        window = (
-            background.positive_window(number, view, rng) if background and partly else cache.window(item, start, view)
-        )
+        if background and number in background and rng.random() < PARTLY:
+            window = background.positive_window(number, view, rng)
+        else:
+            window = cache.window(item, start, view)
         return augmentation(window, rng) if augmentation else window
 
     def negative(made: Background, number: int) -> NDArray[Any]:
@@ -71,23 +81,33 @@ def training_batches(
         window = made.negative_window(number, int(rng.integers(views + 1)), rng)
         return augmentation(window, rng) if augmentation else window
 
-    def batch(numbers: NDArray[np.int64]) -> Batch:
-        labels_B = np.array([items[number].label for number in numbers], np.int32)
-        clips, weights_B = [clip(int(number)) for number in numbers], class_weights_K[labels_B]
+    def readable(make: Callable[[int], NDArray[Any]], number: int) -> list[NDArray[Any]]:
+        try:
+            return [make(number)]
+        except VideoError as error:  # it is not on disk, and the file is not what it was: the others go on
+            cache.lost[items[number].name] = error.reason
+            return []
+
+    def batch(numbers: list[int]) -> Batch | None:
+        clips = [(items[number].label, window) for number in numbers for window in readable(positive, number)]
         if background:
-            count = negatives_per_batch(len(numbers))
-            clips += [negative(background, int(number)) for number in numbers[:count]]
-            labels_B = np.append(labels_B, np.full(count, len(class_weights_K), np.int32))
-            weights_B = np.append(weights_B, np.ones(count, np.float32))
-        return np.stack(clips), labels_B, weights_B
+            able = [number for number in numbers if number in background]
+            make = functools.partial(negative, background)
+            for number in able[: negatives_per_batch(len(able)) if able else 0]:
+                clips += [(nothing, window) for window in readable(make, number)]
+        if not clips:
+            return None
+        labels_B = np.array([label for label, _ in clips], np.int32)
+        return np.stack([window for _, window in clips]), labels_B, weights[labels_B]
 
     starts = range(0, len(items), batch_size)
-    yield from in_background(batch, (order[start : start + batch_size] for start in starts))
+    made = prefetch_batches(batch, (order[start : start + batch_size] for start in starts))
+    yield from (one for one in made if one is not None)
 
 
-def in_background(make: Callable[[T], Batch], jobs: Iterable[T]) -> Iterator[Batch]:
+def prefetch_batches(make: Callable[[T], R], jobs: Iterable[T]) -> Iterator[R]:
     """``map(make, jobs)`` with a few results made ahead in threads; order is kept."""
-    waiting: collections.deque[Future[Batch]] = collections.deque()
+    waiting: collections.deque[Future[R]] = collections.deque()
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
             for job in jobs:

@@ -1,4 +1,4 @@
-"""The training loop: batches in, best weights out, a checkpoint after every epoch.
+"""The training loop: batches in, best weights out, calibrated; a checkpoint after every epoch.
 
 A loop of our own around ``train_on_batch`` rather than ``fit``: it runs on every Keras backend, adds no input
 pipeline of its own (TensorFlow's costs seconds at the end of each epoch), and can stop and go on to the same
@@ -7,43 +7,101 @@ weights, bit for bit.
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.files import write_tensors
 from kineme.models.backend import keras
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.training.background import Background
 from kineme.training.cache import FrameCache, Item
+from kineme.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from kineme.training.evaluate import score_items
 from kineme.training.feed import REPORT_WAIT_ABOVE, TimedIterator, class_weights, training_batches
 from kineme.training.layerwise_lr import DiscriminativeAdam, learning_rate_factors
+from kineme.training.learner import Learner
+from kineme.training.metrics import fit_temperature
 from kineme.training.options import TrainOptions
 
 
-@dataclass
-class Progress:
-    """Where training stands after an epoch; with the variables, all that going on needs."""
+@dataclass(frozen=True)
+class TrainingResult:
+    """What one training gives beside the weights.
 
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_loss: float = float("inf")
-    best_epoch: int = 0
-    waited: int = 0
+    Args:
+        history: one dict an epoch.
+        temperature: that makes the probabilities of the validation videos likeliest; 1 without them.
+        validation_logits_NK: of the validation videos, or None where there are none.
+    """
 
-    @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return len(self.history)
+    history: list[dict[str, float]]
+    temperature: float
+    validation_logits_NK: NDArray[np.float32] | None
+
+
+def train_once(
+    learner: Learner,
+    parts: dict[str, list[Item]],
+    cache: FrameCache,
+    options: TrainOptions,
+    *,
+    checkpoint: Path | None,
+    settings: dict[str, Any],
+    resume: bool = False,
+    background: bool = False,
+    gaps: Mapping[str, Sequence[Item]] = MappingProxyType({}),
+    label: str | None = "training",
+) -> TrainingResult:
+    """Train what the learner has to train, and calibrate it.
+
+    Args:
+        learner: as :meth:`kineme.training.learner.Learner.reset_weights` leaves it.
+        parts: the videos of each split.
+        cache: from :meth:`kineme.training.learner.Learner.cache`, with all of them prepared.
+        options: how to train.
+        checkpoint: see :func:`kineme.training.fit.fit`.
+        settings: what must be equal for ``resume`` to make sense.
+        resume: go on from ``checkpoint``.
+        background: learn what is none of the actions, see :mod:`kineme.training.background`.
+        gaps: background of each split that was filmed.
+        label: what the progress bar says; None shows none.
+
+    Raises:
+        KinemeError: training diverged, or cannot be resumed.
+    """
+    flip = options.flips(tuple(settings["labels"]))
+    views = options.num_views(learner.encoder)
+    if views:
+        cache.add_views([*parts["train"], *gaps.get("train", ())], Augmentation(flip=flip), views)
+    history = fit(
+        learner.trained,
+        parts["train"],
+        parts["validation"],
+        cache,
+        options,
+        checkpoint=checkpoint,
+        settings=settings,
+        flip=flip,
+        resume=resume,
+        backbone_weights=learner.backbone_weights,
+        background=background,
+        gaps=gaps,
+        label=label,
+    )
+    if not parts["validation"]:
+        return TrainingResult(history, 1.0, None)
+    logits_NK = score_items(learner.trained, parts["validation"], cache)
+    temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
+    return TrainingResult(history, temperature, logits_NK)
 
 
 def fit(
@@ -59,6 +117,7 @@ def fit(
     resume: bool = False,
     backbone_weights: int = 0,
     background: bool = False,
+    gaps: Mapping[str, Sequence[Item]] = MappingProxyType({}),
     label: str | None = "training",
 ) -> list[dict[str, float]]:
     """Train ``network`` in place.
@@ -79,6 +138,7 @@ def fit(
         resume: go on from ``checkpoint``.
         backbone_weights: see :class:`kineme.training.learner.Learner`; they learn at smaller rates.
         background: learn from background too, see :mod:`kineme.training.background`; accuracy then counts it.
+        gaps: background of each split that was filmed; other videos give none, but have it made of them.
         label: what the progress bar says; None shows none.
 
     Returns:
@@ -88,74 +148,94 @@ def fit(
     Raises:
         KinemeError: ``resume`` without a checkpoint, or one of other settings.
     """
-    classes = network.output.shape[-1]
     _prepare(network, options.learning_rate, backbone_weights, background)
     best = [np.array(weight) for weight in network.get_weights()]
     state = Progress()
     if resume and checkpoint:
-        state, best = _load_checkpoint(checkpoint, network, settings)
-    changed = options.augment and not cache.encoder
-    augmentation = Augmentation(flip=flip) if changed else None
-    views = options.num_views(cache.encoder)
-    weights_K = class_weights(train, classes)
-    made = Background(train, cache) if background else None
-    devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
-
+        state, best = load_checkpoint(checkpoint, network, settings)
+    batches_of = _feed(network, train, cache, options, flip, gaps.get("train", ()) if background else None)
+    held_out = [*validation, *gaps.get("validation", ())] if validation else []
     with progress(label, options.epochs) as advance:
         if state.epoch:
             advance(state.epoch, f"resumed after epoch {state.epoch}")
         while state.epoch < options.epochs and state.waited < options.patience:
-            started = time.perf_counter()
             if not validation:
                 share = (1 + math.cos(math.pi * state.epoch / options.epochs)) / 2
                 network.optimizer.learning_rate = options.learning_rate * share
-            sums = np.zeros(3)
-            batches = TimedIterator(
-                training_batches(
-                    train,
-                    cache,
-                    batch_size=options.effective_batch_size,
-                    seed=options.seed,
-                    epoch=state.epoch,
-                    augmentation=augmentation,
-                    views=views,
-                    class_weights_K=weights_K,
-                    background=made,
-                )
-            )
-            for batch in batches:
-                clips_BTHWC, labels_B, weights_B = devices.share(batch) if devices else batch
-                logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
-                sums += len(batch[1]) * np.array([logs["loss"], logs["accuracy"], 1.0])
-            trained_s = time.perf_counter() - started
-            loss, accuracy = (sums[:2] / sums[2]).tolist()
-            row = {"epoch": state.epoch + 1, "loss": loss, "accuracy": accuracy}
-            if validation:
-                row["val_loss"], row["val_accuracy"] = _loss_and_accuracy(network, validation, cache)
-            row = devices.agreed(row) if devices else row
-            row["learning_rate"] = float(network.optimizer.learning_rate)
-            row["feed_share"] = round(batches.seconds / trained_s, 3)
-            row["seconds"] = round(time.perf_counter() - started, 3)
+            row = _epoch(network, batches_of(state.epoch), held_out, cache, state.epoch + 1)
             if not np.isfinite(row["loss"]):
                 raise KinemeError(
                     f"training diverged in epoch {state.epoch + 1} (the loss is no number); "
                     f"try a smaller --learning-rate than {options.learning_rate:g}"
                 )
-            state.history.append(row)
-            if not validation or row["val_loss"] < state.best_loss:
-                state.best_loss, state.best_epoch, state.waited = row.get("val_loss", row["loss"]), state.epoch, 0
+            if state.add(row):
                 best = [np.array(weight) for weight in network.get_weights()]
-            else:
-                state.waited += 1
-                if state.waited % max(1, options.patience // 3) == 0:
-                    network.optimizer.learning_rate = float(network.optimizer.learning_rate) / 2
+            elif state.waited % max(1, options.patience // 3) == 0:
+                network.optimizer.learning_rate = float(network.optimizer.learning_rate) / 2
             if checkpoint:
-                _save_checkpoint(checkpoint, network, best, state, settings)
+                save_checkpoint(checkpoint, network, best, state, settings)
             advance(1, _note(row, state, len(train)))
         if state.waited >= options.patience:
             advance(0, f"stopped early; epoch {state.best_epoch} was best")
     network.set_weights(best)
     return state.history
+
+
+def _feed(
+    network: Any,
+    train: Sequence[Item],
+    cache: FrameCache,
+    options: TrainOptions,
+    flip: bool,
+    gaps: Sequence[Item] | None,
+) -> Callable[[int], TimedIterator]:
+    """What gives the batches of an epoch; ``gaps`` is None where no background is learned."""
+    filmed = {item.path for item in gaps or ()}
+    able = [number for number, item in enumerate(train) if item.path not in filmed and gaps is not None]
+    made = Background(train, cache, able) if able else None
+    weights_K = class_weights(train, network.output.shape[-1])
+
+    def batches_of(epoch: int) -> TimedIterator:
+        return TimedIterator(
+            training_batches(
+                train,
+                cache,
+                batch_size=options.effective_batch_size,
+                seed=options.seed,
+                epoch=epoch,
+                augmentation=Augmentation(flip=flip) if options.augment and not cache.encoder else None,
+                views=options.num_views(cache.encoder),
+                class_weights_K=weights_K,
+                background=made,
+                gaps=gaps or (),
+            )
+        )
+
+    return batches_of
+
+
+def _epoch(
+    network: Any, batches: TimedIterator, held_out: Sequence[Item], cache: FrameCache, epoch: int
+) -> dict[str, float]:
+    """Train an epoch and look at the validation videos, if any; gives its row of the history."""
+    devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
+    started = time.perf_counter()
+    sums = np.zeros(3)
+    for batch in batches:
+        clips_BTHWC, labels_B, weights_B = devices.share(batch) if devices else batch
+        logs = network.train_on_batch(clips_BTHWC, labels_B, sample_weight=weights_B, return_dict=True)
+        sums += len(batch[1]) * np.array([logs["loss"], logs["accuracy"], 1.0])
+    if not sums[2]:
+        raise KinemeError("no training video can be read any more")
+    trained_s = time.perf_counter() - started
+    row: dict[str, float] = {"epoch": epoch, "loss": float(sums[0] / sums[2]), "accuracy": float(sums[1] / sums[2])}
+    if held_out:
+        row["val_loss"], row["val_accuracy"] = _loss_and_accuracy(network, held_out, cache)
+    row = devices.agreed(row) if devices else row
+    row["learning_rate"] = float(network.optimizer.learning_rate)
+    row["feed_share"] = round(batches.seconds / trained_s, 3)
+    row["seconds"] = round(time.perf_counter() - started, 3)
+    return row
 
 
 def _prepare(network: Any, learning_rate: float, backbone_weights: int, background: bool) -> None:
@@ -202,44 +282,8 @@ def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: FrameCache) -
     from scipy.special import log_softmax
 
     logits_NK = score_items(network, items, cache)
+    if any(item.label == logits_NK.shape[1] for item in items):  # background, whose logit is 0
+        logits_NK = np.pad(logits_NK, ((0, 0), (0, 1)))
     truth_N = np.array([item.label for item in items])
     losses_N = -log_softmax(logits_NK.astype(np.float64), axis=1)[np.arange(len(items)), truth_N]
     return float(losses_N.mean()), float((logits_NK.argmax(axis=1) == truth_N).mean())
-
-
-def _variables(network: Any) -> dict[str, Any]:
-    """Everything a step changes, random seeds and the optimiser's state among it, under names that do not vary."""
-    named = {f"network/{number}": variable for number, variable in enumerate(network.variables)}
-    named |= {f"optimizer/{number}": variable for number, variable in enumerate(network.optimizer.variables)}
-    return named
-
-
-def _save_checkpoint(
-    path: Path, network: Any, best: list[NDArray[Any]], state: Progress, settings: dict[str, Any]
-) -> None:
-    tensors = {name: np.asarray(keras.ops.convert_to_numpy(value)) for name, value in _variables(network).items()}
-    tensors |= {f"best/{number}": weight for number, weight in enumerate(best)}
-    write_tensors(path, tensors, {"state": json.dumps(asdict(state)), "settings": json.dumps(settings)})
-
-
-def _load_checkpoint(path: Path, network: Any, settings: dict[str, Any]) -> tuple[Progress, list[NDArray[Any]]]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise KinemeError(f"{path}: there is no checkpoint to resume from; train without --resume")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata()
-            then = json.loads(metadata["settings"])
-            for key in sorted(settings.keys() | then.keys()):
-                if settings.get(key) != then.get(key):
-                    raise KinemeError(
-                        f"{path}: cannot resume, since {key} was {then.get(key)!r} and is now {settings.get(key)!r}; "
-                        "use the same data and options, or train without --resume"
-                    )
-            for name, variable in _variables(network).items():
-                variable.assign(file.get_tensor(name))
-            best = [file.get_tensor(f"best/{number}") for number in range(len(network.get_weights()))]
-            return Progress(**json.loads(metadata["state"])), best
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise KinemeError(f"{path}: the checkpoint cannot be read ({error}); train without --resume") from error

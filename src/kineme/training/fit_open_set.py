@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kineme.models.open_set import OpenSetDetector, action_logodds, at_least_action_doubt, knn_distance
+from kineme.training.metrics import group_interval
 
 REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
 FEW = 20  # validation videos: of fewer, a video has too few others to be near to
@@ -82,32 +83,22 @@ def fit_threshold(distances_M: ArrayLike, refused: float = REFUSED) -> tuple[flo
     return max(float(distances[k - 1]), 1e-6), k / (len(distances) + 1)
 
 
-def open_set_metrics(
-    test_open_set_scores_N: NDArray[np.float64],
-    background_open_set_scores_N: NDArray[np.float64] | None,
-    groups_N: Sequence[str],
-    *,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """What the threshold does to videos that were not trained on.
+class RefusedShare(TypedDict):
+    """Share of N that lies below the threshold, with its interval [low, high]."""
+
+    share: float
+    interval: list[float]
+    n: int
+
+
+def open_set_metrics(open_set_scores_N: NDArray[np.float64], groups_N: Sequence[str], *, seed: int = 0) -> RefusedShare:
+    """How many of some videos, or windows, the threshold refuses.
 
     Args:
-        test_open_set_scores_N: open-set scores of test videos, whose actions are known.
-        background_open_set_scores_N: of background made of each of them, or None.
+        open_set_scores_N: of videos that were not trained on.
         groups_N: their groups.
-        seed: of the intervals.
-
-    Returns:
-        ``actions_refused`` and, or None, ``background_refused``: ``share`` below the threshold, ``interval`` and ``n``.
+        seed: of the interval.
     """
-    from kineme.training.metrics import group_interval
-
-    def refused(known_N: NDArray[np.float64]) -> dict[str, Any]:
-        below_N = known_N < 0
-        interval = group_interval(below_N, groups_N, seed=seed)
-        return {"share": float(below_N.mean()), "interval": list(interval), "n": len(below_N)}
-
-    return {
-        "actions_refused": refused(test_open_set_scores_N),
-        "background_refused": None if background_open_set_scores_N is None else refused(background_open_set_scores_N),
-    }
+    below_N = open_set_scores_N < 0
+    interval = group_interval(below_N, groups_N, seed=seed)
+    return {"share": float(below_N.mean()), "interval": list(interval), "n": len(below_N)}

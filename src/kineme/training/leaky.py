@@ -12,31 +12,39 @@ import polars as pl
 from kineme.dataset.groups import ONE_PER_VIDEO
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
+from kineme.training.run import CHECKPOINT, METRICS, MODEL, run_folder, train
 
 FOLDER = "honest"  # within the leaky run's
 
 
-def group_split_reference(table: ClipTable, folder: Path, *, resume: bool, **training: Any) -> dict[str, Any]:
-    """Train on an honest split and say how good that is; it takes as long as the leaky training.
+def group_split_reference(
+    table: ClipTable, out: Path, *, resume: bool, overwrite: bool, **training: Any
+) -> dict[str, Any]:
+    """Train on a split by groups and say how good that is; it takes as long as the leaky training.
 
     Args:
         table: the videos, with a leaky split or none.
-        folder: run folder to make; a finished one is used as it is when resuming.
+        out: the folder of the leaky run; this one is made within it, and a finished one is used when resuming.
         resume: go on where an earlier run was interrupted.
+        overwrite: replace a finished leaky run.
         training: further arguments of :func:`kineme.training.run.train`.
 
     Returns:
         ``top1``, ``top1_interval``, ``n``, ``groups`` and ``reason`` None; or ``reason``: why there is no such figure.
-    """
-    from kineme.training.run import CHECKPOINT, METRICS, MODEL, train
 
+    Raises:
+        KinemeError: the folder of the leaky run cannot be used.
+    """
+    with run_folder(out, resume=resume, overwrite=overwrite):
+        pass
     if table.group_source == ONE_PER_VIDEO:
         return {"reason": "each video counts as a group of its own, so a random split is the same as an honest one"}
     unsplit = replace(table, rows=table.rows.with_columns(split=pl.lit(None, pl.String)))
+    folder = out / FOLDER
     going_on = resume and (folder / CHECKPOINT).exists()
     try:
-        if not (resume and (folder / MODEL).exists()):
-            train(unsplit, folder, leaky=False, allow_leaks=True, resume=going_on, overwrite=not going_on, **training)
+        if going_on or not (resume and (folder / MODEL).exists()):
+            train(unsplit, folder, allow_leaks=True, resume=going_on, overwrite=not going_on, **training)
     except KinemeError as error:
         return {"reason": str(error)}
     test = json.loads((folder / METRICS).read_text(encoding="utf-8"))["test"]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,19 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
 from kineme.models.approach import Approach
+from kineme.models.model_file import ModelCard, save_model
 from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.progress import progress
 from kineme.training.baselines import baseline_predictions
-from kineme.training.cache import FrameCache, parts_of
+from kineme.training.cache import FrameCache, Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
+from kineme.training.parts import rule_of_parts
+from kineme.training.segment_metrics import VideoTimeline, pooled_f1
 from kineme.video.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from kineme.training.fit import TrainingResult
+    from kineme.training.learner import Learner
 
 _FORMAT = 1  # of a trial's file; a change of what the same settings would give raises it
 _MANY_TRIALS = 6  # of one candidate: from here on one progress bar stands for all of them
@@ -92,8 +99,21 @@ class Result:
     groups_N: NDArray[np.str_]
     probabilities_SNK: NDArray[np.float64]
     predictions: dict[str, NDArray[np.int64]]  # frame order to predictions_SN
+    timelines: list[VideoTimeline]  # of the whole test videos, of all seeds, where rows are parts of them
     training_seconds: float
     cost: dict[str, Any]
+
+    @property
+    def headline(self) -> float:
+        """What candidates are ranked by: accuracy, or the F1 of segments where rows are parts of whole videos."""
+        return pooled_f1(self.timelines) if self.timelines else float(self.right.mean())
+
+    @property
+    def units(self) -> tuple[NDArray[np.float64], list[str]]:
+        """What a paired test compares, and the group of each: videos that were right, or the F1 of whole videos."""
+        if self.timelines:
+            return np.array([pooled_f1([one]) for one in self.timelines]), [one.group for one in self.timelines]
+        return self.right, self.groups_N.tolist()
 
     @property
     def right(self) -> NDArray[np.float64]:
@@ -141,18 +161,21 @@ class TrialRunner:
             table, items = cache.prepare(replace(self.folds[0], warnings=()), self.labels)
             if len(table) < len(self.folds[0]):
                 raise KinemeError(f"cannot read {table.skipped[-1].path}, which others can: {table.skipped[-1].reason}")
+            gaps = cache.background(self.folds[0], len(self.labels))
             first = places[0]
             if not cost and first not in missing:
                 missing.insert(0, first)  # its weights are needed to measure the cost
             many = len(missing) >= _MANY_TRIALS
             with progress(candidate.name if many else None, len(missing)) as advance:
                 for place in missing:
-                    fold, seed = place
-                    label = None if many else f"{candidate.name}, fold {fold + 1}, seed {self.options.seed + seed}"
+                    number = f"fold {place[0] + 1}, seed {self.options.seed + place[1]}"
+                    label = None if many else f"{candidate.name}, {number}"
                     checkpoint = None if learner.encoder else files[place].with_suffix(".safetensors")
-                    trial = self._train(learner, cache, items, fold, seed, checkpoint, settings[place], label)
+                    trial = self._train(
+                        candidate, learner, cache, items, gaps, place, checkpoint, settings[place], label
+                    )
                     if place == first and self.times:
-                        _save(model, learner, candidate, self.labels)
+                        save_model(model, learner.network, _card(candidate, learner, 1.0, self.labels))
                         video = self.folds[0].in_split("test").rows["path"][0]
                         cost = profile_in_subprocess(model, video)
                         write_json(folder / "cost.json", {"settings": settings[place], **cost})
@@ -191,27 +214,29 @@ class TrialRunner:
             "data": self.fingerprint,
             "labels": list(self.labels),
             "fold": _fold_key(self.folds[fold]),
+            **rule_of_parts(self.folds[fold]),
         }
 
     def _train(
         self,
-        learner: Any,
+        candidate: Candidate,
+        learner: Learner,
         cache: FrameCache,
-        items: Sequence[Any],
-        fold: int,
-        seed: int,
+        items: Sequence[Item],
+        gap_items: Sequence[Item],
+        place: tuple[int, int],
         checkpoint: Path | None,
         settings: dict[str, Any],
         label: str | None,
     ) -> dict[str, Any]:
         """One trial: train from this seed, answer the test videos, as filmed and with their frames in other orders."""
         from kineme.training.evaluate import score_items
+        from kineme.training.fit import train_once
         from kineme.training.frame_order import CHANGED_ORDERS
         from kineme.training.metrics import softmax
-        from kineme.training.run import train_once
 
-        options = replace(self.options, seed=self.options.seed + seed)
-        parts = parts_of(self.folds[fold], items)
+        fold, options = self.folds[place[0]], replace(self.options, seed=self.options.seed + place[1])
+        parts, gaps = parts_of(fold, items), gaps_of(fold, gap_items)
         learner.reset_weights(options.seed)
         started = time.perf_counter()
         result = train_once(
@@ -222,6 +247,8 @@ class TrialRunner:
             checkpoint=checkpoint,
             settings=settings,
             resume=checkpoint is not None and checkpoint.exists(),
+            background=bool(gaps["train"]),
+            gaps=gaps,
             label=label,
         )
         seconds = time.perf_counter() - started
@@ -241,7 +268,33 @@ class TrialRunner:
             "epochs": len(result.history),
             "temperature": result.temperature,
             "training_seconds": round(seconds, 2),
+            "timelines": [
+                one.to_json() for one in self._timelines(candidate, learner, cache, fold, parts, gaps, result)
+            ],
         }
+
+    def _timelines(
+        self,
+        candidate: Candidate,
+        learner: Learner,
+        cache: FrameCache,
+        fold: ClipTable,
+        parts: dict[str, list[Item]],
+        gaps: dict[str, list[Item]],
+        result: TrainingResult,
+    ) -> list[VideoTimeline]:
+        """The whole test videos of which rows are parts."""
+        from kineme.training.measure import fit_detector
+        from kineme.training.timelines import labelled_videos, predict_timelines
+
+        videos = labelled_videos(fold.in_split("test"))
+        if not videos or learner.spec.fps is None:
+            return []
+        card = _card(candidate, learner, result.temperature, self.labels)
+        if len(parts["validation"]) > 1:
+            detector, _ = fit_detector(learner.trained, cache, parts, background=bool(gaps["train"]))
+            card = replace(card, open_set=detector)
+        return predict_timelines(card, learner, videos, cache)[0]
 
     def _pool(self, trials: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
         def joined(field: Any, seed: int = 0) -> list[Any]:
@@ -260,22 +313,25 @@ class TrialRunner:
                 )
                 for order in orders
             },
+            timelines=[
+                VideoTimeline.from_json(one)
+                for seed in range(self.seeds)
+                for one in joined(lambda trial: trial.get("timelines", []), seed)
+            ],
             training_seconds=float(np.mean([trial["training_seconds"] for trial in trials.values()])),
             cost={name: value for name, value in cost.items() if name != "settings"},
         )
 
 
-def _save(path: Path, learner: Any, candidate: Candidate, labels: tuple[str, ...]) -> None:
-    from kineme.models.model_file import ModelCard, save_model
-
-    card = ModelCard(
+def _card(candidate: Candidate, learner: Learner, temperature: float, labels: tuple[str, ...]) -> ModelCard:
+    return ModelCard(
         approach=candidate.approach_name,
         config=candidate.config,
         spec=candidate.spec,
         labels=labels,
+        temperature=temperature,
         finetuned=bool(learner.backbone_weights),
     )
-    save_model(path, learner.network, card)
 
 
 def _read_trial(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

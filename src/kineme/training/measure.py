@@ -1,0 +1,146 @@
+"""What a training is worth: the test as filmed and with changed frames, baselines, open-set scores, timelines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NotRequired, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.models.model_file import ModelCard
+from kineme.models.open_set import OpenSetDetector
+from kineme.training.background import score_background
+from kineme.training.baselines import baseline_predictions
+from kineme.training.cache import FrameCache, Item
+from kineme.training.evaluate import classification_metrics, order_metrics, score_items, score_windows
+from kineme.training.fit import TrainingResult
+from kineme.training.fit_open_set import FEW, RefusedShare, best_of_videos, fit_open_set, open_set_metrics
+from kineme.training.metrics import accuracy_with_interval, baselines
+from kineme.training.prepare import Prepared
+from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
+from kineme.training.timelines import labelled_videos, predict_timelines
+
+
+class OpenSetMetrics(TypedDict):
+    """``unknown`` in ``metrics.json``: what the threshold of :class:`~kineme.models.open_set.OpenSetDetector` does."""
+
+    threshold: float
+    refused_at_most: float
+    learned_from_background: bool
+    actions_refused: RefusedShare
+    background_refused: RefusedShare | None
+
+
+class MeasuredDocument(TypedDict):
+    """What of ``metrics.json`` is measured: ``test`` and ``validation`` as ``evaluate_scores`` gives them, and more."""
+
+    test: dict[str, Any]
+    validation: NotRequired[dict[str, Any]]
+    unknown: NotRequired[OpenSetMetrics]
+    segments: NotRequired[SegmentMetrics]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The result of :func:`measure`.
+
+    Args:
+        document: what goes into ``metrics.json``.
+        logits_NK: of the test videos.
+        open_set: what tells known actions from others; None where there were no validation videos to tell by.
+        test_open_set_scores_N: of each test video's best window, or None.
+        background_open_set_scores_N: of background of test videos, or None.
+        warnings: what the user should know.
+    """
+
+    document: MeasuredDocument
+    logits_NK: NDArray[np.float32]
+    open_set: OpenSetDetector | None = None
+    test_open_set_scores_N: NDArray[np.float64] | None = None
+    background_open_set_scores_N: NDArray[np.float64] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
+    """Measure what was trained on groups it never saw.
+
+    Args:
+        prepared: the videos and the trained network.
+        result: of the training.
+        seed: of resampling and shuffling.
+    """
+    learner, cache, labels = prepared.learner, prepared.cache, prepared.labels
+    tested, held_out = prepared.parts["test"], prepared.parts["validation"]
+    logits_NK = score_items(learner.trained, tested, cache, label="testing")
+    test = classification_metrics(logits_NK, tested, labels, result.temperature, seed)
+    test |= order_metrics(learner.trained, tested, cache, logits_NK, labels, seed, label="testing")
+    truth_N, groups_N = np.array([item.label for item in tested]), [item.group for item in tested]
+    predictions = baseline_predictions(prepared.table, frame_cache=None if learner.encoder else cache, seed=seed)
+    test["baselines"] = baselines(predictions, truth_N, groups_N, len(labels), seed=seed)
+    document: MeasuredDocument = {"test": test}
+    if result.validation_logits_NK is not None:
+        document["validation"] = classification_metrics(
+            result.validation_logits_NK, held_out, labels, result.temperature, seed
+        )
+    measured = Measured(document, logits_NK)
+    if len(held_out) > 1:
+        measured = _with_open_set(prepared, measured, seed)
+        known_N = measured.test_open_set_scores_N
+        assert known_N is not None
+        right_N = (logits_NK.argmax(axis=1) == truth_N) & (known_N >= 0)
+        test["as_used"] = accuracy_with_interval(right_N, groups_N, seed=seed)
+    card = replace(prepared.card, open_set=measured.open_set, temperature=result.temperature)
+    return _with_timelines(prepared, measured, card, seed)
+
+
+def _with_open_set(prepared: Prepared, measured: Measured, seed: int) -> Measured:
+    """Learn from the validation videos what is known, and measure on the test videos what is refused."""
+    trained, cache, parts = prepared.learner.trained, prepared.cache, prepared.parts
+    detector, refused = fit_detector(trained, cache, parts, background=prepared.background)
+    test_N = best_of_videos(detector, *score_windows(trained, parts["test"], cache))
+    background_M, background_groups = None, [item.group for item in parts["test"]]
+    if prepared.gaps["test"]:
+        background_M = best_of_videos(detector, *score_windows(trained, prepared.gaps["test"], cache))
+        background_groups = [item.group for item in prepared.gaps["test"]]
+    elif prepared.background:
+        background_M = detector.score(score_background(trained, parts["test"], cache, seed))
+    measured.document["unknown"] = {
+        "threshold": detector.threshold,
+        "refused_at_most": refused,
+        "learned_from_background": prepared.background,
+        "actions_refused": open_set_metrics(test_N, [item.group for item in parts["test"]], seed=seed),
+        "background_refused": None
+        if background_M is None
+        else open_set_metrics(background_M, background_groups, seed=seed),
+    }
+    return replace(
+        measured, open_set=detector, test_open_set_scores_N=test_N, background_open_set_scores_N=background_M
+    )
+
+
+def fit_detector(
+    trained: Any, cache: FrameCache, parts: dict[str, list[Item]], *, background: bool
+) -> tuple[OpenSetDetector, float]:
+    """Learn from the validation videos, of which there are at least two, what is known; see :func:`fit_open_set`."""
+    trained_VK = None
+    if len(parts["validation"]) < FEW:
+        trained_VK, _ = score_windows(trained, parts["train"], cache)
+    return fit_open_set(*score_windows(trained, parts["validation"], cache), trained_VK, background=background)
+
+
+def _with_timelines(prepared: Prepared, measured: Measured, card: ModelCard, seed: int) -> Measured:
+    """Predict the whole test videos, where rows are parts of them."""
+    tested = prepared.table.in_split("test")
+    videos = labelled_videos(tested)
+    if videos and card.spec.fps is None:
+        note = "clips are spread over whole videos, so there are no timelines: give --fps to find parts in long videos"
+        return replace(measured, warnings=[note])
+    timelines, warnings = predict_timelines(
+        card, prepared.learner, videos, prepared.cache, label="predicting whole videos"
+    )
+    if timelines:
+        measured.document["segments"] = segment_metrics(
+            timelines, prepared.labels, labelled_throughout=all(one.throughout for one in videos), seed=seed
+        )
+    return replace(measured, warnings=warnings)

@@ -1,4 +1,4 @@
-"""Does it say what happens when, and that nothing known happens where that is so? On people who are not in training.
+"""Does the timeline find the actions, and the pauses between them? On people who are not in training.
 
 The demo's model (LRCN from scratch, six actions, 300 clips of drawn people) looks at untrimmed videos of other people:
 four to seven actions each, with pauses of 1.5 to 4 s between them. Three marks:

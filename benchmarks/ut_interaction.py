@@ -10,7 +10,7 @@ Ten sequences are too few to hold some back for stopping, so every training runs
 scratch is trained once, across sets only: it takes ten times as long and is nowhere near.
 
 DATA is a folder with a clips.csv of the columns path, label, group (the sequence) and set. The folder given by
---work keeps every training that is finished, so an interrupted run goes on where it was.
+--work keeps every training that is finished, so an interrupted run continues where it stopped.
 
 Source of the data and the protocol: Ryoo and Aggarwal, "UT-Interaction Dataset", ICPR 2010 contest on Semantic
 Description of Human Activities.

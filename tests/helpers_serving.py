@@ -103,7 +103,7 @@ class Server:
         return self.ask("/v1/predict", "POST", body, Content_Type=kind, **headers)
 
     def link(self, url: str, **headers: str) -> Answer:
-        """Ask for a video of the web."""
+        """Ask for a video by its URL."""
         body = json.dumps({"url": url}).encode()
         return self.ask("/v1/predict", "POST", body, Content_Type="application/json", **headers)
 

@@ -132,7 +132,7 @@ def train(
             parts is learned as background. A column of that name in the table says so video by video.
         leaky: split at random, ignoring groups. The metrics then flatter, so it is trained once more on a split by
             groups (in the folder ``honest`` of the run), and ``test.honest`` of the metrics holds the one to believe.
-        allow_leaks: go on where the same video is on two sides of the split or under two labels.
+        allow_leaks: go on where the same video is on two sides of the split or has two labels.
         resume: continue an interrupted training.
         overwrite: replace a finished run.
 
@@ -200,7 +200,7 @@ def compare(
         options: how to train.
         name: of the data, for people.
         labelled_throughout: as for :func:`train`.
-        allow_leaks: go on where the same video is on two sides of a split or under two labels.
+        allow_leaks: go on where the same video is on two sides of a split or has two labels.
 
     Raises:
         KinemeError: the data cannot be divided, or leaks; or every candidate failed.

@@ -69,7 +69,7 @@ class Model(TrainedModel):
         the backbone looks at frames one by one, so is each frame of the video, once, whatever the windows share.
 
         Args:
-            source: a file, or what else ``kineme predict`` takes that is one video, such as an address of the web.
+            source: a file, or what else ``kineme predict`` takes that is one video, such as a URL.
                 In a list also folders, patterns and playlists; the results come one by one.
             engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
                 or ``"auto"``: what is fastest of what is installed.

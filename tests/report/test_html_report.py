@@ -296,4 +296,4 @@ def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_pa
     assert "refuses 95 % (95 % interval 88 to 99 %)" in text
     features = replace(run, unknown=refused | {"background_refused": None}, open_set_scores=([0.5], []))
     assert "windows without an action" not in written(tmp_path, features).text
-    assert "When nothing known happens" not in written(tmp_path, report(SIX)).text
+    assert "When no known action happens" not in written(tmp_path, report(SIX)).text

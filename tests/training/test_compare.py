@@ -1,4 +1,4 @@
-"""A comparison on real files: what it finds, that it goes on where it was, and that its winner can be used."""
+"""A comparison on real files: what it finds, that it continues where it stopped, and that its winner can be used."""
 
 from __future__ import annotations
 

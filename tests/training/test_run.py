@@ -120,7 +120,7 @@ def test_a_video_that_stands_still_is_none_of_the_actions_and_an_action_within_i
     unknown = metrics["unknown"]
     assert unknown["learned_from_background"]
     assert unknown["background_refused"]["share"] == 1.0
-    assert "When nothing known happens" in (out / "report.html").read_text()
+    assert "When no known action happens" in (out / "report.html").read_text()
     video = next((data / "to-left").glob("*.mp4"))
     frames = [frame.pixels_HWC for frame in read_frames(video)]
     for name, parts in {"still": [frames[:1] * 100], "pauses": [frames[:1] * 75, frames, frames[-1:] * 75]}.items():

@@ -80,7 +80,7 @@ def batch(
             on_note=lambda line: warn([line]),
         )
     except KeyboardInterrupt:
-        warn(["what is finished is kept; the same command goes on from there"])
+        warn(["finished videos are kept; rerun the command to resume"])
         raise
     if json:
         print_json(asdict(done))

@@ -31,7 +31,7 @@ def check(
     group_column: options.GroupColumn = None,
     json: options.Json = False,
 ) -> None:
-    """Say what is broken, there twice, leaking or unbalanced, and what training will take."""
+    """Find broken files, duplicates, leaks and unbalanced classes, and estimate the cost of training."""
     from kineme import api
     from kineme.errors import KinemeError
     from kineme.report.audit_page import headline

@@ -54,7 +54,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="The first seed, and that of the split.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Compare approaches on one honest test; run again, it goes on where it was interrupted."""
+    """Compare approaches on one honest test; rerun to continue an interrupted one."""
     from kineme import api
     from kineme.dataset.folds import Protocol
     from kineme.training.options import TrainOptions

@@ -75,7 +75,7 @@ def pull_models(
     if bool(name) == everything:
         raise UsageError(f"name what to pull, one or more of {', '.join(weights.PRETRAINED)}; or give --all")
     names = list(weights.PRETRAINED) if everything else list(dict.fromkeys(name or []))
-    found = {one: weights.find(one) for one in names}  # a wrong name is told of before anything is fetched
+    found = {one: weights.find(one) for one in names}  # a wrong name is reported before anything is fetched
     for one, files in found.items():
         here = files or fetch(one)
         already = "already " if files else ""

@@ -59,7 +59,7 @@ LabelledThroughout = Annotated[
     ),
 ]
 AllowLeaks = Annotated[
-    bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or under two labels.")
+    bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or has two labels.")
 ]
 
 

@@ -57,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def best(result: Prediction, top: int) -> str:
-    """The likeliest labels of a prediction with their shares, or that nothing known happens."""
+    """The likeliest labels of a prediction with their shares, or that no known action happens."""
     label, share = result.top[0]
     if not result.actions:
         return f"nothing known ({label} {percent(share)})"

@@ -28,7 +28,9 @@ def serve(
     public_name: Annotated[
         str | None, typer.Option(help="Name under which a proxy on this machine (for https) serves it to others.")
     ] = None,
-    allow_links: Annotated[bool, typer.Option("--allow-links", help="Fetch videos of the web when asked to.")] = False,
+    allow_links: Annotated[
+        bool, typer.Option("--allow-links", help="Let visitors name video URLs, which the server downloads.")
+    ] = False,
     link_network: Annotated[
         list[str] | None, typer.Option(help="A network that is not public but links may lead to: 10.1.0.0/16.")
     ] = None,

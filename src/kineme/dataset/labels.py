@@ -6,7 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-BACKGROUND = "background"  # the label of time in which nothing known happens
+BACKGROUND = "background"  # the label of time in which no known action happens
 
 # Characters that show nothing and are no formatting characters by their category: fillers, selectors, a blank.
 _BLANK = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}

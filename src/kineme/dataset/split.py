@@ -13,7 +13,7 @@ from kineme.dataset.table import ClipTable, listed
 from kineme.errors import KinemeError, UsageError
 
 _NEAR_ENOUGH = 0.01  # a class share this close to the wanted one ends the search
-_FAR_OFF = 0.1  # a test set this far from the wanted share is told of
+_FAR_OFF = 0.1  # a test set this far from the wanted share is reported
 
 
 def split(

@@ -239,7 +239,7 @@ def _check(card: ModelCard) -> None:
     if len(card.labels) < 2 or not all(isinstance(label, str) and label for label in card.labels):
         raise ValueError("labels must be two names or more")
     if len(set(card.labels)) != len(card.labels):
-        raise ValueError("a label is there twice")
+        raise ValueError("a label occurs twice")
     if not 0 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
     if card.open_set is not None and len(card.open_set.logits[0]) != len(card.labels):

@@ -30,7 +30,7 @@ class Segment:
 
     @property
     def is_background(self) -> bool:
-        """Whether nothing known happens."""
+        """Whether no known action happens."""
         return self.label == BACKGROUND
 
 
@@ -76,12 +76,12 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The likeliest label, whether or not anything known happens."""
+        """The likeliest label, whether or not a known action happens."""
         return self.top[0][0]
 
     @property
     def actions(self) -> tuple[Segment, ...]:
-        """The segments without background; empty where nothing known happens."""
+        """The segments without background; empty where no known action happens."""
         return tuple(one for one in self.segments if not one.is_background)
 
     def probabilities_at(self, time_s: float) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The timeline: windows in the course of time become segments, and background where nothing known happens."""
+"""The timeline: windows in the course of time become segments, and background where no known action happens."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[st
     page = render(
         "check.html.j2",
         title=f"Check of {data['name']}",
-        subtitle="What is broken, there twice, leaking or unbalanced, before anything is trained on it.",
+        subtitle="Broken files, duplicates, leaks and unbalanced classes, before anything is trained.",
         headline=headline(document["counts"], data["videos"]),
         caveats=[],
         interval_method=None,

@@ -56,7 +56,7 @@ def list_sources(sources: Sequence[str], *, leave_out: str | None = None) -> lis
 
     Args:
         sources: files, folders and patterns, here or in an object store that fsspec knows; CSV and Parquet files with
-            a column ``path`` or ``url``, its relative paths seen from the table's own folder; addresses of the web.
+            a column ``path`` or ``url``, its relative paths seen from the table's own folder; URLs.
         leave_out: a folder whose files no folder or pattern stands for, that of the results.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a visitor is told of a model: its labels, what it was trained on, and its measured accuracy."""
+"""What a visitor learns about a model: its labels, what it was trained on, and its measured accuracy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Model(BaseModel):
     trained_on: str = Field(examples=["a data set of its owner (fingerprint 4f1d0c9b7a3e)"])
     accuracy: Accuracy | None = Field(description="null where it was not measured here")
     says: str = Field(description="the accuracy in a sentence")
-    knows_background: bool = Field(description="whether it can say that nothing known happens")
+    knows_background: bool = Field(description="whether it can say that no known action happens")
     streams: bool = Field(description="whether it can follow a camera")
     explains: Literal["when", "where and when"] = Field(
         description="what it can say of where and when it looked; an exported model only when"

@@ -1,4 +1,4 @@
-"""Videos of the web, fetched by yt-dlp into a temporary folder: plain files, YouTube and other sites, playlists."""
+"""Videos from URLs, downloaded by yt-dlp into a temporary folder: plain files, YouTube and other sites, playlists."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fetch_videos(url: str, options: FetchOptions) -> Generator[LocalVideo | Fail
         import yt_dlp
         from yt_dlp.utils import YoutubeDLError
     except ImportError as error:
-        raise VideoError(url, 'videos of the web need yt-dlp: pip install "kineme[web]"', "unavailable") from error
+        raise VideoError(url, 'video URLs need yt-dlp: pip install "kineme[web]"', "unavailable") from error
 
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         meter = _Meter(url, options.max_bytes)

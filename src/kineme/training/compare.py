@@ -120,7 +120,7 @@ def compare(
         seeds: trainings of each candidate and fold, with seeds that follow that of the options.
         options: how to train.
         name: of the data, for people.
-        allow_leaks: go on where the same video is on two sides of a split or under two labels.
+        allow_leaks: go on where the same video is on two sides of a split or has two labels.
 
     Returns:
         The comparison; its folder holds ``comparison.json`` and ``winner``, a run folder.

@@ -124,7 +124,7 @@ def train(
         validation: share of the videos to stop by and to calibrate with.
         leaky: split at random, ignoring groups; the metrics then flatter.
         reference: from :func:`kineme.training.leaky.group_split_reference`, for ``test.honest`` of a leaky split.
-        allow_leaks: go on where the same video is on two sides of the split or under two labels.
+        allow_leaks: go on where the same video is on two sides of the split or has two labels.
         resume: go on from the run folder's checkpoint, which is there until the report is written.
         overwrite: replace a finished run.
         report: writes the report of the run.

@@ -1,6 +1,6 @@
 """The trials of a comparison: one training each, of a candidate on a fold with a seed.
 
-Each leaves a file, so an interrupted comparison goes on where it was, and one with more candidates or seeds runs
+Each leaves a file, so an interrupted comparison continues where it stopped, and one with more candidates or seeds runs
 only what is new.
 """
 

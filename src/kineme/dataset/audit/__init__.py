@@ -1,1 +1,1 @@
-"""The audit before training: what is broken, what is there twice, what leaks from one group to another."""
+"""The audit before training: broken files, duplicates, and leaks from one group to another."""

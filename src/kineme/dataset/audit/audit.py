@@ -103,14 +103,14 @@ def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = N
 
 
 def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Finding]:
-    """Refuse splits with leaks: the same or nearly the same video on two sides, or under two labels.
+    """Refuse splits with leaks: the same or nearly the same video on two sides, or with two labels.
 
     Args:
         folds: the same rows, split in one or several alignments.
         allow: find leaks but do not refuse them.
 
     Returns:
-        All that is there twice, the worst first.
+        All duplicates, the worst first.
 
     Raises:
         KinemeError: there are leaks; the line names the first of them.

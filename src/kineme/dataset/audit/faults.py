@@ -199,7 +199,7 @@ def of_classes(table: ClipTable) -> list[Finding]:
         found.append(Finding("similar-names", "warning", tuple(labels), message, "Give them one name."))
     for label in table.labels:
         if label.casefold() == BACKGROUND:
-            message = f"The class {label!r} is shown as time in which nothing known happens, and never as an action."
+            message = f"The class {label!r} is shown as time in which no known action happens, and never as an action."
             advice = "Nothing, if that is what these videos show; otherwise give the class another name."
             found.append(Finding("background-class", "note", (label,), message, advice))
     return found

@@ -1,4 +1,4 @@
-"""Which copies and places make a test dishonest: the same video on two sides, in two groups, or under two labels."""
+"""Which copies and places make a test dishonest: the same video on two sides, in two groups, or with two labels."""
 
 from __future__ import annotations
 

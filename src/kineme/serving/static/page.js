@@ -66,7 +66,7 @@ const describe = () => {
     ["Trained on", one.trained_on],
     ["Kind", one.backbone ? `${one.approach} on ${one.backbone}` : one.approach],
     ["Looks at", one.clip],
-    ["Pauses", one.knows_background ? "it says where nothing known happens" : "it names something at every moment"],
+    ["Pauses", one.knows_background ? "it says where no known action happens" : "it names something at every moment"],
   ];
   $("facts").replaceChildren(...facts.flatMap(([name, value]) => [
     Object.assign(document.createElement("dt"), { textContent: name }),

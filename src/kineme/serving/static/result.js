@@ -51,7 +51,7 @@ const focusOn = (button) => {
 const answer = (result) => {
   const actions = segments.filter((one) => one.label !== "background");
   const best = result.top[0];
-  if (!actions.length) return `Nothing known happens (if anything, ${best.label}, ${percent(best.probability)})`;
+  if (!actions.length) return `No known action (if anything, ${best.label}, ${percent(best.probability)})`;
   if (segments.length === 1) return `${best.label}, ${percent(best.probability)}`;
   if (actions.length <= 4) return actions.map((one) => one.label).join(", then ");
   return `${actions.length} parts, ${new Set(actions.map((one) => one.label)).size} labels`;

@@ -126,11 +126,11 @@ class Server:
         """Folders of jobs."""
         return sorted(path.name for path in (self.state / "jobs").iterdir())
 
-    def worker(self, role: str = "predict") -> int:
+    def worker(self, role: str = "work") -> int:
         """The process that the server has started for a role."""
         tasks = Path(f"/proc/{self.process.pid}/task")
         children = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-        (found,) = [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith(f"\0{role}\0")]
+        (found,) = [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith(f":{role}\0")]
         return int(found)
 
 

@@ -14,7 +14,7 @@ A client in ten lines, with the standard library and ``requests``::
         job = requests.get(f"{server}/v1/jobs/{job['id']}").json()
     print(requests.get(f"{server}{job['results']['json']}").json()["segments"] if job["results"] else job["error"])
 
-How it hangs together: ``app`` and ``jobs`` answer requests; what takes long is a job in ``store`` (SQLite), which
-``runner`` hands to a process of its own (``worker_process`` here, ``worker`` there); ``live`` follows cameras;
-``guard`` looks at every request first.
+How it hangs together: ``guard`` looks at every request first, ``app`` and ``jobs`` answer it. What takes long is a job
+in ``store`` (SQLite), which ``runner`` hands to ``worker``, in a process of its own; ``checks`` looks at uploads before
+that. ``live`` follows cameras. ``connections``, ``places`` and ``visitors`` limit what each visitor may take.
 """

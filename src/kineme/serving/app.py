@@ -27,6 +27,7 @@ from kineme.serving.runner import Runner
 from kineme.serving.settings import Settings
 from kineme.serving.store import JobStore
 from kineme.serving.visitors import Rate, visitor_of
+from kineme.text import printable
 from kineme.version import __version__
 
 _SCRIPTS = ("page.js", "dom.js", "player.js", "result.js", "explain.js", "camera.js")
@@ -203,7 +204,7 @@ def names_of(models: list[Model]) -> list[str]:
         raise KinemeError("there is no model to serve")
     names: list[str] = []
     for model in models:
-        base, number = model.name, 1
+        base, number = printable(model.name), 1
         while (name := base if number == 1 else f"{base}-{number}") in names:
             number += 1
         names.append(name)

@@ -16,9 +16,14 @@ from pathlib import Path
 
 from kineme.serving.problem import ServiceError
 from kineme.serving.settings import Settings
-from kineme.serving.worker_process import WorkerError, WorkerProcess
+from kineme.subprocesses import ProcessError, WorkerProcess
 
 log = logging.getLogger("kineme.serving")
+
+FAILURES = {  # what visitors are told of a process; the reason may tell of this machine
+    "time_limit": "took longer than the limit",
+    "crashed": "the process that worked on it crashed",
+}
 
 _QUICK_PROCESSES, _QUICK_CPU_S = 2, 0.7
 _LONG_CPU_S = 10.0
@@ -54,14 +59,15 @@ class Checks:
         Raises:
             ServiceError: it is no video that is taken, or too many wait.
         """
-        request = {"do": "check", "folder": str(folder), "name": name, "limits": self._limits, "networks": []}
+        request = {"folder": str(folder), "name": name, "limits": self._limits}
         for lane, cpu_s in ((self._quick, _QUICK_CPU_S), (self._long, _LONG_CPU_S)):
             async with lane.process(visitor, size) as process:
                 try:
                     reply = await asyncio.to_thread(process.call, {**request, "cpu_s": cpu_s}, timeout_s=_TIMEOUT_S)
-                except WorkerError as error:
+                except ProcessError as error:
                     self.restarts += 1
-                    raise ServiceError(422, "bad_video", f"{name}: {error}") from error
+                    log.warning("a check failed: %s", error)
+                    raise ServiceError(422, "bad_video", f"{name}: {FAILURES[error.kind]}") from error
             if "error" not in reply:
                 return
             code, message = reply["error"]["code"], reply["error"]["message"]
@@ -81,7 +87,7 @@ class _Lane:
     """Processes, and those who wait for one."""
 
     def __init__(self, processes: int, most_each: int) -> None:
-        self._processes = [WorkerProcess("check") for _ in range(processes)]
+        self._processes = [WorkerProcess("kineme.serving.worker:check") for _ in range(processes)]
         self._free, self._most_each = list(self._processes), most_each
         self._waiting: list[tuple[int, int, int, str, asyncio.Future[WorkerProcess]]] = []
         self._visitors: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from kineme.models.model_file import ModelCard
 from kineme.models.registry import DEFAULT_APPROACH, DEFAULT_BACKBONE
 from kineme.report.verdict import is_interval, is_number, score
+from kineme.text import printable
 
 _FINGERPRINT_DIGITS = 12
 
@@ -49,8 +50,8 @@ def describe(name: str, card: ModelCard, *, exported: bool = False) -> Model:
     backbone = card.config.get("backbone")
     return Model(
         name=name,
-        approach=card.approach,
-        backbone=backbone if isinstance(backbone, str) else None,
+        approach=printable(card.approach),
+        backbone=printable(backbone) if isinstance(backbone, str) else None,
         labels=list(card.labels),
         clip=f"{spec.frames} frames, {rate}, {spec.width} x {spec.height} pixels",
         trained_on=_trained_on(card.provenance),
@@ -80,7 +81,8 @@ def _accuracy(provenance: dict[str, Any]) -> Accuracy | None:
 def _trained_on(provenance: dict[str, Any]) -> str:
     source, data = provenance.get("source"), provenance.get("data")
     if isinstance(source, str):
-        return source
+        return printable(source)
     if isinstance(data, str):
-        return f"a data set of its owner (fingerprint {data.removeprefix('sha256:')[:_FINGERPRINT_DIGITS]})"
+        digits = printable(data.removeprefix("sha256:")[:_FINGERPRINT_DIGITS])
+        return f"a data set of its owner (fingerprint {digits})"
     return "not said"

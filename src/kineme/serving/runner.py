@@ -6,16 +6,19 @@ Links are fetched in processes of their own, so that a slow server keeps nobody'
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kineme.errors import KinemeError
 from kineme.serving.changes import Changes
+from kineme.serving.checks import FAILURES
 from kineme.serving.settings import Settings
 from kineme.serving.store import JobRecord, JobStore
-from kineme.serving.worker_process import WorkerError, WorkerProcess
+from kineme.subprocesses import ProcessError, WorkerProcess
 
 log = logging.getLogger("kineme.serving")
 
@@ -121,12 +124,11 @@ class Runner:
         self._changes.notify()
         return is_there
 
-    def _request(self, do: str, **more: Any) -> dict[str, Any]:
-        return {"do": do, "limits": self._settings.limits, "networks": list(self._settings.link_networks), **more}
-
     def _loop(self, fetches: bool) -> None:
         """Work off the queue until the server stops."""
-        process = WorkerProcess("fetch" if fetches else "predict")
+        # yt-dlp would go through a proxy, which connects to whatever it is told.
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        process = WorkerProcess(f"kineme.serving.worker:{'fetch' if fetches else 'work'}", environment)
         try:
             while not self._over.is_set():
                 if not fetches and not process.is_running:  # models take long to load, which is no job's fault
@@ -145,7 +147,7 @@ class Runner:
                         self._fail(job, "internal", "the result could not be kept; the server's log says why")
                     self._over.wait(1.0)
                 self._changes.notify()
-        except WorkerError as error:
+        except KinemeError as error:
             if not self._over.is_set():
                 log.error("the models cannot be loaded: %s", error)
         finally:
@@ -154,11 +156,10 @@ class Runner:
     def _load(self, process: WorkerProcess) -> None:
         with self._work:
             self._loading.add(process)
-        reply = process.call(self._request("load", models=list(self._models.values())), timeout_s=_LOAD_S)
+        request = {"models": list(self._models.values()), "networks": list(self._settings.link_networks)}
+        process.call(request, timeout_s=_LOAD_S, on_progress=lambda _: None)
         with self._work:
             self._loading.discard(process)
-        if "error" in reply:
-            raise WorkerError("failed", reply.get("trace", reply["error"]["message"]))
         self._loaded += 1
 
     def _run(self, job: JobRecord, process: WorkerProcess, fetches: bool) -> None:
@@ -168,29 +169,33 @@ class Runner:
         with self._work:
             self._running[job.id] = process
         limit_s = self._settings.time_limit_s
+        request = {
+            "explain": job.of is not None,
+            "folder": str(self._store.folder_of(job.id)),
+            "name": job.name,
+            "url": job.url,
+            "source": job.url or job.name,
+            "model": self._models[job.model],
+            "label": job.label,
+            "limits": self._settings.limits,
+            "networks": list(self._settings.link_networks),
+        }
         try:
             reply = process.call(
-                self._request(
-                    "fetch" if fetches else "explain" if job.of else "predict",
-                    folder=str(self._store.folder_of(job.id)),
-                    name=job.name,
-                    url=job.url,
-                    source=job.url or job.name,
-                    model=self._models[job.model],
-                    label=job.label,
-                ),
+                request,
                 timeout_s=min(limit_s, _FETCH_S) if fetches else limit_s,
                 on_progress=lambda document: self._note(job.id, document),
             )
             self._keep(job, reply, fetches)
-        except WorkerError as error:
+        except ProcessError as error:
             if self._over.is_set():
                 self._store.put_back(job.id)
             elif job.id in self._cancelled:
                 self._count("cancelled")
             else:
                 self.restarts += 1
-                self._fail(job, error.code, f"{job.name}: {error}")
+                log.warning("job %s: %s", job.id, error)
+                self._fail(job, error.kind, f"{job.name}: {FAILURES[error.kind]}")
         finally:
             with self._work:
                 self._running.pop(job.id, None)

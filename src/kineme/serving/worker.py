@@ -1,19 +1,15 @@
-"""Checks, fetches, predicts and explains videos in a process that may crash.
+"""Checks, fetches, predicts and explains videos in processes that may crash; see :mod:`kineme.subprocesses`.
 
-The other side of :mod:`kineme.serving.worker_process`: requests come on standard input and replies go to standard
-output, a JSON document a line.
+:func:`check`, :func:`fetch` and :func:`work` are each called in processes of their own. Each replies with a document:
+``result``, or ``error`` for the visitor and ``trace`` for the log alone.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-import json
 import os
-import queue
-import signal
-import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,6 +22,7 @@ from kineme.errors import KinemeError, VideoError
 from kineme.serving.check_video import LimitError, check_video
 from kineme.serving.links import LinkError, fetch_link, guard_process
 from kineme.serving.store import ANNOTATED, PICTURE, UPLOAD, is_disk_full
+from kineme.text import json_text
 
 if TYPE_CHECKING:
     from kineme.model import Model
@@ -38,124 +35,136 @@ _EXPLAINING = 0.7  # of the work of an explanation; the rest is drawing
 _REPORT_EVERY_S = 0.2
 _SURE_AFTER_S = 1.0  # of a phase, how long it may take
 
+Request = dict[str, Any]
+Reply = dict[str, Any]
 Report = Callable[[dict[str, Any]], None]
 
 
-class _Worker:
-    """Handles requests; keeps the models it has loaded."""
+def check(request: Request) -> Reply:
+    """Look at an upload."""
+    _begin((), programs=True)
+    return _reply(request, lambda file: check_video(file, request["limits"], request["cpu_s"]))
 
-    def __init__(self, report: Report, refused: list[LinkError]) -> None:
-        self._report, self._refused = report, refused
-        self._models: dict[str, Model] = {}
-        self._work: dict[str, Callable[[dict[str, Any], NamedFile], dict[str, Any]]] = {
-            "check": self._check,
-            "fetch": self._fetch,
-            "predict": self._predict,
-            "explain": self._explain,
-        }
 
-    def reply(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a request: a document with ``result`` or ``error``; ``trace`` is for the log alone."""
-        try:
-            if request["do"] == "load":
-                for model in request["models"]:
-                    self._model(model)
-                return {"result": {}}
-            from kineme.video.container import NamedFile
+def fetch(request: Request, on_progress: Report) -> Reply:
+    """Fetch a link, and look at what came."""
+    refused = _begin(tuple(request["networks"]), programs=False)
+    refused.clear()
 
-            file = NamedFile(str(Path(request["folder"], UPLOAD)), request["name"])
-            temporary = Path(request["folder"], "tmp")
-            temporary.mkdir(exist_ok=True)
-            tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
-            return {"result": self._work[request["do"]](request, file)}
-        except Exception as error:
-            return _error_reply(error, request)
-
-    def _model(self, where: str) -> Model:
-        from kineme import api
-
-        if where not in self._models:
-            self._models[where] = api.load(where)
-        return self._models[where]
-
-    def _check(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
-        check_video(file, request["limits"], request["cpu_s"])
-        return {}
-
-    def _fetch(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
-        self._report({"phase": "fetching", "share": 0.0})
-        self._refused.clear()
+    def fetch_and_check(file: NamedFile) -> None:
+        on_progress({"phase": "fetching", "share": 0.0})
         try:
             fetch_link(request["url"], file, request["networks"], int(request["limits"]["max_bytes"]))
         except KinemeError as error:
-            if self._refused:
-                raise LinkError(str(self._refused[0])) from error
-            raise
+            if refused:
+                raise LinkError(str(refused[0])) from error
+            raise LimitError("failed", str(error)) from error
         check_video(file, request["limits"])
-        return {}
 
-    def _predict(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
-        import numpy as np
-
-        from kineme.prediction.predict import predict_file
-        from kineme.report.annotate import annotate_video
-        from kineme.report.save import skeletons
-        from kineme.report.tables import TEXTS
-        from kineme.video.probe import probe
-
-        self._report({"phase": "loading", "share": 0.0})
-        model = self._model(request["model"])
-        info, half_way = probe(file), _RECOGNISING[model.card.is_heavy]
-        recognising = _Meter(self._report, "recognising", 0.0, half_way)
-        result = replace(predict_file(model, file, "auto", recognising.reach), source=request["source"])
-        if not np.isfinite(result.window_probabilities_WK).all():
-            raise LimitError("bad_model", "the model gives no numbers for this video; its file may be damaged")
-        frames = max(1, info.frame_count or round(result.duration_s * result.fps))
-        drawing, warnings = _Meter(self._report, "drawing", half_way, 1.0), list(result.warnings)
-        drawn = itertools.count(1)
-
-        def probabilities_at(time_s: float) -> Any:
-            drawing.reach(next(drawn) / frames)
-            return result.probabilities_at(time_s)
-
-        annotate_video(
-            file,
-            Path(request["folder"], ANNOTATED),
-            probabilities_at,
-            result.labels,
-            result.segments,
-            decorate=skeletons(model.poses) if model.poses else None,
-            on_warning=warnings.append,
-        )
-        result = replace(result, warnings=tuple(dict.fromkeys(warnings)))
-        return {**{kind: write(result) for kind, write in TEXTS.items()}, "curves": json.dumps(_curves(result))}
-
-    def _explain(self, request: dict[str, Any], file: NamedFile) -> dict[str, Any]:
-        from kineme.prediction.explain.explain import explain_file
-        from kineme.report.explain_picture import explain_picture
-        from kineme.report.explain_save import document, drawer_of
-        from kineme.report.explain_video import explain_video
-        from kineme.video.container import NamedFile
-        from kineme.video.probe import probe
-
-        self._report({"phase": "loading", "share": 0.0})
-        model, folder = self._model(request["model"]), Path(request["folder"])
-        explaining = _Meter(self._report, "explaining", 0.0, _EXPLAINING)
-        found = explain_file(
-            model, NamedFile(file.path, request["source"]), label=request["label"], on_progress=explaining.reach
-        )
-        drawer, info = drawer_of(found, model), probe(file)
-        explain_picture(found, file, folder / PICTURE, drawer)
-        frames = max(1, info.frame_count or round(info.duration_s * float(info.fps)))
-        drawing, drawn = _Meter(self._report, "drawing", _EXPLAINING, 1.0), itertools.count(1)
-        explain_video(found, file, folder / ANNOTATED, drawer, on_frame=lambda: drawing.reach(next(drawn) / frames))
-        Path(file).unlink()  # a second name of the video that was predicted
-        return {"json": json.dumps(document(found), allow_nan=False)}
+    return _reply(request, fetch_and_check)
 
 
-def _error_reply(error: Exception, request: dict[str, Any]) -> dict[str, Any]:
+def work(request: Request, on_progress: Report) -> Reply:
+    """Predict or explain a video; without one, load the models."""
+    _begin(tuple(request["networks"]), programs=True)
+    if "folder" not in request:
+        for where in request["models"]:
+            _model(where)
+        return {"result": {}}
+    do = _explain if request["explain"] else _predict
+    return _reply(request, lambda file: do(request, file, on_progress))
+
+
+@functools.cache
+def _begin(networks: tuple[str, ...], *, programs: bool) -> list[LinkError]:
+    """Prepare this process, once; gives what it is refused from now on."""
+    with suppress(AttributeError, OSError):  # there is no such thing, or it is not allowed
+        os.nice(5)  # cameras and the page go first
+    return guard_process(networks, programs=programs)
+
+
+@functools.cache
+def _model(where: str) -> Model:
+    from kineme import api
+
+    return api.load(where)
+
+
+def _reply(request: Request, do: Callable[[NamedFile], dict[str, Any] | None]) -> Reply:
+    """What comes of a request, whatever happens."""
+    from kineme.video.container import NamedFile
+
+    temporary = Path(request["folder"], "tmp")
+    try:
+        temporary.mkdir(exist_ok=True)
+        tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
+        return {"result": do(NamedFile(str(Path(request["folder"], UPLOAD)), request["name"])) or {}}
+    except Exception as error:
+        return _error_reply(error, request)
+
+
+def _predict(request: Request, file: NamedFile, report: Report) -> dict[str, Any]:
+    import numpy as np
+
+    from kineme.prediction.predict import predict_file
+    from kineme.report.annotate import annotate_video
+    from kineme.report.save import skeletons
+    from kineme.report.tables import TEXTS
+    from kineme.video.probe import probe
+
+    report({"phase": "loading", "share": 0.0})
+    model = _model(request["model"])
+    info, half_way = probe(file), _RECOGNISING[model.card.is_heavy]
+    recognising = _Meter(report, "recognising", 0.0, half_way)
+    result = replace(predict_file(model, file, "auto", recognising.reach), source=request["source"])
+    if not np.isfinite(result.window_probabilities_WK).all():
+        raise LimitError("bad_model", "the model gives no numbers for this video; its file may be damaged")
+    frames = max(1, info.frame_count or round(result.duration_s * result.fps))
+    drawing, warnings = _Meter(report, "drawing", half_way, 1.0), list(result.warnings)
+    drawn = itertools.count(1)
+
+    def probabilities_at(time_s: float) -> Any:
+        drawing.reach(next(drawn) / frames)
+        return result.probabilities_at(time_s)
+
+    annotate_video(
+        file,
+        Path(request["folder"], ANNOTATED),
+        probabilities_at,
+        result.labels,
+        result.segments,
+        decorate=skeletons(model.poses) if model.poses else None,
+        on_warning=warnings.append,
+    )
+    result = replace(result, warnings=tuple(dict.fromkeys(warnings)))
+    return {**{kind: write(result) for kind, write in TEXTS.items()}, "curves": json_text(_curves(result), indent=None)}
+
+
+def _explain(request: Request, file: NamedFile, report: Report) -> dict[str, Any]:
+    from kineme.prediction.explain.explain import explain_file
+    from kineme.report.explain_picture import explain_picture
+    from kineme.report.explain_save import document, drawer_of
+    from kineme.report.explain_video import explain_video
+    from kineme.video.container import NamedFile
+    from kineme.video.probe import probe
+
+    report({"phase": "loading", "share": 0.0})
+    model, folder = _model(request["model"]), Path(request["folder"])
+    explaining = _Meter(report, "explaining", 0.0, _EXPLAINING)
+    named = NamedFile(file.path, request["source"])
+    found = explain_file(model, named, label=request["label"], on_progress=explaining.reach)
+    drawer, info = drawer_of(found, model), probe(file)
+    explain_picture(found, file, folder / PICTURE, drawer)
+    frames = max(1, info.frame_count or round(info.duration_s * float(info.fps)))
+    drawing, drawn = _Meter(report, "drawing", _EXPLAINING, 1.0), itertools.count(1)
+    explain_video(found, file, folder / ANNOTATED, drawer, on_frame=lambda: drawing.reach(next(drawn) / frames))
+    Path(file).unlink()  # a second name of the video that was predicted
+    return {"json": json_text(document(found), indent=None)}
+
+
+def _error_reply(error: Exception, request: Request) -> Reply:
     """What a visitor is told of an error, and what the log is told: nothing of this machine is for visitors."""
-    name = request.get("name", "")
+    name = request["name"]
     if any(map(is_disk_full, _causes(error))):
         code, message = "disk_full", "the server's disk is full; try again later"
     elif isinstance(error, LinkError):
@@ -163,7 +172,7 @@ def _error_reply(error: Exception, request: dict[str, Any]) -> dict[str, Any]:
     elif isinstance(error, LimitError):
         code, message = error.code, str(error)
     elif isinstance(error, VideoError):
-        code, message = "failed" if request["do"] == "fetch" else "bad_video", str(error)
+        code, message = "bad_video", str(error)
     elif isinstance(error, MemoryError):
         code, message = "out_of_memory", f"{name}: takes more memory than there is"
     else:
@@ -213,34 +222,3 @@ def _curves(result: Prediction) -> dict[str, Any]:
         "labels": [result.labels[k] for k in best],
         "probabilities": result.window_probabilities_WK.T[best].round(4).tolist(),
     }
-
-
-def main() -> None:
-    """Handle requests until there are no more; end at once when the server goes down."""
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no reply
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
-    with suppress(AttributeError, OSError):  # there is no such thing, or it is not allowed
-        os.nice(5)  # cameras and the page go first
-    requests: queue.Queue[dict[str, Any]] = queue.Queue()
-
-    def listen() -> None:
-        for line in sys.stdin.buffer:
-            requests.put(json.loads(line))
-        os._exit(0)
-
-    def send(document: dict[str, Any]) -> None:
-        replies.write(json.dumps(document).encode() + b"\n")
-        replies.flush()
-
-    threading.Thread(target=listen, daemon=True).start()
-    request = requests.get()
-    refused = guard_process(request["networks"], programs=sys.argv[1:] != ["fetch"])
-    worker = _Worker(send, refused)
-    while True:
-        send(worker.reply(request))
-        request = requests.get()
-
-
-if __name__ == "__main__":
-    main()

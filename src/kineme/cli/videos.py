@@ -48,7 +48,7 @@ def predict_videos(
     from kineme.report.tables import TEXTS
 
     open_scorer(model, engine)  # what is wrong with it is told before a source is fetched
-    documents: list[dict[str, Any]] = []
+    documents: list[Any] = []
     failed, is_one = 0, False
 
     def on_error(name: str, error: KinemeError) -> None:

@@ -1,19 +1,57 @@
-"""What a prediction is, and how it is written as JSON."""
+"""What a prediction is, how it is written as JSON, and how it is shown in a terminal and in a notebook."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.dataset.labels import BACKGROUND
+from kineme.text import printable
+
+BACKGROUND = "background"  # the label of time in which nothing known happens
+
+_SHOWN = 3  # of the labels
+_MOST_SEGMENTS = 6
+
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")  # Paul Tol's "bright", safe for all eyes
 
 
-@dataclass(frozen=True)
+class SegmentDocument(TypedDict):
+    """A segment as JSON."""
+
+    start_s: float
+    end_s: float
+    label: str
+    confidence: float
+
+
+class LabelDocument(TypedDict):
+    """A label with its probability as JSON."""
+
+    label: str
+    probability: float
+
+
+class PredictionDocument(TypedDict):
+    """A prediction as JSON: of ``--json`` and ``--save json``."""
+
+    source: str
+    model: str
+    duration_s: float
+    fps: float
+    top: list[LabelDocument]
+    segments: list[SegmentDocument]
+    timing: dict[str, float]
+    warnings: list[str]
+
+
+@dataclass(frozen=True, repr=False)
 class Segment:
-    """A part of a video with one label, or with ``"background"``.
+    """A part of a video with one label, or with :data:`BACKGROUND`.
 
     Args:
         start_s: seconds.
@@ -21,6 +59,10 @@ class Segment:
         label: what happens.
         confidence: the mean probability of the label there; of background, how far the open-set score lies below its
             threshold, on the same scale of 0 to 1, but 0.5 being at the threshold and not calibrated.
+
+    Example:
+        >>> Segment(1.5, 4.0, "wave", 0.9314)
+        Segment(1.5-4 s, 'wave', 0.93)
     """
 
     start_s: float
@@ -28,13 +70,25 @@ class Segment:
     label: str
     confidence: float
 
+    def __repr__(self) -> str:
+        return f"Segment({self.start_s:.4g}-{self.end_s:.4g} s, {self.label!r}, {self.confidence:.2f})"
+
     @property
     def is_background(self) -> bool:
         """Whether no known action happens."""
         return self.label == BACKGROUND
 
+    def to_json(self) -> SegmentDocument:
+        """Its document."""
+        return {
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+            "label": self.label,
+            "confidence": round(self.confidence, 4),
+        }
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What a model says of a video.
 
@@ -51,8 +105,15 @@ class Prediction:
         timing: seconds taken and windows scored.
         warnings: what the video's reader had to say, such as that the file is damaged.
         window_scores_W: open-set score of each window, from 0 on known, by
-            :class:`~kineme.models.open_set.OpenSetDetector`;
-            None where the model cannot tell, and nothing is background.
+            :class:`~kineme.models.open_set.OpenSetDetector`; None where the model cannot tell, and nothing is
+            background.
+
+    Example:
+        >>> result = model.predict("clip.mp4")
+        >>> result.label in model.labels
+        True
+        >>> result.window_probabilities_WK.shape[1] == len(model.labels)
+        True
     """
 
     source: str
@@ -68,11 +129,21 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     window_scores_W: NDArray[np.float64] | None = None
 
+    def __repr__(self) -> str:
+        shape = self.window_probabilities_WK.shape
+        return (
+            f"Prediction({self.source!r}, {self.duration_s:.1f} s: {top_in_words(self.top)}; "
+            f"{_segments_in_words(self.segments)}; windows {shape[0]} x {shape[1]})"
+        )
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the likeliest labels as bars, and the timeline."""
+        return f"<div>{html.escape(self.source)}{bars_html(self.top)}{_timeline_html(self)}</div>"
+
     @property
     def top(self) -> list[tuple[str, float]]:
         """All labels with their probabilities, the likeliest first."""
-        order = np.argsort(-self.probabilities_K, kind="stable")
-        return [(self.labels[k], float(self.probabilities_K[k])) for k in order]
+        return ranked(self.labels, self.probabilities_K)
 
     @property
     def label(self) -> str:
@@ -89,23 +160,59 @@ class Prediction:
         middles_W = self.window_times_W2.mean(axis=1)
         return np.array([np.interp(time_s, middles_W, column) for column in self.window_probabilities_WK.T])
 
-    def to_json(self, top: int = 5) -> dict[str, Any]:
-        """The document of ``--json`` and ``--save json``."""
+    def to_json(self, top: int = 5) -> PredictionDocument:
+        """The document of ``--json`` and ``--save json``, with the ``top`` likeliest labels."""
         return {
             "source": self.source,
             "model": self.model,
             "duration_s": round(self.duration_s, 3),
             "fps": round(self.fps, 3),
             "top": [{"label": label, "probability": round(value, 4)} for label, value in self.top[:top]],
-            "segments": [
-                {
-                    "start_s": round(one.start_s, 3),
-                    "end_s": round(one.end_s, 3),
-                    "label": one.label,
-                    "confidence": round(one.confidence, 4),
-                }
-                for one in self.segments
-            ],
+            "segments": [one.to_json() for one in self.segments],
             "timing": self.timing,
             "warnings": list(self.warnings),
         }
+
+
+def ranked(labels: Sequence[str], probabilities_K: NDArray[np.float64]) -> list[tuple[str, float]]:
+    """Labels with their probabilities, the likeliest first."""
+    order = np.argsort(-probabilities_K, kind="stable")
+    return [(labels[k], float(probabilities_K[k])) for k in order]
+
+
+def top_in_words(top: Sequence[tuple[str, float]]) -> str:
+    """The likeliest labels, for a ``repr``."""
+    return ", ".join(f"{printable(label)} {value:.2f}" for label, value in top[:_SHOWN])
+
+
+def _segments_in_words(segments: Sequence[Segment]) -> str:
+    told = ", ".join(map(_in_words, segments[:_MOST_SEGMENTS]))
+    more = len(segments) - _MOST_SEGMENTS
+    return (told or "no segments") + (f" and {more} more" if more > 0 else "")
+
+
+def _in_words(segment: Segment) -> str:
+    return f"{printable(segment.label)} {segment.start_s:.1f}-{segment.end_s:.1f} s"
+
+
+def bars_html(top: Iterable[tuple[str, float]]) -> str:
+    """The likeliest labels with bars, as a table."""
+    rows = [
+        f"<tr><td>{html.escape(label)}</td><td><progress value='{value:.4f}'></progress></td>"
+        f"<td>{100 * value:.0f} %</td></tr>"
+        for label, value in list(top)[:_SHOWN]
+    ]
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _timeline_html(result: Prediction) -> str:
+    """The segments as bars on a line of time, with what they are on hovering; background stays empty."""
+    scale = 100 / max(result.duration_s, 1e-9)
+    colours = dict(zip(dict.fromkeys(one.label for one in result.actions), _COLOURS * len(result.labels), strict=False))
+    bars = [
+        f"<rect x='{one.start_s * scale:.2f}%' width='{(one.end_s - one.start_s) * scale:.2f}%' height='16' "
+        f"fill='{colours[one.label]}'><title>{html.escape(_in_words(one))}</title></rect>"
+        for one in result.actions
+    ]
+    names = "".join(f" <span style='color:{colour}'>&#9632;</span> {html.escape(n)}" for n, colour in colours.items())
+    return f"<svg width='100%' height='16' style='background:#8882'>{''.join(bars)}</svg><div>{names}</div>"

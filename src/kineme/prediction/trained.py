@@ -25,8 +25,11 @@ from kineme.models.scoring import softmax
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.loading import KINETICS, MODEL_NAME, find_model_file, load_kinetics
+from kineme.text import printable
 
 T = TypeVar("T")
+
+_SHOWN_LABELS = 6
 
 
 class TrainedModel:
@@ -66,6 +69,14 @@ class TrainedModel:
         self._seen: tuple[int, int | None] = 0, None  # how often the weights have changed, and their checksum
         self._fingerprint: tuple[int, str] | None = None
         self._of_thread = threading.local()
+
+    def __repr__(self) -> str:
+        backbone = self.card.config.get("backbone")
+        labels = ", ".join(map(printable, self.labels[:_SHOWN_LABELS])) + (
+            ", ..." if len(self.labels) > _SHOWN_LABELS else ""
+        )
+        what = f"{self.card.approach} on {backbone}" if backbone else self.card.approach
+        return f"{type(self).__name__}({self.name!r}, {what}, {len(self.labels)} labels: {labels})"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -124,7 +135,13 @@ class TrainedModel:
         return self.card.labels
 
     def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities_NK of logits."""
+        """Calibrated probabilities_NK of logits.
+
+        Raises:
+            KinemeError: the logits are not numbers.
+        """
+        if not np.isfinite(logits_NK).all():
+            raise KinemeError(f"{self.path or self.name}: its scores are not numbers; copy it again, or train it again")
         return softmax(logits_NK, self.card.temperature)
 
     def open_set_score(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:

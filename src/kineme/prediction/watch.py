@@ -6,23 +6,24 @@ import math
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.prediction.result import Segment
+from kineme.prediction.result import Segment, ranked, top_in_words
 from kineme.prediction.stream import Stream
 from kineme.prediction.timeline import Timeline, TimelineSettings
 from kineme.prediction.trained import TrainedModel
+from kineme.text import printable
 from kineme.video.reader import LiveFrame, LiveReader, LiveUpdate
 
 _SILENCE_S = 0.5  # an event comes after that long in any case
 _POLL_S = 0.1
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Event:
     """What there is to say at a moment of a live source.
 
@@ -52,7 +53,12 @@ class Event:
     dropped: int
     fps: float
     notices: tuple[str, ...]
-    frame: LiveFrame | None = field(repr=False)
+    frame: LiveFrame | None
+
+    def __repr__(self) -> str:
+        known = f"{printable(self.label or 'nothing certain')}; {top_in_words(self.top) or 'no window yet'}"
+        pace = f"{self.fps:.0f} fps, {self.latency_s:.2f} s late, {self.dropped} dropped"
+        return f"Event({self.time_s:.1f} s: {known}; {pace})"
 
     @property
     def label(self) -> str | None:
@@ -64,8 +70,7 @@ class Event:
         """All labels with their probabilities now, the likeliest first; nothing where there are none."""
         if self.probabilities_K is None:
             return []
-        order = np.argsort(-self.probabilities_K, kind="stable")
-        return [(self.labels[k], float(self.probabilities_K[k])) for k in order]
+        return ranked(self.labels, self.probabilities_K)
 
 
 def watch(

@@ -11,6 +11,7 @@ hold it, so no frame is praised for its place in a window.
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class SalientSpan(NamedTuple):
     share: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Where and when a model looked, to say a label of a video. N instants, T frames of a window.
 
@@ -76,6 +77,17 @@ class Explanation:
     heat_NHW: NDArray[np.float32] | None = None
     joints_NL: NDArray[np.float32] | None = None
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        spans = ", ".join(f"{one.start_s:.1f}-{one.end_s:.1f} s" for one in self.salient_spans)
+        heat = f", heat maps {' x '.join(map(str, self.heat_NHW.shape))}" if self.heat_NHW is not None else ""
+        return f"Explanation({self.source!r}: {self.label!r} {self.probability:.2f}; by {spans or 'no frames'}{heat})"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the prediction, and the spans that decided."""
+        rows = [f"<li>{one.start_s:.1f}-{one.end_s:.1f} s: {100 * one.share:.0f} %</li>" for one in self.salient_spans]
+        label = html.escape(self.label)
+        return f"<div>{self.prediction._repr_html_()}{label} is decided by<ul>{''.join(rows)}</ul></div>"
 
     @property
     def source(self) -> str:

@@ -69,6 +69,7 @@ class TrainedModel:
         self._seen: tuple[int, int | None] = 0, None  # how often the weights have changed, and their checksum
         self._fingerprint: tuple[int, str] | None = None
         self._of_thread = threading.local()
+        self._process = None if network is None else os.getpid()  # that runs it
 
     def __repr__(self) -> str:
         backbone = self.card.config.get("backbone")
@@ -77,6 +78,14 @@ class TrainedModel:
         )
         what = f"{self.card.approach} on {backbone}" if backbone else self.card.approach
         return f"{type(self).__name__}({self.name!r}, {what}, {len(self.labels)} labels: {labels})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle holds the place of the file, which is read again; weights that were changed are not in it."""
+        if self.path and not self.version:
+            return _restored, (type(self), os.path.abspath(self.path), self.stride)  # noqa: PTH100
+        if self.name == KINETICS:
+            return type(self).kinetics, ()
+        raise KinemeError(f"{self.name}: a model that is in no file, or was changed since it was read, is not pickled")
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -109,8 +118,10 @@ class TrainedModel:
         """The Keras model.
 
         Raises:
-            KinemeError: the model is exported, or Keras or a tensor of the file is missing.
+            KinemeError: the model is exported, or Keras or a tensor of the file is missing; or it was used before this
+                process was forked.
         """
+        self._claim()
         if self._network is None:
             if self.exported or not self.path:
                 raise KinemeError(f"{self.path}: an exported model only predicts; for all else use the one it is from")
@@ -200,11 +211,28 @@ class TrainedModel:
             make: what takes long, such as compiling.
             holds_weights: it has a copy of the weights, so it is made anew when these have changed.
         """
+        self._claim()
         kept: dict[object, tuple[int, T]] = self._of_thread.__dict__.setdefault("kept", {})
         version = self.version if holds_weights else 0
         if key not in kept or kept[key][0] != version:
             kept[key] = version, make()
         return kept[key][1]
+
+    def _claim(self) -> None:
+        """Refuse to run in a process that was forked from the one that does: the threads of the engine are not here."""
+        if self._process not in (None, os.getpid()):
+            raise KinemeError(
+                f"{self.name}: was used before this process was forked, and the threads that run it are not here: load "
+                "it after the fork, or start processes with 'spawn'"
+            )
+        self._process = os.getpid()
+
+
+def _restored(cls: type[TrainedModel], path: str, stride: int | None) -> TrainedModel:
+    """What a pickle stands for."""
+    model = cls.from_file(path)
+    model.stride = stride
+    return model
 
 
 def _checksum(network: Any) -> int:

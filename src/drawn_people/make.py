@@ -23,7 +23,7 @@ import numpy as np
 
 from drawn_people.actions import BY_NAME
 from kineme.errors import KinemeError, UsageError
-from kineme.files import cannot_write, write_csv, write_json
+from kineme.files import cannot_write, sole_writer, write_csv, write_json
 from kineme.progress import progress
 
 if TYPE_CHECKING:
@@ -119,25 +119,26 @@ def make_dataset(
     } | ({"strong_scenes": True} if strong_scenes else {})
     if strong_scenes and people < 2 * len(names):
         raise UsageError(f"strong scenes need two people for each action: {2 * len(names)}, not {people}")
-    _claim(root, parameters)
-    clip_jobs = list(_clip_jobs(root, clips, people, names, seed, width, height, strong_scenes))
-    long_jobs = list(_untrimmed_jobs(root, untrimmed, people, names, seed, width, height))
-    segments = root / "untrimmed" / "segments.csv"
-    jobs = [job for job in long_jobs + clip_jobs if not job.path.exists()]
-    if jobs:
-        _render_all(jobs, workers or os.cpu_count() or 1)
-    if long_jobs and not segments.exists():
-        rows = [
-            (job.path.name, f"{start:.3f}", f"{end:.3f}", label)
-            for job in long_jobs
-            for start, end, label in _script(job).segments
-        ]
-        write_csv(segments, ("path", "start_s", "end_s", "label"), rows)
-    table = root / "clips.csv"
-    if not table.exists():
-        listed = [(job.path.relative_to(root).as_posix(), str(job.action), job.group) for job in clip_jobs]
-        write_csv(table, ("path", "label", "group"), sorted(listed))
-    return table
+    with sole_writer(root):
+        _claim(root, parameters)
+        clip_jobs = list(_clip_jobs(root, clips, people, names, seed, width, height, strong_scenes))
+        long_jobs = list(_untrimmed_jobs(root, untrimmed, people, names, seed, width, height))
+        segments = root / "untrimmed" / "segments.csv"
+        jobs = [job for job in long_jobs + clip_jobs if not job.path.exists()]
+        if jobs:
+            _render_all(jobs, workers or os.cpu_count() or 1)
+        if long_jobs and not segments.exists():
+            rows = [
+                (job.path.name, f"{start:.3f}", f"{end:.3f}", label)
+                for job in long_jobs
+                for start, end, label in _script(job).segments
+            ]
+            write_csv(segments, ("path", "start_s", "end_s", "label"), rows)
+        table = root / "clips.csv"
+        if not table.exists():
+            listed = [(job.path.relative_to(root).as_posix(), str(job.action), job.group) for job in clip_jobs]
+            write_csv(table, ("path", "label", "group"), sorted(listed))
+        return table
 
 
 def _checked(actions: Sequence[str] | None, **numbers: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drawn_people.make import make_dataset
 from kineme import api
+from kineme.files import sole_writer
 from kineme.models.approaches.lrcn import LRCN
 from kineme.prediction.result import Prediction, Segment
 from kineme.prediction.segment_score import SegmentScore, score_segments
@@ -56,18 +57,19 @@ def run_demo(folder: Path, seed: int = 0) -> DemoResult:
     Raises:
         KinemeError: something cannot be written.
     """
-    table = make_dataset(folder / "videos", clips=CLIPS, people=PEOPLE, actions=ACTIONS, untrimmed=0, seed=seed)
-    options = TrainOptions(epochs=EPOCHS, seed=seed)
-    run = api.train(table, folder / "run", approach=LRCN.name, options=options, overwrite=True)
-    # Another seed draws other people: whoever is in these videos was in no split of the set.
-    strangers = folder / "strangers"
-    make_dataset(strangers, clips=1, people=STRANGERS, actions=ACTIONS, untrimmed=STRANGERS, seed=seed + 1)
-    model = api.load(folder / "run")
-    true = read_segments(strangers / "untrimmed" / "segments.csv")
-    predictions = [model.predict(video) for video in true]
-    score = sum_of_scores(predictions, true)
-    annotated = save_prediction(predictions[0], ("video", "json"), folder / "prediction", model)[0]
-    return DemoResult(folder / "videos", run, predictions, score, annotated)
+    with sole_writer(folder):
+        table = make_dataset(folder / "videos", clips=CLIPS, people=PEOPLE, actions=ACTIONS, untrimmed=0, seed=seed)
+        options = TrainOptions(epochs=EPOCHS, seed=seed)
+        run = api.train(table, folder / "run", approach=LRCN.name, options=options, overwrite=True)
+        # Another seed draws other people: whoever is in these videos was in no split of the set.
+        strangers = folder / "strangers"
+        make_dataset(strangers, clips=1, people=STRANGERS, actions=ACTIONS, untrimmed=STRANGERS, seed=seed + 1)
+        model = api.load(folder / "run")
+        true = read_segments(strangers / "untrimmed" / "segments.csv")
+        predictions = [model.predict(video) for video in true]
+        score = sum_of_scores(predictions, true)
+        annotated = save_prediction(predictions[0], ("video", "json"), folder / "prediction", model)[0]
+        return DemoResult(folder / "videos", run, predictions, score, annotated)
 
 
 def read_segments(path: Path) -> dict[Path, list[Segment]]:

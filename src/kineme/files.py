@@ -10,7 +10,7 @@ import io
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,10 @@ def remove_abandoned(path: str | os.PathLike[str]) -> None:
         stray.unlink(missing_ok=True)
 
 
+class BusyError(KinemeError):
+    """Another process is at work on the same file or folder."""
+
+
 @contextmanager
 def file_lock(lock: str | os.PathLike[str], *, busy: str | None = None) -> Iterator[None]:
     """Hold ``lock``, a file that is made for it, alone. It is free again when its holder ends, however that ends.
@@ -137,7 +141,8 @@ def file_lock(lock: str | os.PathLike[str], *, busy: str | None = None) -> Itera
         busy: the error where another process holds it; by default, wait.
 
     Raises:
-        KinemeError: another process holds it and ``busy`` is given, or the file cannot be made.
+        BusyError: another process holds it, and ``busy`` is given.
+        KinemeError: the file cannot be made.
     """
     from filelock import FileLock, Timeout
 
@@ -146,10 +151,23 @@ def file_lock(lock: str | os.PathLike[str], *, busy: str | None = None) -> Itera
         Path(lock).parent.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except Timeout:
-        raise KinemeError(f"{busy}") from None
+        raise BusyError(busy) from None
     except OSError as error:
         raise cannot_write(lock, error) from error
     try:
         yield
     finally:
+        if os.name != "nt":  # where it is removed as it is let go
+            Path(lock).unlink(missing_ok=True)
         held.release()
+
+
+def sole_writer(target: str | os.PathLike[str]) -> AbstractContextManager[None]:
+    """While the context lasts, no other command writes this file or folder.
+
+    Raises:
+        BusyError: another one does.
+    """
+    target = Path(target)
+    busy = f"{target}: another command is writing it; wait for it, or choose another name"
+    return file_lock(target.with_name(f"{_temporary_stem(target)}{_short_suffix(target)}.lock"), busy=busy)

@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any
 
+_LONGEST_STEM = 200  # bytes, of the 255 that systems take
+
 # Control characters of both blocks, separators of lines, marks that turn the direction of writing, and the bytes of
 # names that are not UTF-8 (as surrogates): raw on a terminal they set its title, clear it, or forge lines.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -15,6 +17,18 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 def printable(text: object) -> str:
     r"""``text`` on one line, with ``\n``, ``\x1b`` and the like in place of what a terminal would act on."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    """``text`` as it may stand in a picture: on one line, without control characters, of at most ``most`` letters."""
+    clean = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return clean if most is None or len(clean) <= most else clean[: most - 1].rstrip() + "…"
+
+
+def file_stem(name: str) -> str:
+    """``name`` as the beginning of a file's name: no control characters, and short enough for what is added."""
+    clean = re.sub(r"[/\\]", " ", one_line(name)).encode()[:_LONGEST_STEM].decode(errors="ignore").strip()
+    return clean or "video"
 
 
 def json_text(document: Any, *, indent: int | None = 2, ascii_only: bool = False) -> str:

@@ -11,7 +11,7 @@ from kineme.dataset.scan import CSV_IN_FOLDER
 from kineme.dataset.segments import Segment, read_segments, read_sheet_of_videos
 from kineme.dataset.sheet import read_sheet
 from kineme.errors import KinemeError
-from kineme.files import write_csv
+from kineme.files import sole_writer, write_csv
 from kineme.progress import track
 from kineme.video.cut import CutClip, Cutter
 
@@ -56,9 +56,10 @@ def split_video(video: Path, segments_file: Path, out: Path, *, tier: str | None
         KinemeError: the segments cannot be used, or something cannot be written.
     """
     segments, warnings = read_segments(segments_file, video, tier=tier)
-    folder = _ClipFolder(out)
-    clips = folder.cut(video, segments, stem=video.stem, group=video.name)
-    return CutVideos(folder.table, tuple(clips), (*warnings, *folder.warnings))
+    with sole_writer(out):
+        folder = _ClipFolder(out)
+        clips = folder.cut(video, segments, stem=video.stem, group=video.name)
+        return CutVideos(folder.table, tuple(clips), (*warnings, *folder.warnings))
 
 
 def split_sheet(sheet: Path, out: Path) -> CutVideos:
@@ -71,16 +72,19 @@ def split_sheet(sheet: Path, out: Path) -> CutVideos:
     """
     by_video, warnings = read_sheet_of_videos(sheet)
     stems = Counter(video.stem for video in by_video)
-    folder = _ClipFolder(out)
-    clips: list[tuple[CutClip, str]] = []
-    errors = []
-    for video, segments in by_video.items():
-        name = video.relative_to(sheet.parent).as_posix() if video.is_relative_to(sheet.parent) else video.as_posix()
-        stem = video.stem if stems[video.stem] == 1 else re.sub(r"[^\w.-]+", "-", name).strip("-.")
-        try:
-            clips += folder.cut(video, segments, stem=stem, group=name)
-        except KinemeError as error:
-            errors.append(str(error))
+    with sole_writer(out):
+        folder = _ClipFolder(out)
+        clips: list[tuple[CutClip, str]] = []
+        errors = []
+        for video, segments in by_video.items():
+            name = (
+                video.relative_to(sheet.parent).as_posix() if video.is_relative_to(sheet.parent) else video.as_posix()
+            )
+            stem = video.stem if stems[video.stem] == 1 else re.sub(r"[^\w.-]+", "-", name).strip("-.")
+            try:
+                clips += folder.cut(video, segments, stem=stem, group=name)
+            except KinemeError as error:
+                errors.append(str(error))
     if not clips:
         raise KinemeError("; ".join(errors[:3]))
     return CutVideos(folder.table, tuple(clips), (*warnings, *folder.warnings), tuple(errors))

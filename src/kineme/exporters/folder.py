@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.exporters.litert import TOLERANCE, Export, carried_logits, ticks_to_compare
 from kineme.exporters.model_card import model_card
-from kineme.files import cannot_write
+from kineme.files import cannot_write, sole_writer
 from kineme.models import formats
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.featurizers import Tick, open_featurizer
@@ -98,7 +98,7 @@ def export_folder(
     of_ticks = ticks_to_compare(model, check)
     parts = _parts(model)
     texts = {"card": json.dumps(model.card.to_json(), ensure_ascii=False), "labels": json.dumps(model.labels)}
-    with _replacing_folder(out) as folder:
+    with sole_writer(out), _replacing_folder(out) as folder:
         differences, latency, sizes = {}, {}, {}
         scale = 1.0
         for name, part in parts.items():
@@ -230,10 +230,8 @@ def _replacing_folder(out: Path) -> Iterator[Path]:
     folder = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        umask = os.umask(0)
-        os.umask(umask)
-        folder.chmod(0o777 & ~umask)
+        folder = out.with_name(f".{out.name}-{secrets.token_hex(4)}")
+        folder.mkdir()
         yield folder
         if out.exists():
             shutil.rmtree(out)

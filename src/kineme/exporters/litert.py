@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.files import atomic_write
+from kineme.files import atomic_write, sole_writer
 from kineme.models.litert import compiled
 from kineme.prediction import exported
 from kineme.prediction.engine import PartName
@@ -76,7 +76,7 @@ def export_litert(
     of_ticks = ticks_to_compare(model, check)
     parts = _parts(model)
     content = compiled(parts)
-    with atomic_write(out) as temporary:
+    with sole_writer(out), atomic_write(out) as temporary:
         exported.write(temporary, content, tuple(parts), model.card, model.name, model.stride)
         again = TrainedModel.from_file(temporary)
         found = Export(out, tuple(parts), len(of_ticks), *_differences(model, again, of_ticks))

@@ -17,6 +17,7 @@ from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
 from kineme.files import atomic_write
 from kineme.report.filmstrip import filmstrip
+from kineme.text import one_line
 from kineme.video.clips import read_sampled_video
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
@@ -25,6 +26,7 @@ PathLike = str | os.PathLike[str]
 
 _PAPER = (255, 255, 255)
 _INK = (30, 32, 36)
+_LONGEST = 60  # letters of a label
 _GAP = 4  # pixels between rows and round the sheet
 
 
@@ -58,6 +60,7 @@ def contact_sheet(
     """
     if not videos:
         raise KinemeError(f"{out_png}: there is no video to show")
+    videos = [(path, one_line(label, _LONGEST)) for path, label in videos]
     spans = parts or [(0.0, None)] * len(videos)
     strips = [_strip(path, columns, height, size, span) for (path, _), span in zip(videos, spans, strict=True)]
     font = _font(max(12, height // 6))

@@ -60,12 +60,6 @@ def percents() -> PercentFormatter:
     return PercentFormatter(1.0, decimals=0, symbol="\u00a0%")
 
 
-def one_line(label: str, most: int) -> str:
-    """A label on one line, without control characters, shortened to ``most`` letters."""
-    clean = " ".join("".join(letter if letter.isprintable() else " " for letter in label).split())
-    return clean if len(clean) <= most else clean[: most - 1].rstrip() + "…"
-
-
 def settle(figure: Figure) -> None:
     """Lay the figure out, so that places in it are known in points."""
     with _unknown_letters_allowed():

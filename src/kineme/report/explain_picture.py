@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from kineme.files import atomic_write
 from kineme.prediction.explain.explain import SALIENT_SHARE, Explanation
-from kineme.report.drawing import INK, MUTED, STYLE, one_line
+from kineme.report.drawing import INK, MUTED, STYLE
 from kineme.report.explain_drawing import Drawer
 from kineme.report.explain_strip import ON_WHITE, draw_strip
-from kineme.text import clock
+from kineme.text import clock, one_line
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 

@@ -16,7 +16,8 @@ from kineme.models.encoder import PoseEncoder
 from kineme.prediction.explain.explain import Explanation
 from kineme.prediction.trained import TrainedModel
 from kineme.report.explain_drawing import Drawer
-from kineme.report.save import free_stem
+from kineme.report.save import claimed_name
+from kineme.text import file_stem
 from kineme.video.container import PathLike
 
 FORMATS = ("png", "mp4", "json")
@@ -56,21 +57,20 @@ def save_explanation(
     if not formats:
         return []
     video = video or Path(found.source)
-    base = folder / free_stem(
-        folder, f"{name or Path(found.source).stem}{_ENDING}", _SUFFIXES, found.source, label=found.label
-    )
-    paths = {one: base.with_name(f"{base.name}.{one}") for one in (*formats, "json")}
-    drawer = drawer_of(found, model)
-    if "png" in formats:
-        from kineme.report.explain_picture import explain_picture
+    name = f"{file_stem(name or Path(found.source).stem)}{_ENDING}"
+    with claimed_name(folder, name, _SUFFIXES, found.source, label=found.label) as stem:
+        paths = {one: folder / f"{stem}.{one}" for one in (*formats, "json")}
+        drawer = drawer_of(found, model)
+        if "png" in formats:
+            from kineme.report.explain_picture import explain_picture
 
-        explain_picture(found, video, paths["png"], drawer)
-    if "mp4" in formats:
-        from kineme.report.explain_video import explain_video
+            explain_picture(found, video, paths["png"], drawer)
+        if "mp4" in formats:
+            from kineme.report.explain_video import explain_video
 
-        explain_video(found, video, paths["mp4"], drawer, on_warning=on_warning)
-    write_json(paths["json"], document(found, maps=True))  # always: it also says what a name stands for
-    return [paths[one] for one in formats]
+            explain_video(found, video, paths["mp4"], drawer, on_warning=on_warning)
+        write_json(paths["json"], document(found, maps=True))  # always: it also says what a name stands for
+        return [paths[one] for one in formats]
 
 
 def drawer_of(found: Explanation, model: TrainedModel) -> Drawer:

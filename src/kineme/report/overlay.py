@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from kineme.text import one_line
+
 Frame = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
@@ -162,7 +164,7 @@ def _rounded(height: int, width: int, radius: int) -> NDArray[np.float32]:
 @lru_cache(maxsize=2048)
 def _text_mask(text: str, size: int, bold: bool, width: int) -> tuple[NDArray[np.float32], int]:
     """Coverage (H, W), 0 to 1, of a line at most ``width`` pixels wide, and the rows above its base line."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = one_line(text)
     font = _font_for(text, size, bold)
     if font.getlength(text) > width:
         text = _shortened(text, font, width)

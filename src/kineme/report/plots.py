@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from kineme.report.drawing import BLUE, INK, MUTED, ORANGE, STYLE, new_figure, one_line, percents, to_svg
+from kineme.report.drawing import BLUE, INK, MUTED, ORANGE, STYLE, new_figure, percents, to_svg
 from kineme.report.verdict import BASELINES, ORDERS, is_interval, is_number
+from kineme.text import one_line
 
 _CELL = (31 / 255, 132 / 255, 196 / 255)  # cells of the confusion matrix; how opaque they are is the share
 FEWEST_IN_BIN = 5  # predictions of a dot of the reliability diagram

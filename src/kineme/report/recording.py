@@ -19,7 +19,7 @@ from kineme.prediction.trained import TrainedModel
 from kineme.prediction.watch import Event
 from kineme.report import tables
 from kineme.report.overlay import draw_prediction
-from kineme.report.save import FORMATS, skeletons
+from kineme.report.save import FORMATS, claimed_name, skeletons
 from kineme.video.geometry import resize_geometry
 from kineme.video.live import file_name, without_password
 from kineme.video.write import VideoWriter
@@ -178,11 +178,9 @@ class Recording:
 
     def _open(self) -> None:
         """Begin the files that grow."""
-        number = 1
-        name = self._name
-        while any(self._folder.glob(f"{self._name}.*")):
-            number += 1
-            self._name = f"{name}-{number}"
+        if self._formats and self._write is None:
+            endings = (".mp4", *(f".{one}" for one in FORMATS))
+            self._name = self._files.enter_context(claimed_name(self._folder, self._name, endings))
         for text in (one for one in FORMATS if one in tables.TEXTS and one in self._formats):
             write = self._write
             if write is None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.files import write_text
+from kineme.files import BusyError, sole_writer, write_text
 from kineme.models.encoder import PoseEncoder
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.report.tables import TEXTS, write_parquet
+from kineme.text import file_stem
 from kineme.video.container import PathLike
 
 FORMATS = ("video", *TEXTS, "html", "parquet")
@@ -78,35 +80,35 @@ def save_prediction(
     if not formats:
         return []
     video = video or Path(result.source)
-    stem = free_stem(folder, name or Path(result.source).stem, _ENDINGS, result.source)
-    written = []
-    if "video" in formats:
-        from kineme.report.annotate import annotate_video
+    with claimed_name(folder, name or Path(result.source).stem, _ENDINGS, result.source) as stem:
+        written = []
+        if "video" in formats:
+            from kineme.report.annotate import annotate_video
 
-        written.append(folder / f"{stem}.mp4")
-        annotate_video(
-            video,
-            written[-1],
-            result.probabilities_at,
-            result.labels,
-            result.segments,
-            decorate=skeletons(model.poses) if model.poses else None,
-            on_warning=on_warning,
-        )
-    if "html" in formats:
-        from kineme.report.prediction_page import write_page
+            written.append(folder / f"{stem}.mp4")
+            annotate_video(
+                video,
+                written[-1],
+                result.probabilities_at,
+                result.labels,
+                result.segments,
+                decorate=skeletons(model.poses) if model.poses else None,
+                on_warning=on_warning,
+            )
+        if "html" in formats:
+            from kineme.report.prediction_page import write_page
 
-        written += write_page(folder / f"{stem}.html", result, video, on_warning)
-    if "parquet" in formats:
-        written.append(folder / f"{stem}.parquet")
-        write_parquet(written[-1], result)
-    for text in TEXTS:
-        if text in formats and text != "json":
-            written.append(folder / f"{stem}.{text}")
-            write_text(written[-1], TEXTS[text](result))
-    document = folder / f"{stem}.json"  # always: it also says which source a name stands for
-    write_text(document, TEXTS["json"](result))
-    return [*written, document] if "json" in formats else written
+            written += write_page(folder / f"{stem}.html", result, video, on_warning)
+        if "parquet" in formats:
+            written.append(folder / f"{stem}.parquet")
+            write_parquet(written[-1], result)
+        for text in TEXTS:
+            if text in formats and text != "json":
+                written.append(folder / f"{stem}.{text}")
+                write_text(written[-1], TEXTS[text](result))
+        document = folder / f"{stem}.json"  # always: it also says which source a name stands for
+        write_text(document, TEXTS["json"](result))
+        return [*written, document] if "json" in formats else written
 
 
 def skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
@@ -118,26 +120,37 @@ def skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDAr
     return lambda frame_HWC, time_s: draw_skeleton(frame_HWC, tracker(frame_HWC, time_s))
 
 
-def free_stem(folder: Path, stem: str, endings: tuple[str, ...], source: str, **more: str) -> str:
-    """A file name that is free, or that holds an earlier result of the same source.
+@contextmanager
+def claimed_name(
+    folder: Path, name: str, endings: tuple[str, ...], source: str | None = None, **more: str
+) -> Iterator[str]:
+    """A file name that is free, or that holds an earlier result of the same source; nobody else gets it meanwhile.
 
     Args:
         folder: where the files are.
-        stem: the name that is wanted; a number is added where it is taken.
+        name: that is wanted; it is cleaned, and a number is added where it is taken.
         endings: of the files that take a name.
-        source: as the JSON document beside them must name it.
+        source: as the JSON document beside them must name it; None takes no name of an earlier result.
         more: what else the document must say.
     """
-    ours = {"source": source, **more}
+    stem = file_stem(name)
     for number in itertools.count(1):
         name = stem if number == 1 else f"{stem}-{number}"
-        document = folder / f"{name}.json"
-        if not any((folder / f"{name}{ending}").exists() for ending in endings):
-            return name
-        try:
-            said = json.loads(document.read_text(encoding="utf-8"))
-            if all(said[key] == value for key, value in ours.items()):
-                return name
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not a result of ours: leave it alone
-    raise AssertionError("unreachable")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(sole_writer(folder / name))
+            except BusyError:
+                continue
+            taken = any((folder / f"{name}{ending}").exists() for ending in endings)
+            if not taken or (source is not None and _says(folder / f"{name}.json", {"source": source, **more})):
+                yield name
+                return
+
+
+def _says(document: Path, ours: dict[str, str]) -> bool:
+    """Whether a JSON document is one of ours, with these values."""
+    try:
+        said = json.loads(document.read_text(encoding="utf-8"))
+        return all(said[key] == value for key, value in ours.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

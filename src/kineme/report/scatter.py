@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from kineme.report.drawing import BLUE, INK, MUTED, ORANGE, STYLE, new_figure, one_line, percents, settle, to_svg
+from kineme.report.drawing import BLUE, INK, MUTED, ORANGE, STYLE, new_figure, percents, settle, to_svg
 from kineme.report.verdict import is_interval
+from kineme.text import one_line
 
 MOST_NAMES = 8  # dots up to which they are named; of more the ranks are shown
 

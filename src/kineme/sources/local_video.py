@@ -71,4 +71,4 @@ class FailedVideo:
 
 def local_file(path: str | os.PathLike[str], source: str, name: str, *, in_collection: bool = False) -> LocalVideo:
     """A file as it lies. Its path is made absolute, so that FFmpeg takes no name for an address or an option."""
-    return LocalVideo(NamedFile(os.path.abspath(path), source), name, in_collection)  # noqa: PTH100 (links stay)
+    return LocalVideo(NamedFile(str(Path(path).absolute()), source), name, in_collection)

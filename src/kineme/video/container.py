@@ -69,6 +69,7 @@ def open_container(path: PathLike) -> InputContainer:
     name = os.fspath(path)
     if "://" not in name:
         _check_file(path)
+        name = str(Path(name).absolute())  # FFmpeg takes "12:30.mp4" and "http:x.mp4" for addresses
     try:
         # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
         return av.open(name, options=DECODER_OPTIONS, metadata_errors="ignore")
@@ -150,7 +151,9 @@ def _check_file(path: PathLike) -> None:
         raise VideoError(path, "is a folder, not a video file", "not-a-video")
     if not file.exists():
         raise VideoError(path, "no such file", "missing")
-    if file.is_file() and file.stat().st_size == 0:
+    if not file.is_file():
+        raise VideoError(path, "is a pipe, socket or device, not a video file", "not-a-video")
+    if file.stat().st_size == 0:
         raise VideoError(path, "is empty (0 bytes)", "empty")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,7 +126,7 @@ class Cutter:
         with (
             atomic_write(path) as temporary,
             open_container(self.video) as source,
-            av.open(os.fspath(temporary), "w", format="webm" if path.suffix == ".webm" else name) as output,
+            av.open(str(temporary.absolute()), "w", format="webm" if path.suffix == ".webm" else name) as output,
         ):
             stream = video_stream(source, self.video)
             out = output.add_stream_from_template(stream)

@@ -6,7 +6,6 @@ MPEG-4 part 2.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -115,7 +114,7 @@ class VideoWriter:
             with _disk_errors(self.path):
                 options = self._container_options if self.path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
                 self._container: OutputContainer = av.open(
-                    os.fspath(temporary), "w", format=_format(self.path), options=options
+                    str(temporary.absolute()), "w", format=_format(self.path), options=options
                 )
             self._stream: VideoStream = self._add_stream()
             self._sound: SoundTrack | None = None

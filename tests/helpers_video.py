@@ -72,10 +72,12 @@ def encode(
     tags: dict[str, str] | None = None,
     sound: str | None = None,
     sound_rate: int = 44_100,
+    tone: float | None = None,
 ) -> Path:
     """Encode RGB ``frames`` with PyAV alone, at ``fps`` or at ``times_s``; ``sound`` names an audio encoder.
 
-    The sound is a click of 50 ms at each whole second of its own clock, and lasts as long as the pictures.
+    The sound is a click of 50 ms at each whole second of its own clock, or a ``tone`` of so many hertz, and lasts as
+    long as the pictures.
     """
     pictures = list(frames)
     height, width = pictures[0].shape[:2]
@@ -96,7 +98,7 @@ def encode(
         container.mux(stream.encode(None))
         if audio is not None:
             seconds = float(len(pictures) / Fraction(fps)) if times_s is None else times_s[-1]
-            container.mux(_clicks(audio, seconds, sound_rate))
+            container.mux(_clicks(audio, seconds, sound_rate, tone))
             container.mux(audio.encode(None))
     return path
 
@@ -134,9 +136,9 @@ def click_times(path: Path) -> list[float]:
     return starts
 
 
-def _clicks(audio: object, seconds: float, rate: int) -> list[object]:
+def _clicks(audio: object, seconds: float, rate: int, tone: float | None = None) -> list[object]:
     times = np.arange(int(seconds * rate)) / rate
-    wave = np.where(times % 1.0 < 0.05, 0.8 * np.sin(2 * np.pi * 880 * times), 0.0)
+    wave = np.where((times % 1.0 < 0.05) | (tone is not None), 0.8 * np.sin(2 * np.pi * (tone or 880) * times), 0.0)
     pcm = (wave * 32767).astype(np.int16)
     packets: list[object] = []
     for begin in range(0, len(pcm), 1024):

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from helpers_video import (
     cut_file,
     encode,
@@ -289,3 +290,53 @@ def test_a_file_is_called_by_the_name_that_it_was_given(tmp_path: Path) -> None:
     for use in (probe, lambda path: list(read_frames(path)), lambda path: list(read_clips(path, SPEC))):
         with pytest.raises(VideoError, match=r"^https://site/clip: is empty"):
             use(NamedFile(str(video), "https://site/clip"))
+
+
+def several(path: Path, *parts: tuple[Path, bool]) -> Path:
+    """The video streams of several files in one; the second of each pair says whether it is the default."""
+    with av.open(str(path), "w") as output:
+        for part, is_default in parts:
+            with av.open(str(part)) as source:
+                out = output.add_stream_from_template(source.streams.video[0])
+                out.disposition = Disposition.default if is_default else Disposition(0)
+        for number, (part, _) in enumerate(parts):
+            with av.open(str(part)) as source:
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.stream = output.streams[number]
+                        output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize(
+    ("film_is_default", "other", "other_is_default"),
+    [
+        (True, "preview", False),
+        (True, "larger", False),
+        (False, "preview", False),
+        (True, "preview", True),
+        (False, "still", False),
+        (False, "still", True),
+        (True, "still", True),
+    ],
+)
+def test_of_several_video_streams_the_film_is_read(
+    tmp_path: Path, suffix: str, film_is_default: bool, other: str, other_is_default: bool
+) -> None:
+    if suffix == "ts":  # which knows no default: the larger one is the best
+        film_is_default = other_is_default = False
+        other = "preview" if other == "larger" else other
+    if suffix == "mp4" and other == "preview" and not film_is_default:
+        film_is_default = True  # without any, FFmpeg writes the first one as the default
+    film = numbered_video(tmp_path / f"film.{suffix}", 50, height=96, width=128, options={"bf": "0"})
+    size, count = {"preview": ((48, 64), 50), "larger": ((192, 256), 50), "still": ((192, 256), 1)}[other]
+    beside = numbered_video(tmp_path / f"beside.{suffix}", count, height=size[0], width=size[1], options={"bf": "0"})
+    for name, parts in (
+        ("first", [(beside, other_is_default), (film, film_is_default)]),
+        ("last", [(film, film_is_default), (beside, other_is_default)]),
+    ):
+        path = several(tmp_path / f"{name}.{suffix}", *parts)
+        info = probe(path)
+        assert (info.height, info.width, info.frame_count) == (96, 128, 50)
+        assert [read_number(frame.pixels_HWC) for frame in read_frames(path)] == list(range(50))

@@ -10,7 +10,7 @@ from collections import Counter, deque
 import numpy as np
 import pytest
 from helpers_fuzz import make_seeds, mutate, read_all
-from helpers_video import encode, numbered_frame, numbered_video
+from helpers_video import encode, numbered_frame, numbered_video, read_number
 
 from kineme.errors import VideoError
 from kineme.video.clips import read_sampled_video, ticks
@@ -123,3 +123,40 @@ def test_a_header_that_ends_too_early_is_told(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(VideoError, match="is cut short or damaged, so nothing can be read"):
         probe(path)
+
+
+@pytest.mark.parametrize("movflags", ["+frag_keyframe+empty_moov", "+frag_keyframe+empty_moov+default_base_moof"])
+def test_a_recording_that_was_stopped_gives_its_whole_fragments(tmp_path, movflags):
+    whole = numbered_video(tmp_path / "v.mp4", 60, options={"g": "10"}, movflags=movflags, height=48, width=64)
+    data = whole.read_bytes()
+    fourth = [at - 4 for at in range(len(data)) if data.startswith(b"moof", at)][3]
+    (size,) = struct.unpack(">I", data[fourth : fourth + 4])
+    for cut in (2, 8, 40, size // 2, size - 1, size, size + 4, size + 30):
+        whole.write_bytes(data[: fourth + cut])
+        warnings = []
+        frames = [read_number(frame.pixels_HWC) for frame in read_frames(whole, on_warning=warnings.append)]
+        assert frames[:30] == list(range(30)), cut
+        assert [one.kind for one in warnings] == ["truncated"], cut
+    whole.write_bytes(data[:fourth])  # where nothing says that more was to come
+    assert len(list(read_frames(whole))) == 30
+
+
+def test_a_name_that_looks_like_an_address_is_that_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = numbered_video(tmp_path / "v.mp4", 10, height=48, width=64).read_bytes()
+    names = [
+        "http:x.mp4",
+        "concat:v.mp4",
+        "file:v.mp4",
+        "-v.mp4",
+        "%d.mp4",
+        "v.mp4?x#y",
+        "subfile,,start,0,end,0,,:v.mp4",
+    ]
+    for name in names if sys.platform != "win32" else ["-v.mp4", "%d.mp4"]:
+        (tmp_path / name).write_bytes(data)
+        assert probe(name).frame_count == 10
+    if sys.platform == "linux":
+        name = os.fsdecode(b"b\xe9.mp4")
+        (tmp_path / name).write_bytes(data)
+        assert probe(name).frame_count == 10

@@ -141,6 +141,73 @@ def test_sound_stays_in_step_when_the_pictures_begin_later(
     np.testing.assert_allclose(click_times(path), range(math.ceil(times[-1])), atol=0.04)
 
 
+def tone_video(path: Path, hertz: float, seconds: int, **how: object) -> Path:
+    """A numbered video with a tone all along."""
+    return numbered_video(path, 25 * seconds, height=48, width=64, sound="aac", tone=hertz, **how)
+
+
+def tone_at(path: Path, second: float) -> float:
+    """The loudest frequency of half a second of sound."""
+    with av.open(str(path)) as container:
+        parts = [(frame.time, frame.sample_rate, frame.to_ndarray()[0]) for frame in container.decode(audio=0)]
+    (rate,) = {rate for _, rate, _ in parts}
+    samples = np.concatenate([part for time, _, part in parts if second <= time < second + 0.5])
+    return float(np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples))
+
+
+@pytest.mark.parametrize("out", ["copy.mp4", "copy.webm"])
+def test_sound_follows_the_pictures_over_a_joint(tmp_path: Path, out: str) -> None:
+    parts = [tone_video(tmp_path / f"{hertz}.ts", hertz, 3) for hertz in (440, 880, 1320)]
+    source = tmp_path / "joined.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames = list(read_frames(source))
+    assert [read_number(frame.pixels_HWC) for frame in frames] == 3 * list(range(75))
+    begins_s = frames[0].pts_s
+    np.testing.assert_allclose([frame.pts_s - begins_s for frame in frames], np.arange(225) / 25, atol=0.001)
+    assert probe(source).duration_s == pytest.approx(9 + begins_s, abs=0.01)
+    with VideoWriter(tmp_path / out, width=64, height=48, fps=25, sound_from=source) as writer:
+        for frame in frames:
+            writer.write(frame.pixels_HWC, frame.pts_s)
+    for second, hertz in ((0.5, 440), (2.2, 440), (3.4, 880), (5.2, 880), (6.4, 1320), (8.2, 1320)):
+        assert tone_at(tmp_path / out, second) == pytest.approx(hertz, abs=20)
+
+
+def test_a_clock_that_runs_over_its_33_bits_goes_on(tmp_path: Path) -> None:
+    whole = tone_video(tmp_path / "whole.ts", 440, 4)
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "wraps.ts"), "w") as output:
+        streams = {one.index: output.add_stream_from_template(one) for one in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                late = round(((2**33 / 90_000) - 4) / packet.time_base)  # in the middle
+                packet.pts, packet.dts = packet.pts + late, packet.dts + late
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    warnings: list[str] = []
+    frames = list(read_frames(tmp_path / "wraps.ts", on_warning=warnings.append))
+    begins_s = frames[0].pts_s
+    assert warnings == []
+    assert [read_number(frame.pixels_HWC) for frame in frames] == list(range(100))
+    np.testing.assert_allclose([frame.pts_s - begins_s for frame in frames], np.arange(100) / 25, atol=0.001)
+    assert probe(tmp_path / "wraps.ts").duration_s == pytest.approx(4 + begins_s, abs=0.01)
+
+
+def test_the_last_frame_is_held_as_long_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "held.mp4"
+    with VideoWriter(path, width=64, height=48, fps=25) as writer:
+        for number, (time_s, lasts_s) in enumerate([(0.0, 0.04), (0.04, 5.0), (5.04, 20.0)]):
+            writer.write(numbered_frame(number, 48, 64), time_s, duration_s=lasts_s)
+    assert probe(path).duration_s == pytest.approx(25.04, abs=0.01)
+    assert [frame.duration_s for frame in read_frames(path)] == pytest.approx([0.04, 5.0, 20.0], abs=0.01)
+
+
+def test_without_sound_the_clock_begins_with_the_first_frame(tmp_path: Path) -> None:
+    path = tmp_path / "late.mp4"
+    with VideoWriter(path, width=64, height=48, fps=25) as writer:
+        for number in range(25):
+            writer.write(numbered_frame(number, 48, 64), 2 + number / 25)
+    assert [frame.pts_s for frame in read_frames(path)][:3] == pytest.approx([0, 2.04, 2.08], abs=0.001)
+
+
 def test_a_source_without_sound_adds_none(tmp_path: Path) -> None:
     source = numbered_video(tmp_path / "silent.mp4", 5)
     path = tmp_path / "copy.mp4"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -69,16 +70,51 @@ def open_container(path: PathLike) -> InputContainer:
     name = os.fspath(path)
     if "://" not in name:
         _check_file(path)
-        name = str(Path(name).absolute())  # FFmpeg takes "12:30.mp4" and "http:x.mp4" for addresses
+        name = f"file:{name}"  # whose own name may look like an address to FFmpeg
     try:
-        # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
-        return av.open(name, options=DECODER_OPTIONS, metadata_errors="ignore")
+        try:
+            return _open(name)
+        except av.error.FFmpegError:
+            end = whole_fragments(path)
+            if end is None:
+                raise
+            return _open(f"subfile,,start,0,end,{end},,:{name}")
     except OSError as error:
-        if error.errno == errno.EIO and Path(name).is_file():  # FFmpeg's word for a header that ends too early
+        if error.errno == errno.EIO and Path(path).is_file():  # FFmpeg's word for a header that ends too early
             raise VideoError(path, "is cut short or damaged, so nothing can be read", "truncated") from error
         raise VideoError(path, f"cannot be opened ({error.strerror or error})") from error
     except av.error.FFmpegError as error:
         raise _not_opened(path) from error
+
+
+def _open(name: str) -> InputContainer:
+    # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
+    source: Any = name
+    if not name.isascii() and name.encode(errors="replace") != os.fsencode(name):  # in no known encoding either
+        source = Path(name.removeprefix("file:")).open("rb")  # noqa: SIM115 (the container keeps it)
+    container: InputContainer = av.open(source, options=DECODER_OPTIONS, metadata_errors="ignore")
+    return container
+
+
+def whole_fragments(path: PathLike) -> int | None:
+    """Bytes of an MP4 up to the header that it ends in, where what comes before is whole fragments; else None.
+
+    FFmpeg refuses such a file, which a recorder leaves that was stopped, or is still writing.
+    """
+    kinds, at = set(), 0
+    with suppress(OSError), Path(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while len(head := file.read(16)) >= 8:
+            length, kind = struct.unpack(">I4s", head[:8])
+            if length == 1 and len(head) == 16:
+                length = struct.unpack(">Q", head[8:])[0]
+            if length < 8 or at + length > size:
+                break
+            kinds.add(kind)
+            at += length
+            file.seek(at)
+        return at if {b"moov", b"moof"} <= kinds and at < size else None
+    return None
 
 
 def video_stream(container: InputContainer, path: PathLike) -> VideoStream:

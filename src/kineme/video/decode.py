@@ -21,7 +21,15 @@ from av.video.frame import PictureType, VideoFrame
 from numpy.typing import NDArray
 
 from kineme.errors import VideoError, VideoFlaw, VideoWarning
-from kineme.video.container import TOO_LARGE, PathLike, frame_rate, open_container, time_base, video_stream
+from kineme.video.container import (
+    TOO_LARGE,
+    PathLike,
+    frame_rate,
+    open_container,
+    time_base,
+    video_stream,
+    whole_fragments,
+)
 from kineme.video.convert import Converter
 from kineme.video.sparse import SPARSE_S, Decode, PacketPlanner, Skip
 from kineme.video.spec import ResizeMode
@@ -387,6 +395,9 @@ class Decoder:
         zero_s = float(self.zero * self.time_base)
         return missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
 
+    def _lacks_fragments(self) -> bool:
+        return "mp4" in self.container.format.name and whole_fragments(self.path) is not None
+
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
         missing = self.missing_s(end_s)
@@ -396,7 +407,7 @@ class Decoder:
             leap = f"a time stamp leaps ahead by more than {most:g} s at {at:.1f} s; the leap is left out"
             self._warn(leap, "timestamps")
         used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
-        if missing or self._cut:
+        if missing or self._cut or self._lacks_fragments():
             says = f" (its header says {end_s + missing:.1f} s)" if missing else ""
             self._warn(f"damaged after {end_s:.1f} s{says}; {used}", "truncated")
         elif self._lost:

@@ -60,6 +60,7 @@ class SoundTrack:
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._pending: Packet[AudioStream] | None = None
         self._last_dts: int | None = None
+        self._heard_s = Fraction(-1)  # until when there is sound, where it is encoded
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -161,8 +162,11 @@ class SoundTrack:
             return None
         begins_s = frame.pts * frame.time_base - self._zero_s
         early = max(0, round(-begins_s * frame.sample_rate))
-        if early >= frame.samples:
-            return None
+        length_s = Fraction(frame.samples, frame.sample_rate)
+        if early >= frame.samples or begins_s < self._heard_s - length_s / 2:
+            return None  # of two recordings that overlap where they are joined, the first is heard
+        begins_s = max(begins_s, self._heard_s)
+        self._heard_s = begins_s + length_s
         time_base, pts = frame.time_base, round(begins_s / frame.time_base)
         if early:
             samples = frame.to_ndarray()

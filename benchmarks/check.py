@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import itertools
 import multiprocessing
 import os
 import platform
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 from drawn_people.make import make_dataset
 from kineme import api
-from kineme.dataset.audit.audit import audit, copied_pairs
+from kineme.dataset.audit.audit import Audit, audit
 from kineme.dataset.audit.cache import InspectionCache
 from kineme.files import write_json
 from kineme.models.backend import versions
@@ -173,6 +174,16 @@ def find_near_duplicates(folder: Path, people: int) -> dict[str, Any]:
         ),
         "false": sorted(" ".join(sorted(pair)) for pair in false),
     }
+
+
+def copied_pairs(audited: Audit) -> set[tuple[int, int]]:
+    """All pairs of rows that show the same, identical files included."""
+    pairs = {(one.first, one.second) for one in audited.copies}
+    same = {number: those for those in audited.identical for number in those}
+    for first, second in list(pairs):
+        for one in same.get(first, [first]):
+            pairs |= {(min(one, other), max(one, other)) for other in same.get(second, [second])}
+    return pairs | {pair for those in audited.identical for pair in itertools.combinations(those, 2)}
 
 
 def _planted_set(folder: Path, people: int) -> list[dict[str, str]]:

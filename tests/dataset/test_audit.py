@@ -17,7 +17,7 @@ import pytest
 from helpers_scenes import COUNT, HEIGHT, WIDTH, save, scene, scenes_of_people
 from helpers_video import cut_file, encode, sound_only, turn_mp4
 
-from kineme.dataset.audit.audit import audit, check_splits, copied_pairs
+from kineme.dataset.audit.audit import audit, check_splits, document_of
 from kineme.dataset.audit.cache import InspectionCache
 from kineme.dataset.audit.inspection import Broken, Inspection, inspect_video
 from kineme.dataset.scan import scan
@@ -117,7 +117,7 @@ def test_a_copy_is_found_however_it_was_made_and_nothing_else_is(people, tmp_pat
     save(tmp_path / "set" / "left" / "person30_left.mkv", frames, fps=fps, crf=34 if how == "worse" else 24)
     seen = audit(scan(tmp_path / "set"), SPEC)
     names = [row.split("/")[-1] for row in seen.table.rows["name"]]
-    assert {(names[one], names[other]) for one, other in copied_pairs(seen)} == {
+    assert {(names[one.first], names[one.second]) for one in seen.copies} == {
         ("person02_left.mp4", "person30_left.mkv")
     }
     assert [(one.severity, one.kind) for one in seen.findings] == [("error", "near-duplicate")]
@@ -131,7 +131,7 @@ def test_takes_of_another_movement_in_one_place_are_one_scene_and_no_copies(peop
     shutil.copytree(people, tmp_path / "set")
     save(tmp_path / "set" / "left" / "person40_left.mp4", scene(1, take=7))
     seen = audit(scan(tmp_path / "set"), SPEC)
-    assert not copied_pairs(seen)
+    assert not seen.copies
     (one,) = seen.findings
     assert one.kind == "same-scene"
     assert set(one.names) == {"left/person01_left.mp4", "left/person40_left.mp4", "right/person01_right.mp4"}
@@ -219,3 +219,45 @@ def test_a_labelled_part_is_looked_at_by_itself(people):
     assert whole.facts.duration_s == pytest.approx(2.0)
     assert part.facts.duration_s == pytest.approx(1.0)
     assert not np.array_equal(whole.thumbnails_THW, part.thumbnails_THW)
+
+
+def parts_of(people: Path, text: str, folder: Path) -> set[tuple[str, str, tuple[str, ...]]]:
+    """What an audit says of parts of the set's videos; ``text`` lists path, label, group, start, end and split."""
+    for name in ("person00_left", "person01_left", "person02_left"):
+        shutil.copyfile(people / "left" / f"{name}.mp4", folder / f"{name[6:8]}.mp4")
+    (folder / "parts.csv").write_text("path,label,group,start_s,end_s,split\n" + text)
+    seen = audit(scan(folder / "parts.csv"), ClipSpec(frames=8, fps=8))
+    kinds = {"short-labels", "too-short", "overlapping-parts", "split-recording", "near-duplicate", "two-labels"}
+    return {(one.severity, one.kind, one.names) for one in seen.findings if one.kind in kinds}
+
+
+def test_parts_that_overlap_across_a_split_are_an_error_and_one_recording_on_two_sides_is_a_warning(people, tmp_path):
+    rows = (
+        "00.mp4,wave,anna,0,1,train\n00.mp4,wave,ben,0.3,1.3,test\n01.mp4,wave,carl,0,0.8,train\n"
+        "01.mp4,jump,dora,1,1.8,test\n02.mp4,jump,ed,0,1,train\n02.mp4,wave,ed,0.1,0.9,train\n"
+    )
+    assert parts_of(people, rows, tmp_path) == {
+        ("error", "overlapping-parts", ("00.mp4",)),
+        ("warning", "split-recording", ("01.mp4",)),
+        ("warning", "overlapping-parts", ("02.mp4",)),
+    }
+    with pytest.raises(KinemeError, match=r"0 s to 1 s and 0\.3 s to 1\.3 s of 00\.mp4 overlap, on different sides"):
+        check_splits([scan(tmp_path / "parts.csv")])
+
+
+def test_labels_much_shorter_than_a_clip_are_named_and_parts_are_not_counted_as_videos(people, tmp_path):
+    rows = "00.mp4,wave,anna,0,0.3,\n00.mp4,wave,anna,0.4,0.7,\n01.mp4,jump,ben,0,0.8,\n02.mp4,jump,ed,0,,\n"
+    found = parts_of(people, rows.replace(",\n", "\n").replace("split\n", "\n"), tmp_path)
+    assert found == {("warning", "short-labels", ("00.mp4",))}
+    seen = audit(scan(tmp_path / "parts.csv"), ClipSpec(frames=8, fps=8))
+    data = document_of(seen, tmp_path)["data"]
+    assert (data["videos"], data["parts"]) == (3, 3)
+    assert data["classes"] == [("jump", 2, 2, 0.0), ("wave", 2, 1, 0.0)]
+
+
+def test_files_of_equal_bytes_that_nobody_can_read_are_no_leak(people, tmp_path):
+    shutil.copytree(people, tmp_path / "set")
+    for name in ("left/person20_left.mp4", "right/person21_right.mp4"):
+        (tmp_path / "set" / name).write_bytes(bytes(2000))
+    assert {kind for _, kind, _ in findings(tmp_path / "set")} == {"unreadable"}
+    check_splits([table_of(tmp_path / "set")])

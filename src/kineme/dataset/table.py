@@ -77,6 +77,11 @@ class ClipTable:
         """The distinct labels, sorted: the order of a model's outputs."""
         return tuple(sorted(set(self.rows["label"])))
 
+    @property
+    def parts(self) -> int:
+        """How many rows are parts of longer videos; the others are whole videos."""
+        return self.rows.filter((pl.col("start_s") > 0) | pl.col("end_s").is_not_null()).height
+
     def in_split(self, name: str) -> ClipTable:
         """The rows of one split (perhaps none).
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-import numpy as np
+import polars as pl
 
 from kineme.dataset.audit import faults, leaks
 from kineme.dataset.audit.cache import InspectionCache
 from kineme.dataset.audit.copies import NearDuplicate, find_near_duplicates
-from kineme.dataset.audit.finding import SEVERITIES, Finding
+from kineme.dataset.audit.finding import SEVERITIES, Finding, Severity
 from kineme.dataset.audit.inspection import Broken, Inspection
 from kineme.dataset.audit.scenes import same_places
 from kineme.dataset.audit.signature import make_signature
@@ -70,7 +71,7 @@ class Audit:
 
 
 def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = None) -> Audit:
-    """Inspection at everything.
+    """Inspect every video and compare them all.
 
     Args:
         table: labelled videos, with a split or without.
@@ -94,6 +95,7 @@ def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = N
     findings = [
         *faults.of_files(rows, inspections, spec),
         *leaks.of_copies(rows, identical, copies),
+        *leaks.of_parts(rows),
         *leaks.of_places(rows, places),
         *faults.of_classes(table),
         *faults.of_table(table),
@@ -106,7 +108,7 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
     """Refuse splits with leaks: the same or nearly the same video on two sides, or with two labels.
 
     Args:
-        folds: the same rows, split in one or several alignments.
+        folds: the same rows, split in one or several ways.
         allow: find leaks but do not refuse them.
 
     Returns:
@@ -119,7 +121,8 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
     identical, copies = _compared(rows, cache.inspect_all(rows), cache)
     found: dict[tuple[str, ...], Finding] = {}
     for fold in folds:
-        for one in leaks.of_copies(fold.rows.to_dicts(), identical, copies):
+        rows = fold.rows.to_dicts()
+        for one in [*leaks.of_copies(rows, identical, copies), *leaks.of_parts(rows)]:
             found[one.names] = min(one, found.get(one.names, one), key=lambda each: each.rank)
     findings = sorted(found.values(), key=lambda one: one.rank)
     leaking = [one for one in findings if one.severity == "error"]
@@ -138,14 +141,15 @@ def _compared(
     """Rows of the same bytes, and pairs of rows that show the same otherwise."""
 
     def compare() -> dict[str, Any]:
-        identical = _identical(rows)
+        usable = [number for number, inspection in enumerate(inspections) if faults.useless(inspection) is None]
+        identical = _identical(rows, [number for number in usable if isinstance(inspections[number], Inspection)])
         repeated = {number for those in identical for number in those[1:]}
         signatures = {
             number: make_signature(inspection.thumbnails_THW, inspection.facts.duration_s)
             for number, inspection in enumerate(inspections)
             if isinstance(inspection, Inspection) and number not in repeated and not faults.is_black(inspection)
         }
-        copies = find_near_duplicates(list(signatures.values()))
+        copies = find_near_duplicates(list(signatures.values()), [rows[number]["path"] for number in signatures])
         return {"identical": identical, "copies": [asdict(one.renumbered(list(signatures))) for one in copies]}
 
     found = cache.compared(rows, compare)
@@ -153,13 +157,13 @@ def _compared(
     return found["identical"], copies
 
 
-def _identical(rows: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """Rows of the same part of files of the same bytes; only files of equal size are read."""
+def _identical(rows: Sequence[dict[str, Any]], usable: Sequence[int]) -> list[list[int]]:
+    """Rows of the same part of files of the same bytes; only usable files of equal size are read."""
     by_size: dict[tuple[int, float, float | None], list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        file = Path(row["path"])
-        if file.is_file() and file.stat().st_size:
-            by_size[file.stat().st_size, row["start_s"], row["end_s"]].append(number)
+    for number in usable:
+        row = rows[number]
+        with suppress(OSError):  # it is gone by now
+            by_size[Path(row["path"]).stat().st_size, row["start_s"], row["end_s"]].append(number)
     by_content: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for key, numbers in by_size.items():
         if len(numbers) > 1:
@@ -175,41 +179,56 @@ def _digest(path: str) -> str:
         return path  # like no other
 
 
-def copied_pairs(audit: Audit) -> set[tuple[int, int]]:
-    """All pairs of rows that show the same, identical files included."""
-    pairs = {(one.first, one.second) for one in audit.copies}
-    same = {number: those for those in audit.identical for number in those}
-    for first, second in list(pairs):
-        for one in same.get(first, [first]):
-            pairs |= {(min(one, other), max(one, other)) for other in same.get(second, [second])}
-    for those in audit.identical:
-        pairs |= {(one, other) for place, one in enumerate(those) for other in those[place + 1 :]}
-    return pairs
+class FindingDocument(TypedDict):
+    """A :class:`kineme.dataset.audit.finding.Finding` as a document."""
+
+    kind: str
+    severity: Severity
+    files: list[str]
+    says: str
+    advice: str
 
 
-def document_of(audit: Audit, data: Path) -> dict[str, Any]:
-    """What was found, as a document: ``data``, ``findings`` and ``counts``."""
+class DataDocument(TypedDict):
+    """What a table holds; ``classes`` has the name, rows, groups and minutes of each class."""
+
+    name: str
+    videos: int
+    parts: int
+    groups: int
+    group_source: str
+    readable: int
+    seconds: float
+    classes: list[tuple[str, int, int, float]]
+
+
+class AuditDocument(TypedDict):
+    """What an audit found."""
+
+    data: DataDocument
+    findings: list[FindingDocument]
+    counts: dict[Severity, int]
+
+
+def document_of(audit: Audit, data: Path) -> AuditDocument:
+    """What was found, as a document."""
     rows = audit.table.rows
-    classes = []
-    for label in audit.table.labels:
-        numbers = np.flatnonzero((rows["label"] == label).to_numpy()).tolist()
-        lengths = [
-            inspection.facts.duration_s
-            for number in numbers
-            if isinstance(inspection := audit.inspections[number], Inspection)
-        ]
-        groups = {rows["group"][number] for number in numbers}
-        classes.append([label, len(numbers), len(groups), round(sum(lengths) / 60, 1)])
+    lengths_s = [one.facts.duration_s if isinstance(one, Inspection) else 0.0 for one in audit.inspections]
+    classes = [
+        (str(label), one.height, one["group"].n_unique(), round(float(one["length_s"].to_numpy().sum()) / 60, 1))
+        for (label,), one in rows.with_columns(length_s=pl.Series(lengths_s)).group_by("label", maintain_order=True)
+    ]
     home = data.resolve()
     return {
         "data": {
             "name": home.name if home.is_dir() else home.stem,
-            "videos": len(rows),
+            "videos": rows["path"].n_unique(),
+            "parts": audit.table.parts,
             "groups": rows["group"].n_unique(),
             "group_source": audit.table.group_source,
             "readable": len(audit.lengths_s),
             "seconds": round(sum(audit.lengths_s), 1),
-            "classes": classes,
+            "classes": sorted(classes),
         },
         "findings": [
             {

@@ -25,7 +25,7 @@ class Alignment(NamedTuple):
     window: Window
 
 
-def candidates(signatures: Sequence[VideoSignature]) -> dict[tuple[int, int], list[Alignment]]:
+def candidates(signatures: Sequence[VideoSignature], files: Sequence[str]) -> dict[tuple[int, int], list[Alignment]]:
     """Pairs that may be copies, in order, each with its possible alignments, the likeliest first."""
     count, windows = len(signatures), _windows()
     if count < 2:
@@ -44,7 +44,8 @@ def candidates(signatures: Sequence[VideoSignature]) -> dict[tuple[int, int], li
         which = similarity_NBW.argmax(axis=2)
         best_NN[:, start : start + rows] = np.take_along_axis(similarity_NBW, which[..., None], axis=2)[..., 0]
         which_NN[:, start : start + rows] = which
-    np.fill_diagonal(best_NN, -1.0)
+    file_N = np.unique(np.asarray(files), return_inverse=True)[1]
+    best_NN[file_N[:, None] == file_N[None]] = -1.0
     pair_NN = np.maximum(best_NN, best_NN.T)
     partners = min(_PARTNERS, count - 1)
     likely_NP = np.argpartition(-pair_NN, partners - 1, axis=1)[:, :partners]

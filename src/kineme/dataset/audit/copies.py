@@ -69,10 +69,10 @@ class NearDuplicate:
         return replace(self, first=numbers[self.first], second=numbers[self.second])
 
 
-def find_near_duplicates(signatures: Sequence[VideoSignature]) -> list[NearDuplicate]:
-    """Every pair of videos that show the same, in order."""
+def find_near_duplicates(signatures: Sequence[VideoSignature], files: Sequence[str]) -> list[NearDuplicate]:
+    """Every pair of videos that show the same, in order; parts of one file are not compared."""
     copies = []
-    starts = candidates(signatures)
+    starts = candidates(signatures, files)
     with one_thread(), progress("comparing videos" if len(starts) >= _MANY else None, len(starts)) as advance:
         for (first, second), alignments in starts.items():
             found = _verified(signatures[first], signatures[second], alignments)

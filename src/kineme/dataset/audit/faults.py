@@ -144,20 +144,44 @@ _BROKEN_ADVICE = "Replace it by a whole copy, or put it aside with --fix; traini
 
 
 def _too_short(rows: Sequence[dict[str, Any]], seen: Sequence[tuple[int, Inspection]], spec: ClipSpec) -> list[Finding]:
+    """Whole videos shorter than a clip, and labelled parts much shorter than one."""
     if spec.seconds is None:
         return []
-    short = [number for number, inspection in seen if inspection.facts.duration_s < spec.seconds - 1 / (spec.fps or 1)]
+    lengths = {number: inspection.facts.duration_s for number, inspection in seen}
+    parts = {number for number in lengths if rows[number]["start_s"] > 0 or rows[number]["end_s"] is not None}
+    least_s, least_part_s = spec.seconds - 1 / (spec.fps or 1), spec.seconds / 2
+    short = [number for number in lengths if lengths[number] < (least_part_s if number in parts else least_s)]
+    return [
+        *_short_labels(rows, {number: lengths[number] for number in short if number in parts}, spec.seconds),
+        *_short_videos(rows, {number: lengths[number] for number in short if number not in parts}, spec),
+    ]
+
+
+def _short_labels(rows: Sequence[dict[str, Any]], short: dict[int, float], seconds: float) -> list[Finding]:
     if not short:
         return []
-    lengths = [inspection.facts.duration_s for number, inspection in seen if number in set(short)]
+    which = "1 label is" if len(short) == 1 else f"{len(short)} labels are"
+    message = (
+        f"{which} shorter than half a clip of {seconds:.2g} s (the shortest {min(short.values()):.2g} s): "
+        f"such clips show what is around the action more than the action."
+    )
+    advice = "Fewer --frames or a higher --fps make a clip shorter; or label from before an action until after it."
+    names = tuple(dict.fromkeys(rows[number]["name"] for number in short))
+    return [Finding("short-labels", "warning", names, message, advice, tuple(short))]
+
+
+def _short_videos(rows: Sequence[dict[str, Any]], short: dict[int, float], spec: ClipSpec) -> list[Finding]:
+    if not short or spec.seconds is None:
+        return []
     ways = {"hold": "The last frame of one too short is held", "loop": "One too short starts again"}
-    half = sum(length < spec.seconds / 2 for length in lengths)
+    half = sum(length < spec.seconds / 2 for length in short.values())
     severity: Severity = "warning" if half or spec.short == "refuse" else "note"
-    which = f"{rows[short[0]]['name']} is" if len(short) == 1 else f"{len(short)} videos are"
-    less = f"; {half} of them shorter than half of it" if half and len(short) > 1 else ""
-    message = f"{which} shorter than a clip of {spec.seconds:.2g} s{less} (the shortest {min(lengths):.2g} s)."
-    advice = f"{ways.get(spec.short, 'Those are left out')}; fewer --frames or a higher --fps make a clip shorter."
     names = tuple(rows[number]["name"] for number in short)
+    which = f"{names[0]} is" if len(short) == 1 else f"{len(short)} videos are"
+    less = f"; {half} of them shorter than half of it" if half and len(short) > 1 else ""
+    shortest = min(short.values())
+    message = f"{which} shorter than a clip of {spec.seconds:.2g} s{less} (the shortest {shortest:.2g} s)."
+    advice = f"{ways.get(spec.short, 'Those are left out')}; fewer --frames or a higher --fps make a clip shorter."
     return [Finding("too-short", severity, names, message, advice, tuple(short))]
 
 
@@ -183,7 +207,8 @@ def of_classes(table: ClipTable) -> list[Finding]:
     found = []
     least, most = min(videos, key=lambda label: videos[label]), max(videos, key=lambda label: videos[label])
     if videos[most] >= _UNBALANCED * videos[least]:
-        message = f"The classes are unbalanced: {most!r} has {videos[most]} videos and {least!r} has {videos[least]}."
+        noun = "parts" if table.parts else "videos"
+        message = f"The classes are unbalanced: {most!r} has {videos[most]} {noun} and {least!r} has {videos[least]}."
         advice = "Training weighs them alike; add videos of the small classes, or merge what is rare."
         found.append(Finding("unbalanced", "warning", (least, most), message, advice))
     if rows["split"].null_count():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from kineme.dataset.audit.copies import NearDuplicate
 from kineme.dataset.audit.finding import Finding, Severity
@@ -74,35 +79,74 @@ def _is_cropped(one: NearDuplicate) -> bool:
 
 def _joined(copies: Sequence[NearDuplicate]) -> list[tuple[list[int], list[NearDuplicate]]]:
     """Rows that hang together by pairs, with those pairs."""
-    place: dict[int, int] = {}
-
-    def root(of: int) -> int:
-        while place.setdefault(of, of) != of:
-            of = place[of]
-        return of
-
+    sets = DisjointSet({number for one in copies for number in (one.first, one.second)})
     for one in copies:
-        place[root(one.first)] = root(one.second)
-    members: dict[int, list[int]] = {}
-    for number in sorted(place):
-        members.setdefault(root(number), []).append(number)
-    return [(those, [one for one in copies if one.first in those]) for those in members.values()]
+        sets.merge(one.first, one.second)
+    members = sorted(sorted(those) for those in sets.subsets())
+    return [(those, [one for one in copies if one.first in those]) for those in members]
+
+
+def of_parts(rows: Sequence[Row]) -> list[Finding]:
+    """A finding for each video whose parts overlap or lie on both sides of the split, the worst first."""
+    by_path: dict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_path[row["path"]].append(number)
+    found = [_of_one_recording(rows, numbers) for numbers in by_path.values() if len(numbers) > 1]
+    return sorted((one for one in found if one is not None), key=lambda one: one.rank)
+
+
+def _of_one_recording(rows: Sequence[Row], numbers: Sequence[int]) -> Finding | None:
+    """What speaks against the parts of one video."""
+    name = (rows[numbers[0]]["name"],)
+    side = "split" if all(rows[number]["split"] for number in numbers) else "group"
+    where = "on different sides of the split" if side == "split" else "in different groups"
+    for one, other in combinations(sorted(numbers, key=lambda number: float(rows[number]["start_s"])), 2):
+        if not _overlap(rows[one], rows[other]):
+            continue
+        spans = f"{_shown(rows[one])} and {_shown(rows[other])} of {name[0]} overlap"
+        if rows[one][side] != rows[other][side]:
+            advice = "Put them into one group: the same frames would be learned and tested."
+            return Finding("overlapping-parts", "error", name, f"{spans}, {where}.", advice, (one, other))
+        if rows[one]["label"] != rows[other]["label"]:
+            labels = listed(sorted({rows[one]["label"], rows[other]["label"]}))
+            advice = "Nothing, if both actions are done at once; otherwise set the times right."
+            return Finding(
+                "overlapping-parts", "warning", name, f"{spans}, under the labels {labels}.", advice, (one, other)
+            )
+    if len({rows[number][side] for number in numbers}) == 1:
+        return None
+    message = f"Parts of {name[0]} are {where}: the place, and perhaps the person, is known from the training."
+    advice = "Give all parts of a video one group, unless different people are in them."
+    return Finding("split-recording", "warning", name, message, advice, tuple(numbers))
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    """Whether two parts of a video have at least half of the shorter one in common."""
+    ends = [math.inf if row["end_s"] is None else row["end_s"] for row in (one, other)]
+    common_s = min(ends) - max(one["start_s"], other["start_s"])
+    shorter_s = min(ends[0] - one["start_s"], ends[1] - other["start_s"])
+    return bool(common_s > 0 and (common_s >= shorter_s / 2 or math.isinf(common_s)))
+
+
+def _shown(row: Row) -> str:
+    return f"{row['start_s']:g} s to " + ("the end" if row["end_s"] is None else f"{row['end_s']:g} s")
 
 
 def of_places(rows: Sequence[Row], places: Sequence[Sequence[int]]) -> list[Finding]:
     """A finding for each place that several groups share."""
     classes = {row["label"] for row in rows}
     found: list[Finding] = []
-    told: list[tuple[int, set[str]]] = []
+    seen: list[tuple[int, set[str]]] = []
     for those in places:  # the largest first
         groups = {rows[number]["group"] for number in those}
-        if any(groups <= others and len(those) <= _CRUMB * size for size, others in told):
-            continue  # some pictures more of a place that was told of: matching does not find every one
-        told.append((len(those), groups))
+        if any(groups <= others and len(those) <= _CRUMB * size for size, others in seen):
+            continue  # a few more pictures of a place found before: matching does not find every one
+        seen.append((len(those), groups))
         here = {rows[number]["label"] for number in those}
         sides = {rows[number]["split"] for number in those if rows[number]["split"]}
         all_groups = len({row["group"] for row in rows})
-        message = f"{len(those)} videos of {len(groups)} of {all_groups} groups seem to be filmed in one place"
+        names = tuple(dict.fromkeys(rows[number]["name"] for number in those))
+        message = f"{len(names)} videos of {len(groups)} of {all_groups} groups seem to be filmed in one place"
         if len(sides) > 1:
             message += ", on different sides of the split"
         if here == classes:
@@ -113,6 +157,5 @@ def of_places(rows: Sequence[Row], places: Sequence[Sequence[int]]) -> list[Find
             severity = "warning"
             message += f"; of the classes, {listed(sorted(here))} {'was' if len(here) == 1 else 'were'} filmed there."
             advice = "Where the place tells the class, give these videos one group; compare with the background alone."
-        names = tuple(rows[number]["name"] for number in those)
         found.append(Finding("same-scene", severity, names, message, advice, tuple(those)))
     return found

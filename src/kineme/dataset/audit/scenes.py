@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 from kineme.dataset.audit.signature import one_thread
 from kineme.progress import track
@@ -49,24 +50,14 @@ def same_places(backgrounds: Sequence[NDArray[np.uint8]], groups: Sequence[str])
     """
     with one_thread(), ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         pictures = list(pool.map(_Picture, backgrounds))
-    place = list(range(len(pictures)))
-
-    def root(of: int) -> int:
-        while place[of] != of:
-            place[of] = place[place[of]]
-            of = place[of]
-        return of
-
+    places = DisjointSet(range(len(pictures)))
     pairs = _likely(pictures, groups)
     with one_thread():
         for one, other in track(pairs, "comparing places" if len(pairs) >= _MANY else None):
-            if root(one) != root(other) and _same(pictures[one], pictures[other]):
-                place[root(one)] = root(other)
-    members: dict[int, list[int]] = {}
-    for number in range(len(pictures)):
-        members.setdefault(root(number), []).append(number)
-    shared = [those for those in members.values() if len({groups[number] for number in those}) > 1]
-    return sorted(shared, key=len, reverse=True)
+            if not places.connected(one, other) and _same(pictures[one], pictures[other]):
+                places.merge(one, other)
+    shared = [sorted(those) for those in places.subsets() if len({groups[number] for number in those}) > 1]
+    return sorted(shared, key=lambda those: (-len(those), those))
 
 
 def _likely(pictures: Sequence[_Picture], groups: Sequence[str]) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from av.video.reformatter import ColorTrc
 from helpers_video import (
     cut_file,
     encode,
@@ -340,3 +341,51 @@ def test_of_several_video_streams_the_film_is_read(
         info = probe(path)
         assert (info.height, info.width, info.frame_count) == (96, 128, 50)
         assert [read_number(frame.pixels_HWC) for frame in read_frames(path)] == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("curve", "name"), [(ColorTrc.SMPTE2084, "PQ"), (ColorTrc.ARIB_STD_B67, "HLG"), (ColorTrc.BT709, None)]
+)
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("mkv", "libx264"), ("webm", "libvpx-vp9")])
+def test_hdr_is_not_tone_mapped_and_that_is_said(
+    tmp_path: Path, suffix: str, codec: str, curve: ColorTrc, name: str | None
+) -> None:
+    path = tmp_path / f"v.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le" if codec == "libx264" else "yuv420p"
+        stream.codec_context.color_trc = curve
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(numbered_frame(number, 48, 64), format="rgb24")
+            frame = frame.reformat(format=stream.pix_fmt)
+            frame.color_trc, frame.pts, frame.time_base = curve, number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    warnings = read_sampled_video(path, SPEC).warnings
+    assert [one.kind for one in warnings] == (["colour"] if name else [])
+    assert not name or f"HDR ({name})" in warnings[0]
+
+
+def test_interlaced_frames_are_told(tmp_path: Path) -> None:
+    video = numbered_video(tmp_path / "v.mp4", 30, options={"x264-params": "interlaced=1"})
+    (warning,) = read_sampled_video(video, SPEC).warnings
+    assert warning.kind == "interlaced"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixel_format"),
+    [("apng", "apng", "rgb24"), ("gif", "gif", "rgb8"), ("avif", "libsvtav1", "yuv420p")],
+)
+def test_animated_pictures_are_videos(tmp_path: Path, suffix: str, codec: str, pixel_format: str) -> None:
+    path = numbered_video(tmp_path / f"v.{suffix}", 20, fps=10, codec=codec, pixel_format=pixel_format)
+    assert [read_number(frame.pixels_HWC) for frame in read_frames(path)] == list(range(20))
+    assert probe(path).duration_s == pytest.approx(2.0, abs=0.11)
+
+
+def test_an_animated_webp_ends_in_one_clear_line(tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / "v.webp", 5, codec="libwebp_anim", pixel_format="bgra")
+    with pytest.raises(VideoError, match="is an animated WebP, which FFmpeg cannot decode; convert it to GIF or MP4"):
+        probe(path)
+    still = numbered_video(tmp_path / "s.webp", 1, codec="libwebp", pixel_format="bgra")
+    with pytest.raises(VideoError, match="is a still picture or text, not a video"):
+        probe(still)

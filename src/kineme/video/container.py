@@ -123,6 +123,8 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     Raises:
         VideoError: only sound, a still picture, an absurd size, or a codec this FFmpeg cannot decode.
     """
+    if container.format.name == "webp_pipe" and _is_animated_webp(path):
+        raise VideoError(path, "is an animated WebP, which FFmpeg cannot decode; convert it to GIF or MP4")
     if container.format.name.endswith("_pipe") or container.format.name in ("image2", "tty"):
         raise VideoError(path, "is a still picture or text, not a video", "not-a-video")
     streams = [stream for stream in container.streams.video if not stream.disposition & _STILLS]
@@ -144,6 +146,13 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
     return stream
 
 
+def _is_animated_webp(path: PathLike) -> bool:
+    """Whether the header of a WebP file says so (developers.google.com/speed/webp/docs/riff_container)."""
+    with Path(path).open("rb") as file:
+        head = file.read(21)
+    return head[12:16] == b"VP8X" and bool(head[20] & 2)
+
+
 def _best(streams: Sequence[VideoStream], path: PathLike) -> VideoStream:
     """As players choose: what is marked as the default, and of several the largest; a still only if all are."""
     streams = [stream for stream in streams if stream.codec_context is not None] or streams
@@ -153,7 +162,12 @@ def _best(streams: Sequence[VideoStream], path: PathLike) -> VideoStream:
         moving = [stream for stream in moving if counts[stream.index] > 1]
     streams = moving or streams
     defaults = [stream for stream in streams if stream.disposition & Disposition.default]
-    return max(defaults or streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
+    return max(defaults or streams, key=_pixels)
+
+
+def _pixels(stream: VideoStream) -> int:
+    context = stream.codec_context
+    return 0 if context is None else context.width * context.height
 
 
 def _first_packets(path: PathLike, indices: set[int]) -> Counter[int]:

@@ -63,7 +63,7 @@ class Converter:
         self._fit: ResizeMode = fit if size else "letterbox"  # for frames that differ from the first
         self._rotate_tag = _rotate_tag(stream)
         self._aspects = _PixelAspects(stream)
-        self._layouts: dict[tuple[int, int, Fraction | None, bytes], _Layout] = {}
+        self._layouts: dict[tuple[int, int, int, Fraction | None], _Layout] = {}
         self._reformatter = VideoReformatter()
         self.size = size or self._displayed(first)
         layout = self._layout(first)
@@ -88,10 +88,11 @@ class Converter:
         return canvas
 
     def _layout(self, frame: VideoFrame) -> _Layout:
-        matrix, aspect = _display_matrix(frame), self._aspects.of(frame)
-        key = frame.height, frame.width, aspect, matrix
+        aspect = self._aspects.of(frame)
+        # Not the display matrix: PyAV's frame and its side data hold each other, and would wait for the collector.
+        key = frame.height, frame.width, frame.rotation, aspect
         if key not in self._layouts:
-            orientation = self._orientation(matrix)
+            orientation = self._orientation(_display_matrix(frame))
             displayed = displayed_size(frame.height, frame.width, aspect, orientation.transposed)
             self._layouts[key] = _Layout(orientation, displayed, resize_geometry(displayed, self.size, self._fit))
         return self._layouts[key]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import av.error
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import ColorTrc
 from numpy.typing import NDArray
 
 from kineme.errors import VideoError, VideoFlaw, VideoWarning
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
+_HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 _LARGE_FRAME = 1280 * 720
 _SHORTEST_S = 1e-4  # for which a frame may be shown; less is a broken clock
 _WORTH_A_SEEK_S = 4.0
@@ -158,6 +160,7 @@ class Decoder:
         except BaseException:
             self.container.close()
             raise
+        self._note_looks()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -387,6 +390,16 @@ class Decoder:
     def _warn(self, line: str, kind: VideoFlaw) -> None:
         if self._on_warning is not None:
             self._on_warning(VideoWarning(line, kind))
+
+    def _note_looks(self) -> None:
+        """Tell of frames that do not look as on the screen they were made for."""
+        trc = self.first.color_trc
+        if trc in _HDR:
+            line = f"its colours are HDR ({_HDR[trc]}) and are not tone-mapped: frames look paler than on an HDR screen"
+            self._warn(line, "colour")
+        if self.first.interlaced_frame:
+            line = "its frames are interlaced: both fields are shown at once, with combs where things move"
+            self._warn(line, "interlaced")
 
     def missing_s(self, end_s: float) -> float:
         """How many seconds the frames, the last of which ends at ``end_s``, fall short of what the header says."""

@@ -69,7 +69,7 @@ def describe(decoder: Decoder, *, decode: bool) -> VideoInfo:
         start, end = Fraction(0), max(1, times.count) / rate
     average = times.count / (end - start)
     if abs(average - rate) > rate / 20 and average <= 1000:  # the header is wrong, or guessed from the beginning
-        rate = average.limit_denominator(1001)
+        rate = max(Fraction(1, 1001), average.limit_denominator(1001))
     zero = decoder.zero * decoder.time_base if has_display_times(decoder.container) else start - decoder.late
     return VideoInfo(
         path=os.fspath(decoder.path),

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.prediction.predict import OnProgress, fetch_options, predict_file, predict_sources
+from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import open_scorer, score_clip
-from kineme.sources.local import one_video
+from kineme.sources.local import for_each_video, one_video
 from kineme.video.clips import Clip
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ class Model(TrainedModel):
         open_scorer(self, engine)  # what is wrong with it is told before a source is fetched
         options = fetch_options(self, start_s, end_s)
         if not isinstance(source, str | os.PathLike):
-            return predict_sources(self, source, options, engine, on_progress, on_error)
+            return for_each_video(
+                source, lambda video: predict_file(self, video.file, engine, on_progress), options, on_error=on_error
+            )
         with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
             return predict_file(self, video.file, engine, on_progress)
 
@@ -163,19 +165,14 @@ class Model(TrainedModel):
             UsageError: as :meth:`stream`.
             VideoError: the source cannot be opened, or is gone for good; the last event comes before that.
         """
-        from kineme.prediction.watch import watch
+        from kineme.prediction.watch import Watcher
+        from kineme.video.reader import LiveReader
 
-        return watch(
-            self,
-            source,
-            mode=mode,
-            engine=engine,
-            stride=stride,
-            max_seconds=max_seconds,
-            timeout_s=timeout_s,
-            retry_s=retry_s,
-            stop=stop,
-        )
+        watcher = Watcher(self, self.stream(mode=mode, engine=engine, stride=stride))  # what is wrong is told at once
+        spec = self.card.spec
+        size = spec.height, spec.width
+        reader = LiveReader(str(source), size=size, fit=spec.fit, timeout_s=timeout_s, retry_s=retry_s)
+        return watcher.events(reader, max_seconds, stop or threading.Event())
 
     def explain(
         self,
@@ -209,9 +206,10 @@ class Model(TrainedModel):
             VideoError: the file cannot be used.
             KinemeError: as :meth:`predict`.
         """
-        from kineme.prediction.explain.explain import explain
+        from kineme.prediction.explain.explain import explain_file
 
-        return explain(self, source, label=label, engine=engine, start_s=start_s, end_s=end_s, on_progress=on_progress)
+        with one_video(os.fspath(source), fetch_options(self, start_s, end_s)) as video:
+            return explain_file(self, video.file, label=label, engine=engine, on_progress=on_progress)
 
     def export(
         self,

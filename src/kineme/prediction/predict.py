@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from kineme.errors import KinemeError
 from kineme.prediction.featurizers import Tick
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summarize_windows
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import file_stride, open_scorer
 from kineme.progress import track
-from kineme.sources.local import for_each_video
 from kineme.sources.local_video import FetchOptions
 from kineme.video.clips import ticks
 from kineme.video.prefetch import prefetch
@@ -29,20 +28,6 @@ def fetch_options(model: TrainedModel, start_s: float = 0.0, end_s: float | None
     """How a model's videos are fetched: no larger than it needs."""
     spec = model.card.spec
     return FetchOptions(min_side=max(spec.height, spec.width), start_s=start_s, end_s=end_s)
-
-
-def predict_sources(
-    model: TrainedModel,
-    sources: Iterable[str | os.PathLike[str]],
-    options: FetchOptions,
-    engine: str,
-    on_progress: OnProgress | None,
-    on_error: Callable[[str, KinemeError], None] | None,
-) -> Generator[Prediction, None, None]:
-    """The predictions of several sources; see :meth:`kineme.model.Model.predict`."""
-    yield from for_each_video(
-        sources, lambda video: predict_file(model, video.file, engine, on_progress), options, on_error=on_error
-    )
 
 
 def predict_file(
@@ -62,16 +47,19 @@ def predict_file(
     if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
         scored = track(scored, f"{Path(str(path)).name}, windows", count)
-    times, rows = zip(*((times_T, logits_K) for times_T, logits_K in scored), strict=True)
+    times, logits = array("d"), array("f")  # nothing else of a window is kept: six hours are 170,000
+    for times_T, logits_K in scored:
+        times.extend((times_T[0], times_T[-1]))
+        logits.frombytes(logits_K.tobytes())
     return summarize_windows(
         model,
         str(path),
-        np.array([(times_T[0], times_T[-1]) for times_T in times]),
-        np.stack(rows),
+        np.array(times).reshape(-1, 2),
+        np.array(logits).reshape(-1, len(model.labels)),
         duration_s=info.duration_s,
         fps=float(info.fps),
         warnings=warnings,
-        timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times)},
+        timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times) // 2},
     )
 
 

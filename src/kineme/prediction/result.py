@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.dataset.labels import BACKGROUND
 from kineme.text import printable
 
-BACKGROUND = "background"  # the label of time in which nothing known happens
-
-_SHOWN = 3  # of the labels
-_MOST_SEGMENTS = 6
-
+_SHOWN, _MOST_SEGMENTS = 3, 6
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")  # Paul Tol's "bright", safe for all eyes
 
 
@@ -109,7 +106,7 @@ class Prediction:
             background.
 
     Example:
-        >>> result = model.predict("clip.mp4")
+        >>> result = model.predict("new.mp4")
         >>> result.label in model.labels
         True
         >>> result.window_probabilities_WK.shape[1] == len(model.labels)
@@ -138,7 +135,7 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """For a notebook: the likeliest labels as bars, and the timeline."""
-        return f"<div>{html.escape(self.source)}{bars_html(self.top)}{_timeline_html(self)}</div>"
+        return f"<div>{html.escape(self.source)}{_bars_html(self.top)}{_timeline_html(self)}</div>"
 
     @property
     def top(self) -> list[tuple[str, float]]:
@@ -195,24 +192,21 @@ def _in_words(segment: Segment) -> str:
     return f"{printable(segment.label)} {segment.start_s:.1f}-{segment.end_s:.1f} s"
 
 
-def bars_html(top: Iterable[tuple[str, float]]) -> str:
-    """The likeliest labels with bars, as a table."""
-    rows = [
-        f"<tr><td>{html.escape(label)}</td><td><progress value='{value:.4f}'></progress></td>"
-        f"<td>{100 * value:.0f} %</td></tr>"
-        for label, value in list(top)[:_SHOWN]
-    ]
-    return f"<table>{''.join(rows)}</table>"
+def _bars_html(top: Sequence[tuple[str, float]]) -> str:
+    """The likeliest labels with bars."""
+    return "".join(
+        f"<div><progress value='{value:.4f}'></progress> {100 * value:.0f} % {html.escape(label)}</div>"
+        for label, value in top[:_SHOWN]
+    )
 
 
 def _timeline_html(result: Prediction) -> str:
     """The segments as bars on a line of time, with what they are on hovering; background stays empty."""
     scale = 100 / max(result.duration_s, 1e-9)
-    colours = dict(zip(dict.fromkeys(one.label for one in result.actions), _COLOURS * len(result.labels), strict=False))
-    bars = [
+    names = list(dict.fromkeys(one.label for one in result.actions))
+    bars = "".join(
         f"<rect x='{one.start_s * scale:.2f}%' width='{(one.end_s - one.start_s) * scale:.2f}%' height='16' "
-        f"fill='{colours[one.label]}'><title>{html.escape(_in_words(one))}</title></rect>"
+        f"fill='{_COLOURS[names.index(one.label) % len(_COLOURS)]}'><title>{html.escape(_in_words(one))}</title></rect>"
         for one in result.actions
-    ]
-    names = "".join(f" <span style='color:{colour}'>&#9632;</span> {html.escape(n)}" for n, colour in colours.items())
-    return f"<svg width='100%' height='16' style='background:#8882'>{''.join(bars)}</svg><div>{names}</div>"
+    )
+    return f"<svg width='100%' height='16' style='background:#8882'>{bars}</svg>"

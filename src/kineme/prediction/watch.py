@@ -73,27 +73,8 @@ class Event:
         return ranked(self.labels, self.probabilities_K)
 
 
-def watch(
-    model: TrainedModel,
-    source: str | int,
-    *,
-    mode: str = "exact",
-    engine: str = "auto",
-    stride: int | None = None,
-    max_seconds: float | None = None,
-    timeout_s: float = 10.0,
-    retry_s: float = 60.0,
-    stop: threading.Event | None = None,
-) -> Generator[Event, None, None]:
-    """See :meth:`kineme.model.Model.watch`."""
-    stream = Stream(model, mode=mode, engine=engine, stride=stride)  # errors in what was asked for come at once
-    spec = model.card.spec
-    reader = LiveReader(str(source), size=(spec.height, spec.width), fit=spec.fit, timeout_s=timeout_s, retry_s=retry_s)
-    return _Watcher(model, stream).events(reader, max_seconds, stop or threading.Event())
-
-
-class _Watcher:
-    """Brings frames to a stream, and its answers to a timeline."""
+class Watcher:
+    """Brings frames to a stream, and its answers to a timeline; see :meth:`kineme.model.Model.watch`."""
 
     def __init__(self, model: TrainedModel, stream: Stream) -> None:
         spec = model.card.spec

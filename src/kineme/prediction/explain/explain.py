@@ -12,7 +12,6 @@ hold it, so no frame is praised for its place in a window.
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,11 +21,10 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
-from kineme.prediction.predict import OnProgress, fetch_options, predict_file
+from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride, open_scorer
-from kineme.sources.local import one_video
 from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
 
@@ -131,21 +129,6 @@ class Explanation:
         return np.clip(values_N / values_N.max(), -1, 1) if values_N.max() > 0 else np.zeros_like(values_N)
 
 
-def explain(
-    model: TrainedModel,
-    source: PathLike,
-    *,
-    label: str | None = None,
-    engine: str = "auto",
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    on_progress: OnProgress | None = None,
-) -> Explanation:
-    """Explain a label of a video; see :meth:`kineme.model.Model.explain`."""
-    with one_video(os.fspath(source), fetch_options(model, start_s, end_s)) as video:
-        return explain_file(model, video.file, label=label, engine=engine, on_progress=on_progress)
-
-
 def explain_file(
     model: TrainedModel,
     path: PathLike,
@@ -154,7 +137,7 @@ def explain_file(
     engine: str = "auto",
     on_progress: OnProgress | None = None,
 ) -> Explanation:
-    """As :func:`explain`, of a file on this machine."""
+    """Explain a label of a file; arguments and errors as of :meth:`kineme.model.Model.explain`."""
     if label is not None:
         check_label(label, model.labels)
 

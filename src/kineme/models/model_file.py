@@ -22,6 +22,7 @@ from kineme.models.backbone import Backbone
 from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.models.scoring import HEAVY_PIXELS
+from kineme.models.timeline_settings import TimelineSettings
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class ModelCard:
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
         finetuned: a pretrained backbone was trained further, so its weights are the model's own.
         open_set: tells whether logits show one of the labels at all; None where that was not learned.
+        timeline: how its windows become segments, where training has found that; see :attr:`timeline_settings`.
     """
 
     approach: str
@@ -55,6 +57,12 @@ class ModelCard:
     provenance: dict[str, Any] = field(default_factory=dict)
     finetuned: bool = False
     open_set: OpenSetDetector | None = None
+    timeline: TimelineSettings | None = None
+
+    @property
+    def timeline_settings(self) -> TimelineSettings:
+        """How its windows become segments: as training has found, or by the length of its clips."""
+        return self.timeline or TimelineSettings.of(self.spec)
 
     @functools.cached_property
     def architecture(self) -> Approach:
@@ -89,7 +97,11 @@ class ModelCard:
             "config": self.config,
             "spec": self.spec.to_json(),
             "labels": list(self.labels),
-            "calibration": {"temperature": self.temperature, "known": self.open_set and self.open_set.to_json()},
+            "calibration": {
+                "temperature": self.temperature,
+                "known": self.open_set and self.open_set.to_json(),
+                **({"timeline": self.timeline.to_json()} if self.timeline else {}),
+            },
             "provenance": self.provenance,
             "finetuned": self.finetuned,
         }
@@ -121,6 +133,7 @@ class ModelCard:
                 provenance=document["provenance"],
                 finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
                 open_set=OpenSetDetector.from_json(document["calibration"].get("known")),  # nor this
+                timeline=TimelineSettings.from_json(document["calibration"].get("timeline")),
             )
             _check(card)
         except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.prediction.result import Prediction
-from kineme.prediction.timeline import TimelineSettings, segments
+from kineme.prediction.timeline import segments
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import judged_windows
 
@@ -49,7 +49,7 @@ def summarize_windows(
         window_probabilities_WK=windows_WK,
         window_scores_W=known_W,
         segments=segments(
-            times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, TimelineSettings.of(model.card.spec)
+            times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, model.card.timeline_settings
         ),
         timing=timing or {},
         warnings=tuple(dict.fromkeys(warnings)),

@@ -11,34 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kineme.dataset.labels import BACKGROUND
+from kineme.models.timeline_settings import TimelineSettings
 from kineme.prediction.result import Segment
-from kineme.video.spec import ClipSpec
 
 _EPSILON_S = 1e-6
-_DEFAULT_CLIP_S = 2.5
 _MOST_KNOWN = 1e3  # a model without a threshold is never in doubt; a number keeps the means free of infinities
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimelineSettings:
-    """How windows become segments; the defaults suit windows of 2.5 s.
-
-    Args:
-        smooth_s: each instant takes the mean of the windows whose middles lie within half of this, before and after.
-        shortest_s: what does not last so long is given to what goes on around it.
-        margin: an action is there where the open-set score reaches 0, and it lasts, before and after that, while the
-            open-set score stays above ``-margin``.
-    """
-
-    smooth_s: float = 1.0
-    shortest_s: float = 1.0
-    margin: float = 1.0
-
-    @classmethod
-    def of(cls, spec: ClipSpec) -> TimelineSettings:
-        """Those for windows of another length: they blur the borders in proportion."""
-        share = (spec.seconds or _DEFAULT_CLIP_S) / _DEFAULT_CLIP_S
-        return cls(smooth_s=share * cls.smooth_s, shortest_s=share * cls.shortest_s)
 
 
 class Timeline:

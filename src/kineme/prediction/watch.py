@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError
 from kineme.prediction.result import Segment, ranked, top_in_words
 from kineme.prediction.stream import Stream
-from kineme.prediction.timeline import Timeline, TimelineSettings
+from kineme.prediction.timeline import Timeline
 from kineme.prediction.trained import TrainedModel
 from kineme.text import printable
 from kineme.video.reader import LiveFrame, LiveReader, LiveUpdate
@@ -80,7 +80,7 @@ class Watcher:
         spec = model.card.spec
         self._model, self._stream = model, stream
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
-        self._timeline = Timeline(model.labels, TimelineSettings.of(model.card.spec))
+        self._timeline = Timeline(model.labels, model.card.timeline_settings)
         self._newest: LiveFrame | None = None
         self._probabilities_K: NDArray[np.float64] | None = None
 
@@ -122,9 +122,7 @@ class Watcher:
         if self._newest and frame.connection != self._newest.connection:  # nobody knows what was in between
             finished = self._close()
             self._stream.reset()
-            self._timeline = Timeline(
-                self._model.labels, TimelineSettings.of(self._model.card.spec), start_s=frame.time_s
-            )
+            self._timeline = Timeline(self._model.labels, self._model.card.timeline_settings, start_s=frame.time_s)
         self._newest = frame
         stream, before_s = self._stream, self._stream.prediction_time_s
         self._probabilities_K = stream.push(frame.frame, frame.time_s, convert=frame.model_pixels)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kineme.models.model_file import ModelCard
 from kineme.models.open_set import OpenSetDetector
+from kineme.models.timeline_settings import TimelineSettings
 from kineme.training.background import score_background
 from kineme.training.baselines import baseline_predictions
 from kineme.training.cache import FrameCache, Item
@@ -49,6 +50,7 @@ class Measured:
         document: what goes into ``metrics.json``.
         logits_NK: of the test videos.
         open_set: what tells known actions from others; None where there were no validation videos to tell by.
+        timeline: how windows become segments; None where there were no whole validation videos to tell by.
         test_open_set_scores_N: of each test video's best window, or None.
         background_open_set_scores_N: of background of test videos, or None.
         warnings: what the user should know.
@@ -57,6 +59,7 @@ class Measured:
     document: MeasuredDocument
     logits_NK: NDArray[np.float32]
     open_set: OpenSetDetector | None = None
+    timeline: TimelineSettings | None = None
     test_open_set_scores_N: NDArray[np.float64] | None = None
     background_open_set_scores_N: NDArray[np.float64] | None = None
     warnings: list[str] = field(default_factory=list)
@@ -90,8 +93,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
         assert known_N is not None
         right_N = (logits_NK.argmax(axis=1) == truth_N) & (known_N >= 0)
         test["as_used"] = accuracy_with_interval(right_N, groups_N, seed=seed)
-    card = replace(prepared.card, open_set=measured.open_set, temperature=result.temperature)
-    return _with_timelines(prepared, measured, card, seed)
+    return _with_timelines(prepared, measured, replace(prepared.card, temperature=result.temperature), seed)
 
 
 def _with_open_set(prepared: Prepared, measured: Measured, seed: int) -> Measured:
@@ -130,17 +132,17 @@ def fit_detector(
 
 
 def _with_timelines(prepared: Prepared, measured: Measured, card: ModelCard, seed: int) -> Measured:
-    """Predict the whole test videos, where rows are parts of them."""
-    tested = prepared.table.in_split("test")
-    videos = labelled_videos(tested)
-    if videos and card.spec.fps is None:
+    """Predict whole videos, where rows are parts of them: how windows become segments is found on validation videos."""
+    videos = {name: labelled_videos(prepared.table.in_split(name)) for name in ("validation", "test")}
+    if videos["test"] and card.spec.fps is None:
         note = "clips are spread over whole videos, so there are no timelines: give --fps to find parts in long videos"
         return replace(measured, warnings=[note])
-    timelines, warnings = predict_timelines(
-        card, prepared.learner, videos, prepared.cache, label="predicting whole videos"
+    card, timelines, warnings = predict_timelines(
+        replace(card, open_set=measured.open_set), prepared.learner, videos, prepared.cache, label="whole videos"
     )
     if timelines:
+        throughout = all(one.throughout for one in videos["test"])
         measured.document["segments"] = segment_metrics(
-            timelines, prepared.labels, labelled_throughout=all(one.throughout for one in videos), seed=seed
+            timelines, prepared.labels, labelled_throughout=throughout, seed=seed
         )
-    return replace(measured, warnings=warnings)
+    return replace(measured, warnings=warnings, timeline=card.timeline)

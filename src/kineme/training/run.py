@@ -237,7 +237,11 @@ def _write(out: Path, prepared: Prepared, result: TrainingResult, measured: Meas
         "versions": versions(),
     }
     card = replace(
-        prepared.card, open_set=measured.open_set, temperature=result.temperature, provenance=_provenance(document)
+        prepared.card,
+        open_set=measured.open_set,
+        timeline=measured.timeline,
+        temperature=result.temperature,
+        provenance=_provenance(document),
     )
     probabilities_NK = softmax(measured.logits_NK, result.temperature)
     write_csv(out / HISTORY, list(result.history[0]), [list(row.values()) for row in result.history])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,17 +15,22 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import VideoError
 from kineme.models.model_file import ModelCard
 from kineme.models.scoring import score_clips
+from kineme.models.timeline_settings import TimelineSettings
 from kineme.prediction.result import Segment
-from kineme.prediction.summary import summarize_windows
+from kineme.prediction.timeline import segments
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import file_stride
 from kineme.progress import track
 from kineme.training.cache import FrameCache, Item
 from kineme.training.learner import Learner
 from kineme.training.parts import by_video, is_part, labelled_throughout
-from kineme.training.segment_metrics import VideoTimeline
+from kineme.training.segment_metrics import OVERLAPS, VideoTimeline, pooled_f1
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
+
+_FEWEST = 5  # labelled parts of whole validation videos, to choose settings by
+# Shares of the usual smoothing and shortest segment, and margins; the first of equals is taken, the usual ones first.
+_TRIED = ((1.0, 0.5, 0.25, 0.1), (1.0, 0.5, 0.25, 0.1), (1.0, 0.5, 2.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -68,43 +74,114 @@ def timeline_of(video: LabelledVideo, predicted: Sequence[Segment], duration_s: 
     return VideoTimeline(video.name, video.group, duration_s, true, actions)
 
 
-def predict_timelines(
+@dataclass(frozen=True, eq=False)
+class ScoredVideo:
+    """The windows of a whole video as a network scores them.
+
+    Args:
+        video: with its true segments.
+        duration_s: of it.
+        times_W: middle of each window, in seconds.
+        probabilities_WK: calibrated.
+        open_set_scores_W: from 0 on one of the labels; None where the network cannot tell.
+    """
+
+    video: LabelledVideo
+    duration_s: float
+    times_W: NDArray[np.float64]
+    probabilities_WK: NDArray[np.float64]
+    open_set_scores_W: NDArray[np.float64] | None
+
+    def timeline(self, labels: Sequence[str], settings: TimelineSettings) -> VideoTimeline:
+        """Its true and its predicted segments."""
+        found = segments(self.times_W, self.probabilities_WK, self.open_set_scores_W, labels, self.duration_s, settings)
+        return timeline_of(self.video, found, self.duration_s)
+
+
+def score_videos(
     card: ModelCard, learner: Learner, videos: Sequence[LabelledVideo], cache: FrameCache, *, label: str | None = None
-) -> tuple[list[VideoTimeline], list[str]]:
-    """What a model says of whole videos, from the cache: the same as :meth:`kineme.model.Model.predict` says of them.
+) -> tuple[list[ScoredVideo], list[str]]:
+    """The windows of whole videos, from the cache: those of :meth:`kineme.model.Model.predict`.
 
     Args:
         card: its clips have a rate: frames spread over a whole video have no timeline.
         learner: trained.
-        videos: to predict.
+        videos: to score.
         cache: of the model's spec and encoder.
         label: what the progress bar says; None shows none.
 
     Returns:
-        The timelines, and a line for each video that could not be read.
+        The videos, and a line for each that could not be read.
     """
     model = TrainedModel(learner.network, card, card.approach)
-    timelines, warnings = [], []
+    scored, warnings = [], []
     for video in track(videos, label):
         try:
-            item = cache.whole(video.path)
-            info = probe(video.path)
-            times_W2, starts = _windows(item, cache, file_stride(model), info.duration_s)
+            item, duration_s = cache.whole(video.path), probe(video.path).duration_s
+            times_W, starts = _windows(item, cache, file_stride(model), duration_s)
             logits_WK = score_clips(learner.trained, (cache.window(item, start) for start in starts))
         except VideoError as error:
             warnings.append(f"{video.name}: has no timeline ({error.reason})")
             continue
-        found = summarize_windows(
-            model, video.path, times_W2, logits_WK, duration_s=info.duration_s, fps=float(info.fps)
-        )
-        timelines.append(timeline_of(video, found.segments, info.duration_s))
-    return timelines, warnings
+        scores_W = model.open_set_score(logits_WK)
+        scored.append(ScoredVideo(video, duration_s, times_W, model.probabilities(logits_WK), scores_W))
+    return scored, warnings
+
+
+def predict_timelines(
+    card: ModelCard,
+    learner: Learner,
+    videos: Mapping[str, Sequence[LabelledVideo]],
+    cache: FrameCache,
+    *,
+    label: str | None = None,
+) -> tuple[ModelCard, list[VideoTimeline], list[str]]:
+    """The timelines of whole test videos, by settings found on validation videos.
+
+    Args:
+        card: see :func:`score_videos`.
+        learner: trained.
+        videos: those of the splits ``"validation"`` and ``"test"``.
+        cache: see :func:`score_videos`.
+        label: what the progress bars say; None shows none.
+
+    Returns:
+        The card with the settings, the timelines, and a line for each test video that could not be read.
+    """
+    if not videos["test"]:
+        return card, [], []
+    said = [f"{label} ({name})" if label else None for name in ("validation", "test")]
+    held_out, _ = score_videos(card, learner, videos["validation"], cache, label=said[0])
+    card = replace(card, timeline=fit_timeline(held_out, card))
+    scored, warnings = score_videos(card, learner, videos["test"], cache, label=said[1])
+    return card, [one.timeline(card.labels, card.timeline_settings) for one in scored], warnings
+
+
+def fit_timeline(scored: Sequence[ScoredVideo], card: ModelCard) -> TimelineSettings | None:
+    """The settings by which whole validation videos give the highest F1 of segments; None where these are too few.
+
+    Without that, what lasts less than a second or so is taken for noise: right for clips of unknown surroundings, and
+    wrong where labelled actions are that short.
+    """
+    if sum(len(one.video.true) for one in scored) < _FEWEST:
+        return None
+    usual = TimelineSettings.of(card.spec)
+    tried = [
+        TimelineSettings(smooth_s=smooth * usual.smooth_s, shortest_s=shortest * usual.shortest_s, margin=margin)
+        for smooth, shortest, margin in itertools.product(*_TRIED)
+    ]
+
+    def quality(settings: TimelineSettings) -> float:
+        timelines = [one.timeline(card.labels, settings) for one in scored]
+        return sum(pooled_f1(timelines, overlap) for overlap in OVERLAPS)
+
+    return max(tried, key=quality)
 
 
 def _windows(
     item: Item, cache: FrameCache, stride: int | None, duration_s: float
 ) -> tuple[NDArray[np.float64], list[int]]:
-    """First and last instant of each window of prediction, and where it begins in the cache."""
+    """The middle of each window of prediction, in seconds, and where it begins in the cache."""
     spec: ClipSpec = cache.spec
     if cache.per_window:
         firsts = spec.window_starts(spec.tick_count(duration_s), stride)[: item.ticks]
@@ -113,5 +190,4 @@ def _windows(
         firsts = spec.window_starts(-(-item.ticks // cache.per_frame), stride)
         starts = [first * cache.per_frame for first in firsts]
     assert spec.fps is not None
-    first_W = np.array(firsts) / spec.fps
-    return np.stack([first_W, first_W + (spec.frames - 1) / spec.fps], axis=1), starts
+    return (np.array(firsts) + (spec.frames - 1) / 2) / spec.fps, starts

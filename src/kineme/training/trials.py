@@ -287,14 +287,14 @@ class TrialRunner:
         from kineme.training.measure import fit_detector
         from kineme.training.timelines import labelled_videos, predict_timelines
 
-        videos = labelled_videos(fold.in_split("test"))
-        if not videos or learner.spec.fps is None:
+        videos = {name: labelled_videos(fold.in_split(name)) for name in ("validation", "test")}
+        if not videos["test"] or learner.spec.fps is None:
             return []
         card = _card(candidate, learner, result.temperature, self.labels)
         if len(parts["validation"]) > 1:
             detector, _ = fit_detector(learner.trained, cache, parts, background=bool(gaps["train"]))
             card = replace(card, open_set=detector)
-        return predict_timelines(card, learner, videos, cache)[0]
+        return predict_timelines(card, learner, videos, cache)[1]
 
     def _pool(self, trials: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
         def joined(field: Any, seed: int = 0) -> list[Any]:

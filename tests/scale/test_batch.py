@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -171,6 +172,30 @@ def test_a_job_whose_worker_and_driver_are_killed_ends_with_the_same_files(whole
     found = run([str(corpus)], str(out), model=str(model), label=None)
     assert found.kept > 0
     assert tables(out) == tables(whole)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_job_whose_raylet_is_killed_says_so_and_keeps_what_is_finished(corpus, model, tmp_path):
+    """As the kernel does for want of memory. A video that never comes holds the job until then."""
+    import psutil
+
+    out = tmp_path / "out"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/clip.mp4"
+        command = [sys.executable, "-m", "kineme", "batch", corpus / "long.mp4", url, "--model", model, "--out", out]
+        with subprocess.Popen(
+            [*command, "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as job:
+            reader, _ = server.accept()
+            with reader:
+                tree = psutil.Process(job.pid).children(recursive=True)
+                again = kineme("batch", corpus, "--model", model, "--out", out)
+                (raylet,) = [one for one in tree if one.is_running() and "raylet" in one.name()]
+                raylet.kill()
+            said, told = job.communicate()
+    assert (job.returncode, said) == (1, "")
+    assert "kineme: Ray broke down" in told
+    assert (again.returncode, "another command is writing it" in again.stderr) == (1, True)
 
 
 def test_messages(tmp_path, corpus, model):

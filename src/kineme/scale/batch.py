@@ -1,9 +1,7 @@
 """``kineme batch``: a corpus of videos to two Parquet files, exactly once each, whatever breaks off.
 
-Two stages on Ray Data: tasks decode videos to parts of bounded size, and a pool of actors that hold the model scores
-their windows. The driver alone gathers and writes: a row for each finished video, in shards. It also tries again: what
-a pass leaves unfinished, since a worker or a machine was gone, comes in the next pass, each video alone. A job that
-is started again reads the shards first, and does what is not in them.
+Ray runs in a process of its own (:mod:`kineme.scale.driver`), which gives a row for each finished video; here they are
+written, in shards. A job that is started again reads the shards first, and does what is not in them.
 """
 
 from __future__ import annotations
@@ -12,29 +10,27 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from kineme import api
 from kineme.errors import KinemeError
+from kineme.files import sole_writer
 from kineme.model import Model
 from kineme.prediction.engines.select import check_engine
 from kineme.prediction.loading import KINETICS
-from kineme.prediction.summary import summarize_windows
 from kineme.progress import progress
-from kineme.scale.cluster import check_ray, in_a_worker, running, through_stages
-from kineme.scale.plan import Plan, model_id, plan_for
-from kineme.scale.rows import Row, row_of, schema, tables
-from kineme.scale.sources import Source, list_sources
+from kineme.scale.cluster import check_ray, check_workers, with_ray
+from kineme.scale.plan import model_id, plan_for
+from kineme.scale.rows import Row, schema, tables
+from kineme.scale.sources import Source, is_address, list_sources
 from kineme.scale.store import SEGMENTS, VIDEOS, ShardStore, parquet
 
 _FORMAT = 1  # of the rows; a change of what the same key would hold raises it
-_GROUPS = (64, 8, 1, 1, 1)  # videos of a task, at most, in each pass
-_TASKS_A_WORKER = 8  # at least, where there are videos enough
 _SHARD_VIDEOS = 500
 
 Note = Callable[[str], None]
@@ -65,15 +61,6 @@ class BatchResult:
     start_s: float
     seconds: float
     files: list[str]
-
-
-@dataclass
-class _Gathered:
-    """The scores of a video that is not finished."""
-
-    scores: dict[int, Any] = field(default_factory=dict)
-    parts: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def run(
@@ -111,41 +98,36 @@ def run(
         UsageError: a source or an option makes no sense.
         KinemeError: Ray or the model is missing, there is no video, or nothing can be written.
     """
-    started = time.monotonic()
+    started_s = time.monotonic()
     check_ray()
+    check_workers(workers)
     check_engine(engine)
-    note = on_note or (lambda line: None)
     store = ShardStore(out)
-    wanted = list_sources(sources, leave_out=out)
-    loaded = model if isinstance(model, Model) else api.load(model)
-    name, _ = model_id(loaded)
-    keys = {one.path: _key(one, name, loaded, engine) for one in wanted}
-    of_path = {one.path: one for one in wanted}
-    kept = _kept(store, keys, of_path, note)
-    pending = [one for one in wanted if one.path not in kept]
-    shards = _Shards(store, loaded, shard_s)
-    first_s = 0.0
-    if pending:
-        with running(address, workers) as (count, threads):
-            import ray
+    with nullcontext() if is_address(out) else sole_writer(out):
+        wanted = list_sources(sources, leave_out=out)
+        loaded = model if isinstance(model, Model) else api.load(model)
+        name, _ = model_id(loaded)
+        keys = {one.path: _key(one, name, loaded, engine) for one in wanted}
+        kept = _kept(store, keys, {one.path: one for one in wanted}, on_note or (lambda line: None))
+        pending = [one for one in wanted if one.path not in kept]
+        first_s = None
+        if pending:
+            plan = plan_for(loaded, engine, stalled_s=stalled_s)
+            shards = _Shards(store, loaded, shard_s)
+            arguments = ([asdict(one) for one in pending], asdict(plan), workers, address)
+            with closing(shards), _shown(label, len(pending)) as show:
 
-            with progress(label and "starting Ray", 1) as ready:
-                content = ray.put(loaded.path.read_bytes()) if loaded.path else None
-                plan = plan_for(loaded, engine, content, threads=threads, stalled_s=stalled_s)
-                in_a_worker(_prepare, plan)
-                ready()
-            begun = time.monotonic()
-            rows = _finished(pending, loaded, plan, count)
-            try:
-                with progress(label, len(pending)) as advance:
-                    for done, (path, row) in enumerate(rows, 1):
-                        first_s = first_s or time.monotonic() - started
-                        own = {"path": path, "fingerprint": of_path[path].fingerprint, "model": name, "key": keys[path]}
+                def take(finished: Any) -> None:
+                    nonlocal first_s
+                    if finished is not None:  # else the workers are ready
+                        number, row = finished
+                        one, first_s = pending[number], first_s or time.monotonic() - started_s
+                        own = {"path": one.path, "fingerprint": one.fingerprint, "model": name, "key": keys[one.path]}
                         shards.add({**row, **own})
-                        advance(1, f"{done / (time.monotonic() - begun):.3g} a second")
-            finally:
-                shards.flush()
-    videos, segments = _write_tables(store, keys, loaded)
+                    show(finished is not None)
+
+                with_ray("kineme.scale.driver:drive", *arguments, on_progress=take)
+        videos, segments = _write_tables(store, keys, loaded)
     errors = Counter(videos["error"].drop_nulls().to_list())
     return BatchResult(
         out=out,
@@ -154,10 +136,31 @@ def run(
         kept=videos.height - len(pending),
         errors=dict(errors.most_common()),
         segments=segments.height,
-        start_s=round(first_s, 2),
-        seconds=round(time.monotonic() - started, 2),
+        start_s=round(first_s or 0.0, 2),
+        seconds=round(time.monotonic() - started_s, 2),
         files=[store.where(VIDEOS), store.where(SEGMENTS)],
     )
+
+
+@contextmanager
+def _shown(label: str | None, count: int) -> Iterator[Callable[[bool], None]]:
+    """Show that Ray starts, and then the finished videos: called with whether one is finished, or all is ready."""
+    with ExitStack() as stack:
+        advance = stack.enter_context(progress(label and "starting Ray", 1))
+        begun_s, done = 0.0, 0
+
+        def show(is_finished: bool) -> None:
+            nonlocal advance, begun_s, done
+            if is_finished:
+                done += 1
+                advance(1, f"{done / (time.monotonic() - begun_s):.3g} a second")
+                return
+            advance()
+            stack.close()
+            advance = stack.enter_context(progress(label, count))
+            begun_s = time.monotonic()
+
+        yield show
 
 
 def _key(source: Source, model: str, loaded: Model, engine: str) -> str:
@@ -213,67 +216,14 @@ class _Shards:
         if len(self._rows) >= _SHARD_VIDEOS or time.monotonic() - self._since >= self._shard_s:
             self.flush()
 
+    def close(self) -> None:
+        """Write what is left, however the job ends."""
+        self.flush()
+
     def flush(self) -> None:
         if self._rows:
             self._store.add_shard(pl.DataFrame(self._rows, schema=self._schema))
         self._rows = []
-
-
-def _finished(sources: list[Source], model: Model, plan: Plan, workers: int) -> Iterator[tuple[str, Row]]:
-    """Path and row of every source, as they are finished."""
-    left = {one.path: one for one in sources}
-    for number in range(len(_GROUPS)):
-        if not left:
-            return
-        size = min(_GROUPS[number], max(1, len(left) // (workers * _TASKS_A_WORKER)))
-        groups = [json.dumps([asdict(one) for one in group]) for group in _grouped(list(left.values()), size)]
-        gathered: dict[str, _Gathered] = {}
-        for scored in _scored(groups, replace(plan, is_alone=number > 0), workers):
-            if scored.path not in left:
-                continue  # its parts came twice
-            row = _add(gathered.setdefault(scored.path, _Gathered()), scored, model)
-            if row is not None:
-                del left[scored.path], gathered[scored.path]
-                yield scored.path, row
-    for path in list(left):
-        yield path, {"error": f"no worker survives it: {len(_GROUPS)} broke down"}
-
-
-def _scored(groups: list[str], plan: Plan, workers: int) -> Iterator[Any]:
-    from kineme.scale.decode import decode
-    from kineme.scale.score import Score, scores_in
-
-    for table in through_stages(groups, decode, Score, plan, workers):
-        yield from scores_in(table)
-
-
-def _add(gathered: _Gathered, scored: Any, model: Model) -> Row | None:
-    """Add the scores of a part; the row, where the video is finished with it."""
-    if "error" in scored.facts:
-        return {"error": scored.facts["error"]}
-    gathered.scores[scored.number] = scored
-    if scored.is_last:
-        gathered.parts, gathered.facts = scored.number + 1, scored.facts
-    if gathered.parts is None or len(gathered.scores) < gathered.parts:
-        return None
-    in_order = [gathered.scores[number] for number in range(gathered.parts)]
-    result = summarize_windows(
-        model,
-        scored.path,
-        np.concatenate([one.times_W2 for one in in_order]),
-        np.concatenate([one.logits_WK for one in in_order]),
-        **gathered.facts,
-    )
-    return row_of(result)
-
-
-def _prepare(plan: Plan) -> None:
-    """In a worker that ends with it: the model is loaded, and compiled where it must be, before others need it."""
-    plan.windows(plan.open())
-
-
-def _grouped(items: list[Source], size: int) -> Iterable[list[Source]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _write_tables(store: ShardStore, keys: dict[str, str], model: Model) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,7 +1,8 @@
-"""Ray: started on this machine, or joined where it runs; quiet, on loopback alone, and gone afterwards."""
+"""Ray, quiet in a process of its own: started on this machine, on loopback alone, or joined where it runs."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -11,12 +12,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.native_stderr import suppress_native_stderr
+from kineme.subprocesses import ProcessError, call_in_process
 
 _STORE_BYTES_A_WORKER = 128 << 20
 _STORE_BYTES_AT_LEAST = 256 << 20
@@ -34,6 +35,32 @@ def check_ray() -> None:
         raise KinemeError('kineme batch needs Ray: pip install "kineme[ray]"')
 
 
+def check_workers(workers: int | None) -> None:
+    """Raise UsageError where there is to be none."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: at least one is needed")
+
+
+def with_ray(function: str, *arguments: Any, on_progress: Callable[[Any], None]) -> Any:
+    """Call ``package.module:name`` where Ray may run: here, where it runs already, else in a process of its own.
+
+    When one of Ray's own processes is gone, Ray ends the process that it drives, at once and without a word.
+
+    Raises:
+        KinemeError: the function raised it, or Ray broke down.
+    """
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        module, _, name = function.partition(":")
+        return getattr(importlib.import_module(module), name)(*arguments, on_progress=on_progress)
+    try:
+        return call_in_process(function, *arguments, on_progress=on_progress)
+    except ProcessError as error:
+        raise KinemeError(
+            "Ray broke down, perhaps since the system ended one of its processes for want of memory (--workers takes "
+            "fewer); what is finished is kept, and the same command goes on from there"
+        ) from error
+
+
 @contextmanager
 def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int]]:
     """Have Ray while the context lasts.
@@ -47,16 +74,11 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
         How many workers, and how many cores each may use.
 
     Raises:
-        KinemeError: Ray is not installed, cannot be started, or not be reached.
-        UsageError: no worker.
+        KinemeError: Ray cannot be started, or not be reached.
     """
-    check_ray()
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers}: at least one is needed")
-    _hush()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to its makers
     import ray
 
-    _hush_loggers()
     if ray.is_initialized():
         yield _sizes(ray, workers)
         return
@@ -75,16 +97,13 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
             "_temp_dir": folder,
         }
     try:
-        with suppress_native_stderr():
-            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
+        ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
     except Exception as error:
         _remove(folder)
         line = " ".join(str(error).split())[:300]
         raise KinemeError(f"--ray-address {address}: {line}" if address else f"Ray does not start: {line}") from error
     try:
-        # Even so it prints that a machine is gone; standard output is for results.
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-            yield _sizes(ray, workers)
+        yield _sizes(ray, workers)
     finally:
         ray.shutdown()
         _remove(folder)
@@ -175,25 +194,6 @@ def _sizes(ray: Any, workers: int | None) -> tuple[int, int]:
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     workers = workers or cores
     return workers, max(1, cores // workers)
-
-
-def _hush() -> None:
-    """Before Ray is imported: nothing of its own on the terminal, and nothing told to its makers."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-
-
-def _hush_loggers() -> None:
-    import ray.data
-
-    assert ray.data
-    warnings.filterwarnings("ignore", module=r"ray\.")
-    for name in ("ray", "ray.data"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL)
-        logger.propagate = False
 
 
 def _cores() -> int:

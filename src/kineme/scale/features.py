@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -22,7 +23,7 @@ from kineme.errors import UsageError
 from kineme.models.approaches.single_frame import SingleFrame
 from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
-from kineme.scale.cluster import limit_threads, running, through_stages
+from kineme.scale.cluster import check_ray, check_workers, limit_threads, running, through_stages, with_ray
 from kineme.training.augment import Augmentation
 from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
@@ -88,29 +89,49 @@ def run(
         KinemeError: there is nothing usable; or Ray or the weights are missing.
     """
     started = time.monotonic()
+    check_ray()
+    check_workers(workers)
     pretrained = [name for name in BACKBONES if find_backbone(name).is_pretrained]
     if backbone not in pretrained:
         raise UsageError(f"--features {backbone}: features come from a pretrained backbone: {', '.join(pretrained)}")
     table = api.scan(data)
     plan = FeaturesPlan(backbone, TrainOptions().flips(table.labels), table.labels)
-    left = {_name(row): row for row in table.rows.to_dicts()}
     errors: Counter[str] = Counter()
-    videos = len(left)
-    with running(address, workers) as (count, threads), progress(label, videos) as advance:
+    rows = table.rows.to_dicts()
+    with progress(label, len(rows)) as advance:
+
+        def take(reason: str | None) -> None:
+            errors.update([reason] if reason else [])
+            advance()
+
+        with_ray("kineme.scale.features:drive", rows, asdict(plan), workers, address, on_progress=take)
+    folder = FrameCache(find_backbone(backbone).spec).folder
+    return FeaturesResult(
+        str(folder), len(rows) - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
+    )
+
+
+def drive(
+    rows: list[dict[str, Any]],
+    plan: dict[str, Any],
+    workers: int | None,
+    address: str | None,
+    on_progress: Callable[[str | None], None],
+) -> None:
+    """Fill the cache, in a process of its own; told for each row why it has no features, None where it has."""
+    left = {_name(row): row for row in rows}
+    told = FeaturesPlan(**plan | {"labels": tuple(plan["labels"])})
+    with running(address, workers) as (count, threads):
         for _ in range(_PASSES):
             groups = [json.dumps(row) for row in left.values()]
             if not groups:
                 break
-            for found in through_stages(groups, None, Features, replace(plan, threads=threads), count):
+            for found in through_stages(groups, None, Features, replace(told, threads=threads), count):
                 for name, reason in zip(found["name"].to_pylist(), found["error"].to_pylist(), strict=True):
                     if left.pop(name, None) is not None:
-                        errors.update([reason] if reason else [])
-                        advance()
-    errors.update(["no worker survives it"] * len(left))
-    folder = FrameCache(find_backbone(backbone).spec).folder
-    return FeaturesResult(
-        str(folder), videos - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
-    )
+                        on_progress(reason)
+    for _ in left:
+        on_progress("no worker survives it")
 
 
 class Features:

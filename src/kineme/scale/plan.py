@@ -32,8 +32,8 @@ class Plan:
         sha256: of the file; empty for a pretrained model.
         card: of the model, as JSON.
         stride: ticks from one window to the next, if the model says so.
-        content: the file's bytes in Ray's object store, for workers that do not see the file.
         engine: that runs it.
+        content: the file's bytes in Ray's object store, for workers that do not see the file.
         threads: of a worker.
         stalled_s: how long a video may give no frame before it is given up.
         is_alone: whether each video is decoded in a process of its own.
@@ -43,8 +43,8 @@ class Plan:
     sha256: str
     card: str
     stride: int | None
-    content: Any
     engine: str
+    content: Any = None
     threads: int = 1
     stalled_s: float = 300.0
     is_alone: bool = False
@@ -83,12 +83,12 @@ class Plan:
         return open_featurizer(model, open_engine(self.engine, model)) if model.poses else None
 
 
-def plan_for(model: Model, engine: str, content: Any, **more: Any) -> Plan:
-    """The plan for a loaded model."""
+def plan_for(model: Model, engine: str, **more: Any) -> Plan:
+    """The plan for a loaded model, but for what only Ray's driver knows."""
     _, sha256 = model_id(model)
     name = os.path.abspath(model.path) if model.path else KINETICS  # noqa: PTH100
     card = json.dumps(model.card.to_json(), ensure_ascii=False)
-    return Plan(name, sha256, card, model.stride, content, engine, **more)
+    return Plan(name, sha256, card, model.stride, engine, **more)
 
 
 def model_id(model: Model) -> tuple[str, str]:

@@ -33,6 +33,7 @@ from kineme.version import __version__
 _SCRIPTS = ("page.js", "dom.js", "player.js", "result.js", "explain.js", "camera.js")
 _STATIC = {"page.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")
 _THREADS = 48
+_MOST_UPLOADS = 192  # at once
 
 
 class Limits(BaseModel):
@@ -106,7 +107,9 @@ def make_app(
     problem.install(app)
     token = Token(settings.token) if settings.token else None
     app.add_middleware(Guard, settings=settings, token=token, registry=registry)
-    app.state.jobs = jobs.JobService(settings, models, store, runner, checks, changes, rate)
+    app.state.jobs = jobs.JobService(
+        settings, models, store, runner, checks, changes, rate, min(_MOST_UPLOADS, connections.most // 2)
+    )
     app.router.routes.extend(jobs.router.routes)  # an included router hides which methods a path takes
     _add_models(app, settings, models)
     _add_session(app, token)

@@ -7,6 +7,7 @@ newcomer takes the place of whoever has most connections where all places are ta
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from typing import Any, cast
@@ -15,17 +16,26 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from kineme.serving.problem import error_document
 from kineme.serving.visitors import visitor_at
 
 BACKLOG = 64  # connections that the system takes before we do; each needs a file descriptor at once
 
 _MOST = 1024
-_OTHER_FILES = 128  # file descriptors that are no connections: uploads, results, processes, the database
+_OTHER_FILES = 96  # file descriptors that are neither connections nor uploads: results, processes, the database
 _HEAD_S = 10.0  # for the head of a request, and between requests
 _STALLED_S = 30.0  # for a reader that takes nothing
 _EVERY_S = 1.0
 _FRAMES_A_SECOND = 100  # of a WebSocket: pings, pongs, and pieces of messages
 _TOO_MUCH = 1008  # a WebSocket's code for a client that breaks the rules
+
+_NO_REQUEST_TEXT = json.dumps(
+    error_document("bad_request", "this is no HTTP request, or its head is too large")
+).encode()
+_NO_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(_NO_REQUEST_TEXT), _NO_REQUEST_TEXT)
+)
 
 
 class Connections:
@@ -36,7 +46,7 @@ class Connections:
     """
 
     def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+        self.most = most
         self._open: dict[asyncio.BaseTransport, _Connection] = {}
 
     def __len__(self) -> int:
@@ -44,7 +54,7 @@ class Connections:
 
     def add(self, transport: asyncio.BaseTransport, protocol: _Limited) -> None:
         """Count a connection, or note that it goes on as a WebSocket; the worst one is closed if there are too many."""
-        if transport not in self._open and len(self._open) >= self._most:
+        if transport not in self._open and len(self._open) >= self.most:
             self._close_worst()
         peer = transport.get_extra_info("peername") or ("",)
         self._open[transport] = _Connection(protocol, visitor_at(str(peer[0])))
@@ -136,10 +146,32 @@ class _Limited(asyncio.Protocol):
 class HttpProtocol(_Limited, H11Protocol):
     """HTTP, one connection."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio: what follows a refused request is passed over until the other side has read why."""
+        if not self._is_refused:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn for what is no HTTP, or has too large a head; a mere close would lose the answer."""
+        self._is_refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        self.transport.write(_NO_REQUEST)
+        self.transport.write_eof()
+        self.idle_since_s = time.monotonic()
+
     @property
     def is_idle(self) -> bool:
         """Whether it waits for the head of a request."""
-        return self.cycle is None or self.cycle.response_complete
+        return self._is_refused or self.cycle is None or self.cycle.response_complete
 
     def on_response_complete(self) -> None:
         """Called by uvicorn at the end of a response."""
@@ -184,10 +216,11 @@ class WebSocketProtocol(_Limited, WebSocketsSansIOProtocol):
         now_s = time.monotonic()
         self._left = min(_FRAMES_A_SECOND, self._left + (now_s - self._counted_s) * _FRAMES_A_SECOND) - 1
         self._counted_s = now_s
-        if self._left < 0 and not self.close_sent:
+        if self._left < 0 and not self.disconnected:
             self.conn.fail(_TOO_MUCH, "too many frames")
             self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
+            self.disconnected = True  # who still sends is told so
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": _TOO_MUCH})
             self.transport.close()
 
 
@@ -198,10 +231,10 @@ def connections_that_fit() -> int:
     except ImportError:  # Windows has no such limit
         return 400  # but cannot wait for more than 512 sockets
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST + BACKLOG + _OTHER_FILES
+    wanted = 2 * _MOST + BACKLOG + _OTHER_FILES  # every connection may send or fetch a file
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return _MOST
-    return max(16, min(_MOST, soft - BACKLOG - _OTHER_FILES))
+    return max(16, min(_MOST, (soft - BACKLOG - _OTHER_FILES) // 2))

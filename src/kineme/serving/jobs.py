@@ -41,7 +41,7 @@ MEDIA_TYPES = {
 _PREDICTED = ("json", "csv", "srt", "vtt", "mp4", "curves")  # kinds of results
 _EXPLAINED = ("json", "png", "mp4")
 _FILES = {"mp4": ANNOTATED, "png": PICTURE}
-_UPLOADS, _UPLOAD_S = 32, 3600.0  # at once, and how long one may take
+_UPLOAD_S = 3600.0  # how long one may take
 _LISTENERS, _LISTENERS_EACH, _LISTENING_S = 400, 100, 3600.0  # to events, at once; a browser comes again
 _SIGN_OF_LIFE_S = 15.0
 _ID = "5f0c2a9d7b3e41c8a6d2f4e80b1c9d37"
@@ -96,6 +96,7 @@ class JobService:
         checks: who looks at uploads.
         changes: what tells of changes of jobs.
         rate: how often each visitor may begin a job.
+        most_uploads: how many videos may be sent at once.
     """
 
     settings: Settings
@@ -105,9 +106,10 @@ class JobService:
     checks: Checks
     changes: Changes
     rate: Rate
+    most_uploads: int
 
     def __post_init__(self) -> None:
-        self.places = Places(_UPLOADS, _UPLOAD_S)
+        self.places = Places(self.most_uploads, self._share(self.most_uploads), _UPLOAD_S)
         self.listening: Counter[str] = Counter()
         free = shutil.disk_usage(self.settings.state).free
         self._quota = max(4 * self.settings.max_bytes, (free + self.store.bytes_kept()[0]) // 2)
@@ -208,12 +210,13 @@ def _accepted(**changed: str) -> dict[int | str, dict[str, Any]]:
 async def predict(request: Request, service: Service) -> Any:
     """Have a video looked at: send it as a form, or where links are allowed its address as JSON."""
     settings, store, visitor = service.settings, service.store, visitor_of(request)
-    service.rate.take(visitor)
+    service.rate.check(visitor)
     await asyncio.to_thread(service.check_room, visitor)
     job_id = await asyncio.to_thread(store.new_id)
     try:
         async with service.places.take(visitor) as place:
             wanted = await parse_request(request, store.folder_of(job_id) / UPLOAD, settings.max_bytes, place)
+        service.rate.take(visitor)
         model = wanted.model or next(iter(service.models))
         if model not in service.models:
             message = f"{display_name(model)}: there is no such model; /v1/models lists them"

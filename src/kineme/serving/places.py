@@ -45,12 +45,13 @@ class Places:
     """Places for uploads.
 
     Args:
-        most: how many there are; a visitor may have half of them.
+        most: how many there are.
+        most_each: how many a visitor may have.
         longest_s: how long an upload may take.
     """
 
-    def __init__(self, most: int, longest_s: float) -> None:
-        self._most, self._longest_s = most, longest_s
+    def __init__(self, most: int, most_each: int, longest_s: float) -> None:
+        self._most, self._most_each, self._longest_s = most, most_each, longest_s
         self._taken: set[Place] = set()
 
     @asynccontextmanager
@@ -80,7 +81,7 @@ class Places:
         """Whether there is a place for a visitor; if not, somebody slow is made to give way."""
         counts = Counter(place.visitor for place in self._taken)
         is_full = len(self._taken) >= self._most
-        if not is_full and counts[visitor] < max(1, self._most // 2):
+        if not is_full and counts[visitor] < self._most_each:
             return True
         slow = [
             place

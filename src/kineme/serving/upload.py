@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _SLOWEST_BYTES_S = 1 << 14  # a body that comes slower on average is cut off
 _MOST_TEXT = 1 << 16  # of a form's other fields together, or of a JSON document
 _LONGEST_NAME = 120
 _MOST_FIELDS = 32
+_LOOK_EVERY = 1 << 20  # bytes, at the disk
 
 
 class Link(BaseModel):
@@ -239,6 +241,8 @@ class _Form:
     def _content(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
             assert self._file is not None
+            if self._count // _LOOK_EVERY != (self._count + end - start) // _LOOK_EVERY:
+                self._check_disk()
             self._count += end - start
             if self._count > self._most:
                 raise _too_large(self._most)
@@ -249,6 +253,11 @@ class _Form:
             raise ServiceError(413, "too_large", "the form's fields are too long")
         if self._field is not None:
             self._field += data[start:end]
+
+    def _check_disk(self) -> None:
+        """Leave room for those who send at the same time, and for the results."""
+        if shutil.disk_usage(self._path.parent).free < self._most:
+            raise ServiceError(429, "disk_full", "the server's disk is nearly full", retry_after_s=600)
 
     def _end(self) -> None:
         self._is_whole = True

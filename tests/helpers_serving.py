@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -97,6 +98,14 @@ class Server:
             with error:
                 return Answer(error.code, error.headers, error.read())
 
+    def raw(self, content: bytes, *, source: str = "127.0.0.1") -> bytes:
+        """Send bytes as they are from an address of this machine; all of the answer."""
+        host, _, port = self.address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), 20, (source, 0)) as connection:
+            connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
     def send(self, content: bytes, name: str = "clip.mp4", *, model: str = "", **headers: str) -> Answer:
         """Upload a video as browsers and curl do."""
         body, kind = form(content, name, model)
@@ -146,9 +155,12 @@ def form(content: bytes, name: str = "clip.mp4", model: str = "") -> tuple[bytes
 
 
 @contextmanager
-def server(model: Path, state: Path, *options: str, **environment: str) -> Iterator[Server]:
+def server(
+    model: Path, state: Path, *options: str, open_files: int | None = None, **environment: str
+) -> Iterator[Server]:
     """Run ``kineme serve`` until the end of the block, and wait until its models are loaded."""
-    command = [sys.executable, "-c", "from kineme.cli.main import main; main()", "serve", str(model)]
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({open_files},) * 2); " if open_files else ""
+    command = [sys.executable, "-c", f"{limit}from kineme.cli.main import main; main()", "serve", str(model)]
     with subprocess.Popen(
         [*command, "--port", "0", "--state", str(state), "--json", *options],
         stdout=subprocess.PIPE,

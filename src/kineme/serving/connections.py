@@ -27,6 +27,7 @@ _HEAD_S = 10.0  # for the head of a request, and between requests
 _STALLED_S = 30.0  # for a reader that takes nothing
 _EVERY_S = 1.0
 _FRAMES_A_SECOND = 100  # of a WebSocket: pings, pongs, and pieces of messages
+_LINGER_S = 5.0  # for a client to read why its WebSocket is closed
 _TOO_MUCH = 1008  # a WebSocket's code for a client that breaks the rules
 
 _NO_REQUEST_TEXT = json.dumps(
@@ -186,6 +187,11 @@ class WebSocketProtocol(_Limited, WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._left, self._counted_s = float(_FRAMES_A_SECOND), time.monotonic()
 
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio: what a client sends that broke the rules is passed over until it has read so."""
+        if not self.disconnected:
+            super().data_received(data)
+
     def pause_writing(self) -> None:
         """Called by asyncio: the other side does not read, so its pings are not read either."""
         super().pause_writing()
@@ -221,7 +227,7 @@ class WebSocketProtocol(_Limited, WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.disconnected = True  # who still sends is told so
             self.queue.put_nowait({"type": "websocket.disconnect", "code": _TOO_MUCH})
-            self.transport.close()
+            self.close_timer = self.loop.call_later(_LINGER_S, self.transport.abort)
 
 
 def connections_that_fit() -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import print_comparison, print_json, say, warn
+from kineme.cli.output import print_comparison, print_json, say, says_how_to_go_on, warn
 from kineme.errors import UsageError
 
 
@@ -85,19 +85,20 @@ def compare(
     table = api.scan(data, group_column=group_column, fold_column=fold_column)
     warn(table.warnings)
     out = out or Path("runs") / f"{options.name_of(data)}-compare"
-    found = api.compare(
-        table,
-        out,
-        approaches=approach,
-        backbones=backbone,
-        spec_changes=options.spec_changes(frames, fps, size, fit, short),
-        protocol=protocol,
-        seeds=seeds,
-        options=training,
-        name=options.name_of(data),
-        labelled_throughout=labelled_throughout,
-        allow_leaks=allow_leaks,
-    )
+    with says_how_to_go_on(lambda: "the same command continues with what is not finished"):
+        found = api.compare(
+            table,
+            out,
+            approaches=approach,
+            backbones=backbone,
+            spec_changes=options.spec_changes(frames, fps, size, fit, short),
+            protocol=protocol,
+            seeds=seeds,
+            options=training,
+            name=options.name_of(data),
+            labelled_throughout=labelled_throughout,
+            allow_leaks=allow_leaks,
+        )
     if json:
         print_json(found.document)
         return

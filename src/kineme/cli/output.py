@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kineme.text import json_text, percent, printable
@@ -71,6 +72,16 @@ def interval(figures: Mapping[str, Any], name: str = "top1") -> str:
         f"{percent(figures[name])} (95 % interval {100 * low:.1f} to {percent(high)}; "
         f"{figures['n']} videos, {figures['groups']} groups)"
     )
+
+
+@contextmanager
+def says_how_to_go_on(how: Callable[[], str]) -> Iterator[None]:
+    """On Ctrl-C, say at once how to go on: what is under way may take a moment to end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        warn([f"interrupted; {how()}"])
+        raise
 
 
 def print_verdict(metrics: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import print_json, print_verdict, say, warn
+from kineme.cli.output import print_json, print_verdict, say, says_how_to_go_on, warn
 from kineme.errors import UsageError
 
 
@@ -82,22 +82,23 @@ def train(
     table = api.scan(data, group_column=group_column)
     warn(table.warnings)
     out = out or Path("runs") / f"{options.name_of(data)}-{approach}"
-    run = api.train(
-        table,
-        out,
-        approach=approach,
-        config=config,
-        spec=spec,
-        options=training,
-        devices=devices,
-        test=test,
-        validation=validation,
-        leaky=leaky_random_split,
-        labelled_throughout=labelled_throughout,
-        allow_leaks=allow_leaks,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    with says_how_to_go_on(lambda: _going_on(out)):
+        run = api.train(
+            table,
+            out,
+            approach=approach,
+            config=config,
+            spec=spec,
+            options=training,
+            devices=devices,
+            test=test,
+            validation=validation,
+            leaky=leaky_random_split,
+            labelled_throughout=labelled_throughout,
+            allow_leaks=allow_leaks,
+            resume=resume,
+            overwrite=overwrite,
+        )
     warn(line for line in run.table.warnings if line not in table.warnings)
     warn(f"skipped {one.path}: {one.reason}" for one in run.table.skipped)
     if json:
@@ -106,6 +107,14 @@ def train(
     print_verdict(run.metrics)
     say("", f"Model   {run.model_path}", f"Report  {run.folder / 'report.html'}")
     say("", f"Next: kineme predict VIDEO --model {run.folder} --save video")
+
+
+def _going_on(out: Path) -> str:
+    from kineme.training.run import CHECKPOINT
+
+    if (out / CHECKPOINT).exists():
+        return "the same command with --resume continues after the last finished epoch"
+    return "no epoch is finished yet; the same command starts again, and decodes nothing that it has decoded"
 
 
 def _name_value(text: str) -> tuple[str, str]:

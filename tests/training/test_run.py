@@ -203,3 +203,54 @@ def test_a_finished_run_is_not_written_over_by_accident(run, data):
     assert done.returncode == 1
     assert "already holds a finished run" in done.stderr
     assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_clips_that_this_machine_has_not_the_memory_for_are_refused_before_anything_is_decoded(data, tmp_path):
+    done = kineme("train", data, "--out", tmp_path / "run", "--approach", "lrcn", "--frames", 4096, "--size", 512)
+    assert done.returncode == 1
+    assert "GB of memory" in done.stderr
+    assert "--frames" in done.stderr
+    assert "decoding" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_training_into_the_same_folder_is_refused_while_the_first_goes_on(data, tmp_path):
+    from filelock import FileLock
+
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / "run" / ".lock"):
+        done = kineme("train", data, "--out", tmp_path / "run", *SMALL_SPEC, "--epochs", 1)
+    assert done.returncode == 1
+    assert "another training is writing here" in done.stderr
+
+
+def test_a_run_killed_before_its_report_is_completed_by_resume(data, tmp_path):
+    out = tmp_path / "run"
+    settings = ["train", data, "--out", out, *SMALL_SPEC, "--epochs", 2]
+    (out / "report.html").mkdir(parents=True)  # so that the report cannot be written
+    failed = kineme(*settings)
+    assert failed.returncode == 1
+    model = (out / "model.safetensors").read_bytes()
+    (out / "report.html").rmdir()
+    assert "--resume" in kineme(*settings).stderr
+    done = kineme(*settings, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (out / "report.html").is_file()
+    assert not (out / "checkpoint.safetensors").exists()
+    weights = {name: tensor.tolist() for name, tensor in load_file(out / "model.safetensors").items()}
+    (tmp_path / "before.safetensors").write_bytes(model)
+    assert weights == {name: tensor.tolist() for name, tensor in load_file(tmp_path / "before.safetensors").items()}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such Ctrl-C on this system")
+def test_ctrl_c_says_at_once_how_to_go_on(data, tmp_path):
+    command = [sys.executable, "-c", "from kineme.cli.main import main; main()", "train", str(data)]
+    command += [*SMALL_SPEC, "--epochs", "5000", "--patience", "5000", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "--resume continues after the last finished epoch" in said

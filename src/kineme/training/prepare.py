@@ -17,6 +17,7 @@ from kineme.models.registry import make_approach
 from kineme.training.cache import FrameCache, Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video, has_parts, labelled_throughout, rule_of_parts
+from kineme.training.resources import refuse_too_much_memory
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def prepare(
     from kineme.training.learner import make_learner
 
     approach_object = make_approach(approach, config)
+    refuse_too_much_memory(approach_object, spec, options)
     table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
     table = replace(table, warnings=(*table.warnings, *_notes(table, options)))
     labels = table.labels

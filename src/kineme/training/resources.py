@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kineme.errors import KinemeError
+from kineme.memory import total_bytes
 from kineme.models.approach import Approach
 from kineme.models.registry import find_backbone
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
+_GB = 10**9
 _CORES = 2  # of the machine that the rates below were measured on
 _HEAD_CLIPS_PER_SECOND = 800.0
 _USUAL_PIXELS = 20 * 64 * 64  # of a clip; how many of them an approach learns from in a second, it says itself
@@ -86,3 +89,18 @@ def estimate_resources(
             "Decoding takes as long as it took for this audit; features and frames are kept for the next training.",
         ),
     )
+
+
+def refuse_too_much_memory(approach: Approach, spec: ClipSpec, options: TrainOptions) -> None:
+    """Refuse what this machine has not the memory for, before the system ends the process in mid-training.
+
+    Raises:
+        KinemeError: the estimate is more than the machine has.
+    """
+    needed, there = estimate_resources([], 0.0, approach, spec, options).memory_bytes, total_bytes()
+    if there is not None and needed > there:
+        raise KinemeError(
+            f"training on clips of {spec.frames} frames of {spec.width} x {spec.height} pixels would take about "
+            f"{needed / _GB:.0f} GB of memory, and there are {there / _GB:.0f}; choose smaller --frames, --size or "
+            "--batch-size"
+        )

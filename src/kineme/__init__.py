@@ -12,18 +12,77 @@ from kineme.version import __version__
 
 if TYPE_CHECKING:
     from kineme.api import check, compare, evaluate, export, load, scan, train
-    from kineme.errors import KinemeError
+    from kineme.dataset.folds import Protocol
+    from kineme.dataset.table import ClipTable
+    from kineme.errors import KinemeError, UsageError, VideoError
+    from kineme.exporters.litert import Export
+    from kineme.model import Model
+    from kineme.prediction.explain.explain import Explanation
+    from kineme.prediction.result import Prediction, Segment
+    from kineme.prediction.stream import Stream
+    from kineme.prediction.watch import Event
+    from kineme.training.compare import Comparison
+    from kineme.training.options import TrainOptions
+    from kineme.training.run import Run
     from kineme.video.spec import ClipSpec
 
-__all__ = ["ClipSpec", "KinemeError", "__version__", "check", "compare", "evaluate", "export", "load", "scan", "train"]
+_MODULES = {
+    **dict.fromkeys(("check", "compare", "evaluate", "export", "load", "scan", "train"), "kineme.api"),
+    "ClipSpec": "kineme.video.spec",
+    "ClipTable": "kineme.dataset.table",
+    "Comparison": "kineme.training.compare",
+    "Event": "kineme.prediction.watch",
+    "Explanation": "kineme.prediction.explain.explain",
+    "Export": "kineme.exporters.litert",
+    "KinemeError": "kineme.errors",
+    "Model": "kineme.model",
+    "Prediction": "kineme.prediction.result",
+    "Protocol": "kineme.dataset.folds",
+    "Run": "kineme.training.run",
+    "Segment": "kineme.prediction.result",
+    "Stream": "kineme.prediction.stream",
+    "TrainOptions": "kineme.training.options",
+    "UsageError": "kineme.errors",
+    "VideoError": "kineme.errors",
+}  # where each public name lives; it is imported on first use, so ``import kineme`` alone is instant
 
-_HOME = {"ClipSpec": "kineme.video.spec", "KinemeError": "kineme.errors"}
+__all__ = [
+    "ClipSpec",
+    "ClipTable",
+    "Comparison",
+    "Event",
+    "Explanation",
+    "Export",
+    "KinemeError",
+    "Model",
+    "Prediction",
+    "Protocol",
+    "Run",
+    "Segment",
+    "Stream",
+    "TrainOptions",
+    "UsageError",
+    "VideoError",
+    "__version__",
+    "check",
+    "compare",
+    "evaluate",
+    "export",
+    "load",
+    "scan",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: ``import kineme`` alone is instant."""
-    if name in __all__:
+    """Import on first use."""
+    if name in _MODULES:
         import importlib
 
-        return getattr(importlib.import_module(_HOME.get(name, "kineme.api")), name)
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'kineme' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """All public names, also those not imported yet, for completion."""
+    return __all__

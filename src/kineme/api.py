@@ -33,6 +33,11 @@ def load(model: Pathlike) -> Model:
     Raises:
         KinemeError: it is missing, damaged, or of another version; or the weights of the pretrained model are not
             on this machine (nothing is fetched: the line says how to).
+
+    Example:
+        >>> model = kineme.load("runs/first")
+        >>> model.labels
+        ('sit-down', 'wave')
     """
     from kineme.model import Model
     from kineme.prediction.loading import KINETICS
@@ -62,6 +67,11 @@ def export(
     Raises:
         UsageError: there is no such format, or the folder holds something else.
         KinemeError: tools are missing, the format cannot hold the network, or the scores differ.
+
+    Example:
+        >>> written = kineme.export("runs/first", out="first.tflite")
+        >>> kineme.load(written.path).labels
+        ('sit-down', 'wave')
     """
     return load(model).export(to, out, check=check)
 
@@ -76,6 +86,11 @@ def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | 
 
     Raises:
         KinemeError: there is nothing usable.
+
+    Example:
+        >>> table = kineme.scan("my-videos")
+        >>> table.labels, table.rows.height
+        (('sit-down', 'wave'), 16)
     """
     from kineme.dataset.scan import scan
 
@@ -139,6 +154,12 @@ def train(
     Raises:
         KinemeError: the data or the folder cannot be used, or there are not so many devices.
         UsageError: an unknown approach or option.
+
+    Example:
+        >>> options = kineme.TrainOptions(epochs=1, augment=False)
+        >>> run = kineme.train("my-videos", "runs/second", approach="single-frame", options=options)
+        >>> sorted(run.metrics["test"]["baselines"])[:2]
+        ['background_only', 'chance']
     """
     from dataclasses import replace
 
@@ -205,6 +226,14 @@ def compare(
     Raises:
         KinemeError: the data cannot be divided, or leaks; or every candidate failed.
         UsageError: an unknown approach, backbone or option.
+
+    Example:
+        >>> options = kineme.TrainOptions(epochs=1, augment=False)
+        >>> found = kineme.compare(
+        ...     "my-videos", "compared", approaches=["single-frame", "late-fusion"], options=options
+        ... )
+        >>> found.document["best"] in ("single-frame", "late-fusion")
+        True
     """
     from kineme.models.registry import APPROACHES
     from kineme.report.comparison_page import write_comparison
@@ -266,6 +295,10 @@ def check(
 
     Raises:
         KinemeError: there is nothing usable, or a file cannot be written or moved.
+
+    Example:
+        >>> kineme.check("my-videos")["counts"]["error"]
+        0
     """
     from dataclasses import asdict, replace
 
@@ -330,6 +363,11 @@ def evaluate(
 
     Raises:
         KinemeError: nothing to evaluate, or a label that the model does not know.
+
+    Example:
+        >>> metrics = kineme.evaluate("runs/first", "my-videos")
+        >>> metrics["split"], metrics["n"] > 0
+        ('test', True)
     """
     from kineme.training.evaluate_model import evaluate_model
 

@@ -30,14 +30,29 @@ VideoFlaw = Literal[
 
 
 class KinemeError(Exception):
-    """Something could not be done (exit code 1). ``str(error)`` is one clear line, whatever names it holds."""
+    """Something could not be done (exit code 1). ``str(error)`` is one clear line, whatever names it holds.
+
+    Example:
+        >>> try:
+        ...     kineme.load("no-such-run")
+        ... except kineme.KinemeError as error:
+        ...     print(str(error).partition(":")[0])
+        no-such-run
+    """
 
     def __init__(self, line: object) -> None:
         super().__init__(printable(line))
 
 
 class UsageError(KinemeError):
-    """The request itself is wrong, such as an unknown approach (exit code 2)."""
+    """The request itself is wrong, such as an unknown approach (exit code 2).
+
+    Example:
+        >>> kineme.ClipSpec(frames=0)
+        Traceback (most recent call last):
+            ...
+        kineme.errors.UsageError: clip spec: frames must be a whole number from 1 to 4096, not 0
+    """
 
 
 class VideoError(KinemeError):
@@ -47,6 +62,13 @@ class VideoError(KinemeError):
         path: the file or stream; ``str(path)`` is the name that is shown.
         reason: why, without the name of the file ("holds no video stream, only sound").
         kind: what is wrong, for code that decides by it.
+
+    Example:
+        >>> try:
+        ...     model.predict("no-such-video.mp4")
+        ... except kineme.VideoError as error:
+        ...     error.kind
+        'missing'
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str, kind: VideoFault = "unreadable") -> None:

@@ -30,6 +30,10 @@ class Model(TrainedModel):
     """Predicts, streams, watches, explains and exports; made by :func:`kineme.load`.
 
     Arguments, attributes and errors are those of :class:`~kineme.prediction.trained.TrainedModel`.
+
+    Example:
+        >>> kineme.load("runs/first").predict("new.mp4").label in ("sit-down", "wave")
+        True
     """
 
     @overload
@@ -83,6 +87,12 @@ class Model(TrainedModel):
             VideoError: the file cannot be used.
             UsageError: there is no such engine; a single source that stands for several, or for a live stream.
             KinemeError: the engine cannot run the model; a source cannot be fetched.
+
+        Example:
+            >>> result = model.predict("new.mp4")
+            >>> label, probability = result.top[0]
+            >>> [one.source for one in model.predict(["new.mp4", "my-videos/wave"])][0]
+            'new.mp4'
         """
         open_scorer(self, engine)  # what is wrong with it is told before a source is fetched
         options = fetch_options(self, start_s, end_s)
@@ -95,12 +105,6 @@ class Model(TrainedModel):
 
     def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
         """Recognise while the frames come; one frame costs one frame where the approach allows it.
-
-        ::
-
-            with model.stream() as stream:
-                for frame_HWC, time_s in camera:
-                    probabilities_K = stream.push(frame_HWC, time_s)
 
         Args:
             mode: ``"exact"`` answers as :meth:`predict` does of the window of the last T ticks, from features kept
@@ -119,6 +123,14 @@ class Model(TrainedModel):
             UsageError: there is no such mode or engine, the approach cannot do it, or its clips are spread over
                 whole videos.
             KinemeError: the engine cannot run the model.
+
+        Example:
+            >>> from kineme.video.decode import read_frames
+            >>> with model.stream() as stream:
+            ...     for frame in read_frames("new.mp4"):
+            ...         probabilities_K = stream.push(frame.pixels_HWC, frame.pts_s)
+            >>> probabilities_K.shape
+            (2,)
         """
         from kineme.prediction.stream import Stream
 
@@ -137,11 +149,6 @@ class Model(TrainedModel):
         stop: threading.Event | None = None,
     ) -> Generator[Event, None, None]:
         """Recognise what a camera or live stream shows, as it comes.
-
-        ::
-
-            for event in model.watch("rtsp://camera/stream"):
-                print(event.label, event.top, event.latency_s)
 
         The newest frame wins: where the model is slower than the source, frames are left out and counted, and the
         stream's ticks see the one before them (:class:`~kineme.prediction.stream.Stream`). A source that breaks off is
@@ -164,6 +171,10 @@ class Model(TrainedModel):
         Raises:
             UsageError: as :meth:`stream`.
             VideoError: the source cannot be opened, or is gone for good; the last event comes before that.
+
+        Example:
+            >>> for event in model.watch("rtsp://camera/stream"):  # doctest: +SKIP
+            ...     print(event.label, event.top, event.latency_s)
         """
         from kineme.prediction.watch import Watcher
         from kineme.video.reader import LiveReader
@@ -205,6 +216,11 @@ class Model(TrainedModel):
             UsageError: the model does not know the label; and as :meth:`predict`.
             VideoError: the file cannot be used.
             KinemeError: as :meth:`predict`.
+
+        Example:
+            >>> found = model.explain("new.mp4", label="wave")
+            >>> sorted(found.attributions)
+            ['gradient', 'occlusion']
         """
         from kineme.prediction.explain.explain import explain_file
 
@@ -230,6 +246,10 @@ class Model(TrainedModel):
         Raises:
             UsageError: there is no such format, the model is exported already, or the folder holds something else.
             KinemeError: tools are missing, the format cannot hold the network, or the scores differ.
+
+        Example:
+            >>> model.export(out="model.tflite").path.name
+            'model.tflite'
         """
         from kineme.exporters.folder import export_folder
         from kineme.exporters.litert import export_litert
@@ -244,5 +264,12 @@ class Model(TrainedModel):
         return export_folder(self, to, out or f"{stem}-{to}", check=check)
 
     def score_clip(self, clip: Clip, *, engine: str = "auto") -> NDArray[np.float32]:
-        """Logits_K of one clip."""
+        """Logits_K of one clip.
+
+        Example:
+            >>> from kineme.video.clips import read_clips
+            >>> clip = next(read_clips("new.mp4", model.card.spec))
+            >>> model.score_clip(clip).shape
+            (2,)
+        """
         return score_clip(self, clip, engine)

@@ -33,6 +33,10 @@ class Protocol:
 
     Raises:
         UsageError: a value is out of its range.
+
+    Example:
+        >>> kineme.Protocol(kind="folds", folds=4).folds
+        4
     """
 
     kind: Kind = "split"

@@ -65,6 +65,11 @@ class ClipTable:
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.
+
+    Example:
+        >>> table = kineme.scan("my-videos")
+        >>> table.rows["group"].n_unique()
+        8
     """
 
     rows: pl.DataFrame

@@ -57,6 +57,14 @@ class Stream:
     Raises:
         UsageError: see :meth:`~kineme.model.Model.stream`.
         KinemeError: the engine cannot run the model.
+
+    Example:
+        >>> from kineme.video.decode import read_frames
+        >>> with model.stream() as stream:
+        ...     for frame in read_frames("new.mp4"):
+        ...         probabilities_K = stream.push(frame.pixels_HWC, frame.pts_s)
+        >>> probabilities_K.shape
+        (2,)
     """
 
     def __init__(
@@ -115,6 +123,11 @@ class Stream:
 
         Raises:
             UsageError: the frame is not such an array, or the time is not a number.
+
+        Example:
+            >>> frame_HWC = np.zeros((240, 320, 3), np.uint8)
+            >>> model.stream(mode="carried").push(frame_HWC, time_s=0.0).shape
+            (2,)
         """
         if not math.isfinite(time_s):
             raise UsageError(f"stream: the time of a frame must be a number of seconds, not {time_s}")

@@ -41,6 +41,11 @@ class Event:
         fps: frames a second that come.
         notices: what has happened to the connection since the last event, a line each.
         frame: the newest frame, if it came since the last event; ``frame.pixels()`` gives its picture.
+
+    Example:
+        >>> for event in model.watch(0, max_seconds=5):  # doctest: +SKIP
+        ...     if event.label == "wave":
+        ...         print(event.time_s, event.top[0])
     """
 
     time_s: float

@@ -92,6 +92,14 @@ class Comparison:
         document: the document of ``comparison.json``.
         winner: the run that trained the best candidate once more, ready to use: from scratch it learns background
             too (:mod:`kineme.training.background`), which the compared ones did not, to save time.
+
+    Example:
+        >>> found = kineme.compare(  # what is finished is not run again
+        ...     "my-videos", "compared", approaches=["single-frame", "late-fusion"],
+        ...     options=kineme.TrainOptions(epochs=1, augment=False),
+        ... )
+        >>> found.winner.folder.name
+        'winner'
     """
 
     folder: Path

@@ -306,7 +306,7 @@ def paired_test(better_N: ArrayLike, other_N: ArrayLike, groups_N: ArrayLike, *,
     differences_N = np.asarray(better_N, np.float64) - np.asarray(other_N, np.float64)
     differences_G = np.bincount(group_N, weights=differences_N)
     differences_G = differences_G[np.abs(differences_G) > 1e-12]  # a group without a difference has no sign
-    if not len(differences_G):
+    if len(differences_G) < 2:  # of one, either sign is as extreme
         return 1.0
     found = stats.permutation_test(
         (differences_G,),

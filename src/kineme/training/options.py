@@ -31,6 +31,10 @@ class TrainOptions:
 
     Raises:
         UsageError: a value is out of its range.
+
+    Example:
+        >>> kineme.TrainOptions(epochs=30).effective_batch_size
+        16
     """
 
     epochs: int = 100

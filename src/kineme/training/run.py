@@ -75,6 +75,13 @@ class Run:
             where there were no validation videos to tell by.
         background_open_set_scores_N: the same of background of test videos; None where there is none.
         frame_cache: gives the frames that the network saw.
+
+    Example:
+        >>> run = kineme.train(
+        ...     "my-videos", "runs/third", approach="single-frame", options=kineme.TrainOptions(epochs=1, augment=False)
+        ... )
+        >>> run.folder.name, len(run.history)
+        ('third', 1)
     """
 
     folder: Path

@@ -38,6 +38,10 @@ class ClipSpec:
 
     Raises:
         UsageError: a value is out of its range.
+
+    Example:
+        >>> kineme.ClipSpec(frames=20, fps=8.0).seconds
+        2.5
     """
 
     frames: int = 20

@@ -64,6 +64,11 @@ class Explanation:
         joints_NL: how much each of BlazePose's 33 landmarks spoke for the label, float32, from 0 on, in log-odds; None
             for other models.
         warnings: what could not be had.
+
+    Example:
+        >>> found = model.explain("new.mp4")
+        >>> len(found.times_N) == len(found.attributions["occlusion"])
+        True
     """
 
     prediction: Prediction

@@ -21,8 +21,8 @@ from pairs import record, table
 
 from kineme import api
 from kineme.errors import KinemeError
+from kineme.exporters.agreement import TOLERANCE
 from kineme.exporters.folder import export_folder
-from kineme.exporters.litert import TOLERANCE
 from kineme.files import write_json
 from kineme.models.formats import FORMATS
 

@@ -146,7 +146,8 @@ def test_alone_it_is_small_and_predicts_with_an_exported_model(lean, tmp_path):
     from helpers_stream import model_of
     from helpers_video import numbered_video
 
-    from kineme.exporters.litert import TOLERANCE, export_litert
+    from kineme.exporters.agreement import TOLERANCE
+    from kineme.exporters.litert import export_litert
 
     files = [path for path in packages(lean).rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sum(path.stat().st_size for path in files) < LEAN_BYTES

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
     from kineme.errors import KinemeError, UsageError, VideoError
-    from kineme.exporters.litert import Export
+    from kineme.exporters.agreement import Export
     from kineme.model import Model
     from kineme.prediction.explain.explain import Explanation
     from kineme.prediction.result import Prediction, Segment
@@ -33,7 +33,7 @@ _MODULES = {
     "Comparison": "kineme.training.compare",
     "Event": "kineme.prediction.watch",
     "Explanation": "kineme.prediction.explain.explain",
-    "Export": "kineme.exporters.litert",
+    "Export": "kineme.exporters.agreement",
     "KinemeError": "kineme.errors",
     "Model": "kineme.model",
     "Prediction": "kineme.prediction.result",

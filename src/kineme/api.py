@@ -12,7 +12,7 @@ from kineme.video.spec import ClipSpec
 if TYPE_CHECKING:
     from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
-    from kineme.exporters.litert import Export
+    from kineme.exporters.agreement import Export
     from kineme.model import Model
     from kineme.training.compare import Comparison
     from kineme.training.frame_order import FrameOrder
@@ -73,6 +73,9 @@ def export(
         >>> kineme.load(written.path).labels
         ('sit-down', 'wave')
     """
+    from kineme.models.formats import check_format
+
+    check_format(to)  # before a model is looked for
     return load(model).export(to, out, check=check)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import KinemeError
 from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
@@ -20,7 +20,7 @@ from kineme.sources.local import for_each_video, one_video
 from kineme.video.clips import Clip
 
 if TYPE_CHECKING:
-    from kineme.exporters.litert import Export
+    from kineme.exporters.agreement import Export
     from kineme.prediction.explain.explain import Explanation
     from kineme.prediction.stream import Stream
     from kineme.prediction.watch import Event
@@ -253,11 +253,10 @@ class Model(TrainedModel):
         """
         from kineme.exporters.folder import export_folder
         from kineme.exporters.litert import export_litert
-        from kineme.models.formats import FORMATS
+        from kineme.models.formats import check_format
         from kineme.prediction.exported import SUFFIX
 
-        if to not in FORMATS:
-            raise UsageError(f"--format {to}: there is no such format; choose from {', '.join(FORMATS)}")
+        check_format(to)
         stem = Path(self.name).stem
         if to == "litert" and (out is None or Path(out).suffix):
             return export_litert(self, out or f"{stem}{SUFFIX}", check=check)

@@ -17,8 +17,8 @@ from helpers_video import numbered_video
 
 import kineme as package
 from kineme.errors import KinemeError, UsageError
+from kineme.exporters.agreement import TOLERANCE
 from kineme.exporters.folder import export_folder
-from kineme.exporters.litert import TOLERANCE
 from kineme.models import formats
 from kineme.video.clips import read_clips
 from kineme.video.spec import ClipSpec

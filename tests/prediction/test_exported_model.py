@@ -19,7 +19,8 @@ from helpers_video import numbered_video
 
 import kineme as package
 from kineme.errors import KinemeError, UsageError
-from kineme.exporters.litert import TOLERANCE, export_litert
+from kineme.exporters.agreement import TOLERANCE
+from kineme.exporters.litert import export_litert
 from kineme.models.model_file import save_model
 from kineme.prediction import exported
 from kineme.prediction.exported import Exported

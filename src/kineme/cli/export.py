@@ -30,7 +30,7 @@ def export(
     Nothing is written unless its scores agree with those of Keras on some 200 frames.
     """
     from kineme import api
-    from kineme.exporters.litert import TOLERANCE
+    from kineme.exporters.agreement import TOLERANCE
 
     found = api.export(model, format_, out, check=check)
     files = [found.path] if found.path.is_file() else [file for file in found.path.rglob("*") if file.is_file()]

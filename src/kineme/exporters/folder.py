@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
-from kineme.exporters.litert import TOLERANCE, Export, carried_logits, ticks_to_compare
+from kineme.errors import UsageError
+from kineme.exporters.agreement import TOLERANCE, Export, carried_logits, ticks_to_compare
 from kineme.exporters.model_card import model_card
 from kineme.files import cannot_write, sole_writer
 from kineme.models import formats
@@ -77,7 +77,7 @@ def export_folder(
     """Write a model to a folder in a format that another engine runs.
 
     Its scores are compared with those of Keras on the frames of a video; they must agree within
-    :data:`~kineme.exporters.litert.TOLERANCE`.
+    :data:`~kineme.exporters.agreement.TOLERANCE`.
 
     Args:
         model: a loaded model with its network.
@@ -97,44 +97,18 @@ def export_folder(
         raise UsageError(f"{model.path}: is exported already")
     of_ticks = ticks_to_compare(model, check)
     parts = _parts(model)
-    texts = {"card": json.dumps(model.card.to_json(), ensure_ascii=False), "labels": json.dumps(model.labels)}
     with sole_writer(out), _replacing_folder(out) as folder:
-        differences, latency, sizes = {}, {}, {}
-        scale = 1.0
-        for name, part in parts.items():
-            path = folder / f"{name}{format_.suffix}"
-            formats.write(format_, part.network, part.inputs, part.outputs, path, texts)
-            run = format_.open(path, min(_MOST_THREADS, os.cpu_count() or 1))
-            wanted, given = _both(model, name, part, run, of_ticks)
-            scale = max(scale, float(np.abs(wanted["logits"]).max()))
-            differences[name] = max(
-                float(np.abs(given["logits"] - wanted["logits"]).max()) / scale,
-                float(np.abs(given["probabilities"] - wanted["probabilities"]).max()),
-            )
-            latency[name] = _latency_ms(format_.open(path, 1), part.zeros())
-            sizes[name] = _bytes(folder, name)
+        written = {name: _write_part(folder, format_, model, name, part, of_ticks) for name, part in parts.items()}
+        scale = max(1.0, *(one.pop("scale") for one in written.values()))
+        differences = {name: one["difference"] for name, one in written.items()}
         found = Export(out, tuple(parts), len(of_ticks), differences, scale)
-        worst = max(differences.values())
-        if not worst <= TOLERANCE:
-            raise KinemeError(
-                f"{out}: not written: {format_.engine}'s scores differ from those of Keras by {worst:.1e} of their "
-                f"scale, more than {TOLERANCE:.0e}"
-            )
+        found.refuse_difference(format_.engine)
         document = {
             "format": FORMAT,
             "kineme": __version__,
             "model": model.name,
             "engine": format_.name,
-            "parts": {
-                name: {
-                    "file": f"{name}{format_.suffix}",
-                    "bytes": sizes[name],
-                    **part.tensors(),
-                    "difference": differences[name],
-                    "latency_ms": latency[name],
-                }
-                for name, part in parts.items()
-            },
+            "parts": written,
             "stride": model.stride,
             "answers_from_frame": model.card.ticks_before_answer,
             "frames_compared": len(of_ticks),
@@ -146,6 +120,28 @@ def export_folder(
         _write(folder / LABELS, "\n".join(model.labels))
         _write(folder / README, model_card(model.card, document, format_))
     return found
+
+
+def _write_part(
+    folder: Path, format_: formats.Format, model: TrainedModel, name: str, part: _Part, of_ticks: list[Tick]
+) -> dict[str, Any]:
+    """Write a part and compare it with Keras; its entry in ``export.json``, with the ``scale`` of its scores beside."""
+    path = folder / f"{name}{format_.suffix}"
+    texts = {"card": json.dumps(model.card.to_json(), ensure_ascii=False), "labels": json.dumps(model.labels)}
+    formats.write(format_, part.network, part.inputs, part.outputs, path, texts)
+    wanted, given = _both(model, name, part, format_.open(path, min(_MOST_THREADS, os.cpu_count() or 1)), of_ticks)
+    scale = max(1.0, float(np.abs(wanted["logits"]).max()))
+    return {
+        "file": path.name,
+        "bytes": _bytes(folder, name),
+        **part.tensors(),
+        "difference": max(
+            float(np.abs(given["logits"] - wanted["logits"]).max()) / scale,
+            float(np.abs(given["probabilities"] - wanted["probabilities"]).max()),
+        ),
+        "latency_ms": _latency_ms(format_.open(path, 1), part.zeros()),
+        "scale": scale,
+    }
 
 
 def _parts(model: TrainedModel) -> dict[str, _Part]:

@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-import tempfile
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import UsageError
+from kineme.exporters.agreement import Export, carried_logits, ticks_to_compare
 from kineme.files import atomic_write, sole_writer
 from kineme.models.litert import compiled
 from kineme.prediction import exported
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.select import open_engine
-from kineme.prediction.featurizers import Tick, open_featurizer
+from kineme.prediction.featurizers import Tick
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer
-from kineme.video.clips import ticks
-
-TOLERANCE = 1e-4  # of the scale of the scores
-
-_FRAMES = 200  # that are compared, where a window does not take seconds
-_DRAWN_S = 25  # a drawn video is hardly shorter
-
-
-@dataclass(frozen=True)
-class Export:
-    """What was written, and how well it agrees with the network it is from.
-
-    Args:
-        path: the file.
-        parts: its signatures.
-        frames: that were compared.
-        differences: the largest difference of a score as a share of their scale, in windows of a file and, where
-            there is a step, in a state carried through all frames.
-        scale: the largest score, or 1 if that is more.
-
-    Example:
-        >>> written = model.export(out="model.tflite")
-        >>> max(written.differences.values()) < 1e-4
-        True
-    """
-
-    path: Path
-    parts: tuple[str, ...]
-    frames: int
-    differences: dict[str, float]
-    scale: float
 
 
 def export_litert(
@@ -62,7 +26,8 @@ def export_litert(
 ) -> Export:
     """Write a model as one ``.tflite`` file that predicts where neither Keras nor TensorFlow is installed.
 
-    Its scores are compared with those of Keras on the frames of a video; they must agree within :data:`TOLERANCE`.
+    Its scores are compared with those of Keras on the frames of a video; they must agree within
+    :data:`~kineme.exporters.agreement.TOLERANCE`.
 
     Args:
         model: a loaded model with its network.
@@ -85,12 +50,7 @@ def export_litert(
         exported.write(temporary, content, tuple(parts), model.card, model.name, model.stride)
         again = TrainedModel.from_file(temporary)
         found = Export(out, tuple(parts), len(of_ticks), *_differences(model, again, of_ticks))
-        worst = max(found.differences.values())
-        if not worst <= TOLERANCE:
-            raise KinemeError(
-                f"{out}: not written: LiteRT's scores differ from those of Keras by {worst:.1e} of their scale, "
-                f"more than {TOLERANCE:.0e}"
-            )
+        found.refuse_difference("LiteRT")
     return found
 
 
@@ -108,24 +68,6 @@ def _parts(model: TrainedModel) -> dict[str, Any]:
     return parts
 
 
-def ticks_to_compare(model: TrainedModel, check: str | os.PathLike[str] | None) -> list[Tick]:
-    """The frames to compare on, at the model's ticks: of a video, or of people drawn for this."""
-    spec = model.card.spec
-    most = max(_FRAMES, spec.frames)
-    if check is not None:
-        return list(itertools.islice(ticks(check, spec), most))
-    from drawn_people.make import make_dataset
-
-    with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
-        needed_s = most / (spec.fps or most)
-        videos = math.ceil(needed_s / _DRAWN_S)
-        make_dataset(folder, clips=1, people=videos, untrimmed=videos, workers=1)
-        found: list[Tick] = []
-        for video in sorted(Path(folder, "untrimmed").glob("*.mp4")):
-            found += [(len(found) + number, frame) for number, (_, frame) in enumerate(ticks(video, spec))]
-    return [(number * spec.step_s(1.0), frame) for number, (_, frame) in enumerate(found[:most])]
-
-
 def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick]) -> tuple[dict[str, float], float]:
     """Largest differences as shares of the scale of the scores, and that scale."""
     engines = open_engine("keras", model), open_engine("litert", again)
@@ -141,15 +83,3 @@ def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick])
         ]
     scale = max(1.0, float(np.abs(both[0]).max()))
     return {name: float(np.abs(a - b).max()) / scale for name, (a, b) in differences.items()}, scale
-
-
-def carried_logits(model: TrainedModel, engine: Any, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:
-    """Logits_NK of a state that is carried through all frames."""
-    step, featurizer = engine.function("step"), open_featurizer(model, engine)
-    states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
-    rows = []
-    for tick in of_ticks:
-        (feature,) = featurizer([tick])
-        logits_BK, *states = step(feature[None], *states)
-        rows.append(logits_BK[0])
-    return np.array(rows)

@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, UsageError
 from kineme.models.native_stderr import suppress_native_stderr
 from kineme.models.tracing import on_tensorflow, saved_model, traceable, unrolled
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 
+_ONNX = ("onnxruntime", "onnx", "tf2onnx")
+_TENSORFLOW = "'kineme[tensorflow]'"
 _OPSET = 17  # of ONNX: read by every ONNX Runtime since 2022
 
 
@@ -49,6 +51,12 @@ class Format:
     install: str
     write: Callable[[Any, Path, Path, Mapping[str, str]], None]
     open: Callable[[Path, int], Run]
+
+
+def check_format(name: str) -> None:
+    """Raise UsageError where there is no format of that name."""
+    if name not in FORMATS:
+        raise UsageError(f"--format {name}: there is no such format; choose from {', '.join(FORMATS)}")
 
 
 def require(format_: Format) -> None:
@@ -183,24 +191,8 @@ FORMATS = {
     one.name: one
     for one in (
         Format("litert", "LiteRT", ".tflite", ("ai_edge_litert",), "ai-edge-litert", _write_litert, _open_litert),
-        Format(
-            "onnx",
-            "ONNX Runtime",
-            ".onnx",
-            ("onnxruntime", "onnx", "tf2onnx"),
-            "'kineme[onnx]'",
-            _write_onnx,
-            _open_onnx,
-        ),
+        Format("onnx", "ONNX Runtime", ".onnx", _ONNX, "'kineme[onnx]'", _write_onnx, _open_onnx),
         Format("openvino", "OpenVINO", ".xml", ("openvino",), "'kineme[openvino]'", _write_openvino, _open_openvino),
-        Format(
-            "savedmodel",
-            "TensorFlow",
-            "",
-            ("tensorflow",),
-            "'kineme[tensorflow]'",
-            _write_saved_model,
-            _open_saved_model,
-        ),
+        Format("savedmodel", "TensorFlow", "", ("tensorflow",), _TENSORFLOW, _write_saved_model, _open_saved_model),
     )
 }

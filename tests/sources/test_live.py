@@ -90,13 +90,11 @@ def test_rtsp_of_gstreamers_server_is_watched(model):
 
 def test_mpeg_ts_over_udp_goes_on_when_its_sender_begins_anew(model):
     with udp_sender(restarts_s=0.9) as (url, sent):
-        began_s = time.monotonic()
         came = list(model.watch(url, max_seconds=1.7, **FAST))
         assert sent.restarts  # its time stamps are those of the beginning again
         times = check_times(came)
         assert max(np.diff(times)) < 1
         assert abs(times[-1] - 1.7) < 0.5
-        assert time.monotonic() - began_s < 6
         assert not any(event.notices for event in came)
         assert answered(came[-1])
         ended = [segment for event in came for segment in event.finished_segments]

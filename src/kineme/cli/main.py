@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -90,8 +91,11 @@ def main() -> None:
     except MemoryError:
         _fail("out of memory; choose a smaller --size, --frames or --batch-size", 1, debug)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}{setting_of(error.filename)}", 1, debug)
+        where = error.filename
+        if where is None and error.errno == errno.ENOSPC:  # files are named
+            _drop_output()
+            where = "standard output"
+        _fail(f"{where}: {error.strerror}{setting_of(error.filename)}" if where else str(error), 1, debug)
     except ModuleNotFoundError as error:
         _fail(_missing(error), 1, debug)
     except Exception as error:
@@ -104,13 +108,7 @@ def _run(arguments: list[str]) -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             raise KeyboardInterrupt from None
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            _drop_output()
-            raise KinemeError(f"standard output: {error.strerror or error}") from error
+        sys.stdout.flush()
         raise
 
 

@@ -76,13 +76,15 @@ def predict_videos(
         return result
 
     rows = []
-    with closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results:
-        for result in results:
-            took = f"{result.timing['seconds']:.2f} s"
-            rows.append([result.source, f"{result.duration_s:.1f} s", best(result, top), took])
-    if json:
-        print_json(documents[0] if is_one else documents)
-    elif rows and out is not None:
-        print_table(["video", "length", "action", "took"], rows)
+    try:
+        with closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results:
+            for result in results:
+                took = f"{result.timing['seconds']:.2f} s"
+                rows.append([result.source, f"{result.duration_s:.1f} s", best(result, top), took])
+    finally:  # also of what was done before Ctrl-C
+        if json and documents:
+            print_json(documents[0] if is_one else documents)
+        elif rows and not json and out is not None:
+            print_table(["video", "length", "action", "took"], rows)
     if failed:
         raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")

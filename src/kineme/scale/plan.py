@@ -73,9 +73,7 @@ class Plan:
 
     def windows(self, model: Model) -> WindowScorer:
         """What scores its windows, made in turn by the workers of a machine: the first compiles for all."""
-        folder = user_cache_folder() / "engines"
-        folder.mkdir(parents=True, exist_ok=True)
-        with file_lock(folder / "batch.lock"):
+        with file_lock(user_cache_folder() / "engines" / "batch.lock"):
             return WindowScorer(model, open_engine(self.engine, model), has_features=model.poses is not None)
 
     def featurizer(self, model: Model) -> FrameFeaturizer | None:

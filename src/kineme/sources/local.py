@@ -98,14 +98,19 @@ def one_video(source: str, options: FetchOptions, *, advice: str = "name one") -
 
 @contextmanager
 def _going_on(source: str, on_error: OnError | None) -> Iterator[None]:
-    """Errors raised inside are told, where somebody listens; wrong usage is not one bad source among many."""
+    """Errors raised inside are told, where somebody listens, also those that nobody foresaw.
+
+    Wrong usage is not one bad source among many, and neither is an output that nobody reads any more.
+    """
     try:
         yield
-    except UsageError:
+    except (UsageError, BrokenPipeError):
         raise
-    except KinemeError as error:
+    except Exception as error:
         if on_error is None:
             raise
+        if not isinstance(error, KinemeError):
+            error = VideoError(source, f"cannot be worked on ({type(error).__name__}: {error})")
         on_error(source, error)
 
 

@@ -77,7 +77,7 @@ def set_in(*keys, to):
         (set_in("approach", to="os.system"), "no approach"),
         (set_in("config", to={"units": -1}), "units"),
         (set_in("config", to={"backbone": "../../etc"}), "no backbone"),
-        (set_in("config", to=[]), "must be objects"),
+        (set_in("config", to=[]), "config must be of type dict, not list"),
         (set_in("labels", to=["a"]), "two names"),
         (set_in("labels", to=["a", "a"]), "twice"),
         (set_in("labels", to=["a", "b", "c"]), "logits/kernel"),

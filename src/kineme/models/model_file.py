@@ -11,18 +11,21 @@ import functools
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
+from kineme.memory import total_bytes
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
 from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.models.scoring import HEAVY_PIXELS
 from kineme.models.timeline_settings import TimelineSettings
+from kineme.text import printable
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SUFFIX = ".safetensors"
+
+_LONGEST_LABEL = 1000
+_MOST_CLIP_BYTES = 2**33
 
 
 @dataclass(frozen=True)
@@ -119,24 +125,28 @@ class ModelCard:
         """
         try:
             document = json.loads(text)
+            if not isinstance(document, dict):
+                raise TypeError("it is no object")
             if document["format"] != FORMAT:
                 raise KinemeError(
                     f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
                     f"{FORMAT}; use the version of kineme that wrote it, or train again"
                 )
+            document = {"finetuned": False, **document}  # older files say neither this nor the next two
+            calibration = {"known": None, "timeline": None, **_part(document, "calibration", dict)}
             card = cls(
-                approach=document["approach"],
-                config=document["config"],
+                approach=_part(document, "approach", str),
+                config=_part(document, "config", dict),
                 spec=ClipSpec.from_json(document["spec"]),
-                labels=tuple(document["labels"]),
-                temperature=float(document["calibration"]["temperature"]),
-                provenance=document["provenance"],
-                finetuned=bool(document.get("finetuned", False)),  # files of the first release do not say
-                open_set=OpenSetDetector.from_json(document["calibration"].get("known")),  # nor this
-                timeline=TimelineSettings.from_json(document["calibration"].get("timeline")),
+                labels=tuple(printable(_label(one)) for one in _part(document, "labels", list)),
+                temperature=float(_part(calibration, "temperature", int, float)),
+                provenance=_part(document, "provenance", dict),
+                finetuned=_part(document, "finetuned", bool),
+                open_set=OpenSetDetector.from_json(_part(calibration, "known", dict, type(None))),
+                timeline=TimelineSettings.from_json(_part(calibration, "timeline", dict, type(None))),
             )
             _check(card)
-        except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (UsageError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             raise KinemeError(f"{path}: its description cannot be read ({error}); copy or train it again") from error
         return card
 
@@ -164,16 +174,8 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
     Raises:
         KinemeError: missing, not a model file, cut short, of another version, or naming what is not known.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise KinemeError(f"{path}: there is no such model file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get("kineme")
-    except (SafetensorError, OSError) as error:
-        raise KinemeError(f"{path}: not a model file, or cut short ({error}); copy or train it again") from error
+    with _opened(path) as file:
+        text = (file.metadata() or {}).get("kineme")
     if text is None:
         raise KinemeError(f"{path}: a safetensors file, but not one of Kineme's: it lacks the model's description")
     return ModelCard.from_json(path, text)
@@ -186,31 +188,28 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
         The Keras model (uint8 clips_BTHWC to float32 logits_BK) and its card.
 
     Raises:
-        KinemeError: see :func:`read_card`; or a tensor is missing, unknown, or of another shape or type.
+        KinemeError: see :func:`read_card`; or a tensor is missing, unknown, of another shape or type, or not finite.
     """
     card = read_card(path)
-    from safetensors import SafetensorError, safe_open
-
     from kineme.models.network import build_network
 
     try:
         network = build_network(card.architecture, card.spec, len(card.labels))
-        with safe_open(path, framework="numpy") as file:
-            wanted = named_weights(network)
-            present = set(file.keys())
-            if present != set(wanted):
-                odd = sorted(present ^ set(wanted))[0]
-                raise KinemeError(f"{path}: its tensors are not those of {card.approach} (see {odd!r}); train it again")
-            for name, weight in wanted.items():
-                tensor = file.get_tensor(name)
-                if tensor.shape != tuple(weight.shape) or tensor.dtype.name != weight.dtype:
-                    raise KinemeError(
-                        f"{path}: tensor {name!r} is {tensor.dtype} {tensor.shape}, "
-                        f"not {weight.dtype} {tuple(weight.shape)}; train it again"
-                    )
-                weight.assign(tensor)
-    except (UsageError, SafetensorError) as error:
+    except UsageError as error:
         raise KinemeError(f"{path}: {error}") from error
+    wanted = named_weights(network)
+    tensors = dict(read_weights(path))
+    if set(tensors) != set(wanted):
+        odd = sorted(set(tensors) ^ set(wanted))[0]
+        raise KinemeError(f"{path}: its tensors are not those of {card.approach} (see {odd!r}); train it again")
+    for name, weight in wanted.items():
+        tensor = tensors[name]
+        if tensor.shape != tuple(weight.shape) or tensor.dtype.name != weight.dtype:
+            raise KinemeError(
+                f"{path}: tensor {name!r} is {tensor.dtype} {tensor.shape}, "
+                f"not {weight.dtype} {tuple(weight.shape)}; train it again"
+            )
+        weight.assign(tensor)
     return network, card
 
 
@@ -230,15 +229,34 @@ def read_weights(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[An
     """Name and values of every weight in a model file, without building a network.
 
     Raises:
-        KinemeError: it is missing, or not a model file.
+        KinemeError: it is missing, or not a model file; or a weight is not a finite number.
     """
+    import numpy as np
+
+    with _opened(path) as file:
+        for name in file.keys():  # noqa: SIM118 (no mapping)
+            tensor = file.get_tensor(name)
+            if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+                raise KinemeError(f"{path}: its weights are not all numbers (see {name!r}); copy or train it again")
+            yield name, tensor
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """A safetensors file, with one line for whatever is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
     try:
+        with Path(path).open("rb"):  # the library says of a file that it may not read that there is none
+            pass
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise KinemeError(f"{path}: there is no such model file") from error
+    except OSError as error:
+        raise KinemeError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    try:
         with safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                yield name, file.get_tensor(name)
-    except (SafetensorError, OSError) as error:
+            yield file
+    except (SafetensorError, OSError, AttributeError, TypeError) as error:  # the last two: types that NumPy lacks
         raise KinemeError(f"{path}: not a model file, or cut short ({error}); copy or train it again") from error
 
 
@@ -249,13 +267,29 @@ def config_of(approach: Approach) -> dict[str, Any]:
 
 def _check(card: ModelCard) -> None:
     """What types and ranges alone do not say."""
-    if len(card.labels) < 2 or not all(isinstance(label, str) and label for label in card.labels):
+    if len(card.labels) < 2:
         raise ValueError("labels must be two names or more")
     if len(set(card.labels)) != len(card.labels):
         raise ValueError("a label occurs twice")
-    if not 0 < card.temperature < 1e6:
+    if not 1e-6 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
     if card.open_set is not None and len(card.open_set.logits[0]) != len(card.labels):
         raise ValueError("the logits of known actions must be of as many labels as there are")
-    if not isinstance(card.config, dict) or not isinstance(card.provenance, dict):
-        raise TypeError("config and provenance must be objects")
+    spec = card.spec
+    if spec.frames * spec.height * spec.width * 3 > min(_MOST_CLIP_BYTES, total_bytes() or _MOST_CLIP_BYTES):
+        raise ValueError(f"clips of {spec.frames} frames of {spec.width} x {spec.height} pixels fit into no memory")
+    card.backbone  # noqa: B018 (it refuses what is not in the registry)
+
+
+def _part(document: dict[str, Any], name: str, *kinds: type) -> Any:
+    """A part of a document that must be of one of some types."""
+    value = document[name]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise TypeError(f"{name} must be of type {kinds[0].__name__}, not {type(value).__name__}")
+    return value
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_LABEL:
+        raise TypeError(f"labels must be names of 1 to {_LONGEST_LABEL} letters")
+    return value

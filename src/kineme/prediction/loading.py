@@ -22,12 +22,11 @@ def find_model_file(path: str | os.PathLike[str]) -> Path:
         KinemeError: there is none.
     """
     path = Path(path)
-    if path.is_dir():
-        if not (path / MODEL_NAME).is_file():
+    if os.path.isdir(path):  # noqa: PTH112 (pathlib's raises where a folder may not be read)
+        file = path / MODEL_NAME
+        if os.access(path, os.R_OK | os.X_OK) and not file.is_file():
             raise KinemeError(f"{path}: no {MODEL_NAME} in this folder; is it a run folder of a finished training?")
-        return path / MODEL_NAME
-    if not path.is_file():
-        raise KinemeError(f"{path}: there is no such model file")
+        return file
     return path
 
 

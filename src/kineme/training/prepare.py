@@ -106,7 +106,9 @@ def prepare(
     check_parts(parts, labels, table.skipped)
     gaps = gaps_of(table, cache.background(table, len(labels)))
     settings["background"] = background = makes_background or bool(gaps["train"])
-    card = ModelCard(approach=approach, config=settings["config"], spec=spec, labels=labels, finetuned=options.finetune)
+    card = ModelCard(
+        approach=approach, config=settings["config"], spec=spec, labels=labels, finetuned=bool(learner.backbone_weights)
+    )
     return Prepared(table, labels, learner, cache, parts, gaps, background, copies, settings, card)
 
 

@@ -17,8 +17,9 @@ _GB = 10**9
 _CORES = 2  # of the machine that the rates below were measured on
 _HEAD_CLIPS_PER_SECOND = 800.0
 _USUAL_PIXELS = 20 * 64 * 64  # of a clip; how many of them an approach learns from in a second, it says itself
-_PROCESS_BYTES = 1.1e9  # of a training from scratch at that size, most of it TensorFlow itself
-_BYTES_PER_PIXEL = 400  # of activations and their gradients, for each clip of a batch
+_PROCESS_BYTES = 0.8e9  # of a process that has TensorFlow and a network, before it trains
+_FROZEN_BYTES_PER_PIXEL = 400  # of what a pretrained backbone computes, for 32 frames at a time or one clip
+_BYTES_PER_VALUE = 24  # of a feature that a head trains on: it, its gradient, and what an optimiser keeps
 _TRAINED_SHARE = 0.6  # of the videos: as many are augmented, and seen in each epoch
 
 
@@ -56,7 +57,7 @@ def estimate_resources(
         options: how to train.
     """
     backbone = find_backbone(approach.backbone)
-    frozen = backbone.is_pretrained and not (options.finetune or approach.is_inside_backbone)
+    frozen = _is_frozen(approach, options)
     per_frame = 1 if frozen else 2
     ticks = [spec.tick_count(length, per_frame) for length in lengths_s]
     windows = [len(spec.window_starts(-(-count // per_frame))) for count in ticks]
@@ -67,18 +68,17 @@ def estimate_resources(
         views = 1 + _TRAINED_SHARE * (options.views if options.views is not None else backbone.views)
         disk = records * views * backbone.values * 4
         first = decoding_s * views + records * views / backbone.rate
-        rate, batch_bytes = _HEAD_CLIPS_PER_SECOND, 32 * spec.height * spec.width * _BYTES_PER_PIXEL
+        rate = _HEAD_CLIPS_PER_SECOND
         how = f"{backbone.name} does {backbone.rate:g} {'frames' if backbone.is_per_frame else 'windows'} a second"
     else:
         disk = sum(ticks) * spec.height * spec.width * 3.0
         first = decoding_s
         rate = approach.clips_per_second * _USUAL_PIXELS / pixels
-        batch_bytes = max(0, pixels - _USUAL_PIXELS) * options.effective_batch_size * _BYTES_PER_PIXEL
         how = f"{approach.name} learns from {rate:.3g} clips of this size a second"
     return ResourceEstimate(
         clips=sum(windows),
         disk_bytes=round(disk),
-        memory_bytes=round(_PROCESS_BYTES + batch_bytes),
+        memory_bytes=round(_memory(approach, spec, options)),
         first_seconds=round(first, 1),
         training_seconds=round(options.epochs * trained / rate, 1),
         assumes=(
@@ -97,10 +97,27 @@ def refuse_too_much_memory(approach: Approach, spec: ClipSpec, options: TrainOpt
     Raises:
         KinemeError: the estimate is more than the machine has.
     """
-    needed, there = estimate_resources([], 0.0, approach, spec, options).memory_bytes, total_bytes()
+    needed, there = _memory(approach, spec, options), total_bytes()
     if there is not None and needed > there:
         raise KinemeError(
             f"training on clips of {spec.frames} frames of {spec.width} x {spec.height} pixels would take about "
             f"{needed / _GB:.0f} GB of memory, and there are {there / _GB:.0f}; choose smaller --frames, --size or "
             "--batch-size"
         )
+
+
+def _memory(approach: Approach, spec: ClipSpec, options: TrainOptions) -> float:
+    """Bytes that a training takes at its peak, however many videos there are."""
+    backbone, batch = find_backbone(approach.backbone), options.effective_batch_size
+    pixels = spec.frames * spec.height * spec.width
+    if not _is_frozen(approach, options):
+        return _PROCESS_BYTES + pixels * batch * approach.bytes_per_pixel
+    at_once = 32 * spec.height * spec.width if backbone.is_per_frame else pixels
+    values = backbone.values * (spec.frames if backbone.is_per_frame else spec.frames / backbone.spec.frames)
+    return _PROCESS_BYTES + at_once * _FROZEN_BYTES_PER_PIXEL + values * batch * _BYTES_PER_VALUE
+
+
+def _is_frozen(approach: Approach, options: TrainOptions) -> bool:
+    """Whether the backbone is computed once and only the head is trained."""
+    is_pretrained = find_backbone(approach.backbone).is_pretrained
+    return is_pretrained and not (options.finetune or approach.is_inside_backbone)

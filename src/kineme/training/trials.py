@@ -30,6 +30,7 @@ from kineme.training.baselines import baseline_predictions
 from kineme.training.cache import FrameCache, Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import rule_of_parts
+from kineme.training.resources import refuse_too_much_memory
 from kineme.training.segment_metrics import VideoTimeline, pooled_f1
 from kineme.video.spec import ClipSpec
 
@@ -150,6 +151,7 @@ class TrialRunner:
         if missing or not cost:
             keras.backend.clear_session()
             seed_everything(self.options.seed)
+            refuse_too_much_memory(candidate.approach, candidate.spec, self.options)
             learner = make_learner(
                 candidate.approach,
                 candidate.spec,

@@ -56,7 +56,8 @@ class ClipSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
                 raise UsageError(f"clip spec: {name} must be a whole number from 1 to 4096, not {value!r}")
-        if self.fps is not None and not 0.01 <= float(self.fps) <= 1000:
+        is_number = isinstance(self.fps, int | float) and not isinstance(self.fps, bool)
+        if self.fps is not None and not (is_number and 0.01 <= self.fps <= 1000):
             raise UsageError(f"clip spec: fps must be between 0.01 and 1000, or none to spread, not {self.fps!r}")
         if self.fit not in get_args(ResizeMode):
             raise UsageError(f"clip spec: fit must be one of {', '.join(get_args(ResizeMode))}, not {self.fit!r}")

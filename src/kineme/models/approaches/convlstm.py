@@ -48,6 +48,7 @@ class ConvLSTM(Approach):
     name: ClassVar[str] = "convlstm"
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {**Approach.ranges, "recurrent_dropout": (0, 0.9)}
     clips_per_second: ClassVar[float] = 12.0
+    bytes_per_pixel: ClassVar[float] = 620.0
     filters: ClassVar[tuple[int, ...]] = (4, 8, 14, 16)
 
     backbone: str = CHANGES.name

@@ -185,15 +185,21 @@ def test_all_eight_orientations_are_shown_as_players_show_them(tmp_path: Path, n
         assert corners(next(read_frames(path, size=frame.shape[:2], fit=fit)).pixels_HWC) == wanted  # type: ignore[arg-type]
 
 
-def joined(path: Path, codec: str, pixel_format: str, shapes: list[tuple[int, int]]) -> Path:
-    """The packets of streams of different sizes, five frames each, one after the other in one file."""
+def joined(
+    path: Path,
+    codec: str,
+    pixel_format: str,
+    shapes: list[tuple[int, int]],
+    aspects: list[Fraction | None] | None = None,
+) -> Path:
+    """The packets of streams of different shapes, five frames each, one after the other in one file."""
     with av.open(str(path), "w") as output:
         out, count = None, 0
-        for height, width in shapes:
+        for (height, width), aspect in zip(shapes, aspects or [None] * len(shapes), strict=True):
             pictures = (numbered_frame(number, height, width) for number in range(count, count + 5))
             options = {"bf": "0"} if codec == "libx264" else {"deadline": "realtime"}
             part = path.with_name("part.ts" if codec == "libx264" else "part.mkv")
-            encode(part, pictures, codec=codec, pixel_format=pixel_format, options=options)
+            encode(part, pictures, codec=codec, pixel_format=pixel_format, options=options, pixel_aspect=aspect)
             with av.open(str(part)) as source:
                 out = out or output.add_stream_from_template(source.streams.video[0])
                 for packet in source.demux(video=0):
@@ -227,6 +233,18 @@ def test_frames_that_change_their_size_are_fitted_each_by_its_own_shape(
     assert {frame.shape for frame in frames} == {(96, 160, 3)}
     assert corners(frames[5][:, 51:109]) == "rgb-"
     assert corners(frames[12][:, 32:128]) == "rgb-"
+
+
+def test_a_pixel_aspect_that_changes_on_the_way_is_followed(tmp_path: Path) -> None:
+    aspects = [Fraction(1), Fraction(2), Fraction(1, 2)]
+    path = joined(tmp_path / "film.ts", "libx264", "yuv420p", 3 * [(64, 64)], aspects)
+    boxed = [frame.pixels_HWC for frame in read_frames(path, size=(64, 64), fit="letterbox")]
+    part, whole = slice(16, 48), slice(0, 64)
+    for number, inner in enumerate([(whole, whole), (part, whole), (whole, part)]):
+        for frame in boxed[5 * number : 5 * number + 4]:  # the decoder is a frame ahead of the one that is shown
+            assert corners(frame[inner]) == "rgb-"
+    assert boxed[7][:14].max() < 20
+    assert boxed[12][:, :14].max() < 20
 
 
 def test_what_is_transparent_lies_on_black(tmp_path: Path) -> None:

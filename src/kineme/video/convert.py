@@ -47,7 +47,7 @@ class Converter:
 
     Args:
         first: the first decoded frame; its displayed size is that of all pictures where none is asked for.
-        stream: where it is from; None where frames are upright and their pixels square.
+        geometry: of the stream it is from; None where frames are upright and their pixels square.
         size: wanted (height, width); None keeps the displayed size.
         fit: how a frame is brought to the size.
     """
@@ -55,19 +55,21 @@ class Converter:
     def __init__(
         self,
         first: VideoFrame,
-        stream: VideoStream | None = None,
+        geometry: StreamGeometry | None = None,
         *,
         size: tuple[int, int] | None = None,
         fit: ResizeMode = "stretch",
     ) -> None:
         self._fit: ResizeMode = fit if size else "letterbox"  # for frames that differ from the first
-        self._rotate_tag = _rotate_tag(stream)
-        self._aspects = _PixelAspects(stream)
+        self._geometry = geometry
         self._layouts: dict[tuple[int, int, int, Fraction | None], _Layout] = {}
         self._reformatter = VideoReformatter()
-        self.size = size or self._displayed(first)
+        self.size = size or (1, 1)
         layout = self._layout(first)
         self.orientation, self.displayed = layout.orientation, layout.displayed
+        if size is None:
+            self.size = layout.displayed
+            self._layouts.clear()
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """The pixels of ``frame``: uint8, RGB, (height, width, 3), contiguous."""
@@ -88,7 +90,7 @@ class Converter:
         return canvas
 
     def _layout(self, frame: VideoFrame) -> _Layout:
-        aspect = self._aspects.of(frame)
+        aspect = self._geometry.pixel_aspect(frame) if self._geometry else None
         # Not the display matrix: PyAV's frame and its side data hold each other, and would wait for the collector.
         key = frame.height, frame.width, frame.rotation, aspect
         if key not in self._layouts:
@@ -97,12 +99,10 @@ class Converter:
             self._layouts[key] = _Layout(orientation, displayed, resize_geometry(displayed, self.size, self._fit))
         return self._layouts[key]
 
-    def _displayed(self, frame: VideoFrame) -> tuple[int, int]:
-        transposed = self._orientation(_display_matrix(frame)).transposed
-        return displayed_size(frame.height, frame.width, self._aspects.of(frame), transposed)
-
     def _orientation(self, matrix: bytes) -> Orientation:
-        return orientation_of_matrix(struct.unpack("=9i", matrix)) if matrix else self._rotate_tag
+        if matrix:
+            return orientation_of_matrix(struct.unpack("=9i", matrix))
+        return self._geometry.rotate_tag if self._geometry else Orientation()
 
     def _cropped_first(self, frame: VideoFrame, layout: _Layout) -> NDArray[np.uint8]:
         """Crop a very long frame before scaling it, instead of scaling all of it."""
@@ -143,24 +143,37 @@ class Converter:
         return opaque if alpha_HW1.min() < 255 else frame
 
 
-class _PixelAspects:
-    """The width of a pixel over its height, frame by frame.
+class StreamGeometry:
+    """What a stream says of the shape of its frames; make one before anything is decoded.
 
-    The container's word counts for the whole stream. Where it has none, the decoder tells that of the newest frame
-    size, which is where it changes.
+    The container's word on the width of a pixel over its height counts for the whole stream. Where it has none, the
+    decoder tells that of what it reads now, while frames of an older size may still come out of it.
+
+    Args:
+        stream: a video stream just opened.
+
+    Attributes:
+        rotate_tag: what old phones and tools wrote in place of a display matrix.
     """
 
-    def __init__(self, stream: VideoStream | None) -> None:
-        self._context = None if stream is None else stream.codec_context
-        self._given = None if stream is None else stream.sample_aspect_ratio
-        self._is_containers = self._given != (None if self._context is None else self._context.sample_aspect_ratio)
+    def __init__(self, stream: VideoStream) -> None:
+        self._context = stream.codec_context
+        self._containers = stream.sample_aspect_ratio
+        self._is_containers = self._containers != self._context.sample_aspect_ratio
         self._of_size: dict[tuple[int, int], Fraction | None] = {}
+        tags = {key.lower(): value for key, value in stream.metadata.items()}
+        self.rotate_tag = Orientation()
+        with suppress(ValueError):
+            self.rotate_tag = orientation_of_rotation(int(tags.get("rotate", "0")))
 
-    def of(self, frame: VideoFrame) -> Fraction | None:
+    def pixel_aspect(self, frame: VideoFrame) -> Fraction | None:
         """That of a frame just decoded."""
-        if self._is_containers or self._context is None:
-            return self._given
-        return self._of_size.setdefault((frame.height, frame.width), self._context.sample_aspect_ratio)
+        if self._is_containers:
+            return self._containers
+        size = frame.height, frame.width
+        if size not in self._of_size or size == (self._context.height, self._context.width):
+            self._of_size[size] = self._context.sample_aspect_ratio
+        return self._of_size[size]
 
 
 @cache
@@ -172,11 +185,3 @@ def _display_matrix(frame: VideoFrame) -> bytes:
     """The nine numbers that say how a frame is laid for display; empty where nothing does."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     return b"" if data is None else bytes(data)
-
-
-def _rotate_tag(stream: VideoStream | None) -> Orientation:
-    """What old phones and tools wrote in place of a display matrix."""
-    tags = {} if stream is None else {key.lower(): value for key, value in stream.metadata.items()}
-    with suppress(ValueError):
-        return orientation_of_rotation(int(tags.get("rotate", "0")))
-    return Orientation()

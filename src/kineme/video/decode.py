@@ -31,7 +31,7 @@ from kineme.video.container import (
     video_stream,
     whole_fragments,
 )
-from kineme.video.convert import Converter
+from kineme.video.convert import Converter, StreamGeometry
 from kineme.video.sparse import SPARSE_S, Decode, PacketPlanner, Skip
 from kineme.video.spec import ResizeMode
 from kineme.video.timestamps import (
@@ -168,7 +168,7 @@ class Decoder:
 
     def converter(self, *, size: tuple[int, int] | None = None, fit: ResizeMode = "stretch") -> Converter:
         """What turns this video's frames into pixels."""
-        return Converter(self.first, self.stream, size=size, fit=fit)
+        return Converter(self.first, self._geometry, size=size, fit=fit)
 
     def packet_times(self, *, decode: bool) -> PacketTimes:
         """What all packets tell. Call it before :meth:`iter_frames`, or say that nothing will be decoded any more."""
@@ -231,6 +231,7 @@ class Decoder:
         """Decode the first frame and keep it to be given again."""
         self._begun = False
         self.stream = video_stream(self.container, self.path)
+        self._geometry = StreamGeometry(self.stream)
         self._repair = TimestampRepair(self.container, self.stream)
         self._demuxer = self._repair.packets(self.container.demux(self.stream))
         self._ahead = deque()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, VideoError
 from kineme.video.container import video_stream
-from kineme.video.convert import Converter
+from kineme.video.convert import Converter, StreamGeometry
 from kineme.video.live import open_live, why_broken, without_password
 from kineme.video.spec import ResizeMode
 
@@ -185,6 +185,7 @@ class LiveReader:
         container = open_live(self._source, self._timeout_s)
         with closing(container):
             stream = video_stream(container, self._name)
+            geometry = StreamGeometry(stream)
             _set_threads(stream)
             clock = ArrivalClock(self._next_time(), believed=container.format.name not in _NO_TIMES)
             in_pieces = container.format.name == "hls"  # of several seconds, each sent at once
@@ -209,8 +210,8 @@ class LiveReader:
                             self._say(f"{self._name}: its time stamps run wrong; frames count when they come")
                             clock.gave_up = False
                         if convert is None:
-                            small = Converter(frame, stream, size=self._size, fit=self._fit)
-                            convert = small, Converter(frame, stream)
+                            small = Converter(frame, geometry, size=self._size, fit=self._fit)
+                            convert = small, Converter(frame, geometry)
                         if self._began_s is None:
                             self._began_s = now
                         backlog.update(clock.late_s, now)

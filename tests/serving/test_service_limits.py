@@ -276,7 +276,8 @@ def test_one_visitor_has_a_part_of_the_queue_and_what_each_keeps_is_counted(tmp_
     assert [add("a"), add("a"), add("a"), add("b"), add("c")] == [True, True, False, True, False]
     assert store.waiting("a") == (3, 2)
     assert store.bytes_kept("b") == (3000, 1000)
-    taken = store.take()
-    store.finish(taken.id, {"json": "12345"})
-    assert store.bytes_kept("a") == (3005, 2005)
+    first, second, third = (store.take() for _ in range(3))
+    assert len({first.id, second.id, third.id}) == 3
+    store.finish(second.id, {"json": "12345"})
+    assert store.bytes_kept("b") == (3005, 1005)  # who came last had the second turn
     store.close()

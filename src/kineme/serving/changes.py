@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Changes:
@@ -36,8 +36,9 @@ class Changes:
 
     def notify(self, job_id: str | None = None) -> None:
         """Say that a job has changed, or the queue, and so perhaps every job; from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set, job_id)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the server has ended
+                self._loop.call_soon_threadsafe(self._set, job_id)
 
     def _set(self, job_id: str | None) -> None:
         for listened, events in self._listening.items():

@@ -1,7 +1,8 @@
 """Limits of connections: how many there may be, how long each may be silent, and how slowly it may read.
 
 uvicorn waits for ever for the head of a request and for a reader, and takes as many connections as there are. Here a
-newcomer takes the place of whoever has most connections where all places are taken.
+newcomer takes the place of whoever has most connections where all places are taken. That builds on uvicorn's own
+protocols, from version 0.53 on.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class Guard:
         try:
             async with asyncio.timeout(_HEARD_OUT_S):
                 while (message := await receive()).get("more_body", False):
-                    count += len(message["body"])
+                    count += len(message.get("body", b""))
                     slowest = (time.monotonic() - began_s - 1) * _HEARD_OUT_BYTES_S
                     if not slowest <= count <= _HEARD_OUT_BYTES:
                         return
@@ -230,7 +230,7 @@ async def _small_body(scope: Scope, receive: Receive) -> Receive:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ServiceError(400, "cut_off", "the connection broke off")
-                body += message["body"]
+                body += message.get("body", b"")
                 if len(body) > _MOST_BODY:
                     raise ServiceError(413, "too_large", f"the body is larger than {_MOST_BODY >> 10} kB")
                 if not message.get("more_body", False):

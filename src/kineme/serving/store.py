@@ -23,6 +23,7 @@ PICTURE = "explained.png"
 UPLOAD = "video"
 
 _DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_MOST_TURNS = 1000  # that are remembered
 _MOST_ATTEMPTS = 2  # a job that was running when the server went down may be the reason
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -57,7 +58,7 @@ class JobRecord:
         id: nobody can guess it, so who knows it may see the job.
         model: name of the model.
         name: what the video is called, for people; never a path.
-        url: where it comes from, if from the web.
+        url: where it comes from, if from a link.
         state: how far it is.
         created_s: seconds since 1970.
         started_s: when the work on it began.
@@ -100,6 +101,7 @@ class JobStore:
     def __init__(self, folder: Path) -> None:
         self._jobs = folder / "jobs"
         self._lock = threading.Lock()
+        self._turns: dict[str, float] = {}  # when each visitor last had one
         path = folder / "jobs.sqlite"
         try:
             _make_private(folder, self._jobs, path)
@@ -206,20 +208,28 @@ class JobStore:
         return float(mean or 10.0)
 
     def take(self, *, to_fetch: bool = False) -> JobRecord | None:
-        """The job that has waited longest, which is running from now on; None where none waits.
+        """A job that waits, which is running from now on; None where none waits.
+
+        Visitors take turns, and of each the job that has waited longest comes first.
 
         Args:
             to_fetch: take one whose link is to be fetched, and not one whose video is there.
         """
         is_there = "url IS NOT NULL AND NOT fetched" if to_fetch else "(url IS NULL OR fetched)"
         with self._lock, self._db:
+            query = f"SELECT id, visitor FROM jobs WHERE state = 'waiting' AND {is_there} ORDER BY created_s"  # noqa: S608
+            waiting = self._db.execute(query).fetchall()
+            if not waiting:
+                return None
+            job_id, visitor = min(waiting, key=lambda row: self._turns.get(row[1], 0.0))
+            self._turns = dict(sorted(self._turns.items(), key=lambda turn: turn[1])[-_MOST_TURNS:])
+            self._turns[visitor] = time.monotonic()
             row = self._db.execute(
-                "UPDATE jobs SET state = 'running', started_s = ?, attempts = attempts + 1 WHERE id = "  # noqa: S608
-                f"(SELECT id FROM jobs WHERE state = 'waiting' AND {is_there} ORDER BY created_s LIMIT 1) "
+                "UPDATE jobs SET state = 'running', started_s = ?, attempts = attempts + 1 WHERE id = ? "  # noqa: S608
                 f"RETURNING {_COLUMNS}",
-                (time.time(),),
+                (time.time(), job_id),
             ).fetchone()
-        return JobRecord(*row) if row else None
+        return JobRecord(*row)
 
     def finish(self, job_id: str, results: Mapping[str, str]) -> None:
         """Keep what a job gave: of its files what was drawn, and the video itself, which may be explained."""

@@ -99,11 +99,10 @@ class Server:
                 return Answer(error.code, error.headers, error.read())
 
     def raw(self, content: bytes, *, source: str = "127.0.0.1") -> bytes:
-        """Send bytes as they are from an address of this machine; all of the answer."""
+        """Send bytes as they are from an address of this machine; all that comes until the server closes."""
         host, _, port = self.address.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), 20, (source, 0)) as connection:
             connection.sendall(content)
-            connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
     def send(self, content: bytes, name: str = "clip.mp4", *, model: str = "", **headers: str) -> Answer:

@@ -77,7 +77,9 @@ def test_half_requests_do_not_shut_others_out(guarded):
 def test_a_word_is_not_expected_to_be_a_megabyte(guarded):
     start = b"POST /v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     told = guarded.raw(start + b"Content-Length: 2000000\r\n\r\n" + b" " * 2_000_000)
-    chunked = guarded.raw(start + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n%s\r\n" % bytes(1 << 16) * 40)
+    chunked = guarded.raw(
+        start + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n%s\r\n" % bytes(1 << 16) * 40 + b"0\r\n\r\n"
+    )
     for answer in (told, chunked):
         assert answer.startswith(b"HTTP/1.1 413 ")
         assert b"the body is larger than 64 kB" in answer

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import av.error
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import ColorTrc
 from numpy.typing import NDArray
 
-from kineme.errors import VideoError, VideoFlaw, VideoWarning
+from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import (
     TOO_LARGE,
     PathLike,
@@ -32,6 +31,7 @@ from kineme.video.container import (
     whole_fragments,
 )
 from kineme.video.convert import Converter, StreamGeometry
+from kineme.video.damage import Losses, looks_told, missing_s
 from kineme.video.sparse import SPARSE_S, Decode, PacketPlanner, Skip
 from kineme.video.spec import ResizeMode
 from kineme.video.timestamps import (
@@ -40,7 +40,6 @@ from kineme.video.timestamps import (
     PacketTimes,
     TimestampRepair,
     has_display_times,
-    missing_s,
     zero_of,
 )
 
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 EPSILON_S = 1e-6  # a frame this little late is still in time, as in spec.py
-_HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 _LARGE_FRAME = 1280 * 720
 _SHORTEST_S = 1e-4  # for which a frame may be shown; less is a broken clock
 _WORTH_A_SEEK_S = 4.0
@@ -150,7 +148,7 @@ class Decoder:
 
     def __init__(self, path: PathLike, *, on_warning: Callable[[VideoWarning], None] | None = None) -> None:
         self.path = path
-        self._on_warning = on_warning
+        self._warn = on_warning or (lambda warning: None)
         self._wanted: tuple[float, float] | None = None
 
     def __enter__(self) -> Self:
@@ -160,7 +158,8 @@ class Decoder:
         except BaseException:
             self.container.close()
             raise
-        self._note_looks()
+        for warning in looks_told(self.first):
+            self._warn(warning)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -237,10 +236,7 @@ class Decoder:
         self._ahead = deque()
         self._packet_stats = PacketStats(self.container, self.stream)
         self.time_base = time_base(self.stream)
-        self._counted_from_start = True
-        self._frames = self._lost = 0
-        self._lost_at: float | None = None
-        self._cut = False
+        self._losses = Losses()
         context = self.stream.codec_context
         # Several frames at once cost more than they give on small frames, and an AVI's times hang on the decoder's own
         # delay. The slices of an H.264 frame cost next to nothing; other decoders were not tried.
@@ -281,12 +277,12 @@ class Decoder:
                 enters = False
                 if frame.is_corrupt:
                     self._note_loss(repair)
-                self._frames += not self._skims
+                self._losses.frames += not self._skims
                 yield repair.stamp(frame), frame
             if isinstance(step, Skip):
                 repair.skip_to(step.last)
                 enters = True
-                self._frames += step.skipped
+                self._losses.frames += step.skipped
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         while True:
@@ -296,7 +292,7 @@ class Decoder:
             try:
                 packet = next(self._demuxer, None)
             except av.error.FFmpegError:
-                self._cut = True
+                self._losses.is_cut = True
                 return
             if packet is None:
                 return
@@ -318,7 +314,7 @@ class Decoder:
             return
         self._planned = True
         if codec in _SKIMMABLE:  # from now on packets are counted, each of which holds a frame
-            self._skims, self._frames = timed, len(begun)
+            self._skims, self._losses.frames = timed, len(begun)
         start_s, step_s = self._wanted
         planner = PacketPlanner(
             start_s + EPSILON_S,
@@ -336,7 +332,7 @@ class Decoder:
             return step.packet.decode()
         self.stream.codec_context.skip_frame = "DEFAULT" if step.wanted else "NONREF"
         frames = step.packet.decode()
-        self._frames += step.packet.size > 0
+        self._losses.frames += step.packet.size > 0
         return frames
 
     def _is_stored_as_shown(self) -> bool:
@@ -371,7 +367,7 @@ class Decoder:
                 # Frames that lead the key frame of an open group of pictures may lack what they refer to.
                 if frame.key_frame and frame.pict_type == PictureType.I and pts <= target and frame.pts is not None:
                     self._stamped = chain([(pts, frame)], stamped)
-                    self._counted_from_start = False
+                    self._losses.is_counted = False
                     return
                 if pts > target:
                     break
@@ -384,23 +380,9 @@ class Decoder:
     def _note_loss(self, repair: TimestampRepair) -> None:
         if self._planned:  # what is missing is made up from frames that may have been left out
             raise _UnsafeSkip
-        self._lost += 1
-        if self._lost_at is None and repair.shown is not None:
-            self._lost_at = float((repair.shown - self.zero) * self.time_base)
-
-    def _warn(self, line: str, kind: VideoFlaw) -> None:
-        if self._on_warning is not None:
-            self._on_warning(VideoWarning(line, kind))
-
-    def _note_looks(self) -> None:
-        """Tell of frames that do not look as on the screen they were made for."""
-        trc = self.first.color_trc
-        if trc in _HDR:
-            line = f"its colours are HDR ({_HDR[trc]}) and are not tone-mapped: frames look paler than on an HDR screen"
-            self._warn(line, "colour")
-        if self.first.interlaced_frame:
-            line = "its frames are interlaced: both fields are shown at once, with combs where things move"
-            self._warn(line, "interlaced")
+        self._losses.lost += 1
+        if self._losses.lost_at_s is None and repair.shown is not None:
+            self._losses.lost_at_s = float((repair.shown - self.zero) * self.time_base)
 
     def missing_s(self, end_s: float) -> float:
         """How many seconds the frames, the last of which ends at ``end_s``, fall short of what the header says."""
@@ -409,22 +391,9 @@ class Decoder:
         zero_s = float(self.zero * self.time_base)
         return missing_s(self.container, self.stream, self.path, zero_s, zero_s + end_s)
 
-    def _lacks_fragments(self) -> bool:
-        return "mp4" in self.container.format.name and whole_fragments(self.path) is not None
-
     def _report(self, end_s: float) -> None:
         """Tell what of the video was lost, now that its last frame is known."""
-        missing = self.missing_s(end_s)
-        if self._repair.leapt_at is not None:
-            at = float((self._repair.leapt_at - self.zero) * self.time_base)
-            most = float(self._repair.longest * self.time_base)
-            leap = f"a time stamp leaps ahead by more than {most:g} s at {at:.1f} s; the leap is left out"
-            self._warn(leap, "timestamps")
-        used = f"the first {self._frames} frames are used" if self._counted_from_start else "what comes before is used"
-        if missing or self._cut or self._lacks_fragments():
-            says = f" (its header says {end_s + missing:.1f} s)" if missing else ""
-            self._warn(f"damaged after {end_s:.1f} s{says}; {used}", "truncated")
-        elif self._lost:
-            at = 0.0 if self._lost_at is None else self._lost_at
-            which = "a frame is" if self._lost == 1 else f"{self._lost} frames are"
-            self._warn(f"damaged at {at:.1f} s; {which} lost or blemished, the others are used", "damaged")
+        if "mp4" in self.container.format.name and whole_fragments(self.path) is not None:
+            self._losses.is_cut = True
+        for warning in (*self._repair.told(self.zero), *self._losses.told(end_s, self.missing_s(end_s))):
+            self._warn(warning)

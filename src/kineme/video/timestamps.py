@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import av.error
-
-from kineme.video.container import PathLike, frame_rate, open_container, time_base
+from kineme.errors import VideoWarning
+from kineme.video.container import frame_rate, time_base
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,7 +25,6 @@ LONGEST_HOLD_S = 600  # a frame shown for longer has a broken time stamp; it wou
 _LONGEST_GAP_S = 10  # of recordings that are often joined, as FFmpeg has it
 _OFTEN_JOINED = ("mpegts", "mpeg")
 _MICROSECONDS = 1_000_000
-_TELL_THE_END = ("matroska,webm", "asf", "nut")  # in place of the length, where their clock begins late
 
 
 def has_display_times(container: InputContainer) -> bool:
@@ -45,7 +43,6 @@ class TimestampRepair:
     Attributes:
         longest: ticks from one packet to the next that are believed.
         offsets: seconds added to the stamps of the packets, a value for each stretch of the stream.
-        leapt_at: the stamp before the first leap ahead.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -59,7 +56,7 @@ class TimestampRepair:
         self._read: dict[bool, int] = {}  # the last time of decoding (True) and of display, as stored
         self._end = 0  # where what has come ends, set right
         self._shown: int | None = None
-        self.leapt_at: int | None = None
+        self._leapt_at: int | None = None  # the stamp before the first leap ahead
 
     def packets(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
         """The same packets of the stream, in the order of the file, with their time stamps set right."""
@@ -79,8 +76,8 @@ class TimestampRepair:
         back = self._second if by_dts else max(self._second, 16 * self._period)
         step = clock - self._read.get(by_dts, clock)
         if not -back < step <= self.longest:
-            if step > 0 and self.leapt_at is None:
-                self.leapt_at = self._end - self._period
+            if step > 0 and self._leapt_at is None:
+                self._leapt_at = self._end - self._period
             self._offset = self._end - begins
             self.offsets.append(self._offset * self._tick)
             self._read.clear()
@@ -112,6 +109,13 @@ class TimestampRepair:
     def skip_to(self, stamp: int) -> None:
         """Say that the last frame would have been this one."""
         self._shown = stamp
+
+    def told(self, zero: int) -> Iterator[VideoWarning]:
+        """The line on a leap that was left out, if there was one; ``zero`` is the time stamp of time zero."""
+        if self._leapt_at is not None:
+            at_s, most_s = float((self._leapt_at - zero) * self._tick), float(self.longest * self._tick)
+            line = f"a time stamp leaps ahead by more than {most_s:g} s at {at_s:.1f} s; the leap is left out"
+            yield VideoWarning(line, "timestamps")
 
 
 @dataclass(frozen=True)
@@ -180,42 +184,3 @@ def zero_of(container: InputContainer, stream: VideoStream, first: int) -> int:
     is_rounding = abs(first - begins) <= max(1, round(Fraction(2, _MICROSECONDS) / tick))
     late = first - begins
     return first if is_rounding or not 0 < late * tick <= LONGEST_HOLD_S else begins
-
-
-def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, zero_s: float, end_s: float) -> float:
-    """How many seconds the frames, from ``zero_s`` to ``end_s`` on the container's clock, fall short of what it says.
-
-    0 where it says nothing, or where they differ by no more than rounding and headers usually do.
-    """
-    period_s = float(1 / frame_rate(stream))
-    if stream.duration is not None:
-        length_s = float(stream.duration * time_base(stream))
-        if not has_display_times(container):  # FFmpeg shortens the length of a cut AVI; the count stays as it was
-            length_s = max(length_s, stream.frames * period_s)
-            end_s -= zero_s  # what the decoder's delay has added
-        # XviD's packed B-frames leave an empty packet or two at the end.
-        usual_s = (3.5 if stream.codec_context.name == "mpeg4" else 1.5) * period_s + 0.005 * length_s
-        begins_s = float((stream.start_time or 0) * time_base(stream))
-    elif container.duration is not None:
-        length_s = container.duration / _MICROSECONDS
-        begins_s, usual_s = (container.start_time or 0) / _MICROSECONDS, 0.5
-    else:
-        return 0.0
-    says_s = length_s if container.format.name in _TELL_THE_END else begins_s + length_s
-    may_be_sounds = stream.duration is None and container.streams.audio
-    if says_s - end_s > usual_s and may_be_sounds and _furthest_s(path) > says_s - usual_s:
-        return 0.0  # the length is that of the sound, which goes on after the pictures
-    return says_s - end_s if says_s - end_s > usual_s else 0.0
-
-
-def _furthest_s(path: PathLike) -> float:
-    """Where the last packet of any stream ends."""
-    furthest = 0.0
-    with open_container(path) as container:
-        try:
-            for packet in container.demux():
-                if packet.pts is not None and packet.time_base is not None:
-                    furthest = max(furthest, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        except av.error.FFmpegError:
-            pass  # the end of what can be read
-    return furthest

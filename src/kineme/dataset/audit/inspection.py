@@ -41,7 +41,7 @@ class Facts:
         width: pixels as displayed.
         height: likewise.
         fps: frames a second on average.
-        duration_s: from the first frame shown to the end of the last, of the whole video or of the labelled part.
+        duration_s: from the start to the end of the last frame, of the whole video or of the labelled part.
         missing_s: by how much its header says that it is longer.
         rotation: degrees clockwise that its frames are turned for display.
         uneven: share of the frames that are shown a quarter longer or shorter than most.

@@ -27,8 +27,9 @@ from kineme.files import write_json
 from kineme.models.backend import seed_everything, versions
 from kineme.models.registry import make_approach
 from kineme.training.augment import Augmentation
-from kineme.training.cache import FrameCache, parts_of
+from kineme.training.cache import FrameCache
 from kineme.training.feed import class_weights, training_batches
+from kineme.training.items import parts_of
 from kineme.training.learner import make_learner
 
 MARK = 20.0

@@ -23,9 +23,9 @@ def train_on(devices: int, data: Path, approach: str) -> dict[str, np.ndarray]:
     from kineme.models.backend import seed_everything
     from kineme.models.registry import make_approach
     from kineme.training.background import learns_background
-    from kineme.training.cache import parts_of
     from kineme.training.devices import shared_out
     from kineme.training.fit import train_once
+    from kineme.training.items import parts_of
     from kineme.training.learner import make_learner
     from kineme.training.options import TrainOptions
     from kineme.video.spec import ClipSpec

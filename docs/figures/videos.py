@@ -91,8 +91,9 @@ def _first_action_s(video: Path) -> float:
 def by_rate() -> dict[float, float]:
     """Top-1 of the LRCN on its test videos, with their clips taken at other rates."""
     from kineme.dataset.split_csv import read_split_csv
-    from kineme.training.cache import FrameCache, parts_of
+    from kineme.training.cache import FrameCache
     from kineme.training.evaluate import score_items
+    from kineme.training.items import parts_of
 
     lrcn = model("lrcn")
     table = read_split_csv(WORK / "runs" / "lrcn" / "split.csv", WORK / "pairs")

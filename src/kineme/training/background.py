@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.scoring import score_clips
-from kineme.training.cache import FrameCache, Item
+from kineme.training.cache import FrameCache
+from kineme.training.items import Item
 
 if TYPE_CHECKING:
     from kineme.training.learner import Learner

@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kineme.dataset.table import ClipTable
-from kineme.training.cache import FrameCache, Item, parts_of
+from kineme.training.cache import FrameCache
+from kineme.training.items import Item, parts_of
 from kineme.video.spec import ClipSpec
 
 _FRAMES = 4  # of each video, for the single-frame rule

@@ -18,7 +18,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kineme.dataset.table import SPLITS, ClipTable, Skipped
+from kineme.dataset.table import ClipTable, Skipped
 from kineme.disk_cache import DiskCache
 from kineme.errors import KinemeError, VideoError
 from kineme.files import user_cache_folder, write_text
@@ -34,6 +34,7 @@ from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.training.frame_order import FrameOrder, reorder
+from kineme.training.items import Item
 from kineme.training.parts import Row, background_stretches, by_video, is_part, labelled_throughout, stretch_of
 from kineme.video.clips import cut_clips, refuse_short, ticks
 from kineme.video.probe import probe
@@ -44,31 +45,6 @@ Identity = tuple[str, int, int]  # path without links, bytes, time of the last c
 Tick = tuple[float, NDArray[np.uint8]]
 
 _FORMAT = 1  # of the entries; a change of what the same key would hold raises it
-
-
-@dataclass(frozen=True)
-class Item:
-    """One row of a table, ready to give windows.
-
-    Args:
-        name: as shown to people.
-        path: the video.
-        label: index into the table's labels.
-        group: what must not straddle a split.
-        start_s: where the labelled part begins.
-        end_s: where it ends; None is the video's end.
-        stretch_s: what of the file the entry holds; more than the part where that is shorter than a clip.
-        ticks: number of fine ticks in the entry.
-    """
-
-    name: str
-    path: str
-    label: int
-    group: str
-    start_s: float
-    end_s: float | None
-    stretch_s: tuple[float, float | None]
-    ticks: int
 
 
 class FrameCache:
@@ -391,23 +367,9 @@ class FrameCache:
         return np.stack([kept[number] for number in wanted])
 
 
-def parts_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
-    """The items of each split."""
-    parts: dict[str, list[Item]] = {name: [] for name in SPLITS}
-    for item, name in zip(items, table.rows["split"], strict=True):
-        parts[name].append(item)
-    return parts
-
-
 @functools.lru_cache(maxsize=100_000)
 def _duration_s(identity: Identity) -> float:
     return probe(identity[0]).duration_s
-
-
-def gaps_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
-    """Items of background by the split that all rows of their video are in."""
-    splits = {path: {row["split"] for row in rows} for path, rows in by_video(table.rows.to_dicts()).items()}
-    return {name: [item for item in items if splits[item.path] == {name}] for name in SPLITS}
 
 
 def _shown(row: Row) -> str:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from kineme.models.scoring import score_clips
 from kineme.progress import track
 from kineme.training import metrics
-from kineme.training.cache import FrameCache, Item
+from kineme.training.cache import FrameCache
 from kineme.training.frame_order import CHANGED_ORDERS, FrameOrder, check_order, reorder
+from kineme.training.items import Item
 
 _MOST_REORDERED = 100  # videos whose frames are put in another order for an encoder that sees time, and is slow
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError
 from kineme.training.augment import Augmentation
 from kineme.training.background import PARTLY, Background, negatives_per_batch
-from kineme.training.cache import FrameCache, Item
+from kineme.training.cache import FrameCache
+from kineme.training.items import Item
 
 Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
 R = TypeVar("R")

@@ -23,10 +23,11 @@ from kineme.models.backend import keras
 from kineme.progress import progress
 from kineme.training.augment import Augmentation
 from kineme.training.background import Background
-from kineme.training.cache import FrameCache, Item
+from kineme.training.cache import FrameCache
 from kineme.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from kineme.training.evaluate import score_items
 from kineme.training.feed import REPORT_WAIT_ABOVE, TimedIterator, class_weights, training_batches
+from kineme.training.items import Item
 from kineme.training.layerwise_lr import DiscriminativeAdam, learning_rate_factors
 from kineme.training.learner import Learner
 from kineme.training.metrics import fit_temperature

@@ -13,10 +13,11 @@ from kineme.models.open_set import OpenSetDetector
 from kineme.models.timeline_settings import TimelineSettings
 from kineme.training.background import score_background
 from kineme.training.baselines import baseline_predictions
-from kineme.training.cache import FrameCache, Item
+from kineme.training.cache import FrameCache
 from kineme.training.evaluate import classification_metrics, order_metrics, score_items, score_windows
 from kineme.training.fit import TrainingResult
 from kineme.training.fit_open_set import FEW, RefusedShare, best_of_videos, fit_open_set, open_set_metrics
+from kineme.training.items import Item
 from kineme.training.metrics import accuracy_with_interval, baselines
 from kineme.training.prepare import Prepared
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics

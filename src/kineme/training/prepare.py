@@ -14,7 +14,8 @@ from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import make_approach
-from kineme.training.cache import FrameCache, Item, gaps_of, parts_of
+from kineme.training.cache import FrameCache
+from kineme.training.items import Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video, has_parts, labelled_throughout, rule_of_parts
 from kineme.training.resources import refuse_too_much_memory

@@ -20,7 +20,8 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import file_lock, remove_abandoned, write_csv, write_json
 from kineme.models.model_file import ModelCard, save_model
 from kineme.models.registry import DEFAULT_APPROACH
-from kineme.training.cache import FrameCache, Item
+from kineme.training.cache import FrameCache
+from kineme.training.items import Item
 from kineme.training.options import TrainOptions
 from kineme.training.parts import has_parts
 from kineme.training.prepare import Prepared, prepare

@@ -27,7 +27,8 @@ from kineme.models.model_file import ModelCard, save_model
 from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.progress import progress
 from kineme.training.baselines import baseline_predictions
-from kineme.training.cache import FrameCache, Item, gaps_of, parts_of
+from kineme.training.cache import FrameCache
+from kineme.training.items import Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import rule_of_parts
 from kineme.training.resources import refuse_too_much_memory

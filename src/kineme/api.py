@@ -40,11 +40,8 @@ def load(model: Pathlike) -> Model:
         ('sit-down', 'wave')
     """
     from kineme.model import Model
-    from kineme.prediction.loading import KINETICS
 
-    if os.fspath(model) == KINETICS and not Path(model).exists():
-        return Model.kinetics()
-    return Model.from_file(model)
+    return Model.load(model)
 
 
 def export(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kineme.cli import options
 from kineme.cli.output import print_json, print_table, say
 from kineme.text import percent
+
+if TYPE_CHECKING:
+    from kineme.benchmark import BenchmarkDocument
 
 
 def benchmark(
@@ -32,9 +35,9 @@ def benchmark(
         _print(document)
 
 
-def _print(document: dict[str, Any]) -> None:
+def _print(document: BenchmarkDocument) -> None:
     """The table and the conclusion."""
-    video, clip, limits, stages = (document[name] for name in ("video", "clip", "limits", "stages_ms"))
+    video, clip, limits, stages = document["video"], document["clip"], document["limits"], document["stages_ms"]
     engines = {name: one for name, one in document["engines"].items() if "error" not in one}
     drawn = "drawn people (--video measures on yours)" if video["drawn"] else video["path"]
     on = document["backbone"] or "frames"

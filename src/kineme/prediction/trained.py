@@ -88,6 +88,11 @@ class TrainedModel:
         raise KinemeError(f"{self.name}: a model that is in no file, or was changed since it was read, is not pickled")
 
     @classmethod
+    def load(cls, model: str | os.PathLike[str]) -> Self:
+        """Load a model by its path (:meth:`from_file`), or that of :meth:`kinetics` where no file has its name."""
+        return cls.kinetics() if os.fspath(model) == KINETICS and not Path(model).exists() else cls.from_file(model)
+
+    @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
         """Load a model that was trained here, or exported; its name is the run folder's, or the file's.
 

@@ -1,0 +1,183 @@
+"""What one engine costs: from nothing to the first answer, stage by stage, for files and streams."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypedDict, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError
+from kineme.memory import peak_mb
+from kineme.prediction.engine import PartName
+from kineme.prediction.engines.litert import LiteRTEngine
+from kineme.prediction.engines.select import open_engine
+from kineme.prediction.stream import Mode, Stream
+from kineme.prediction.trained import TrainedModel
+from kineme.prediction.windows import WindowScorer, file_stride
+from kineme.video.clips import ticks
+from kineme.video.prefetch import prefetch
+from kineme.video.spec import ClipSpec
+
+_MOST, SLOW_S = 200, 2.0  # runs; what takes so long is run twice
+
+
+class StreamDocument(TypedDict, total=False):
+    """What a frame costs that the model sees in a stream, or in ``none`` why there is no such stream."""
+
+    ms_a_frame: float
+    frames_per_s: float
+    none: str
+
+
+class FileDocument(TypedDict, total=False):
+    """What looking at ``video_s`` of the video costs."""
+
+    seconds: float
+    video_s: float
+    stride: int | None  # removed from what :func:`kineme.benchmark.benchmark` gives
+    frames_per_s: float  # of the video
+    times_real_time: float
+
+
+class EngineDocument(TypedDict, total=False):
+    """What an engine costs, or ``error`` alone."""
+
+    error: str
+    open_s: float  # from the model to the first answer
+    compile_s: float  # the same where parts had to be compiled, which are kept from then on
+    compiled: bool  # removed from what :func:`kineme.benchmark.benchmark` gives
+    ms: dict[
+        str, float
+    ]  # medians: backbone (a frame), head (a window), step (a frame's features), or network (a window)
+    file: FileDocument
+    streams: dict[str, StreamDocument]  # exact and carried
+    gflop: dict[str, float]  # of a frame and a window, or of a clip, where LiteRT can tell
+    memory_mb: int | None  # most resident memory
+    times_decoding_alone: float
+    share_of_work: dict[str, float]  # decode, resize, backbone and head, or network
+    gflops: float
+    share_of_matrix_rate: float
+
+
+def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s: float) -> EngineDocument:
+    """Measure one engine in this process.
+
+    Args:
+        engine: its name.
+        model: what :func:`kineme.load` takes.
+        video: the first ``part_s`` seconds of it are used.
+        part_s: seconds.
+        budget_s: how long each thing is measured.
+    """
+    timed_median = partial(median_s, budget_s)
+    started = time.perf_counter()
+    loaded = TrainedModel.load(model)
+    opened_s = time.perf_counter() - started
+    spec = loaded.card.spec
+    shown = [pixels for _, pixels in ticks(video, spec, end_s=None if spec.fps is None else part_s)]
+    shown = list(itertools.islice(itertools.cycle(shown), max(len(shown), spec.frames)))
+    timed = [(number * spec.step_s(part_s), pixels) for number, pixels in enumerate(shown)]
+    started = time.perf_counter()
+    scorer = WindowScorer(loaded, open_engine(engine, loaded))
+    window = np.stack(scorer.featurizer(timed[: spec.frames]))
+    scorer.score_batch(window[None])
+    document: EngineDocument = {"open_s": round(opened_s + time.perf_counter() - started, 2)}
+    of_window_s = timed_median(lambda: scorer.score_batch(window[None]))
+    per_frame = loaded.card.is_per_frame
+    ms = {"head" if per_frame else "network": 1e3 * of_window_s}
+    if per_frame:
+        some = timed[:32]
+
+        def featurize() -> None:
+            scorer.featurizer.reset()  # else it would know them already
+            scorer.featurizer(some)
+
+        ms["backbone"] = 1e3 * timed_median(featurize) / len(some)
+    stride = file_stride(loaded)
+    file_s = timed_median(lambda: _look_at(video, scorer, spec, part_s, stride), warm=of_window_s < SLOW_S)
+    document["file"] = {"seconds": round(file_s, 4), "video_s": round(part_s, 2), "stride": stride}
+    document["streams"] = {mode: _stream(loaded, engine, mode, shown, timed_median) for mode in get_args(Mode)}
+    if "ms_a_frame" in document["streams"]["carried"] and per_frame:
+        with suppress(KinemeError):
+            ms["step"] = 1e3 * _step_s(loaded, engine, window, timed_median)
+    document["ms"] = {name: float(f"{value:.4g}") for name, value in ms.items()}
+    document["gflop"] = _gflop(loaded, ("frame", "window") if per_frame else ("clip",))
+    document["memory_mb"] = peak_mb()
+    document["compiled"] = engine != "keras" and "keras" in sys.modules
+    return document
+
+
+def _look_at(video: str, scorer: WindowScorer, spec: ClipSpec, part_s: float, stride: int | None) -> None:
+    """What ``predict`` does of a file."""
+    for _ in scorer.score(video, prefetch(ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride):
+        pass
+
+
+def _stream(
+    model: TrainedModel, engine: str, mode: str, shown: Sequence[NDArray[np.uint8]], timed_median: Callable[..., float]
+) -> StreamDocument:
+    """The cost of a frame that comes when it is due, once the first answer is out."""
+    try:
+        stream = Stream(model, mode=mode, engine=engine)
+    except KinemeError as error:
+        return {"none": str(error)}
+    spec, count = model.card.spec, itertools.count()
+    assert spec.fps is not None
+    step_s = 1 / spec.fps
+
+    def push(frames: int) -> None:
+        for number in itertools.islice(count, frames):
+            stream.push(shown[number % len(shown)], number * step_s)
+
+    block = max(stream.stride, 1 if model.card.is_heavy else 16)
+    push(spec.frames)
+    of_frame_s = timed_median(lambda: push(block), warm=False) / block
+    return {"ms_a_frame": float(f"{1e3 * of_frame_s:.4g}"), "frames_per_s": float(f"{1 / of_frame_s:.4g}")}
+
+
+def _step_s(model: TrainedModel, engine: str, window: NDArray[Any], timed_median: Callable[..., float]) -> float:
+    step = open_engine(engine, model).function("step")
+    states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
+    return timed_median(lambda: step(window[:1], *states))
+
+
+def _gflop(model: TrainedModel, parts: Iterable[PartName]) -> dict[str, float]:
+    """Arithmetic of parts in 1e9 operations; nothing where one is not compiled for LiteRT."""
+    from kineme.models.flops import flops
+
+    found: dict[str, float] = {}
+    for part in parts:
+        if part == "frame" and model.poses:
+            return {}
+        try:
+            path = model.path if model.exported and model.path else LiteRTEngine(model).file(part)
+            found[part] = float(f"{flops(path.read_bytes(), part) / 1e9:.4g}")
+        except (OSError, ImportError):
+            return {}
+    return found
+
+
+def median_s(budget_s: float, call: Callable[[], Any], *, warm: bool = True) -> float:
+    """The median wall time of a call, repeated for so many seconds; ``warm``: after one that does not count."""
+    if warm:
+        call()
+    return float(np.median(times_s(call, budget_s, 3)))
+
+
+def times_s(call: Callable[[], Any], budget_s: float, fewest: int) -> list[float]:
+    """Wall times of repeated calls; of a slow one fewer."""
+    taken: list[float] = []
+    while len(taken) < fewest or (sum(taken) < budget_s and len(taken) < _MOST):
+        started = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - started)
+        if sum(taken) > SLOW_S:
+            break
+    return taken

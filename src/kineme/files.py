@@ -133,12 +133,15 @@ class BusyError(KinemeError):
 
 
 @contextmanager
-def file_lock(lock: str | os.PathLike[str], *, busy: str | None = None) -> Iterator[None]:
+def file_lock(
+    lock: str | os.PathLike[str], *, busy: str | None = None, target: str | os.PathLike[str] | None = None
+) -> Iterator[None]:
     """Hold ``lock``, a file that is made for it, alone. It is free again when its holder ends, however that ends.
 
     Args:
         lock: beside what it guards.
         busy: the error where another process holds it; by default, wait.
+        target: what it guards, which errors name; by default ``lock``.
 
     Raises:
         BusyError: another process holds it, and ``busy`` is given.
@@ -153,7 +156,7 @@ def file_lock(lock: str | os.PathLike[str], *, busy: str | None = None) -> Itera
     except Timeout:
         raise BusyError(busy) from None
     except OSError as error:
-        raise cannot_write(lock, error) from error
+        raise cannot_write(target or lock, error) from error
     try:
         yield
     finally:
@@ -170,4 +173,5 @@ def sole_writer(target: str | os.PathLike[str]) -> AbstractContextManager[None]:
     """
     target = Path(target)
     busy = f"{target}: another command is writing it; wait for it, or choose another name"
-    return file_lock(target.with_name(f"{_temporary_stem(target)}{_short_suffix(target)}.lock"), busy=busy)
+    lock = target.with_name(f"{_temporary_stem(target)}{_short_suffix(target)}.lock")
+    return file_lock(lock, busy=busy, target=target)

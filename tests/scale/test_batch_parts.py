@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +90,13 @@ def test_sources_of_every_kind(tmp_path, videos, monkeypatch):
         assert Path(file) != a
         assert str(file) == one.file
     assert not Path(file).exists()
+    if sys.platform == "linux":  # a name that is not UTF-8 reaches tables as text, and the file all the same
+        (videos / "b\udce9").mkdir()
+        (videos / "b\udce9" / "c.mp4").touch()
+        (odd,) = list_sources([str(videos / "b\udce9")])
+        assert odd.path == str(videos / "b\\udce9" / "c.mp4")
+        assert Path(odd.file).is_file()
+        shutil.rmtree(videos / "b\udce9")
     before = list_sources([str(a)])
     a.touch()
     assert [one.path for one in before] == paths(a)

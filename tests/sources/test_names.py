@@ -16,10 +16,13 @@ from helpers_dataset import kineme
 from helpers_networks import SMALL, network_of
 from helpers_video import numbered_video
 
+from kineme.dataset.long_videos import split_video
 from kineme.errors import VideoError
+from kineme.files import sole_writer
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.report.contact_sheet import contact_sheet
+from kineme.report.save import claimed_name
 from kineme.sources.kinds import is_live
 from kineme.sources.local import local_videos
 from kineme.sources.local_video import FetchOptions
@@ -115,6 +118,43 @@ def test_names_and_labels_reach_files_but_no_terminal(tmp_path, model, clip):
 def test_labels_with_line_breaks_and_of_any_length_are_drawn(tmp_path, clip):
     rows = [(clip, "pick\nup\x1b"), (clip, "long " * 3000), (clip, "b\udce9")]
     assert contact_sheet(rows, tmp_path / "sheet.png", columns=2).is_file()
+
+
+@posix
+@pytest.mark.parametrize("name", ["x" * 251 + ".mp4", "e\x1b[2J\n.mp4", "b\udce9.mp4"])
+def test_clips_that_are_cut_from_a_video_of_any_name(tmp_path, clip, name):
+    video, segments = tmp_path / name, tmp_path / "segments.csv"
+    shutil.copy(clip, video)
+    segments.write_text("start_s,end_s,label\n0,0.5,a\n0.5,1,b\n")
+    made = split_video(video, segments, tmp_path / "out")
+    assert len(made.clips) == 2
+    assert all(clip.path.is_file() and clip.path.name.isprintable() for clip, _ in made.clips)
+
+
+@posix
+def test_two_commands_at_once_take_two_names(tmp_path, model, clip):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        shutil.copy(clip, tmp_path / folder / "clip.mp4")
+    with claimed_name(tmp_path / "out", "clip", (".json",), "another") as first:
+        done = kineme(
+            "predict", tmp_path / "a" / "clip.mp4", "--model", model, "--save", "json", "--out", tmp_path / "out"
+        )
+        assert (first, done.returncode) == ("clip", 0), done.stderr
+        assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["clip-2.json"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip-2.json"]
+    for verb in (
+        ["datasets", "make", "x", "--clips", "2", "--people", "2"],
+        ["export", model, "--out", "x"],
+        ["demo", "--out", "x"],
+    ):
+        with sole_writer(tmp_path / "x"):
+            done = kineme(*verb, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("kineme: x: another command is writing it")
+    (tmp_path / "file").touch()
+    done = kineme("predict", clip, "--model", model, "--save", "json", "--out", tmp_path / "file")
+    assert (done.returncode, "file/clip: cannot be written" in done.stderr) == (1, True)
 
 
 @posix

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kineme.errors import UsageError
+from kineme.text import file_stem
 
 Data = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -64,9 +65,9 @@ AllowLeaks = Annotated[
 
 
 def name_of(data: Path) -> str:
-    """What the data is called: its folder, also where it is given as the folder's clips.csv."""
+    """What the data is called: its folder, also where it is given as the folder's clips.csv. A name for files, too."""
     data = data.resolve()
-    return data.parent.name if data.name == "clips.csv" else data.stem
+    return file_stem(data.parent.name if data.name == "clips.csv" else data.stem)
 
 
 def spec_changes(

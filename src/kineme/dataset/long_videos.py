@@ -13,6 +13,7 @@ from kineme.dataset.sheet import read_sheet
 from kineme.errors import KinemeError
 from kineme.files import sole_writer, write_csv
 from kineme.progress import track
+from kineme.text import file_stem
 from kineme.video.cut import CutClip, Cutter
 
 _CUTS = "cuts.csv"
@@ -110,7 +111,7 @@ class _ClipFolder:
 
     def cut(self, video: Path, segments: list[Segment], *, stem: str, group: str) -> list[tuple[CutClip, str]]:
         """Cut the segments of one video into ``out/label/stem_NNN`` and note them in the tables."""
-        source = str(video.resolve())
+        source, stem = str(video.resolve()), file_stem(stem)
         if any(_stem_of(row["path"]) == stem for row in self._cuts if row["source"] != source):
             raise KinemeError(f"{self.out}: holds clips of another video named {video.name}; choose another folder")
         cutter = Cutter(video)

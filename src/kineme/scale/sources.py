@@ -31,7 +31,7 @@ class Source:
     """A video of the corpus.
 
     Args:
-        path: as it was asked for: a path or an address.
+        path: as it was asked for: a path or an address; it is what the results name.
         fingerprint: of its path, size and time of change; another one means that the video has changed.
         file: where it lies, whatever the current folder; the address, for one that is fetched.
     """
@@ -137,7 +137,8 @@ def _is_web(source: str) -> bool:
 
 
 def _local(path: str, file: str | None = None) -> Source:
-    file = os.path.abspath(file or path)  # noqa: PTH100 (links stay as they are)
+    file = str(Path(file or path).absolute())
+    path = path.encode(errors="backslashreplace").decode()  # a name that is not UTF-8 could not be written
     try:
         stat = Path(file).stat()
     except OSError:

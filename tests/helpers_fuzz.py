@@ -152,14 +152,16 @@ class Outcome:
         return self.kind in ("crash", "hang", "other error")
 
 
-def read_all(paths: Sequence[Path], hang_s: float = HANG_S) -> Iterator[Outcome]:
-    """Read each file in a process of its own kind; a crash or a hang costs that process, and another takes over."""
+def read_all(
+    paths: Sequence[Path], hang_s: float = HANG_S, command: Sequence[str] = (sys.executable, __file__)
+) -> Iterator[Outcome]:
+    """Read each file in a process that ``command`` starts; a crash or a hang costs it, and another takes over."""
     worker: subprocess.Popen[str] | None = None
     peak = 0
     try:
         for path in paths:
             if worker is None:
-                worker = _start()
+                worker = _start(command)
             assert worker.stdin is not None
             assert worker.stdout is not None
             started = time.monotonic()
@@ -183,9 +185,9 @@ def read_all(paths: Sequence[Path], hang_s: float = HANG_S) -> Iterator[Outcome]
             worker.communicate()
 
 
-def _start() -> subprocess.Popen[str]:
+def _start(command: Sequence[str]) -> subprocess.Popen[str]:
     worker = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert worker.stdout is not None
     worker.stdout.readline()  # its imports are done

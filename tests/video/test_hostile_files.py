@@ -37,9 +37,9 @@ def test_a_hundred_damaged_files_end_in_frames_or_in_our_errors(tmp_path):
 
 @posix
 def test_a_hang_is_noticed_and_the_next_file_is_read(tmp_path):
-    os.mkfifo(tmp_path / "waits.mp4")
-    video = numbered_video(tmp_path / "v.mp4", 10)
-    assert [one.kind for one in read_all([tmp_path / "waits.mp4", video], hang_s=3.0)] == ["hang", "frames"]
+    hanging = "import os, sys; print('ready', flush=True); os.read(os.pipe()[0], 1)"
+    outcomes = read_all([tmp_path / "a.mp4", tmp_path / "b.mp4"], 0.2, [sys.executable, "-c", hanging])
+    assert [one.kind for one in outcomes] == ["hang", "hang"]
 
 
 def leaping(path, at, by_s):
@@ -103,6 +103,15 @@ def test_frames_that_grow_on_the_way_are_not_decoded(tmp_path):
     path.write_bytes(data.replace(small, huge))
     with pytest.raises(VideoError, match="none of its frames can be decoded"):
         probe(path)
+
+
+def test_frames_that_no_memory_holds_are_refused_before_they_are_made(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60, fps=1, height=48, width=64)
+    spec = ClipSpec(frames=8, fps=1000, height=4096, width=4096)
+    with pytest.raises(
+        VideoError, match=r"lasts 60 s, which takes 3,020 GB as frames of 4096 x 4096; give a part of it"
+    ):
+        read_sampled_video(path, spec)
 
 
 def test_too_many_pixels_are_refused_by_the_header(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import VideoError, VideoWarning
+from kineme.memory import total_bytes
 from kineme.video.container import PathLike
 from kineme.video.decode import EPSILON_S, Decoder
 from kineme.video.probe import VideoInfo, describe
@@ -134,11 +136,11 @@ def read_sampled_video(
         if spec.fps is None:
             end_s = info.duration_s if end_s is None else min(end_s, info.duration_s)
         expected_s = (info.duration_s if end_s is None else min(end_s, info.duration_s)) - start_s
-        try:
-            frames_NHWC = np.empty((spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3), np.uint8)
-        except MemoryError as error:
-            too_long = f"lasts {expected_s:,.0f} s, too long to be held in memory; give a part of it"
-            raise VideoError(path, too_long, "too-large") from error
+        shape = spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3
+        if math.prod(shape) > (total_bytes() or math.inf) / 2:
+            takes = f"{math.prod(shape) / 1e9:,.0f} GB as frames of {spec.width} x {spec.height}"
+            raise VideoError(path, f"lasts {expected_s:,.0f} s, which takes {takes}; give a part of it", "too-large")
+        frames_NHWC = np.empty(shape, np.uint8)
         for instant, frame in _ticks(decoder, spec, start_s, end_s, per_frame):
             if len(times) == len(frames_NHWC):  # longer than its packets told
                 frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])

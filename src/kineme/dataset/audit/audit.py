@@ -6,23 +6,31 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kineme.dataset.audit import faults, leaks
 from kineme.dataset.audit.cache import InspectionCache
 from kineme.dataset.audit.copies import NearDuplicate, find_near_duplicates
+from kineme.dataset.audit.details import is_one_recording
 from kineme.dataset.audit.finding import SEVERITIES, Finding, Severity
-from kineme.dataset.audit.inspection import Broken, Inspection
+from kineme.dataset.audit.inspection import Broken, Inspection, read_details
 from kineme.dataset.audit.scenes import same_places
 from kineme.dataset.audit.signature import make_signature
 from kineme.dataset.table import ClipTable
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, VideoError
 from kineme.files import sha256_of
+from kineme.progress import track
 from kineme.video.spec import ClipSpec
+
+_DETAILS_KEPT = 32  # videos, of about 2 MB each
+_MANY = 100  # pairs: with more, progress is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +41,8 @@ class Audit:
         table: what was looked at.
         inspections: what was seen of each row, in its order.
         identical: sets of rows whose files hold the same bytes.
-        copies: pairs of rows that show the same without being the same file.
+        copies: pairs of rows that look the same without being the same file; those that are ``certain`` are one
+            recording.
         places: sets of rows of several groups that were filmed in one place; None where that was not asked.
         findings: all there is to say, the worst first.
     """
@@ -81,7 +90,7 @@ def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = N
     cache, rows = cache or InspectionCache(), table.rows.to_dicts()
     inspections = cache.inspect_all(rows)
     identical, copies = _compared(rows, inspections, cache)
-    again = {number for those in identical for number in those[1:]} | {one.second for one in copies}
+    again = {number for those in identical for number in those[1:]} | {one.second for one in copies if one.certain}
     usable = [
         number
         for number, inspection in enumerate(inspections)
@@ -149,12 +158,29 @@ def _compared(
             for number, inspection in enumerate(inspections)
             if isinstance(inspection, Inspection) and number not in repeated and not faults.is_black(inspection)
         }
-        copies = find_near_duplicates(list(signatures.values()), [rows[number]["path"] for number in signatures])
-        return {"identical": identical, "copies": [asdict(one.renumbered(list(signatures))) for one in copies]}
+        alike = find_near_duplicates(list(signatures.values()), [rows[number]["path"] for number in signatures])
+        copies = _certified(rows, [one.renumbered(list(signatures)) for one in alike])
+        return {"identical": identical, "copies": [asdict(one) for one in copies]}
 
     found = cache.compared(rows, compare)
-    copies = [NearDuplicate(**{**one, "window": tuple(one["window"])}) for one in found["copies"]]
+    tuples = ("window", "begin", "end")
+    copies = [NearDuplicate(**{**one, **{name: tuple(one[name]) for name in tuples}}) for one in found["copies"]]
     return found["identical"], copies
+
+
+def _certified(rows: Sequence[dict[str, Any]], copies: Sequence[NearDuplicate]) -> list[NearDuplicate]:
+    """The pairs, each marked as one recording or not; all videos concerned are read once more."""
+
+    @lru_cache(maxsize=_DETAILS_KEPT)
+    def details(number: int) -> NDArray[np.uint8]:
+        return read_details(rows[number]["path"], rows[number]["start_s"], rows[number]["end_s"])
+
+    certified = []
+    for one in track(copies, "comparing details" if len(copies) >= _MANY else None):
+        with suppress(VideoError):  # it has changed since it was inspected: nothing is proved
+            one = replace(one, certain=is_one_recording(details(one.first), details(one.second), one))
+        certified.append(one)
+    return certified
 
 
 def _identical(rows: Sequence[dict[str, Any]], usable: Sequence[int]) -> list[list[int]]:

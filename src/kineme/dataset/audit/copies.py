@@ -49,20 +49,28 @@ class NearDuplicate:
     Args:
         first: index of one.
         second: index of the other, larger.
-        similarity: correlation of what moves, up to 1.
+        similarity: correlation of what moves, up to 1; of the backgrounds where nothing moves.
+        first_is_whole: whether the whole of the first is a window of the second, not the other way round.
         mirrored: whether one is the mirror picture of the other.
         window: the part of the larger picture that both show, as shares: left, right, top, bottom.
         speed: of the one over the other, at least 1.
         share: of the shorter in time that the other shows too.
+        begin: where the time that both show begins in the whole and in the part, as shares.
+        end: where it ends in them.
+        certain: whether they are one recording, and not only look alike.
     """
 
     first: int
     second: int
     similarity: float
+    first_is_whole: bool
     mirrored: bool
     window: Window
     speed: float
     share: float
+    begin: Ends = (0.0, 0.0)
+    end: Ends = (1.0, 1.0)
+    certain: bool = False
 
     def renumbered(self, numbers: Sequence[int]) -> NearDuplicate:
         """The same pair under other, rising numbers."""
@@ -76,20 +84,14 @@ def find_near_duplicates(signatures: Sequence[VideoSignature], files: Sequence[s
     with one_thread(), progress("comparing videos" if len(starts) >= _MANY else None, len(starts)) as advance:
         for (first, second), alignments in starts.items():
             found = _verified(signatures[first], signatures[second], alignments)
-            if found:
-                copies.append(NearDuplicate(first, second, *found))
+            if found is not None:
+                copies.append(replace(found, first=first, second=second))
             advance()
     return copies
 
 
-def _verified(
-    first: VideoSignature, second: VideoSignature, alignments: Sequence[Alignment]
-) -> tuple[float, bool, Window, float, float] | None:
-    """Whether two videos show the same in one of these alignments.
-
-    Returns:
-        The similarity, whether mirrored, the window, the speed and the share in time; None where they do not.
-    """
+def _verified(first: VideoSignature, second: VideoSignature, alignments: Sequence[Alignment]) -> NearDuplicate | None:
+    """Videos 0 and 1, where they show the same in one of these alignments."""
     flat = first.flat or second.flat
     placed = -1.0
     for one in alignments:
@@ -104,7 +106,7 @@ def _verified(
         return None
     if first.still or second.still:
         same = first.still and second.still and not flat and placed >= _SAME_STILL
-        return (placed, alignment.mirrored, alignment.window, 1.0, 1.0) if same else None
+        return NearDuplicate(0, 1, placed, *alignment, 1.0, 1.0) if same else None
     whole, part = (first, second) if alignment.first_is_whole else (second, first)
     enough = SAME if alignment.window == WHOLE else SAME_CROPPED
     for carefully in (False, True):  # the second time where the first nearly sufficed
@@ -125,7 +127,8 @@ def _verified(
         return None
     lengths = (end[0] - begin[0]) * whole.seconds, (end[1] - begin[1]) * part.seconds
     speed = max(lengths) / max(min(lengths), 1e-6)
-    return similarity, alignment.mirrored, alignment.window, speed, max(end[0] - begin[0], end[1] - begin[1])
+    share = max(end[0] - begin[0], end[1] - begin[1])
+    return NearDuplicate(0, 1, similarity, *alignment, speed, share, begin, end)
 
 
 def _moving(whole: VideoSignature, part: VideoSignature, alignment: Alignment) -> tuple[Floats, Floats]:

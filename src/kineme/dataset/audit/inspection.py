@@ -149,6 +149,24 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
     return Inspection(facts, np.stack(thumbnails.evenly(FRAMES, start_s, until_s)), middle)
 
 
+def read_details(path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.uint8]:
+    """Grey pictures (48, 160, W) of a video or a part of it, at the instants of its thumbnails.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    pictures: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
+    until_s = start_s
+    with Decoder(path) as decoder:
+        height, width = decoder.converter(size=(SIDE, SIDE)).displayed
+        convert = decoder.converter(size=(_BACKGROUND_HEIGHT, max(8, round(_BACKGROUND_HEIGHT * width / height))))
+        for frame in _until(decoder.iter_frames(start_s), end_s):
+            until_s = frame.pts_s + frame.duration_s
+            if pictures.wants_next():
+                pictures.add(frame.pts_s, (convert(frame.frame) @ _GREY).round().astype(np.uint8))
+    return np.stack(pictures.evenly(FRAMES, start_s, until_s))
+
+
 def _until(frames: Iterator[TimedFrame], end_s: float | None) -> Iterator[TimedFrame]:
     for shown in frames:
         if end_s is not None and shown.pts_s >= end_s:

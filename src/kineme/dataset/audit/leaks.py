@@ -25,10 +25,20 @@ def of_copies(
 ) -> list[Finding]:
     """A finding for each set of identical files, and for each set of videos that show the same otherwise."""
     found = [_finding("duplicate", rows, those, "") for those in identical]
-    for those, pairs in _joined(copies):
+    for those, pairs in _joined([one for one in copies if one.certain]):
         others = {number for same in identical if set(same) & set(those) for number in same}
         found.append(_finding("near-duplicate", rows, sorted(set(those) | others), _changed(pairs)))
+    found += [_look_alikes(rows, those) for those, _ in _joined([one for one in copies if not one.certain])]
     return sorted(found, key=lambda one: one.rank)
+
+
+def _look_alikes(rows: Sequence[Row], numbers: Sequence[int]) -> Finding:
+    """Videos that look the same and may well be different takes."""
+    names = tuple(rows[number]["name"] for number in numbers)
+    what = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
+    message = f"{what} look alike: one place, and hardly any movement or a similar one. They may be different takes."
+    advice = "Nothing, if they are; give takes of one person or place one group."
+    return Finding("look-alike", "note", names, message, advice, tuple(numbers))
 
 
 def _finding(kind: str, rows: Sequence[Row], numbers: Sequence[int], how: str) -> Finding:

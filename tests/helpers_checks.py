@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -40,6 +39,9 @@ def check_approach(name: str) -> None:
     for older, newer in approach.renamed.items():
         assert older not in options
         assert newer in options
+    for backbone_name, suited in approach.suited.items():
+        assert find_backbone(backbone_name).is_pretrained
+        type(approach)(backbone=backbone_name, **suited)
     for option, (lowest, highest) in approach.ranges.items():
         for value in (lowest - 1, highest + 1) if option in options else ():
             with pytest.raises(UsageError, match=f"{name}: option {option} must be from"):
@@ -122,9 +124,6 @@ def check_backbone(name: str) -> None:
         assert record.load_weights is None
         assert record.encoder is None
     assert not record.can_finetune or record.load_weights is not None
-    for approach, options in record.suited.items():
-        assert isinstance(options, Mapping)
-        approach(backbone=name, **options)
 
 
 def _check_what_it_sees(sees: str, network: Any, spec: ClipSpec) -> None:

@@ -14,7 +14,7 @@ from helpers_landmarks import MIRRORED, mirror_features
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models import weights
-from kineme.models.backbones.blazepose import PoseTracker, read_features
+from kineme.models.backbones.blazepose import PoseEncoder, PoseTracker
 from kineme.models.backbones.landmarks import LANDMARKS, Pose
 from kineme.video.decode import read_frames
 
@@ -171,15 +171,22 @@ def test_a_mirrored_frame_has_the_mirrored_pose(tracker) -> None:
     assert np.linalg.norm(given - expected, axis=1)[seen].max() < 0.05 * max(frame.shape)
 
 
-def test_features_of_a_video_start_afresh_and_know_what_is_missing(tracker) -> None:
+def test_features_of_a_video_start_afresh_and_know_what_is_missing(files) -> None:
+    encoder = PoseEncoder("blazepose", files, views=1)
+
+    def features_of(ticks) -> np.ndarray:
+        instants, rows = zip(*encoder(ticks), strict=True)
+        assert list(instants) == [time_s for time_s, _ in ticks]
+        return np.stack(rows)
+
     frames = [scene(), *(scene(left) for left in range(0, 60, 20)), scene()]
     ticks = [(number / 10, frame) for number, frame in enumerate(frames)]
-    features = read_features(tracker, ticks)
+    features = features_of(ticks)
 
-    assert features.shape == (5, 166)
+    assert features.shape == (5, *encoder.shape) == (5, 166)
     assert features[:, -1].tolist() == [0, 1, 1, 1, 0]
-    np.testing.assert_array_equal(read_features(tracker, ticks), features)
-    mirrored = read_features(tracker, [(time_s, np.ascontiguousarray(frame[:, ::-1])) for time_s, frame in ticks])
+    np.testing.assert_array_equal(features_of(ticks), features)
+    mirrored = features_of([(time_s, np.ascontiguousarray(frame[:, ::-1])) for time_s, frame in ticks])
     seen = [2 * LANDMARKS.index(name) + axis for name in ("nose", "left shoulder", "right shoulder") for axis in (0, 1)]
     np.testing.assert_allclose(mirrored[:, seen], mirror_features(features)[:, seen], atol=0.1)
 

@@ -171,7 +171,7 @@ def test_poses_are_followed_through_a_stream_as_through_a_file():
         files = require("blazepose")
     except KinemeError as error:
         pytest.skip(str(error))
-    from kineme.models.encoder import PoseEncoder
+    from kineme.models.backbones.blazepose import PoseEncoder
     from kineme.prediction.featurizers import PoseFeaturizer
 
     encoder = PoseEncoder("blazepose", files, views=1)

@@ -31,6 +31,7 @@ class Approach:
     Attributes:
         name: what users call it.
         ranges: smallest and largest value of each option that is a number.
+        suited: options that suit it on a backbone, by its name, as found on UT-Interaction.
         renamed: older names of options, which are still accepted, and those they have now.
         clips_per_second: that it learns from when trained from scratch, of 20 frames of 64 x 64, on two cores.
         bytes_per_pixel: of memory for a pixel of a clip in training from scratch.
@@ -41,6 +42,7 @@ class Approach:
 
     name: ClassVar[str]
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"units": (1, 4096), "dropout": (0, 0.9)}
+    suited: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     renamed: ClassVar[Mapping[str, str]] = {}
     clips_per_second: ClassVar[float] = 100.0
     bytes_per_pixel: ClassVar[float] = 200.0

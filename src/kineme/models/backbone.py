@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from kineme.models.approach import Approach
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -72,11 +71,10 @@ class Backbone:
             networks in the files run as they are.
         encoder: makes the frozen backbone's encoder of its key, the network and the number of views.
         can_finetune: whether a pretrained one can be trained further.
-        convolves_time: as :class:`~kineme.models.approach.Approach`'s.
+        convolves_time: as an approach's.
         views: augmented views of each video whose features are computed by default.
         values: float32 values of its features: of a tick, or of a whole clip where it sees clips.
         rate: frames, or clips where it sees clips, that it does in a second on two cores.
-        suited: options of approaches that suit its features, as found on UT-Interaction.
     """
 
     name: str
@@ -93,7 +91,6 @@ class Backbone:
     views: int = 0
     values: int = 0
     rate: float = 0.0
-    suited: Mapping[type[Approach], Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_pretrained(self) -> bool:

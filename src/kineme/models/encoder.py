@@ -12,10 +12,9 @@ import importlib.util
 import itertools
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +27,44 @@ _one_at_a_time = threading.Lock()
 _of_thread = threading.local()  # the function that computes features there
 
 
+class TickEncoder(Protocol):
+    """Features of one tick after another."""
+
+    @property
+    def key(self) -> str:
+        """Tells apart all that changes the features: backbone, weights, and what computes them.
+
+        Engines round differently in the seventh digit.
+        """
+
+    @property
+    def views(self) -> int:
+        """Augmented views of each video to compute by default."""
+
+    @property
+    def is_temporal(self) -> bool:
+        """Whether frames in another order have other features, and not the same in another order."""
+
+    @property
+    def per_window(self) -> bool:
+        """Whether the features are those of a clip."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the features of a frame."""
+
+    def __call__(self, ticks: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Instant and features, float32, of each instant and frame, in order."""
+
+
 @dataclass(frozen=True, eq=False)
 class FrameEncoder:
     """uint8 frames to features.
 
     Args:
-        key: tells apart all that changes the features: backbone, weights, and what computes them, since engines round
-            differently in the seventh digit.
+        key: as :class:`TickEncoder`'s.
         network: a Keras model from uint8 frames_NHWC to features_ND.
-        views: augmented views of each video to compute by default.
+        views: as :class:`TickEncoder`'s.
         compiled: the same for LiteRT, if that computes them: a part ``"frame"`` of a ``.tflite`` file.
     """
 
@@ -44,7 +72,7 @@ class FrameEncoder:
     network: Any
     views: int
     compiled: bytes | None = None
-    is_temporal: ClassVar[bool] = False  # each frame by itself: frames in another order are features in another order
+    is_temporal: ClassVar[bool] = False
     per_window: ClassVar[bool] = False
 
     @classmethod
@@ -82,51 +110,13 @@ class FrameEncoder:
 
 
 @dataclass(frozen=True, eq=False)
-class PoseEncoder:
-    """uint8 frames to landmark features of the one person who is followed through them.
-
-    Args:
-        key: as :class:`FrameEncoder`'s.
-        files: BlazePose's networks, from :func:`kineme.models.weights.require`.
-        views: as :class:`FrameEncoder`'s.
-    """
-
-    key: str
-    files: Mapping[str, Path]
-    views: int
-    is_temporal: ClassVar[bool] = True  # velocities
-    per_window: ClassVar[bool] = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the features of a frame."""
-        from kineme.models.backbones.landmarks import FEATURES
-
-        return (FEATURES,)
-
-    def __call__(self, ticks: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, NDArray[np.float32]]]:
-        """Instant and features, float32, of each instant and frame, in order; landmarks are held, frames are not."""
-        from kineme.models.backbones.blazepose import PoseTracker, read_features
-
-        instants: list[float] = []
-
-        def noted() -> Iterator[tuple[float, NDArray[np.uint8]]]:
-            for instant, frame in ticks:
-                instants.append(instant)
-                yield instant, frame
-
-        features_TD = read_features(PoseTracker(self.files), noted())
-        yield from zip(instants, features_TD, strict=True)
-
-
-@dataclass(frozen=True, eq=False)
 class WindowEncoder:
     """uint8 clips to features, by a network that looks at space and time together.
 
     Args:
-        key: as :class:`FrameEncoder`'s.
+        key: as :class:`TickEncoder`'s.
         network: a Keras model from uint8 clips_BTHWC to features (B, T', D).
-        views: as :class:`FrameEncoder`'s.
+        views: as :class:`TickEncoder`'s.
     """
 
     key: str
@@ -151,7 +141,7 @@ class WindowEncoder:
         return features_TD
 
 
-Encoder = FrameEncoder | PoseEncoder | WindowEncoder
+Encoder = TickEncoder | WindowEncoder
 
 
 def _compiled(network: Any) -> bytes | None:

@@ -25,7 +25,7 @@ from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.models.scoring import HEAVY_PIXELS
 from kineme.models.timeline_settings import TimelineSettings
-from kineme.text import printable
+from kineme.text import one_line, printable
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -147,7 +147,9 @@ class ModelCard:
             )
             _check(card)
         except (UsageError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-            raise KinemeError(f"{path}: its description cannot be read ({error}); copy or train it again") from error
+            raise KinemeError(
+                f"{path}: its description cannot be read ({one_line(str(error), 300)}); copy or train it again"
+            ) from error
         return card
 
 

@@ -84,7 +84,7 @@ def recommended(approach: str, backbone: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such approach or backbone.
     """
-    return {"backbone": backbone, **find_backbone(backbone).suited.get(find_approach(approach), {})}
+    return {"backbone": backbone, **find_approach(approach).suited.get(find_backbone(backbone).name, {})}
 
 
 def describe() -> dict[str, list[dict[str, Any]]]:

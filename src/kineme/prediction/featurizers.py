@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.encoder import PoseEncoder
+from kineme.models.backbones.blazepose import PoseEncoder, PoseTracker
+from kineme.models.backbones.landmarks import landmark_features
 from kineme.prediction.engine import Array, Engine, Function
 from kineme.prediction.trained import TrainedModel
 
@@ -99,8 +100,6 @@ class PoseFeaturizer:
     initial_feature: Array | None = None
 
     def __init__(self, encoder: PoseEncoder) -> None:
-        from kineme.models.backbones.blazepose import PoseTracker
-
         self._tracker = PoseTracker(encoder.files)
         self.reset()
 
@@ -114,8 +113,6 @@ class PoseFeaturizer:
         return [self._feature(*tick) for tick in of_ticks]
 
     def _feature(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
-        from kineme.models.backbones.landmarks import landmark_features
-
         timed = [*self._before, (instant_s, self._tracker(pixels_HWC, instant_s))]
         self._before = timed[-1:]
         row_D: Array = landmark_features([pose for _, pose in timed], [time_s for time_s, _ in timed])[-1]

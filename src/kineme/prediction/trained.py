@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.encoder import Encoder, PoseEncoder
+from kineme.models.backbones.blazepose import PoseEncoder
+from kineme.models.encoder import Encoder
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.network import frozen_encoder

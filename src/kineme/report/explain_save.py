@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.files import write_json
+from kineme.models.backbones.blazepose import PoseEncoder
 from kineme.models.backbones.landmarks import LANDMARKS, Pose
-from kineme.models.encoder import PoseEncoder
 from kineme.prediction.explain.explain import Explanation
 from kineme.prediction.trained import TrainedModel
 from kineme.report.explain_drawing import Drawer

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import UsageError
 from kineme.files import BusyError, sole_writer, write_text
-from kineme.models.encoder import PoseEncoder
+from kineme.models.backbones.blazepose import PoseEncoder
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.report.tables import TEXTS, write_parquet

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
+from kineme.models.backbones.efficientnet_lite0 import EFFICIENTNET_LITE0
+from kineme.models.backbones.i3d import I3D
 from kineme.models.backbones.small_cnn import MOTION_CNN
 from kineme.models.backend import keras
 
@@ -50,6 +52,10 @@ class LRCN(Approach):
         **Approach.ranges,
         "diff_lag": (0, 100),
         "projection": (0, 4096),
+    }
+    suited: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        EFFICIENTNET_LITE0.name: {"units": 64, "dropout": 0.5, "projection": 64, "diff_lag": 3, "pooling": "max"},
+        I3D.name: {"units": 32, "dropout": 0.5},
     }
     renamed: ClassVar[Mapping[str, str]] = {"change_over": "diff_lag"}
 

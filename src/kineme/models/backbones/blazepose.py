@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from kineme.models.backbone import Backbone, Pretrained
 from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
 from kineme.models.backbones.one_euro import OneEuro
 from kineme.models.backend import keras
-from kineme.models.encoder import PoseEncoder
 from kineme.models.native_stderr import suppress_native_stderr
 from kineme.video.spec import ClipSpec
 
@@ -181,19 +180,29 @@ class PoseTracker:
         return _Seen(points[:LANDMARK_COUNT], visibility_L, float(score[0, 0]), next_region)
 
 
-def read_features(tracker: PoseTracker, ticks: Iterable[tuple[float, Frame]]) -> Array:
-    """The features of a whole video, or part of one, from its start.
+@dataclass(frozen=True, eq=False)
+class PoseEncoder:
+    """uint8 frames to landmark features of the one person who is followed through them.
 
     Args:
-        tracker: is reset first.
-        ticks: time in seconds and frame, as :func:`kineme.video.clips.ticks` yields them.
-
-    Returns:
-        features_TD, float32, (T, 166), of :func:`~kineme.models.backbones.landmarks.landmark_features`.
+        key: as :class:`~kineme.models.encoder.TickEncoder`'s.
+        files: of the networks, as for :class:`PoseTracker`.
+        views: as ``key``.
     """
-    tracker.reset()
-    timed = [(time_s, tracker(frame_HWC, time_s)) for time_s, frame_HWC in ticks]
-    return landmark_features([pose for _, pose in timed], [time_s for time_s, _ in timed])
+
+    key: str
+    files: Mapping[str, Path]
+    views: int
+    is_temporal: ClassVar[bool] = True  # velocities
+    per_window: ClassVar[bool] = False
+    shape: ClassVar[tuple[int, ...]] = (FEATURES,)
+
+    def __call__(self, ticks: Iterable[tuple[float, Frame]]) -> Iterator[tuple[float, Array]]:
+        """Instant and features, float32, of each instant and frame, in order; landmarks are held, frames are not."""
+        tracker = PoseTracker(self.files)
+        timed = [(instant_s, tracker(frame_HWC, instant_s)) for instant_s, frame_HWC in ticks]
+        instants = [instant_s for instant_s, _ in timed]
+        yield from zip(instants, landmark_features([pose for _, pose in timed], instants), strict=True)
 
 
 class _Network:

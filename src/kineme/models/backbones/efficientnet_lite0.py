@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kineme.models.approaches.lrcn import LRCN
 from kineme.models.backbone import Backbone, Pretrained
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_torch
@@ -155,5 +154,4 @@ EFFICIENTNET_LITE0 = Backbone(
     views=3,
     values=FEATURES,
     rate=45.0,
-    suited={LRCN: {"units": 64, "dropout": 0.5, "projection": 64, "diff_lag": 3, "pooling": "max"}},
 )

@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
-from kineme.models.approaches.lrcn import LRCN
 from kineme.models.backbone import Backbone, Pretrained
 from kineme.models.backend import keras
 from kineme.models.checkpoints import Array, fill, read_numpy
@@ -189,7 +188,6 @@ I3D = Backbone(
     convolves_time=True,
     values=7 * FEATURES,
     rate=0.2,
-    suited={LRCN: {"units": 32, "dropout": 0.5}},
 )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from kineme.errors import KinemeError, UsageError
 
@@ -24,6 +26,14 @@ def work(what: str, on_progress: Callable[[float], None] | None = None) -> objec
         raise UsageError("--engine gpu: there is none")
     if what == "break":
         raise ZeroDivisionError("a mistake")
+    if what.startswith("tidy "):  # up on its way out
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+        try:
+            if on_progress:
+                on_progress(0.5)
+            time.sleep(600)
+        finally:
+            Path(what.removeprefix("tidy ")).touch()
     if on_progress:
         on_progress(0.5)
     return {"pid": os.getpid(), "what": what}

@@ -64,6 +64,17 @@ def test_a_process_that_hangs_is_ended(worker):
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM")
+def test_with_grace_a_process_that_is_stopped_may_tidy_up(tmp_path):
+    def refuse(value):
+        raise KeyboardInterrupt
+
+    for grace_s, is_tidy in ((0.0, False), (60.0, True)):
+        with pytest.raises(KeyboardInterrupt):
+            call_in_process(WORK, f"tidy {tmp_path / 'tidy'}", on_progress=refuse, grace_s=grace_s)
+        assert (tmp_path / "tidy").exists() is is_tidy
+
+
 def test_an_error_of_who_hears_of_progress_ends_the_process(worker):
     def refuse(value):
         raise RuntimeError("enough")

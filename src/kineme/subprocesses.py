@@ -48,10 +48,11 @@ class WorkerProcess:
         function: ``"package.module:name"``. It takes and returns what JSON holds, may print, and may raise
             :class:`~kineme.errors.KinemeError`.
         environment: of the process; by default that of this one.
+        grace_s: how long it may take to end by itself when it is stopped (told so by SIGTERM).
     """
 
-    def __init__(self, function: str, environment: Mapping[str, str] | None = None) -> None:
-        self._function, self._environment = function, environment
+    def __init__(self, function: str, environment: Mapping[str, str] | None = None, grace_s: float = 0.0) -> None:
+        self._function, self._environment, self._grace_s = function, environment, grace_s
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._errors: deque[str] = deque(maxlen=_LAST_LINES)
@@ -99,8 +100,14 @@ class WorkerProcess:
         """End the process; a call that waits for its result raises ProcessError."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
+            try:
+                if self._grace_s:
+                    process.terminate()
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(self._grace_s)
+            finally:  # also when Ctrl-C comes again
+                process.kill()
+                process.wait()
             if process.stdin is not None:
                 with suppress(OSError):  # what it was not told any more
                     process.stdin.close()
@@ -162,10 +169,14 @@ class WorkerProcess:
 
 
 def call_in_process(
-    function: str, *arguments: Any, timeout_s: float | None = None, on_progress: Callable[[Any], None] | None = None
+    function: str,
+    *arguments: Any,
+    timeout_s: float | None = None,
+    on_progress: Callable[[Any], None] | None = None,
+    grace_s: float = 0.0,
 ) -> Any:
     """Call a function once in a process of its own; see :class:`WorkerProcess`."""
-    worker = WorkerProcess(function)
+    worker = WorkerProcess(function, grace_s=grace_s)
     try:
         return worker.call(*arguments, timeout_s=timeout_s, on_progress=on_progress)
     finally:

@@ -27,6 +27,7 @@ _BLOCK_BYTES = 16 << 20  # what a stage gives to the next at a time
 # what is left of a cluster which loses most of its machines still has room for both.
 _FIRST_CPUS, _POOL_CPUS = 0.5, 0.1
 _FOLDER = "kineme-ray-"
+_GRACE_S = 15.0  # for Ray to end its processes and remove its files
 
 
 def check_ray() -> None:
@@ -53,7 +54,7 @@ def with_ray(function: str, *arguments: Any, on_progress: Callable[[Any], None])
         module, _, name = function.partition(":")
         return getattr(importlib.import_module(module), name)(*arguments, on_progress=on_progress)
     try:
-        return call_in_process(function, *arguments, on_progress=on_progress)
+        return call_in_process(function, *arguments, on_progress=on_progress, grace_s=_GRACE_S)
     except ProcessError as error:
         raise KinemeError(
             "Ray broke down, perhaps since the system ended one of its processes for want of memory (--workers takes "

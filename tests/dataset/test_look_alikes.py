@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from helpers_scenes import COUNT, save, scene
+from helpers_scenes import COUNT, HEIGHT, WIDTH, save, scene
 from helpers_takes import pose_take, save_take, screen_take
 
 from kineme.dataset.audit.audit import audit, check_splits
@@ -71,7 +71,7 @@ def test_recordings_of_one_screen_are_no_leak(tmp_path):
 
 def test_where_nothing_moves_one_recording_cannot_be_proved(tmp_path):
     still = next(scene(0))
-    save(tmp_path / "a.mp4", [still] * COUNT, crf=22)
-    save(tmp_path / "b.mp4", [still] * COUNT, crf=30)
+    save(tmp_path / "a.mp4", [still] * COUNT, crf=16)
+    save(tmp_path / "b.mp4", [cv2.resize(still, (2 * WIDTH, 2 * HEIGHT))] * COUNT, crf=16)
     table = table_of(tmp_path, (tmp_path / "a.mp4", "empty", "train"), (tmp_path / "b.mp4", "closed", "test"))
     assert said_of(table) == {("note", "look-alike")}

@@ -176,8 +176,8 @@ def read_all(
                 continue
             if not ready:
                 worker.kill()
-            code = worker.wait()
-            yield Outcome("crash" if ready else "hang", seconds, peak, f"exit code {code}")
+            worker.communicate()
+            yield Outcome("crash" if ready else "hang", seconds, peak, f"exit code {worker.returncode}")
             worker = None
     finally:
         if worker is not None:

@@ -6,12 +6,12 @@ import errno
 import os
 import struct
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 import av.error
@@ -68,17 +68,18 @@ def open_container(path: PathLike) -> InputContainer:
         VideoError: missing, a folder, empty, or nothing FFmpeg knows.
     """
     name = os.fspath(path)
-    if "://" not in name:
+    is_file = "://" not in name or Path(name).exists()
+    if is_file:
         _check_file(path)
-        name = f"file:{name}"  # whose own name may look like an address to FFmpeg
     try:
-        try:
-            return _open(name)
-        except av.error.FFmpegError:
-            end = whole_fragments(path)
-            if end is None:
-                raise
-            return _open(f"subfile,,start,0,end,{end},,:{name}")
+        with _ffmpegs_name(name) if is_file else nullcontext(name) as called:
+            try:
+                return _open(called)
+            except av.error.FFmpegError:
+                end = whole_fragments(path)
+                if end is None:
+                    raise
+                return _open(f"subfile,,start,0,end,{end},,:{called}")
     except OSError as error:
         if error.errno == errno.EIO and Path(path).is_file():  # FFmpeg's word for a header that ends too early
             raise VideoError(path, "is cut short or damaged, so nothing can be read", "truncated") from error
@@ -89,11 +90,17 @@ def open_container(path: PathLike) -> InputContainer:
 
 def _open(name: str) -> InputContainer:
     # Some old AVIs carry names in no known encoding; without "ignore" they cannot even be opened.
-    source: Any = name
-    if not name.isascii() and name.encode(errors="replace") != os.fsencode(name):  # in no known encoding either
-        source = Path(name.removeprefix("file:")).open("rb")  # noqa: SIM115 (the container keeps it)
-    container: InputContainer = av.open(source, options=DECODER_OPTIONS, metadata_errors="ignore")
-    return container
+    return av.open(name, options=DECODER_OPTIONS, metadata_errors="ignore")
+
+
+@contextmanager
+def _ffmpegs_name(name: str) -> Iterator[str]:
+    """A file's name as FFmpeg takes it: one that looks like an address is none, and one in no encoding is a number."""
+    if name.encode(errors="replace") == os.fsencode(name):
+        yield f"file:{name}"
+        return
+    with Path(name).open("rb") as file:
+        yield f"file:/dev/fd/{file.fileno()}"
 
 
 def whole_fragments(path: PathLike) -> int | None:

@@ -36,7 +36,6 @@ from kineme.video.sparse import SPARSE_S, Decode, PacketPlanner, Skip
 from kineme.video.spec import ResizeMode
 from kineme.video.timestamps import (
     LONGEST_HOLD_S,
-    PacketStats,
     PacketTimes,
     TimestampRepair,
     has_display_times,
@@ -144,7 +143,6 @@ class Decoder:
     stream: VideoStream
     container: InputContainer
     _ahead: deque[Packet[VideoStream]]
-    _packet_stats: PacketStats
 
     def __init__(self, path: PathLike, *, on_warning: Callable[[VideoWarning], None] | None = None) -> None:
         self.path = path
@@ -178,7 +176,7 @@ class Decoder:
                 kept.append(packet)
                 kept_bytes += packet.size
                 kept = kept if kept_bytes <= _MOST_AHEAD_BYTES else None
-        times = self._packet_stats.times()
+        times = self._repair.times()
         if kept is None:
             self._reopen()
         else:
@@ -234,7 +232,6 @@ class Decoder:
         self._repair = TimestampRepair(self.container, self.stream)
         self._demuxer = self._repair.packets(self.container.demux(self.stream))
         self._ahead = deque()
-        self._packet_stats = PacketStats(self.container, self.stream)
         self.time_base = time_base(self.stream)
         self._losses = Losses()
         context = self.stream.codec_context
@@ -280,7 +277,7 @@ class Decoder:
                 self._losses.frames += not self._skims
                 yield repair.stamp(frame), frame
             if isinstance(step, Skip):
-                repair.skip_to(step.last)
+                repair.shown = step.last
                 enters = True
                 self._losses.frames += step.skipped
 
@@ -296,7 +293,6 @@ class Decoder:
                 return
             if packet is None:
                 return
-            self._packet_stats.add(packet)
             yield packet
 
     def _needed(self) -> Iterator[Decode | Skip]:

@@ -37,87 +37,6 @@ def has_display_times(container: InputContainer) -> bool:
     return container.format.name != "avi"
 
 
-class TimestampRepair:
-    """Makes the clock of a video stream go on where it steps back or leaps ahead, and says when frames are shown.
-
-    Attributes:
-        longest: ticks from one packet to the next that are believed.
-        offsets: seconds added to the stamps of the packets, a value for each stretch of the stream.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._by_pts = has_display_times(container)
-        self._tick = time_base(stream)
-        self._period = max(1, round(1 / frame_rate(stream) / self._tick))
-        self._second = max(1, round(1 / self._tick))
-        joins = container.format.name in _OFTEN_JOINED
-        self.longest = max(round((_LONGEST_GAP_S if joins else LONGEST_HOLD_S) / self._tick), 3 * self._period)
-        self._offset, self.offsets = 0, [Fraction(0)]
-        self._read: dict[bool, int] = {}  # the last time of decoding (True) and of display, as stored
-        self._end = 0  # where what has come ends, set right
-        self._shown: int | None = None
-        self._leapt_at: int | None = None  # the stamp before the first leap ahead
-
-    def packets(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
-        """The same packets of the stream, in the order of the file, with their time stamps set right."""
-        for packet in packets:
-            if packet.size:
-                self.mend(packet)
-            yield packet
-
-    def mend(self, packet: Packet[VideoStream]) -> None:
-        """Set the time stamps of the next packet right."""
-        by_dts = packet.dts is not None
-        clock = packet.dts if by_dts else packet.pts
-        if clock is None:
-            return
-        begins = clock if packet.pts is None else packet.pts
-        # Times of display go back and forth by some frames.
-        back = self._second if by_dts else max(self._second, 16 * self._period)
-        step = clock - self._read.get(by_dts, clock)
-        if not -back < step <= self.longest:
-            if step > 0 and self._leapt_at is None:
-                self._leapt_at = self._end - self._period
-            self._offset = self._end - begins
-            self.offsets.append(self._offset * self._tick)
-            self._read.clear()
-        self._read[by_dts] = clock
-        if packet.dts is not None:
-            packet.dts += self._offset
-        if packet.pts is not None:
-            packet.pts += self._offset
-        duration = packet.duration or 0
-        is_likely = 0 < duration <= self.longest
-        self._end = max(self._end, begins + self._offset + (duration if is_likely else self._period))
-
-    def stamp(self, frame: VideoFrame) -> int:
-        """Time stamp of the next frame that comes out of the decoder; it rises from frame to frame."""
-        given = frame.pts if self._by_pts else frame.dts
-        if self._shown is None:
-            self._shown = given or 0
-        elif given is None or given - self._shown > self.longest:
-            self._shown += self._period
-        else:
-            self._shown = max(given, self._shown + 1)
-        return self._shown
-
-    @property
-    def shown(self) -> int | None:
-        """Time stamp of the last frame; None before there is one."""
-        return self._shown
-
-    def skip_to(self, stamp: int) -> None:
-        """Say that the last frame would have been this one."""
-        self._shown = stamp
-
-    def told(self, zero: int) -> Iterator[VideoWarning]:
-        """The line on a leap that was left out, if there was one; ``zero`` is the time stamp of time zero."""
-        if self._leapt_at is not None:
-            at_s, most_s = float((self._leapt_at - zero) * self._tick), float(self.longest * self._tick)
-            line = f"a time stamp leaps ahead by more than {most_s:g} s at {at_s:.1f} s; the leap is left out"
-            yield VideoWarning(line, "timestamps")
-
-
 @dataclass(frozen=True)
 class PacketTimes:
     """What the packets of a video stream tell without decoding.
@@ -133,37 +52,90 @@ class PacketTimes:
     end: Fraction | None
 
 
-class PacketStats:
-    """Counts packets of a video stream, and the time they cover: its true length, without decoding."""
+class TimestampRepair:
+    """Makes the clock of a video stream go on where it steps back or leaps ahead, and says when frames are shown.
+
+    Attributes:
+        longest: ticks from one packet to the next that are believed.
+        offsets: seconds added to the stamps of the packets, a value for each stretch of the stream.
+        shown: time stamp of the last frame; None before there is one.
+    """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._tick = tick = time_base(stream)
-        self._period = max(1, round(1 / frame_rate(stream) / tick))
-        self._longest = round(LONGEST_HOLD_S / tick)
         self._by_pts = has_display_times(container)
+        self._tick = time_base(stream)
+        self._period = max(1, round(1 / frame_rate(stream) / self._tick))
+        self._second = max(1, round(1 / self._tick))
+        joins = container.format.name in _OFTEN_JOINED
+        self.longest = max(round((_LONGEST_GAP_S if joins else LONGEST_HOLD_S) / self._tick), 3 * self._period)
+        self._offset, self.offsets = 0, [Fraction(0)]
+        self._read: dict[bool, int] = {}  # the last time of decoding (True) and of display, as stored
         self._count = 0
-        self._first: int | None = None
-        self._last = -(2**62)
+        self._first: int | None = None  # of what has come, set right
+        self._end = 0  # where it ends
+        self.shown: int | None = None
+        self._leapt_at: int | None = None  # the stamp before the first leap ahead
 
-    def add(self, packet: Packet[VideoStream]) -> None:
-        """Count one more, whose time stamps have been set right."""
-        if not packet.size or packet.is_discard:
+    def packets(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+        """The same packets of the stream, in the order of the file, with their time stamps set right."""
+        for packet in packets:
+            if packet.size:
+                self.mend(packet)
+            yield packet
+
+    def mend(self, packet: Packet[VideoStream]) -> None:
+        """Set the time stamps of the next packet right."""
+        self._count += not packet.is_discard
+        by_dts = packet.dts is not None
+        clock = packet.dts if by_dts else packet.pts
+        if clock is None:
             return
-        self._count += 1
-        stamp = packet.pts if self._by_pts else packet.dts
-        if stamp is None:
+        begins = packet.pts if packet.pts is not None and self._by_pts else clock
+        # Times of display go back and forth by some frames.
+        back = self._second if by_dts else max(self._second, 16 * self._period)
+        step = clock - self._read.get(by_dts, clock)
+        if not -back < step <= self.longest:
+            if step > 0 and self._leapt_at is None:
+                self._leapt_at = self._end - self._period
+            self._offset = self._end - begins
+            self.offsets.append(self._offset * self._tick)
+            self._read.clear()
+        self._read[by_dts] = clock
+        if packet.dts is not None:
+            packet.dts += self._offset
+        if packet.pts is not None:
+            packet.pts += self._offset
+        if packet.is_discard:
             return
+        begins += self._offset
         duration = packet.duration or 0
-        end = stamp + (duration if 0 < duration <= self._longest else self._period)
-        self._first, self._last = (
-            (stamp, end) if self._first is None else (min(stamp, self._first), max(end, self._last))
-        )
+        ends = begins + (duration if 0 < duration <= self.longest else self._period)
+        self._end = ends if self._first is None else max(self._end, ends)
+        self._first = begins if self._first is None else min(self._first, begins)
 
     def times(self) -> PacketTimes:
-        """Of those so far."""
+        """What the packets that have come tell."""
         if self._first is None:
             return PacketTimes(self._count, None, None)
-        return PacketTimes(self._count, self._first * self._tick, self._last * self._tick)
+        return PacketTimes(self._count, self._first * self._tick, self._end * self._tick)
+
+    def stamp(self, frame: VideoFrame) -> int:
+        """Time stamp of the next frame that comes out of the decoder; it rises from frame to frame."""
+        given = frame.pts if self._by_pts else frame.dts
+        if self.shown is None:
+            self.shown = given or 0
+        elif given is None or given - self.shown > self.longest:
+            self.shown += self._period
+        else:
+            self.shown = max(given, self.shown + 1)
+        return self.shown
+
+    def told(self, zero: int) -> Iterator[VideoWarning]:
+        """The line on a leap that was left out, if there was one; ``zero`` is the time stamp of time zero."""
+        if self._leapt_at is not None:
+            at_s, most_s = float((self._leapt_at - zero) * self._tick), float(self.longest * self._tick)
+            line = f"a time stamp leaps ahead by more than {most_s:g} s at {at_s:.1f} s; the leap is left out"
+            yield VideoWarning(line, "timestamps")
 
 
 def zero_of(container: InputContainer, stream: VideoStream, first: int) -> int:

@@ -49,7 +49,8 @@ def test_a_run_folder_holds_the_model_the_figures_the_history_the_split_and_the_
     assert json.loads((out / "metrics.json").read_text()) == printed
     history = pl.read_csv(out / "history.csv")
     assert history["epoch"].to_list() == list(range(1, printed["train"]["epochs"] + 1))
-    assert "test" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text().replace("\u00a0", " ")
+    assert f"On {printed['test']['n']} videos of {printed['test']['groups']} " in page
 
 
 def test_it_learns_the_order_of_frames_and_is_measured_on_people_it_never_saw(run):

@@ -127,24 +127,25 @@ class TimedIterator:
 
     Args:
         batches: what to pass on.
+        clock: gives the time, in seconds.
 
     Attributes:
         seconds: waited so far.
     """
 
-    def __init__(self, batches: Iterable[Batch]) -> None:
-        self._batches = iter(batches)
+    def __init__(self, batches: Iterable[Batch], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._batches, self._clock = iter(batches), clock
         self.seconds = 0.0
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Batch:
-        started = time.perf_counter()
+        started = self._clock()
         try:
             return next(self._batches)
         finally:
-            self.seconds += time.perf_counter() - started
+            self.seconds += self._clock() - started
 
 
 def class_weights(items: Sequence[Item], classes: int) -> NDArray[np.float32]:

@@ -82,13 +82,9 @@ def guard_process(networks: Sequence[str] = (), *, programs: bool) -> list[LinkE
         programs: whether programs may be started, whose connections nobody sees.
 
     Returns:
-        What was refused so far; it grows. Libraries make errors of their own of an error that they meet.
+        Connections that were refused so far; it grows. Libraries make errors of their own of an error that they meet.
     """
     refused: list[LinkError] = []
-
-    def refuse(reason: str) -> None:
-        refused.append(LinkError(reason))
-        raise refused[-1]
 
     sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # yt-dlp would use it, and its connections are not seen
 
@@ -96,11 +92,12 @@ def guard_process(networks: Sequence[str] = (), *, programs: bool) -> list[LinkE
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             address = arguments[1]
             if address is not None and not (isinstance(address, tuple) and is_public(str(address[0]), networks)):
-                refuse(_NEVER)
+                refused.append(LinkError(_NEVER))
+                raise refused[-1]
         elif event in _STARTS_A_PROGRAM and not programs:
             program = os.fspath(arguments[0]) if isinstance(arguments[0], str | os.PathLike) else ""
             if PurePath(program).stem not in _SANDBOXES:
-                refuse("no program is started for a link")
+                raise LinkError("no program is started for a link")
 
     sys.addaudithook(look)
     return refused

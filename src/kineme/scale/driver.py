@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kineme.errors import KinemeError
 from kineme.model import Model
 from kineme.prediction.summary import summarize_windows
 from kineme.scale.cluster import in_a_worker, running, through_stages
@@ -105,14 +106,12 @@ def _add(gathered: _Gathered, scored: Scored, model: Model) -> Row | None:
     if gathered.parts is None or len(gathered.scores) < gathered.parts:
         return None
     in_order = [gathered.scores[number] for number in range(gathered.parts)]
-    result = summarize_windows(
-        model,
-        scored.path,
-        np.concatenate([one.times_W2 for one in in_order]),
-        np.concatenate([one.logits_WK for one in in_order]),
-        **gathered.facts,
-    )
-    return row_of(result)
+    times_W2 = np.concatenate([one.times_W2 for one in in_order])
+    logits_WK = np.concatenate([one.logits_WK for one in in_order])
+    try:
+        return row_of(summarize_windows(model, scored.path, times_W2, logits_WK, **gathered.facts))
+    except KinemeError as error:  # its scores are not numbers
+        return {"error": str(error)}
 
 
 def _prepare(plan: Plan) -> None:

@@ -300,6 +300,17 @@ def test_a_part_has_the_frames_of_that_time(tmp_path):
         names(source, options=FetchOptions(start_s=9))
 
 
+@pytest.mark.parametrize(("start_s", "end_s"), [(5.0, 35.0), (0.5, 20.0), (10.0, None), (0.3, 0.7)])
+def test_a_part_of_a_frame_that_is_held_is_as_long_as_asked_for(tmp_path, start_s, end_s):
+    times = [number / 10 for number in range(10)] + [41 + number / 10 for number in range(10)]  # a screen that rests
+    source = numbered_video(tmp_path / "held.mp4", 20, times_s=times, fps=10, options={"bf": "0"})
+    for video in local_videos([str(source)], FetchOptions(start_s=start_s, end_s=end_s)):
+        frames = list(read_frames(video.file))
+        wanted_s = (42.0 if end_s is None else end_s) - start_s
+        assert frames[-1].pts_s + frames[-1].duration_s == pytest.approx(wanted_s, abs=0.02)
+        assert read_number(frames[0].pixels_HWC) == max(n for n, time in enumerate(times) if time <= start_s)
+
+
 def test_predict_takes_everything_at_once_and_keeps_what_it_can(tmp_path, served, model):
     """One bad source in many: the others are done, and the exit code is 1."""
     videos, out = tmp_path / "videos", tmp_path / "videos" / "out"

@@ -211,7 +211,10 @@ class _InStep:
     def _is_placed(self, packet: Packet[AudioStream]) -> bool:
         """Whether it is known where the next packet is heard; else it is taken to go on where the last one ends."""
         stamp_s = _stamp_s(packet)
-        if self._read_s is None or -1 < stamp_s - self._read_s <= self._longest_s:
+        if self._read_s is None:  # sound may begin only after a joint
+            self._offset_s = self._repair.offsets[-1]
+            return True
+        if -1 < stamp_s - self._read_s <= self._longest_s:
             return True
         gaps_s = {offset_s: stamp_s + offset_s - self._end_s for offset_s in self._repair.offsets}
         fitting = {offset_s: gap_s for offset_s, gap_s in gaps_s.items() if -1 <= gap_s <= self._longest_s}

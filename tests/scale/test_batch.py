@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,8 +35,8 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def ray():
-    with running(None, 2):
-        yield
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder, running(None, 2, folder):
+        yield  # paths of sockets are short
 
 
 @pytest.fixture(scope="module")

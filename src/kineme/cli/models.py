@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kineme.cli import options
 from kineme.cli.output import print_json, print_table, say, tell
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def group() -> None:
 
 
 @app.command("list")
-def list_models(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def list_models(json: options.Json = False) -> None:
     """Show the approaches with their options, the backbones, and the pretrained weights. Nothing is fetched."""
     from kineme.models import weights
     from kineme.models.registry import describe
@@ -29,16 +30,10 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print as JSON
     found = describe()
     pretrained = weights.status()
     if json:
+        facts = ("name", "what", "licence", "source", "download_bytes")
         described = [
-            {
-                "name": one.pretrained.name,
-                "what": one.pretrained.what,
-                "licence": one.pretrained.licence,
-                "source": one.pretrained.source,
-                "download_bytes": one.pretrained.download_bytes,
-                "present": one.present,
-                "where": str(one.where) if one.present else None,
-            }
+            {fact: getattr(one.pretrained, fact) for fact in facts}
+            | {"present": one.present, "where": str(one.where) if one.present else None}
             for one in pretrained
         ]
         print_json({**found, "pretrained": described})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kineme.dataset.public.catalogue import PublicSet
 
 
-def list_sets(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def list_sets(json: options.Json = False) -> None:
     """Show the public sets that can be had by name, with their terms. Nothing is fetched."""
     from kineme.dataset.public.catalogue import SETS
 

@@ -29,16 +29,6 @@ def predict_videos(
 ) -> None:
     """Predict every video that the sources stand for, save and print.
 
-    Args:
-        model: the one that predicts.
-        sources: as on the command line.
-        options: how they are fetched.
-        engine: that runs the model.
-        formats: what to save.
-        out: where to; None is standard output.
-        top: how many labels to show.
-        json: whether to print one document at the end.
-
     Raises:
         KinemeError: the only video cannot be used, or some of several could not.
     """

@@ -39,21 +39,7 @@ def watch(
     json: bool,
     show: bool,
 ) -> None:
-    """Watch until the source is gone for good, the time is over, or the user stops it; then everything is complete.
-
-    Args:
-        model: the one that watches.
-        source: the camera or stream.
-        mode: of the stream.
-        engine: likewise.
-        max_seconds: end after so long.
-        retry_seconds: how long a stream that broke off is tried again.
-        formats: what to save.
-        out: where to; None is standard output.
-        top: how many labels to show.
-        json: whether to print one document at the end.
-        show: whether to open a window.
-    """
+    """Watch until the source is gone for good, the time is over, or the user stops it; then everything is complete."""
     from kineme.report.recording import Painter, Recording
 
     stop, failure = threading.Event(), None

@@ -10,10 +10,9 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import polars as pl
 
@@ -112,21 +111,20 @@ def run(
         pending = [one for one in wanted if one.path not in kept]
         first_s = None
         if pending:
-            plan = plan_for(loaded, engine, stalled_s=stalled_s)
+            plan = asdict(plan_for(loaded, engine, stalled_s=stalled_s))
             shards = _Shards(store, loaded, shard_s)
-            arguments = ([asdict(one) for one in pending], asdict(plan), workers, address)
-            with closing(shards), _shown(label, len(pending)) as show:
+            with closing(shards), progress(label, len(pending)) as advance:
 
-                def take(finished: Any) -> None:
+                def take(finished: tuple[int, Row]) -> None:
                     nonlocal first_s
-                    if finished is not None:  # else the workers are ready
-                        number, row = finished
-                        one, first_s = pending[number], first_s or time.monotonic() - started_s
-                        own = {"path": one.path, "fingerprint": one.fingerprint, "model": name, "key": keys[one.path]}
-                        shards.add({**row, **own})
-                    show(finished is not None)
+                    number, row = finished
+                    one, first_s = pending[number], first_s or time.monotonic() - started_s
+                    own = {"path": one.path, "fingerprint": one.fingerprint, "model": name, "key": keys[one.path]}
+                    shards.add({**row, **own})
+                    advance()
 
-                with_ray("kineme.scale.driver:drive", *arguments, on_progress=take)
+                jobs = [asdict(one) for one in pending]
+                with_ray("kineme.scale.driver:drive", jobs, plan, address=address, workers=workers, on_progress=take)
         videos, segments = _write_tables(store, keys, loaded)
     errors = Counter(videos["error"].drop_nulls().to_list())
     return BatchResult(
@@ -140,27 +138,6 @@ def run(
         seconds=round(time.monotonic() - started_s, 2),
         files=[store.where(VIDEOS), store.where(SEGMENTS)],
     )
-
-
-@contextmanager
-def _shown(label: str | None, count: int) -> Iterator[Callable[[bool], None]]:
-    """Show that Ray starts, and then the finished videos: called with whether one is finished, or all is ready."""
-    with ExitStack() as stack:
-        advance = stack.enter_context(progress(label and "starting Ray", 1))
-        begun_s, done = 0.0, 0
-
-        def show(is_finished: bool) -> None:
-            nonlocal advance, begun_s, done
-            if is_finished:
-                done += 1
-                advance(1, f"{done / (time.monotonic() - begun_s):.3g} a second")
-                return
-            advance()
-            stack.close()
-            advance = stack.enter_context(progress(label, count))
-            begun_s = time.monotonic()
-
-        yield show
 
 
 def _key(source: Source, model: str, loaded: Model, engine: str) -> str:

@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import logging
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -26,7 +25,7 @@ _BLOCK_BYTES = 16 << 20  # what a stage gives to the next at a time
 # What a stage asks of a core. Both are always at work, and the system shares the cores between them; so little that
 # what is left of a cluster which loses most of its machines still has room for both.
 _FIRST_CPUS, _POOL_CPUS = 0.5, 0.1
-_FOLDER = "kineme-ray-"
+_SHORT = "/tmp"  # noqa: S108 (for Ray's folder: sockets need short paths)
 _GRACE_S = 15.0  # for Ray to end its processes and remove its files
 
 
@@ -42,34 +41,47 @@ def check_workers(workers: int | None) -> None:
         raise UsageError(f"--workers {workers}: at least one is needed")
 
 
-def with_ray(function: str, *arguments: Any, on_progress: Callable[[Any], None]) -> Any:
+def with_ray(
+    function: str, *arguments: Any, address: str | None, workers: int | None, on_progress: Callable[[Any], None]
+) -> Any:
     """Call ``package.module:name`` where Ray may run: here, where it runs already, else in a process of its own.
 
     When one of Ray's own processes is gone, Ray ends the process that it drives, at once and without a word.
 
+    Args:
+        function: it takes the arguments, then those of :func:`running` as a dictionary, then ``on_progress``.
+        arguments: what JSON holds.
+        address: of a cluster, ``"auto"`` for the one that this machine is part of; None starts Ray here.
+        workers: how many; by default as many as there are cores.
+        on_progress: see :func:`kineme.subprocesses.call_in_process`.
+
     Raises:
         KinemeError: the function raised it, or Ray broke down.
     """
+    cluster = {"address": address, "workers": workers}
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         module, _, name = function.partition(":")
-        return getattr(importlib.import_module(module), name)(*arguments, on_progress=on_progress)
-    try:
-        return call_in_process(function, *arguments, on_progress=on_progress, grace_s=_GRACE_S)
-    except ProcessError as error:
-        raise KinemeError(
-            "Ray broke down, perhaps since the system ended one of its processes for want of memory (--workers takes "
-            "fewer); what is finished is kept, and the same command goes on from there"
-        ) from error
+        return getattr(importlib.import_module(module), name)(*arguments, cluster, on_progress=on_progress)
+    short = _SHORT if Path(_SHORT).is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="kineme-ray-", dir=short, ignore_cleanup_errors=True) as folder:
+        cluster["folder"] = folder
+        try:
+            return call_in_process(function, *arguments, cluster, on_progress=on_progress, grace_s=_GRACE_S)
+        except ProcessError as error:
+            raise KinemeError(
+                "Ray broke down, perhaps since the system ended one of its processes for want of memory (--workers "
+                "takes fewer); finished videos are kept, and the same command resumes"
+            ) from error
 
 
 @contextmanager
-def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int]]:
-    """Have Ray while the context lasts.
+def running(address: str | None, workers: int | None, folder: str | None = None) -> Iterator[tuple[int, int]]:
+    """Have Ray while the context lasts; what this process has started already is used.
 
     Args:
-        address: of a cluster, ``"auto"`` for the one that this machine is part of; None starts Ray here, or uses
-            what this process has started.
+        address: of a cluster; None starts Ray here.
         workers: how many; by default as many as there are cores.
+        folder: for Ray's logs and sockets, where it starts here.
 
     Yields:
         How many workers, and how many cores each may use.
@@ -83,12 +95,10 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
     if ray.is_initialized():
         yield _sizes(ray, workers)
         return
-    folder = None
+    where: dict[str, Any] = {"address": address}
     if address:
         _check_address(address)
-        where: dict[str, Any] = {"address": address}
     else:
-        folder = _own_folder()
         where = {
             "address": "local",
             "num_cpus": workers or _cores(),
@@ -100,14 +110,12 @@ def running(address: str | None, workers: int | None) -> Iterator[tuple[int, int
     try:
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
     except Exception as error:
-        _remove(folder)
         line = " ".join(str(error).split())[:300]
         raise KinemeError(f"--ray-address {address}: {line}" if address else f"Ray does not start: {line}") from error
     try:
         yield _sizes(ray, workers)
     finally:
         ray.shutdown()
-        _remove(folder)
 
 
 def _check_address(address: str) -> None:
@@ -209,29 +217,3 @@ def _store_bytes(workers: int) -> int:
     except (AttributeError, OSError, ValueError):  # Windows
         return wanted
     return int(min(wanted, _STORE_SHARE * total))
-
-
-def _own_folder() -> str:
-    """For Ray's logs and sockets; those of jobs that were killed are removed."""
-    base = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 (sockets need short paths)
-    for left in base.glob(f"{_FOLDER}*-*"):
-        if not _is_alive(left.name.removeprefix(_FOLDER).partition("-")[0]):
-            _remove(str(left))
-    return tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=base)
-
-
-def _is_alive(pid: str) -> bool:
-    if sys.platform == "win32" or not pid.isdecimal():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _remove(folder: str | None) -> None:
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -32,8 +32,7 @@ _TASKS_A_WORKER = 8  # at least, where there are videos enough
 def drive(
     sources: list[dict[str, Any]],
     plan: dict[str, Any],
-    workers: int | None,
-    address: str | None,
+    cluster: dict[str, Any],
     on_progress: Callable[[Any], None],
 ) -> None:
     """Do all of it; takes and gives what JSON holds, since it is called in a process of its own.
@@ -41,23 +40,21 @@ def drive(
     Args:
         sources: the fields of each :class:`~kineme.scale.sources.Source`.
         plan: those of the :class:`~kineme.scale.plan.Plan`.
-        workers: how many; by default as many as there are cores.
-        address: of a Ray cluster; by default Ray starts here.
-        on_progress: called with None when the workers are ready, then with number and row of each finished video.
+        cluster: the arguments of :func:`~kineme.scale.cluster.running`.
+        on_progress: called with number and row of each finished video.
 
     Raises:
         KinemeError: Ray cannot be started or reached, or no worker can begin.
     """
     wanted = [Source(**fields) for fields in sources]
     numbers = {one.path: number for number, one in enumerate(wanted)}
-    with running(address, workers) as (count, threads):
+    with running(**cluster) as (count, threads):
         import ray
 
         told = Plan(**plan)
         content = ray.put(Path(told.model).read_bytes()) if told.sha256 else None
         told = replace(told, content=content, threads=threads)
         in_a_worker(_prepare, told)
-        on_progress(None)
         for path, row in _finished(wanted, told, count):
             on_progress([numbers[path], row])
 

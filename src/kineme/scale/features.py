@@ -104,7 +104,7 @@ def run(
             errors.update([reason] if reason else [])
             advance()
 
-        with_ray("kineme.scale.features:drive", rows, asdict(plan), workers, address, on_progress=take)
+        with_ray("kineme.scale.features:drive", rows, asdict(plan), address=address, workers=workers, on_progress=take)
     folder = FrameCache(find_backbone(backbone).spec).folder
     return FeaturesResult(
         str(folder), len(rows) - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
@@ -114,14 +114,13 @@ def run(
 def drive(
     rows: list[dict[str, Any]],
     plan: dict[str, Any],
-    workers: int | None,
-    address: str | None,
+    cluster: dict[str, Any],
     on_progress: Callable[[str | None], None],
 ) -> None:
     """Fill the cache, in a process of its own; told for each row why it has no features, None where it has."""
     left = {_name(row): row for row in rows}
     told = FeaturesPlan(**plan | {"labels": tuple(plan["labels"])})
-    with running(address, workers) as (count, threads):
+    with running(**cluster) as (count, threads):
         for _ in range(_PASSES):
             groups = [json.dumps(row) for row in left.values()]
             if not groups:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 from kineme.errors import UsageError
@@ -16,7 +17,7 @@ KINDS = (
     ("'holiday/**/*.mov'", "a pattern, quoted or not; ** goes into folders"),
     ("https://site/clip.mp4", "a video file on the web"),
     ("https://youtu.be/...", "a video, playlist or channel of YouTube or another site that yt-dlp knows"),
-    ("-", "a video on standard input"),
+    ("-", "a video on standard input; a named pipe may be given as a file, too"),
     ("0", "a camera by its number, or a device such as /dev/video0; on Windows video=NAME too"),
     ("rtsp://camera/stream", "a live stream; also rtmp, udp and tcp, and http with Motion JPEG or live HLS"),
 )
@@ -63,4 +64,5 @@ def _is_live_by_name(source: str) -> bool:
         status = Path(source).stat()
     except (OSError, ValueError):
         return source.isdecimal()
-    return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _VIDEO_FOR_LINUX
+    is_device = sys.platform == "linux" and stat.S_ISCHR(status.st_mode)
+    return is_device and os.major(status.st_rdev) == _VIDEO_FOR_LINUX

@@ -129,6 +129,11 @@ def assert_same(found: Any, expected: Any, tolerance: float, where: str = "") ->
         assert found == expected, where
 
 
+def test_no_artefact_is_missing():
+    assert {*NAMES} == {*(folder.name for folder in (FIXTURES / "runs").iterdir()), "lrcn.tflite"}
+    assert len(NAMES) == 13
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_labels_are_those_of_the_file(name, model_of):
     assert list(model_of(name).labels) == scores(name)["labels"]

@@ -1,9 +1,11 @@
 """How well `kineme check` finds what is wrong: planted faults, planted copies, false alarms, and the time it takes.
 
-Three sets are made. *Faults*: a small set with one fault of every kind planted in it; each must be named. *Copies*:
+Four sets are made. *Faults*: a small set with one fault of every kind planted in it; each must be named. *Copies*:
 drawn people, each in a place of their own, and copies of their videos put under other people's names: byte for byte,
 encoded again at another size and quality, mirrored, cropped, and at another speed or cut at the ends. *Speed*:
-videos of 7 s at 320 x 240, each of another scene, looked at and compared from cold.
+videos of 7 s at 320 x 240, each of another scene, looked at and compared from cold. *Look-alikes*: different takes of
+poses that are held or slowly taken, recordings of one screen, a camera that never moves, and with ``--real`` the sets
+and clips of ``shared/data``, cut into pieces that do not overlap; none of them may be taken for one recording.
 
     python benchmarks/check.py --out benchmarks/results/check.json
 """
@@ -30,6 +32,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from look_alikes import find_look_alikes
 from numpy.typing import NDArray
 
 from drawn_people.make import make_dataset
@@ -45,6 +48,7 @@ from kineme.video.write import VideoWriter
 COPIES = ("exact", "re-encoded", "mirrored", "cropped", "re-timed")
 MARKS = {"exact": 0.99, "re-encoded": 0.99, "mirrored": 0.9, "cropped": 0.9, "re-timed": 0.9}
 FALSE_MARK, SECONDS_MARK = 1.0, 180.0  # false pairs of different scenes in 1,000 videos; seconds for 1,000 videos
+TAKES_MARK = 0.02  # pairs of different takes called one recording, for each video of the look-alikes
 
 Frames = Iterator[NDArray[np.uint8]]
 
@@ -53,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Recall, false alarms and speed of kineme check.")
     parser.add_argument("--people", type=int, default=60, help="drawn people, two videos each (default 60)")
     parser.add_argument("--speed-clips", type=int, default=1000, help="videos of 7 s to time (default 1000)")
+    parser.add_argument("--real", type=Path, help="folder of real sets and clips (shared/data), for the look-alikes")
     parser.add_argument("--work", type=Path, help="folder for the sets, kept and used again; else a temporary one")
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
@@ -60,6 +65,7 @@ def main() -> None:
         work = arguments.work or Path(temporary)
         faults = find_faults(work / "faults")
         copies = find_near_duplicates(work / "copies", arguments.people)
+        takes = find_look_alikes(work / "takes", arguments.real)
         speed = time_it(work / "speed", arguments.speed_clips)
     different = copies["videos"] + speed["videos"]
     false = copies["false_pairs_of_different_people"] + speed["false_pairs"]
@@ -67,6 +73,7 @@ def main() -> None:
         "every_fault_named": all(faults.values()),
         **{f"found_{kind}": copies["found"][kind] >= MARKS[kind] for kind in COPIES},
         "false_pairs": 1000 * false / different <= FALSE_MARK,
+        "takes": all(one["one_recording"] <= TAKES_MARK * one["videos"] for one in takes.values() if one["drawn"]),
         "seconds": speed["seconds_for_1000"] <= SECONDS_MARK,
     }
     result = {
@@ -75,6 +82,7 @@ def main() -> None:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "faults": faults,
         "copies": copies,
+        "takes": takes,
         "speed": speed,
         "false_pairs_in_1000": round(1000 * false / different, 3),
         "marks": marks,
@@ -86,6 +94,9 @@ def main() -> None:
         print(f"copies {kind}: {copies['found'][kind]:.1%} of {copies['planted'][kind]} found (mark {MARKS[kind]:.0%})")
     print(f"false pairs: {false} of different scenes in {different} videos; ", end="")
     print(f"{copies['false_pairs_of_one_person']} of one person's own videos")
+    for name, one in takes.items():
+        print(f"takes {name}: {one['videos']} videos; pairs called one recording {one['one_recording']}", end="")
+        print(f", of two labels {one['two_labels']}; that look alike {one['look_alike']}")
     print(f"same place across people: {copies['false_places']} pairs, all false")
     print(
         f"speed: {speed['videos']} videos of 7 s in {speed['seconds']} s ({speed['cpu_seconds']} s of processor); ",
@@ -178,7 +189,7 @@ def find_near_duplicates(folder: Path, people: int) -> dict[str, Any]:
 
 def copied_pairs(audited: Audit) -> set[tuple[int, int]]:
     """All pairs of rows that show the same, identical files included."""
-    pairs = {(one.first, one.second) for one in audited.copies}
+    pairs = {(one.first, one.second) for one in audited.copies if one.certain}
     same = {number: those for those in audited.identical for number in those}
     for first, second in list(pairs):
         for one in same.get(first, [first]):

@@ -30,7 +30,7 @@ def pose(
 
     Args:
         arms: forward, out, twist and elbow of both arms, in degrees; 0 hangs down.
-        legs: forward, out, twist and knee of both legs, likewise.
+        legs: forward, out, twist and knee of both legs, in degrees.
         l_arm: the left arm where it differs.
         r_arm: the right arm where it differs.
         l_leg: the left leg where it differs.

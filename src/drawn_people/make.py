@@ -93,7 +93,7 @@ def make_dataset(
         untrimmed: number of untrimmed videos.
         seed: another seed gives other people, places and movements.
         width: of the videos, in pixels.
-        height: likewise.
+        height: of the videos, in pixels.
         strong_scenes: each person does one action only, over and over, so that whoever knows the person or the place
             knows the action: as in sets cut from a few long videos of each action.
         workers: processes that draw; by default one for each processor.

@@ -35,7 +35,7 @@ class Segment:
 
     Args:
         start_s: seconds from the start of the video, as a player counts.
-        end_s: likewise, or None for the end of the video.
+        end_s: seconds from the first frame, or None for the end of the video.
         label: what is done.
         where: the place it was read from, for messages.
         group: what must not be split between training and test, where the file says so.

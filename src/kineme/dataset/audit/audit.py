@@ -56,7 +56,7 @@ class Audit:
 
     @property
     def broken(self) -> dict[str, str]:
-        """Path and reason of each file that is of no use and may be put aside."""
+        """Path and reason of each file that is of no use and may be quarantined."""
         return {
             row["path"]: reason
             for row, inspection in zip(self.table.rows.iter_rows(named=True), self.inspections, strict=True)
@@ -139,7 +139,7 @@ def check_splits(folds: Sequence[ClipTable], *, allow: bool = False) -> list[Fin
         more = f" ({len(leaking) - 1} more leaks like this)" if len(leaking) > 1 else ""
         raise KinemeError(
             f"the data leaks: {leaking[0].message.removesuffix('.')}{more}; 'kineme check' shows all of them; "
-            f"keep one of each, or go on with --allow-leaks"
+            f"keep one of each, or allow them with --allow-leaks"
         )
     return findings
 

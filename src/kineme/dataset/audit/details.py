@@ -65,9 +65,9 @@ def _unequal(ones_KHW: Floats, others_3KHW: Sequence[Floats]) -> list[float]:
     found = []
     for number, one in enumerate(ones_KHW):
         similarity, texture = zip(*(_correlated(one, others[number]) for others in others_3KHW), strict=True)
-        told = (np.max(texture, axis=0)[inner] > _TEXTURE) & moving
-        if told.sum() >= _LEAST_SQUARES:
-            found.append(float((np.max(similarity, axis=0)[inner][told] < _EQUAL).mean()))
+        counted = (np.max(texture, axis=0)[inner] > _TEXTURE) & moving
+        if counted.sum() >= _LEAST_SQUARES:
+            found.append(float((np.max(similarity, axis=0)[inner][counted] < _EQUAL).mean()))
     return found
 
 

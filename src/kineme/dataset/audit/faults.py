@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from kineme.dataset.table import ClipTable, SkipKind, listed, look_alike_warning
 from kineme.errors import KinemeError
 from kineme.video.spec import ClipSpec
 
-_BLACK, _DARK_SHARE = 20.0, 0.5  # grey level of the 99th percentile of a black picture; share of a film that may be
-_FROZEN = 5.0  # grey levels: the most that any cell of a frozen film changes, by what encoding does to it
+_BLACK, _DARK_SHARE = 20.0, 0.5  # grey level of the 99th percentile of a black picture; share of a video that may be
+_FROZEN = 5.0  # grey levels: the most that any cell of a frozen video changes, by what encoding does to it
 _UNEVEN = 0.02  # share of unevenly long frames
 _UNBALANCED = 3.0
-_MOVED = ("zero-length", "unreadable", "audio-only", "truncated")  # kinds of Broken that may be put aside
+_MOVED = ("zero-length", "unreadable", "audio-only", "truncated")  # kinds of Broken that may be quarantined
 
 # What is inside, by FFmpeg's name, and the suffixes that promise it; the first is the one to give.
 _SUFFIXES = {
@@ -47,14 +47,14 @@ _STARTS = {  # bytes that a video's file begins with, from which place on
 
 
 def useless(inspection: Inspection | Broken) -> str | None:
-    """Why a file is of no use and may be put aside; None where it is of some use, or where the file is not at fault."""
+    """Why a file may be quarantined; None where it is of some use, or is not at fault."""
     if isinstance(inspection, Broken):
         return inspection.reason if inspection.kind in _MOVED else None
     return inspection.facts.damage[0] if inspection.facts.beyond_use else None
 
 
 def is_black(inspection: Inspection) -> bool:
-    """Whether half of a film or more is black."""
+    """Whether half of a video or more is black."""
     return _black_share(inspection) >= _DARK_SHARE
 
 
@@ -70,6 +70,53 @@ def _black_share(inspection: Inspection) -> float:
 # Files
 
 
+class _Trait(NamedTuple):
+    """What may be true of a readable video, with what to say of several and of one."""
+
+    kind: str
+    severity: Severity
+    is_true: Callable[[Inspection], bool]
+    many: str
+    one: str
+    advice: str
+
+
+_TRAITS = (
+    _Trait(
+        "black",
+        "warning",
+        is_black,
+        "{n} {noun} are black for half of their length or more.",
+        "{name} is black for half of its length or more.",
+        "Look at them; a black clip teaches nothing but its label.",
+    ),
+    _Trait(
+        "frozen",
+        "warning",
+        lambda one: is_frozen(one) and not is_black(one),
+        "Nothing moves in {n} {noun} from beginning to end.",
+        "Nothing moves in {name} from beginning to end.",
+        "Look at them: a still picture is no action.",
+    ),
+    _Trait(
+        "variable-rate",
+        "note",
+        lambda one: one.facts.uneven > _UNEVEN,
+        "{n} {noun} have a variable frame rate.",
+        "{name} has a variable frame rate.",
+        "Nothing: frames are taken by their time stamps.",
+    ),
+    _Trait(
+        "rotated",
+        "note",
+        lambda one: one.facts.rotation != 0,
+        "{n} {noun} are stored turned, as telephones do.",
+        "{name} is stored turned, as telephones do.",
+        "Nothing: they are turned upright when they are read.",
+    ),
+)
+
+
 def of_files(
     rows: Sequence[dict[str, Any]], inspections: Sequence[Inspection | Broken], spec: ClipSpec
 ) -> list[Finding]:
@@ -77,70 +124,44 @@ def of_files(
     found = []
     seen: list[tuple[int, Inspection]] = []
     for number, (row, inspection) in enumerate(zip(rows, inspections, strict=True)):
+        name = row["name"]
         reason = useless(inspection)
-        if isinstance(inspection, Inspection) and reason is None:
-            seen.append((number, inspection))
+        if isinstance(inspection, Broken) or reason is not None:
+            kind = inspection.kind if isinstance(inspection, Broken) else "truncated"
+            reason = reason or (inspection.reason if isinstance(inspection, Broken) else "")
+            advice = "Check the path and your rights." if kind == "missing" else _BROKEN_ADVICE
+            found.append(Finding(kind, "error", (name,), f"{name}: {reason}.", advice, (number,)))
             continue
-        kind = inspection.kind if isinstance(inspection, Broken) else "truncated"
-        reason = reason or (inspection.reason if isinstance(inspection, Broken) else "")
-        advice = "Check the path and your rights." if kind == "missing" else _BROKEN_ADVICE
-        found.append(Finding(kind, "error", (row["name"],), f"{row['name']}: {reason}.", advice, (number,)))
-    for number, inspection in seen:
+        seen.append((number, inspection))
         if inspection.facts.damage:
             kind = "truncated" if inspection.facts.cut else "damaged"
-            message = f"{rows[number]['name']}: {inspection.facts.damage[0]}."
             advice = "Nothing, if the rest shows the action; otherwise find a whole copy."
-            found.append(Finding(kind, "warning", (rows[number]["name"],), message, advice, (number,)))
-
-    def told(
-        kind: str, severity: Severity, which: Iterable[int], message: str, advice: str, one: str | None = None
-    ) -> None:
-        """One finding for all the rows it is true of."""
-        numbers = tuple(which)
-        if numbers:
-            names = tuple(rows[number]["name"] for number in numbers)
-            text = (one or message) if len(numbers) == 1 else message
-            found.append(Finding(kind, severity, names, text.format(n=len(numbers), name=names[0]), advice, numbers))
-
-    def where(true: Callable[[Inspection], bool]) -> list[int]:
-        return [number for number, inspection in seen if true(inspection)]
-
-    told(
-        *("black", "warning", where(is_black), "{n} videos are black for half of their length or more."),
-        "Inspection at them; a black clip teaches nothing but its label.",
-        "{name} is black for half of its length or more.",
-    )
-    told(
-        *("frozen", "warning", where(lambda inspection: is_frozen(inspection) and not is_black(inspection))),
-        *("Nothing moves in {n} videos from beginning to end.", "Inspection at them: a still picture is no action."),
-        "Nothing moves in {name} from beginning to end.",
-    )
+            found.append(Finding(kind, "warning", (name,), f"{name}: {inspection.facts.damage[0]}.", advice, (number,)))
+    for trait in _TRAITS:
+        found += _together(rows, [number for number, inspection in seen if trait.is_true(inspection)], trait)
     wrong: dict[str, list[int]] = defaultdict(list)
     for number, inspection in seen:
-        proper = _proper_suffix(Path(rows[number]["path"]).suffix, inspection.facts.container)
-        if proper:
+        if proper := _proper_suffix(Path(rows[number]["path"]).suffix, inspection.facts.container):
             wrong[proper].append(number)
     for proper, numbers in sorted(wrong.items()):
-        told(
-            *("wrong-extension", "warning", numbers, f"{{n}} videos are {proper} inside, by whatever name."),
-            f"Training reads them; other programs may not. Rename them to end in {proper}.",
-            f"{{name}} is {proper} inside, whatever its name message.",
-        )
-    told(
-        *("variable-rate", "note", where(lambda inspection: inspection.facts.uneven > _UNEVEN)),
-        *("{n} videos have a variable frame rate.", "Nothing: frames are taken by their time stamps."),
-        "{name} has a variable frame rate.",
-    )
-    told(
-        *("rotated", "note", where(lambda inspection: inspection.facts.rotation != 0)),
-        *("{n} videos are stored turned, as telephones do.", "Nothing: they are turned upright when they are read."),
-        "{name} is stored turned, as telephones do.",
-    )
-    found += _too_short(rows, seen, spec)
-    return found
+        inside = f"{proper} inside, whatever the name says."
+        advice = f"Training reads them; other programs may not. Rename them to end in {proper}."
+        texts = (f"{{n}} {{noun}} are {inside}", f"{{name}} is {inside}", advice)
+        found += _together(rows, numbers, _Trait("wrong-extension", "warning", lambda one: True, *texts))
+    return [*found, *_too_short(rows, seen, spec)]
 
 
-_BROKEN_ADVICE = "Replace it by a whole copy, or put it aside with --fix; training leaves it out."
+def _together(rows: Sequence[dict[str, Any]], numbers: Sequence[int], trait: _Trait) -> list[Finding]:
+    """One finding for all the rows that have a trait."""
+    if not numbers:
+        return []
+    names = tuple(dict.fromkeys(rows[number]["name"] for number in numbers))
+    noun = "videos" if len(names) == len(numbers) else "parts of videos"
+    text = (trait.one if len(numbers) == 1 else trait.many).format(n=len(numbers), noun=noun, name=names[0])
+    return [Finding(trait.kind, trait.severity, names, text, trait.advice, tuple(numbers))]
+
+
+_BROKEN_ADVICE = "Replace it by a whole copy, or move it away with --fix; training leaves it out."
 
 
 def _too_short(rows: Sequence[dict[str, Any]], seen: Sequence[tuple[int, Inspection]], spec: ClipSpec) -> list[Finding]:

@@ -37,9 +37,9 @@ class Facts:
 
     Args:
         container: FFmpeg's names of the format it has inside, with commas between.
-        codec: likewise.
+        codec: FFmpeg's name of the codec.
         width: pixels as displayed.
-        height: likewise.
+        height: pixels as displayed.
         fps: frames a second on average.
         duration_s: from the start to the end of the last frame, of the whole video or of the labelled part.
         missing_s: by how much its header says that it is longer.

@@ -1,7 +1,7 @@
 """Which videos of different groups were filmed in the same place, whoever is in them.
 
 Local features (SIFT, Lowe 2004) of the backgrounds are matched; where enough of them agree on one way to lay the one
-picture on the other, the place is the same. Which pairs are worth it is told by the words that two backgrounds have in
+picture on the other, the place is the same. Pairs worth it are chosen by the words that two backgrounds have in
 common (Sivic and Zisserman 2003, "Video Google").
 """
 

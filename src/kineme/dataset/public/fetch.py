@@ -1,4 +1,4 @@
-"""Large files over HTTP that survive a broken connection: what has arrived is kept, and the next try goes on there."""
+"""Downloads of large files over HTTP; interrupted downloads resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kineme.version import __version__
 _BLOCK = 1 << 18
 _MB = 1_000_000
 _TRIES = 5
-_GO_ON = "run the same command again to go on from there"
+_GO_ON = "rerun the command to resume"
 
 
 def download(

@@ -1,4 +1,4 @@
-"""A public set by name to a folder of videos with their tables; started again after a kill, it goes on."""
+"""A public set by name to a folder of videos with their tables; rerun it to resume after an interruption."""
 
 from __future__ import annotations
 

@@ -62,13 +62,13 @@ class Archive:
         """The content of a small member."""
         if member.size > most_bytes:
             raise KinemeError(f"{self.path}: {member.name} has {member.size:,} bytes, too many for what it should be")
-        with _told_as_damage(self.path), self._reader(member.handle) as source:
+        with _damage_as_one_line(self.path), self._reader(member.handle) as source:
             return b"".join(_exactly(self.path, member, source))
 
     def extract(self, member: Member, target: Path) -> None:
         """Write a member to ``target``, which lies where the caller says."""
         try:
-            with target.open("wb") as file, _told_as_damage(self.path), self._reader(member.handle) as source:
+            with target.open("wb") as file, _damage_as_one_line(self.path), self._reader(member.handle) as source:
                 for block in _exactly(self.path, member, source):
                     file.write(block)
         except OSError as error:
@@ -90,7 +90,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     kind = _kind(path)
     if kind is None:
         raise KinemeError(f"{path}: is not an archive (zip, tar or rar)")
-    with _told_as_damage(path), _OPENERS[kind](path) as archive:
+    with _damage_as_one_line(path), _OPENERS[kind](path) as archive:
         yield archive
 
 
@@ -174,7 +174,7 @@ def _exactly(path: Path, member: Member, source: IO[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _told_as_damage(path: Path) -> Iterator[None]:
+def _damage_as_one_line(path: Path) -> Iterator[None]:
     """The errors of the readers as one line."""
     import rarfile
 

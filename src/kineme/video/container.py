@@ -11,16 +11,19 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
+from av.codec.codec import UnknownCodecError
+from av.codec.context import CodecContext
 from av.stream import Disposition
 
 from kineme.errors import VideoError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 PathLike = str | os.PathLike[str]  # messages call a video ``str(path)``; see NamedFile
@@ -108,20 +111,26 @@ def whole_fragments(path: PathLike) -> int | None:
 
     FFmpeg refuses such a file, which a recorder leaves that was stopped, or is still writing.
     """
-    kinds, at = set(), 0
+    kinds, end, size = _whole_boxes(path)
+    return end if {b"moov", b"moof"} <= kinds and end < size else None
+
+
+def _whole_boxes(path: PathLike) -> tuple[set[bytes], int, int]:
+    """Kinds of the boxes of an MP4, where the last whole one ends, and the size of the file."""
+    kinds: set[bytes] = set()
+    end = size = 0
     with suppress(OSError), Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         while len(head := file.read(16)) >= 8:
             length, kind = struct.unpack(">I4s", head[:8])
             if length == 1 and len(head) == 16:
                 length = struct.unpack(">Q", head[8:])[0]
-            if length < 8 or at + length > size:
+            if length < 8 or end + length > size:
                 break
             kinds.add(kind)
-            at += length
-            file.seek(at)
-        return at if {b"moov", b"moof"} <= kinds and at < size else None
-    return None
+            end += length
+            file.seek(end)
+    return kinds, end, size
 
 
 def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
@@ -151,6 +160,17 @@ def video_stream(container: InputContainer, path: PathLike) -> VideoStream:
         raise VideoError(path, f"its frames are {width} x {height}; {TOO_LARGE}", "too-large")
     context.options = DECODER_OPTIONS  # frames may grow on the way, whatever the header says
     return stream
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """What decodes the stream: its own decoder, but for WebM with transparency, which FFmpeg's leaves out."""
+    own = stream.codec_context
+    if stream.metadata.get("alpha_mode") == "1":
+        with suppress(UnknownCodecError):  # this FFmpeg has no libvpx
+            context = CodecContext.create({"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name, ""), "r")
+            context.options = DECODER_OPTIONS
+            return cast("VideoCodecContext", context)
+    return own
 
 
 def _is_animated_webp(path: PathLike) -> bool:
@@ -221,6 +241,8 @@ def _not_opened(path: PathLike) -> VideoError:
             start = file.read(4096)
     except OSError:
         return VideoError(path, "cannot be opened as a video")
+    if b"moov" in _whole_boxes(path)[0]:
+        return VideoError(path, "is cut short or damaged, so nothing can be read", "truncated")
     if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         reason = "is cut short or damaged: the index of the MP4 file (moov) is missing, so nothing can be read"
         return VideoError(path, reason, "truncated")

@@ -24,6 +24,7 @@ from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import (
     TOO_LARGE,
     PathLike,
+    decoder_of,
     frame_rate,
     open_container,
     time_base,
@@ -229,6 +230,7 @@ class Decoder:
         self._begun = False
         self.stream = video_stream(self.container, self.path)
         self._geometry = StreamGeometry(self.stream)
+        self._decoder = decoder_of(self.stream)
         self._repair = TimestampRepair(self.container, self.stream)
         self._demuxer = self._repair.packets(self.container.demux(self.stream))
         self._ahead = deque()
@@ -239,12 +241,12 @@ class Decoder:
         # delay. The slices of an H.264 frame cost next to nothing; other decoders were not tried.
         small = context.width * context.height < _LARGE_FRAME
         if small and context.name == "h264":
-            self.stream.thread_type = "SLICE"
-            context.thread_count = min(4, os.cpu_count() or 1)
+            self._decoder.thread_type = "SLICE"
+            self._decoder.thread_count = min(4, os.cpu_count() or 1)
         elif small or not has_display_times(self.container):
-            context.thread_count = 1
+            self._decoder.thread_count = 1
         else:
-            self.stream.thread_type = "AUTO"
+            self._decoder.thread_type = "AUTO"
         self._min_skip = _MIN_SKIP if small or not has_display_times(self.container) else _MIN_SKIP_THREADED
         stamped = self._stamp()
         try:
@@ -325,9 +327,9 @@ class Decoder:
     def _decode(self, step: Decode) -> list[VideoFrame]:
         """What comes out of the decoder after a packet."""
         if not self._skims:
-            return step.packet.decode()
-        self.stream.codec_context.skip_frame = "DEFAULT" if step.wanted else "NONREF"
-        frames = step.packet.decode()
+            return self._decoder.decode(step.packet)
+        self._decoder.skip_frame = "DEFAULT" if step.wanted else "NONREF"
+        frames = self._decoder.decode(step.packet)
         self._losses.frames += step.packet.size > 0
         return frames
 
@@ -340,11 +342,10 @@ class Decoder:
         """Empty the decoder, so that it can begin anew at a key frame; the frames that were in it."""
         if not has_display_times(self.container) and not self._is_stored_as_shown():
             raise _UnsafeSkip
-        context = self.stream.codec_context
         try:
-            return context.decode(None)
+            return self._decoder.decode(None)
         finally:
-            context.flush_buffers()
+            self._decoder.flush_buffers()
 
     def _seek(self, start_s: float) -> None:
         """Go to a key frame before ``start_s``, if the frames from there on are surely those of reading in order."""

@@ -27,7 +27,7 @@ def told(found) -> list[tuple[float, float, str]]:
     return [(round(one.start_s, 3), round(one.end_s, 3), one.label) for one in found]
 
 
-def test_actions_and_pauses_are_told_apart_with_borders_where_the_knownness_changes():
+def test_actions_and_pauses_are_told_apart_with_borders_where_the_open_set_score_changes():
     times, rows, known = curve((2, "wave", -5), (3, "wave", 5), (2, "squat", -5), (3, "squat", 5), (2, "wave", -5))
     found = segments(times, rows, known, LABELS, 12.0)
     assert [one.label for one in found] == ["background", "wave", "background", "squat", "background"]

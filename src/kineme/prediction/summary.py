@@ -37,7 +37,7 @@ def summarize_windows(
         timing: for the result.
     """
     judged = judged_windows(model, len(logits_WK))
-    windows_WK, known_W = model.probabilities(logits_WK), model.open_set_score(logits_WK)
+    windows_WK, scores_W = model.probabilities(logits_WK), model.open_set_score(logits_WK)
     return Prediction(
         source=source,
         model=model.name,
@@ -47,9 +47,9 @@ def summarize_windows(
         probabilities_K=model.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
         window_times_W2=times_W2,
         window_probabilities_WK=windows_WK,
-        window_scores_W=known_W,
+        window_scores_W=scores_W,
         segments=segments(
-            times_W2.mean(axis=1), windows_WK, known_W, model.labels, duration_s, model.card.timeline_settings
+            times_W2.mean(axis=1), windows_WK, scores_W, model.labels, duration_s, model.card.timeline_settings
         ),
         timing=timing or {},
         warnings=tuple(dict.fromkeys(warnings)),

@@ -191,7 +191,7 @@ class _Part:
 def segments(
     times_W: ArrayLike,
     probabilities_WK: ArrayLike,
-    known_W: ArrayLike | None,
+    scores_W: ArrayLike | None,
     labels: Sequence[str],
     duration_s: float,
     settings: TimelineSettings | None = None,
@@ -201,14 +201,14 @@ def segments(
     Args:
         times_W: middle of each window, in seconds, rising.
         probabilities_WK: of the labels in each.
-        known_W: open-set score of each; None where the model has no threshold: nothing then is background.
+        scores_W: open-set score of each; None where the model has no threshold: nothing then is background.
         labels: the K names.
         duration_s: of the video.
         settings: see :class:`TimelineSettings`.
     """
     timeline = Timeline(labels, settings)
     times_W, probabilities_WK = np.asarray(times_W), np.asarray(probabilities_WK)
-    known = np.full(len(times_W), math.inf) if known_W is None else np.asarray(known_W)
+    known = np.full(len(times_W), math.inf) if scores_W is None else np.asarray(scores_W)
     found: list[Segment] = []
     for time_s, probabilities_K, one in zip(times_W.tolist(), probabilities_WK, known.tolist(), strict=True):
         found += timeline.push(time_s, probabilities_K, one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -136,10 +135,14 @@ class TrainedModel:
             self._network = network
         return self._network
 
-    @functools.cached_property
+    @property
     def encoder(self) -> Encoder | None:
         """The encoder inside the network, if its backbone is pretrained."""
-        return self.poses or frozen_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
+
+        def make() -> Encoder | None:
+            return frozen_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
+
+        return self.poses or self.once("encoder", make, holds_weights=True)
 
     @property
     def classifier(self) -> Any:
@@ -210,12 +213,12 @@ class TrainedModel:
         return self._fingerprint[1]
 
     def once(self, key: object, make: Callable[[], T], *, holds_weights: bool) -> T:
-        """What ``make`` gives, made once in each thread.
+        """The result of ``make``, which is called once in each thread.
 
         Args:
-            key: tells apart what is kept.
-            make: what takes long, such as compiling.
-            holds_weights: it has a copy of the weights, so it is made anew when these have changed.
+            key: names the result.
+            make: takes long, as compiling does.
+            holds_weights: the result has a copy of the weights, so it is made again after these have changed.
         """
         self._claim()
         kept: dict[object, tuple[int, T]] = self._of_thread.__dict__.setdefault("kept", {})

@@ -12,6 +12,7 @@ hold it, so no frame is praised for its place in a window.
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -242,16 +243,10 @@ class _Seen:
         clips = read_clips(self._path, self._model.card.spec, stride=self._stride)
         times: list[Floats] = []
         rows: list[Floats] = []
-        batch: list[NDArray[np.uint8]] = []
-        for clip in clips:
-            times.append(clip.times_s)
-            batch.append(clip.frames_THWC)
-            if len(batch) == at_once:
-                rows.extend(maps(np.stack(batch), self._column))
-                batch = []
-                on_progress(len(rows) / len(self._counts_W))
-        if batch:
-            rows.extend(maps(np.stack(batch), self._column))
+        while batch := list(itertools.islice(clips, at_once)):
+            times += [clip.times_s for clip in batch]
+            rows.extend(maps(np.stack([clip.frames_THWC for clip in batch]), self._column))
+            on_progress(len(rows) / len(self._counts_W))
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def joints(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:

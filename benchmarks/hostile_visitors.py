@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the figures as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bomb = fast_video(Path(folder) / "bomb.mp4")
+        bomb = fast_video(Path(folder) / "bomb.mkv")
         command = [sys.executable, "-m", "kineme", "serve", options.model, "--port", "0", "--json"]
         command += ["--state", f"{folder}/state", "--rate", "100000"]
         environment = {**os.environ, "KINEME_TOKEN": "correct horse"}
@@ -231,7 +231,7 @@ async def large_upload(visit: Visit) -> Answer:
 
 async def bomb(visit: Visit) -> Answer:
     """A file of very many frames."""
-    return await visit.upload(visit.bomb, "bomb.mp4")
+    return await visit.upload(visit.bomb, "bomb.mkv")
 
 
 async def many_fields(visit: Visit) -> Answer:

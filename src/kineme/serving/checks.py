@@ -6,12 +6,11 @@ Most files are checked in a moment of computing. What takes longer goes to a lan
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from kineme.serving.problem import ServiceError
@@ -25,9 +24,9 @@ FAILURES = {  # what visitors are told of a process; the reason may tell of this
     "crashed": "the process that worked on it crashed",
 }
 
-_QUICK_PROCESSES, _QUICK_CPU_S = 2, 0.7
-_LONG_CPU_S = 10.0
-_TIMEOUT_S = 20.0  # on a machine that is busy
+_QUICK_PROCESSES = 3
+_QUICK_CPU_S, _QUICK_S = 0.7, 8.0  # of computing, and in all on a machine that is busy
+_LONG_CPU_S, _LONG_S = 10.0, 20.0
 _MOST_WAITING, _MOST_WAITING_EACH = 64, 32
 _PATIENCE_S = 40.0
 
@@ -60,13 +59,16 @@ class Checks:
             ServiceError: it is no video that is taken, or too many wait.
         """
         request = {"folder": str(folder), "name": name, "limits": self._limits}
-        for lane, cpu_s in ((self._quick, _QUICK_CPU_S), (self._long, _LONG_CPU_S)):
+        lanes = (self._quick, _QUICK_CPU_S, _QUICK_S), (self._long, _LONG_CPU_S, _LONG_S)
+        for lane, cpu_s, timeout_s in lanes:
             async with lane.process(visitor, size) as process:
                 try:
-                    reply = await asyncio.to_thread(process.call, {**request, "cpu_s": cpu_s}, timeout_s=_TIMEOUT_S)
+                    reply = await asyncio.to_thread(process.call, {**request, "cpu_s": cpu_s}, timeout_s=timeout_s)
                 except ProcessError as error:
                     self.restarts += 1
                     log.warning("a check failed: %s", error)
+                    if error.kind == "time_limit":
+                        continue
                     raise ServiceError(422, "bad_video", f"{name}: {FAILURES[error.kind]}") from error
             if "error" not in reply:
                 return
@@ -83,15 +85,21 @@ class Checks:
         self._long.stop()
 
 
+@dataclass(eq=False)
+class _Waiting:
+    visitor: str
+    size: int
+    process: asyncio.Future[WorkerProcess]
+
+
 class _Lane:
-    """Processes, and those who wait for one."""
+    """Processes, and those who wait for one: the visitor who has fewest goes first, and the smallest file."""
 
     def __init__(self, processes: int, most_each: int) -> None:
         self._processes = [WorkerProcess("kineme.serving.worker:check") for _ in range(processes)]
         self._free, self._most_each = list(self._processes), most_each
-        self._waiting: list[tuple[int, int, int, str, asyncio.Future[WorkerProcess]]] = []
-        self._visitors: Counter[str] = Counter()
-        self._numbers = itertools.count()
+        self._waiting: list[_Waiting] = []
+        self._running: Counter[str] = Counter()
 
     def stop(self) -> None:
         for process in self._processes:
@@ -100,35 +108,35 @@ class _Lane:
     @asynccontextmanager
     async def process(self, visitor: str, size: int) -> AsyncIterator[WorkerProcess]:
         """Wait for a process, and have it for as long as the context lasts."""
-        if self._visitors.total() >= _MOST_WAITING or self._visitors[visitor] >= self._most_each:
-            raise ServiceError(429, "too_many_uploads", "too many videos wait to be looked at", retry_after_s=10)
-        self._visitors[visitor] += 1
+        process = self._free.pop() if self._free else await self._wait(visitor, size)
+        self._running[visitor] += 1
         try:
-            process = self._free.pop() if self._free else await self._wait(visitor, size)
-            try:
-                yield process
-            finally:
-                self._hand_on(process)
+            yield process
         finally:
-            self._visitors[visitor] -= 1
-            self._visitors += Counter()  # forget who has none
+            self._running -= Counter([visitor])
+            self._hand_on(process)
 
     async def _wait(self, visitor: str, size: int) -> WorkerProcess:
-        future = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (self._visitors[visitor], size, next(self._numbers), visitor, future))
+        own = sum(one.visitor == visitor for one in self._waiting) + self._running[visitor]
+        if len(self._waiting) >= _MOST_WAITING or own >= self._most_each:
+            raise ServiceError(429, "too_many_uploads", "too many videos wait to be looked at", retry_after_s=10)
+        one = _Waiting(visitor, size, asyncio.get_running_loop().create_future())
+        self._waiting.append(one)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), _PATIENCE_S)
+            return await asyncio.wait_for(asyncio.shield(one.process), _PATIENCE_S)
         except BaseException as error:
-            if not future.cancel():  # it came just now
-                self._hand_on(future.result())
+            if one in self._waiting:
+                self._waiting.remove(one)
+            else:  # it came just now
+                self._hand_on(one.process.result())
             if not isinstance(error, TimeoutError):
                 raise
             raise ServiceError(429, "too_many_uploads", "too many videos are looked at", retry_after_s=10) from error
 
     def _hand_on(self, process: WorkerProcess) -> None:
-        while self._waiting:
-            future = heapq.heappop(self._waiting)[-1]
-            if not future.done():
-                future.set_result(process)
-                return
-        self._free.append(process)
+        if not self._waiting:
+            self._free.append(process)
+            return
+        one = min(self._waiting, key=lambda one: (self._running[one.visitor], one.size))
+        self._waiting.remove(one)
+        one.process.set_result(process)

@@ -42,13 +42,13 @@ Report = Callable[[dict[str, Any]], None]
 
 def check(request: Request) -> Reply:
     """Look at an upload."""
-    _begin((), programs=True)
+    _begin((), programs=True, nice=0)  # somebody waits for it
     return _reply(request, lambda file: check_video(file, request["limits"], request["cpu_s"]))
 
 
 def fetch(request: Request, on_progress: Report) -> Reply:
     """Fetch a link, and look at what came."""
-    refused = _begin(tuple(request["networks"]), programs=False)
+    refused = _begin(tuple(request["networks"]), programs=False, nice=5)
     refused.clear()
 
     def fetch_and_check(file: NamedFile) -> None:
@@ -66,7 +66,7 @@ def fetch(request: Request, on_progress: Report) -> Reply:
 
 def work(request: Request, on_progress: Report) -> Reply:
     """Predict or explain a video; without one, load the models."""
-    _begin(tuple(request["networks"]), programs=True)
+    _begin(tuple(request["networks"]), programs=True, nice=5)  # cameras and the page go first
     if "folder" not in request:
         for where in request["models"]:
             _model(where)
@@ -76,10 +76,10 @@ def work(request: Request, on_progress: Report) -> Reply:
 
 
 @functools.cache
-def _begin(networks: tuple[str, ...], *, programs: bool) -> list[LinkError]:
+def _begin(networks: tuple[str, ...], *, programs: bool, nice: int) -> list[LinkError]:
     """Prepare this process, once; gives what it is refused from now on."""
     with suppress(AttributeError, OSError):  # there is no such thing, or it is not allowed
-        os.nice(5)  # cameras and the page go first
+        os.nice(nice)
     return guard_process(networks, programs=programs)
 
 

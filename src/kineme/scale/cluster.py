@@ -6,12 +6,13 @@ import importlib
 import importlib.util
 import logging
 import os
+import shutil
 import socket
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _BLOCK_BYTES = 16 << 20  # what a stage gives to the next at a time
 # What a stage asks of a core. Both are always at work, and the system shares the cores between them; so little that
 # what is left of a cluster which loses most of its machines still has room for both.
 _FIRST_CPUS, _POOL_CPUS = 0.5, 0.1
+_FOLDER = "kineme-ray-"
 _SHORT = "/tmp"  # noqa: S108 (for Ray's folder: sockets need short paths)
 _GRACE_S = 15.0  # for Ray to end its processes and remove its files
 
@@ -62,8 +64,9 @@ def with_ray(
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         module, _, name = function.partition(":")
         return getattr(importlib.import_module(module), name)(*arguments, cluster, on_progress=on_progress)
-    short = _SHORT if Path(_SHORT).is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="kineme-ray-", dir=short, ignore_cleanup_errors=True) as folder:
+    base = _SHORT if Path(_SHORT).is_dir() else tempfile.gettempdir()
+    _remove_abandoned(base)
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-", dir=base, ignore_cleanup_errors=True) as folder:
         cluster["folder"] = folder
         try:
             return call_in_process(function, *arguments, cluster, on_progress=on_progress, grace_s=_GRACE_S)
@@ -72,6 +75,16 @@ def with_ray(
                 "Ray broke down, perhaps since the system ended one of its processes for want of memory (--workers "
                 "takes fewer); finished videos are kept, and the same command resumes"
             ) from error
+
+
+def _remove_abandoned(base: str) -> None:
+    """Remove the folders of jobs that were killed; their names hold the number of the process."""
+    for left in Path(base).glob(f"{_FOLDER}*-*") if sys.platform != "win32" else ():
+        with suppress(PermissionError, ValueError):  # alive, or not ours
+            try:
+                os.kill(int(left.name.removeprefix(_FOLDER).partition("-")[0]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

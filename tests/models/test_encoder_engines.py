@@ -10,9 +10,11 @@ from helpers_networks import network_of
 
 from kineme.errors import KinemeError
 from kineme.models import litert
+from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import frozen_encoder
 from kineme.models.registry import make_approach
 from kineme.models.tracing import on_tensorflow
+from kineme.prediction.trained import TrainedModel
 from kineme.video.spec import ClipSpec
 
 pytestmark = pytest.mark.skipif(not on_tensorflow(), reason="only TensorFlow compiles for LiteRT")
@@ -51,3 +53,17 @@ def test_litert_computes_features_as_keras_does(tmp_path, monkeypatch):
     by_keras = frozen_encoder(network, approach)
     assert by_keras.key == encoder.key.removesuffix(":litert")
     np.testing.assert_array_equal(by_keras.features(frames), by_keras.network.predict_on_batch(frames))
+
+
+def test_the_encoder_of_a_model_is_made_once_and_again_when_the_weights_have_changed():
+    spec = ClipSpec(frames=9, height=32, width=32)
+    approach = make_approach("late-fusion", {"backbone": "i3d"})
+    network = network_of("late-fusion", spec, backbone="i3d")
+    card = ModelCard("late-fusion", config_of(approach), spec, ("left", "right"), finetuned=True)
+    model = TrainedModel(network, card, "m")
+    first = model.encoder
+    assert model.encoder is first
+    (kernel,) = network.get_layer("backbone").get_layer("Conv3d_1a_7x7-conv").get_weights()
+    network.get_layer("backbone").get_layer("Conv3d_1a_7x7-conv").set_weights([kernel / 2])
+    assert model.encoder.key != first.key
+    assert model.encoder.key.startswith("i3d:")

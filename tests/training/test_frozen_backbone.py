@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import kineme
 from kineme.models import weights
+from kineme.training.augment import Augmentation
+from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
 from kineme.video.write import VideoWriter
 
@@ -83,6 +87,18 @@ def test_views_made_with_mirroring_are_not_taken_for_views_without(run, data, st
     train(data, tmp_path / "mirrored", flip=True, epochs=1)
     new = {path.name for path in strips.glob("*.strip")} - before
     assert len(new) == VIEWS * len(run.table.in_split("train"))
+
+
+def test_a_copy_of_the_data_gives_the_same_augmented_views(run, data, tmp_path):
+    shutil.copytree(data, tmp_path / "elsewhere" / "copied")
+    encoder, views = kineme.load(run.folder).encoder, []
+    for number, folder in enumerate((data, tmp_path / "elsewhere" / "copied")):
+        cache = FrameCache(SPEC, encoder, per_frame=1, folder=tmp_path / f"cache-{number}")
+        table = kineme.scan(folder)
+        _, items = cache.prepare(table, table.labels)
+        cache.add_views(items[:1], Augmentation(), 1)
+        views.append(cache.records(items[0], [0, 1], view=1))
+    np.testing.assert_array_equal(*views)
 
 
 def test_prediction_has_the_probabilities_that_evaluation_counted(run):

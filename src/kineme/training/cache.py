@@ -192,7 +192,7 @@ class FrameCache:
         def compute() -> NDArray[np.float32]:
             of_ticks = self._ticks(item.path, item.stretch_s)
             clip = next(itertools.islice(cut_clips(item.path, of_ticks, self.spec), middle, None))
-            rng = np.random.default_rng(int(file.stem[:8], 16))
+            rng = np.random.default_rng(_seed_of(item.path, item.stretch_s, frame_order))
             frames_THWC = reorder(clip.frames_THWC, frame_order, rng)
             if isinstance(self.encoder, WindowEncoder):
                 return self.encoder.window(frames_THWC)[None]
@@ -343,7 +343,7 @@ class FrameCache:
         if augmentation is None:
             yield from of_ticks
             return
-        seed = [int(self._file(path, stretch_s, view).stem[:8], 16), view]
+        seed = _seed_of(path, stretch_s, view)
         for instant, frame in of_ticks:
             yield instant, augmentation(frame[None], np.random.default_rng(seed))[0]
 
@@ -396,3 +396,9 @@ def _default_folder() -> Path:
     """``KINEME_FRAME_CACHE``, or the name that this variable had before; else within the user's cache folder."""
     named = os.environ.get("KINEME_FRAME_CACHE") or os.environ.get("KINEME_STRIPS")
     return Path(named) if named else user_cache_folder() / "strips"
+
+
+def _seed_of(path: str, stretch_s: tuple[float, float | None], what: object) -> int:
+    """The same wherever the data set lies, so that a copy of it gives the same numbers."""
+    told = json.dumps([Path(path).parts[-2:], stretch_s, what])
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")

@@ -168,7 +168,7 @@ def driver(model: Any, video_s: float, work: Path) -> dict[str, float]:
     from kineme.scale.store import ShardStore
 
     spec, rng = model.card.spec, np.random.default_rng(0)
-    stride = file_stride(model) or max(1, spec.frames // 2)
+    stride = file_stride(model) or spec.default_stride
     starts = np.arange(0, video_s * spec.fps - spec.frames, stride) / spec.fps
     times_W2 = np.stack([starts, starts + (spec.frames - 1) / spec.fps], axis=1)
     each = round(CHANGE_S * spec.fps / stride)  # windows that show the same

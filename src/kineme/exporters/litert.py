@@ -71,9 +71,8 @@ def _parts(model: TrainedModel) -> dict[str, Any]:
 def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick]) -> tuple[dict[str, float], float]:
     """Largest differences as shares of the scale of the scores, and that scale."""
     engines = open_engine("keras", model), open_engine("litert", again)
-    stride = max(1, model.card.spec.frames // 2)
     both = [
-        np.array([logits_K for _, logits_K in WindowScorer(one, engine).score("the frames compared", of_ticks, stride)])
+        np.array([logits_K for _, logits_K in WindowScorer(one, engine).score("the frames compared", of_ticks)])
         for one, engine in zip((model, again), engines, strict=True)
     ]
     differences = {"windows": both}

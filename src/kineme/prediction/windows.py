@@ -130,7 +130,7 @@ def score_clip(model: TrainedModel, clip: Clip, engine: str = "auto") -> NDArray
 
 def stream_stride(model: TrainedModel) -> int:
     """Ticks from one window of a stream to the next: 1 where a window costs no more than its newest frame."""
-    return 1 if model.card.is_per_frame else model.stride or max(1, model.card.spec.frames // 2)
+    return 1 if model.card.is_per_frame else model.stride or model.card.spec.default_stride
 
 
 def is_dense(model: TrainedModel) -> bool:

@@ -62,7 +62,7 @@ def cut(
         stride: ticks from one window to the next; None is half a clip.
         part_bytes: of the frames of a part, about; a part holds at least one window.
     """
-    stride = stride or max(1, spec.frames // 2)
+    stride = stride or spec.default_stride
     held: list[Tick] = []
     lead: list[Tick] = []
     start = length = 0

@@ -189,7 +189,7 @@ def cut_clips(
     Raises:
         VideoError: it is too short, and the policy is to refuse such videos.
     """
-    stride = stride or max(1, spec.frames // 2)
+    stride = stride or spec.default_stride
     ring: deque[tuple[float, NDArray[Any]]] = deque(maxlen=spec.frames)
     count = 0
     for count, record in enumerate(records, start=1):

@@ -77,6 +77,11 @@ class ClipSpec:
         ticks = duration_s * self.fps * per_frame
         return max(1, int(ticks - _EPSILON_S * per_frame) + 1) if ticks > 0 else 1
 
+    @property
+    def default_stride(self) -> int:
+        """Ticks from one clip to the next where nothing else is asked for: half a clip."""
+        return max(1, self.frames // 2)
+
     def window_starts(self, ticks: int, stride: int | None = None) -> list[int]:
         """First ticks of the clips that cover ``ticks`` ticks: one every ``stride``, and one flush with the end.
 
@@ -85,7 +90,7 @@ class ClipSpec:
             stride: ticks from one clip to the next; half a clip by default.
         """
         last = max(0, ticks - self.frames)
-        starts = list(range(0, last + 1, stride or max(1, self.frames // 2)))
+        starts = list(range(0, last + 1, stride or self.default_stride))
         return starts if starts[-1] == last else [*starts, last]
 
     def window(self, start: int, ticks: int) -> list[int]:

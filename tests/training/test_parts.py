@@ -115,7 +115,7 @@ def long_videos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(long_videos, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    how = ["--backbone", "small-cnn", "--approach", "lrcn", "--frames", 12, "--fps", 8, "--size", 32, "--no-flip"]
+    how = ["--backbone", "small-cnn", "--approach", "lrcn", "--frames", 12, "--fps", 8, "--no-flip"]
     done = kineme(
         *("train", long_videos, "--out", out, *how, "--labelled-throughout"),
         *("--epochs", 25, "--learning-rate", 0.004, "--json"),
@@ -188,7 +188,7 @@ def test_nobody_is_told_to_label_throughout_who_has_said_so_and_others_are(long_
     assert not any("--labelled-throughout" in line for line in metrics["data"]["warnings"])
     split = scan(out / "split.csv")
     assert labelled_throughout(split.rows.to_dicts()[:1])  # the run remembers
-    how = ["--frames", 6, "--fps", 8, "--size", 32, "--approach", "single-frame", "--epochs", 1]
+    how = ["--frames", 6, "--fps", 8, "--approach", "single-frame", "--epochs", 1]
     done = kineme("train", long_videos, "--out", tmp_path / "run", *how)
     assert done.returncode == 0, done.stderr
     assert "--labelled-throughout" in done.stderr

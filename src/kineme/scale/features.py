@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,8 +25,9 @@ from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
 from kineme.scale.cluster import check_ray, check_workers, limit_threads, running, through_stages, with_ray
 from kineme.training.augment import Augmentation
-from kineme.training.cache import FrameCache
+from kineme.training.cache import FrameCache, shown_name
 from kineme.training.options import TrainOptions
+from kineme.training.parts import by_video
 
 _PASSES = 3
 
@@ -122,7 +123,10 @@ def drive(
     told = FeaturesPlan(**plan | {"labels": tuple(plan["labels"])})
     with running(**cluster) as (count, threads):
         for _ in range(_PASSES):
-            groups = [json.dumps(row) for row in left.values()]
+            # A video at a time: what a part takes of it depends on the other parts.
+            groups = [
+                json.dumps(those) for those in by_video(rows).values() if any(_name(row) in left for row in those)
+            ]
             if not groups:
                 break
             for found in through_stages(groups, None, Features, replace(told, threads=threads), count):
@@ -150,20 +154,20 @@ class Features:
 
     def __call__(self, groups: pa.Table) -> pa.Table:
         """Name and error of each video of a list of rows as JSON."""
-        found = [self._one(json.loads(text)) for text in groups.column("group").to_pylist()]
+        found = [one for text in groups.column("group").to_pylist() for one in self._video(json.loads(text))]
         names, errors = zip(*found, strict=True)
         return pa.table([pa.array(names, pa.string()), pa.array(errors, pa.string())], ["name", "error"])
 
-    def _one(self, row: dict[str, Any]) -> tuple[str, str | None]:
-        given = ClipTable(pl.DataFrame([row], SCHEMA), "")
+    def _video(self, rows: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
+        given = ClipTable(pl.DataFrame(rows, SCHEMA), "")
         table, items = self._cache.prepare(given, self._plan.labels)
-        if not items:
-            return _name(row), table.skipped[0].reason
-        self._cache.add_views(items, Augmentation(flip=self._plan.flip), self._views)
+        gaps = self._cache.background(table, len(self._plan.labels))
+        self._cache.add_views([*items, *gaps], Augmentation(flip=self._plan.flip), self._views)
         for cache in self._baselines:
-            cache.prepare(given, self._plan.labels)
-        return _name(row), None
+            cache.prepare(table, self._plan.labels)
+        reasons = {one.path: one.reason for one in table.skipped}
+        return [(_name(row), reasons.get(shown_name(row))) for row in rows]
 
 
-def _name(row: dict[str, Any]) -> str:
+def _name(row: Mapping[str, Any]) -> str:
     return json.dumps([row["path"], row["start_s"], row["end_s"]])

@@ -112,7 +112,9 @@ class FrameCache:
                     stretch_s = stretch_of(row, of_video[row["path"]], self._duration_s(row["path"]), self.spec)
                 return self._item(row, labels.index(row["label"]), stretch_s)
             except (VideoError, MemoryError) as error:
-                return Skipped(_shown(row), error.reason if isinstance(error, VideoError) else "takes too much memory")
+                return Skipped(
+                    shown_name(row), error.reason if isinstance(error, VideoError) else "takes too much memory"
+                )
 
         with (
             _pool() as pool,
@@ -123,7 +125,7 @@ class FrameCache:
                 if isinstance(found, Skipped):
                     skipped.append(found)
                 else:
-                    warnings += [f"{_shown(row)}: {line}" for line in found[1]]
+                    warnings += [f"{shown_name(row)}: {line}" for line in found[1]]
                 items.append(None if isinstance(found, Skipped) else found[0])
         readable = replace(
             table,
@@ -372,7 +374,7 @@ def _duration_s(identity: Identity) -> float:
     return probe(identity[0]).duration_s
 
 
-def _shown(row: Row) -> str:
+def shown_name(row: Row) -> str:
     """A row as people know it: the video, and which part of it."""
     if row["end_s"] is None and not row["start_s"]:
         return str(row["name"])

@@ -16,7 +16,9 @@ from kineme.files import write_text
 from kineme.models.registry import find_approach, summary
 from kineme.report import plots, verdict
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
+from kineme.report.segment_verdict import segment_caveats, segment_headline
 from kineme.report.template import percent, render
+from kineme.report.timeline_plot import MOST_VIDEOS, timelines
 from kineme.training.metrics import reliability_bins
 from kineme.training.run import MetricsDocument, Run
 
@@ -85,6 +87,7 @@ class RunReport:
         history: rows of ``history.csv``, one for each epoch.
         best_epoch: the epoch whose weights were kept.
         reliability: bins of the reliability diagram: ``n``, ``confidence``, ``accuracy`` each.
+        segments: the ``segments`` object of ``metrics.json``, where rows are parts of longer videos.
         unknown: the ``unknown`` object of ``metrics.json``, where there is one.
         open_set_scores: of the test videos, and of background made of them.
         mistakes: the worst first.
@@ -100,6 +103,7 @@ class RunReport:
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
     reliability: Sequence[Mapping[str, Any]] = ()
+    segments: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] | None = None
     open_set_scores: tuple[Sequence[float], Sequence[float]] = ((), ())
     mistakes: Sequence[Mistake] = ()
@@ -127,6 +131,7 @@ def write_run_report(run: Run) -> Path:
         history=run.history,
         best_epoch=int(metrics["train"]["best_epoch"]),
         reliability=reliability_bins(run.test_probabilities_NK, truth_N),
+        segments=metrics.get("segments"),
         unknown=metrics.get("unknown"),
         open_set_scores=(
             run.test_open_set_scores_N.tolist() if run.test_open_set_scores_N is not None else (),
@@ -151,15 +156,23 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
     Raises:
         KinemeError: the file cannot be written.
     """
-    data, test = run.data, run.test
+    data, test, segments = run.data, run.test, run.segments
+    of_clips = verdict.headline(test, group_noun=data.group_noun, leaky=data.leaky)
     labels = list(test["per_class"])
     splits = [split for split in SPLITS if any(split in row for row in data.counts.values())]
     page = render(
         "report.html.j2",
         title=run.title,
         subtitle=run.approach,
-        headline=verdict.headline(test, group_noun=data.group_noun, leaky=data.leaky),
-        caveats=[*verdict.caveats(test, group_noun=data.group_noun, leaky=data.leaky), *data.warnings],
+        headline=segment_headline(segments, group_noun=data.group_noun) if segments else of_clips,
+        of_clips=of_clips,
+        caveats=[
+            *(segment_caveats(segments, group_noun=data.group_noun) if segments else []),
+            *verdict.caveats(test, group_noun=data.group_noun, leaky=data.leaky),
+            *data.warnings,
+        ],
+        timelines=timelines(segments["timelines"], labels) if segments else None,
+        most_timelines=MOST_VIDEOS,
         interval_method=test.get("interval_method"),
         run=run,
         tiles=_tiles(run),
@@ -199,7 +212,13 @@ def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
     """Name, figure and what it means, for the row of figures under the headline."""
     test = run.test
     within = "95 % interval {}"
-    tiles = [
+    tiles = []
+    if run.segments:
+        half = run.segments["overlaps"]["0.5"]
+        tiles.append(
+            ("Segment F1", percent(half["f1"]), _interval(half["f1_interval"], within) or "at an overlap of 0.5")
+        )
+    tiles += [
         (
             "Top-1",
             percent(test["top1"]),
@@ -215,6 +234,10 @@ def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
             _interval(test.get("macro_f1_interval"), within) or "every class counts the same",
         )
     )
+    if "as_used" in test:
+        used = test["as_used"]
+        refused = _interval(used["top1_interval"], within) or "of videos"
+        tiles.append(("As used", percent(used["top1"]), f"refused videos count as wrong; {refused}"))
     if verdict.is_number(test.get("calibration_error")):
         tiles.append(("Calibration error", percent(test["calibration_error"]), "how far its probabilities are off"))
     groups = verdict.pluralize(test["groups"], run.data.group_noun)

@@ -45,7 +45,9 @@ def timelines(videos: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str
                             left + width / 2, row + offset + 0.17, one_line(one["label"], 12), ha="center", va="center"
                         )
             axes.plot([video["duration_s"]] * 2, [row, row + 0.72], color=INK, linewidth=1)
-        axes.set_yticks([row + 0.36 for row in range(len(shown))], [one_line(video["name"], 28) for video in shown])
+        axes.set_yticks(
+            [row + 0.36 for row in range(len(shown))], [one_line(video["name"].split("/")[-1], 28) for video in shown]
+        )
         axes.set_ylim(len(shown), -0.15)
         axes.set_xlim(left=0)
         axes.set_xlabel("seconds; above what is true, below what is predicted")

@@ -77,6 +77,14 @@ def test_an_output_that_is_full_or_that_nobody_reads(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_verbs_and_options_that_are_names_of_files_reach_no_terminal():
+    for arguments in (["a\x1b[2J"], ["predict", "--\x1b]0;title\x07.mp4"], ["predict", "-\n.mp4"]):
+        done = subprocess.run([*KINEME, *arguments], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert "\x1b" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 @posix
 def test_ctrl_c_is_one_line_and_what_was_done_is_printed(tmp_path):
     """The second source never answers; the first could not be read, and is in the document."""

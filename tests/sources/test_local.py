@@ -27,7 +27,7 @@ from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.sources.kinds import KINDS
 from kineme.sources.links import choose_format
-from kineme.sources.local import local_videos
+from kineme.sources.local import for_each_video, local_videos
 from kineme.sources.local_video import FetchOptions
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
@@ -108,6 +108,22 @@ def test_a_folder_or_pattern_without_videos_is_one_line_and_the_rest_goes_on(tmp
     assert "*.webm: matches no video" in errors[1]
     with pytest.raises(KinemeError, match="holds no video"):
         names(tmp_path / "empty")
+
+
+def test_what_nobody_foresaw_in_one_video_does_not_end_the_others(tmp_path):
+    tree, errors = make_tree(tmp_path / "tree"), {}
+
+    def work(video):
+        if video.name == "a":
+            raise ZeroDivisionError("by zero")
+        return video.name
+
+    told = for_each_video([tree], work, on_error=lambda name, error: errors.update({name: str(error)}))
+    assert list(told) == ["b", "c", "e"]
+    name = str(tree / "a.AVI")
+    assert errors == {name: f"{name}: cannot be worked on (ZeroDivisionError: by zero)"}
+    with pytest.raises(ZeroDivisionError):
+        list(for_each_video([tree], work))
 
 
 @pytest.mark.parametrize(

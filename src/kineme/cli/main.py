@@ -28,6 +28,7 @@ from kineme.cli import (
 from kineme.cli.output import tell
 from kineme.errors import KinemeError, UsageError
 from kineme.files import setting_of
+from kineme.text import printable
 from kineme.version import __version__
 
 _TOOLS = ("PIL", "cv2", "jinja2", "matplotlib", "polars", "rarfile", "scipy", "sklearn", "threadpoolctl")
@@ -103,6 +104,10 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    for argument in arguments:  # Typer would print them as they are; a pattern may have named a file
+        option = argument.partition("=")[0]
+        if option != printable(option) and (option.startswith("-") or argument is arguments[0]):
+            raise UsageError(f"{option}: there is no such verb or option; write ./ before the name of a file")
     try:
         app(arguments)
     except SystemExit as end:

@@ -193,6 +193,7 @@ class LiveReader:
                 raise VideoError(self._name, "has ended", "unavailable")
             backlog = _BacklogSkipper(stream)
             convert: tuple[Converter, Converter] | None = None
+            size = 0, 0
             heard_s = time.monotonic()
             try:
                 for packet in container.demux(stream):
@@ -209,7 +210,8 @@ class LiveReader:
                         if clock.gave_up:
                             self._say(f"{self._name}: its time stamps run wrong; frames count when they come")
                             clock.gave_up = False
-                        if convert is None:
+                        if convert is None or size != (frame.height, frame.width):  # shown at the size it has now
+                            size = frame.height, frame.width
                             small = Converter(frame, geometry, size=self._size, fit=self._fit)
                             convert = small, Converter(frame, geometry)
                         if self._began_s is None:

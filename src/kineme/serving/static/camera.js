@@ -44,10 +44,11 @@ export const startCamera = async (model) => {
         drawing = true;
         canvas.toBlob(async (blob) => {
           drawing = false;
-          if (!blob || socket.readyState !== WebSocket.OPEN) return;
+          if (!blob) return;
           const message = new Uint8Array(8 + blob.size);
           new DataView(message.buffer).setFloat64(0, time, true);
           message.set(new Uint8Array(await blob.arrayBuffer()), 8);
+          if (socket.readyState !== WebSocket.OPEN) return; // it may have been stopped meanwhile
           sent += 1;
           socket.send(message);
         }, "image/jpeg", 0.8);

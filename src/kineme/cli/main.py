@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 import typer
@@ -104,7 +105,8 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    for argument in arguments:  # Typer would print them as they are; a pattern may have named a file
+    # Typer would print them as they are, and a pattern may have named a file.
+    for argument in takewhile(lambda one: one != "--", arguments):
         option = argument.partition("=")[0]
         if option != printable(option) and (option.startswith("-") or argument is arguments[0]):
             raise UsageError(f"{option}: there is no such verb or option; write ./ before the name of a file")

@@ -256,7 +256,7 @@ def test_damaged_files_give_one_clear_line(lrcn, tmp_path):
         ({"card": {"labels": ["a"]}}, "labels must be two names or more"),
         ({"card": {"spec": dataclasses.replace(SMALL, height=4096).to_json()}}, "not those of the model"),
         ({"card": {"spec": dataclasses.replace(SMALL, frames=7).to_json()}}, "not those of the model"),
-        ({"card": {"config": []}}, "must be objects"),
+        ({"card": {"config": []}}, "config must be of type dict, not list"),
     ],
 )
 def test_descriptions_that_lie_are_found_out(lrcn, tmp_path, video, changes, says):

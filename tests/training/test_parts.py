@@ -109,16 +109,16 @@ def test_frames_spread_over_a_part_stay_within_it(tmp_path):
 
 @pytest.fixture(scope="module")
 def long_videos(tmp_path_factory):
-    return make_long_videos(tmp_path_factory.mktemp("long"), people=8)
+    return make_long_videos(tmp_path_factory.mktemp("long"), people=10)
 
 
 @pytest.fixture(scope="module")
 def run(long_videos, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    how = ["--backbone", "small-cnn", "--approach", "lrcn", "--frames", 12, "--fps", 8, "--no-flip"]
+    how = ["--backbone", "small-cnn", "--approach", "lrcn", "--frames", 8, "--fps", 8, "--no-flip"]
     done = kineme(
         *("train", long_videos, "--out", out, *how, "--labelled-throughout"),
-        *("--epochs", 25, "--learning-rate", 0.004, "--json"),
+        *("--epochs", 60, "--learning-rate", 0.003, "--json"),
     )
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)

@@ -16,7 +16,7 @@ from kineme.progress import track
 from kineme.training.cache import FrameCache
 from kineme.training.evaluate import classification_metrics, order_metrics, score_items
 from kineme.training.frame_order import FrameOrder, check_order
-from kineme.training.parts import has_parts
+from kineme.training.parts import has_parts, mark_labelled_throughout
 from kineme.training.run import METRICS, SPLIT
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
 from kineme.training.timelines import labelled_videos, timeline_of
@@ -45,7 +45,8 @@ def evaluate_model(
     if split not in (None, "all", *SPLITS):
         raise UsageError(f"split must be train, validation, test or all, not {split!r}")
     run = model.path.parent if model.path else None
-    own_data = model.card.provenance.get("data") == table.fingerprint()
+    said = [table, *([mark_labelled_throughout(table)] if has_parts(table) else [])]  # as training may have been told
+    own_data = model.card.provenance.get("data") in [one.fingerprint() for one in said]
     if own_data and run and data and (run / SPLIT).exists():
         table = read_split_csv(run / SPLIT, data)
     split = split or ("test" if _has_split(table) else "all")

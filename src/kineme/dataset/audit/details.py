@@ -61,7 +61,7 @@ def _unequal(ones_KHW: Floats, others_3KHW: Sequence[Floats]) -> list[float]:
     margin = _CELL // 2 + 2
     inner = slice(margin, ones_KHW.shape[1] - margin, _GRID), slice(margin, ones_KHW.shape[2] - margin, _GRID)
     moves = np.maximum(ones_KHW.std(axis=0), others_3KHW[1].std(axis=0))
-    moving = np.sqrt(_mean(moves * moves))[inner] > _MOVING
+    moving = np.sqrt(np.maximum(_mean(moves * moves), 0))[inner] > _MOVING
     found = []
     for number, one in enumerate(ones_KHW):
         similarity, texture = zip(*(_correlated(one, others[number]) for others in others_3KHW), strict=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scipy.cluster.hierarchy import DisjointSet
@@ -110,19 +109,16 @@ def _of_one_recording(rows: Sequence[Row], numbers: Sequence[int]) -> Finding | 
     name = (rows[numbers[0]]["name"],)
     side = "split" if all(rows[number]["split"] for number in numbers) else "group"
     where = "on different sides of the split" if side == "split" else "in different groups"
-    for one, other in combinations(sorted(numbers, key=lambda number: float(rows[number]["start_s"])), 2):
-        if not _overlap(rows[one], rows[other]):
-            continue
+    for one, other in _overlapping(rows, numbers):
         spans = f"{_shown(rows[one])} and {_shown(rows[other])} of {name[0]} overlap"
         if rows[one][side] != rows[other][side]:
             advice = "Put them into one group: the same frames would be learned and tested."
             return Finding("overlapping-parts", "error", name, f"{spans}, {where}.", advice, (one, other))
         if rows[one]["label"] != rows[other]["label"]:
             labels = listed(sorted({rows[one]["label"], rows[other]["label"]}))
+            message = f"{spans}, under the labels {labels}."
             advice = "Nothing, if both actions are done at once; otherwise set the times right."
-            return Finding(
-                "overlapping-parts", "warning", name, f"{spans}, under the labels {labels}.", advice, (one, other)
-            )
+            return Finding("overlapping-parts", "warning", name, message, advice, (one, other))
     if len({rows[number][side] for number in numbers}) == 1:
         return None
     message = f"Parts of {name[0]} are {where}: the place, and perhaps the person, is known from the training."
@@ -130,12 +126,17 @@ def _of_one_recording(rows: Sequence[Row], numbers: Sequence[int]) -> Finding | 
     return Finding("split-recording", "warning", name, message, advice, tuple(numbers))
 
 
-def _overlap(one: Row, other: Row) -> bool:
-    """Whether two parts of a video have at least half of the shorter one in common."""
-    ends = [math.inf if row["end_s"] is None else row["end_s"] for row in (one, other)]
-    common_s = min(ends) - max(one["start_s"], other["start_s"])
-    shorter_s = min(ends[0] - one["start_s"], ends[1] - other["start_s"])
-    return bool(common_s > 0 and (common_s >= shorter_s / 2 or math.isinf(common_s)))
+def _overlapping(rows: Sequence[Row], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Pairs of parts of a video that have at least half of the shorter one in common."""
+    ends = {number: math.inf if rows[number]["end_s"] is None else rows[number]["end_s"] for number in numbers}
+    spans = sorted((rows[number]["start_s"], ends[number], number) for number in numbers)
+    for place, (start_s, end_s, one) in enumerate(spans):
+        for other_start_s, other_end_s, other in spans[place + 1 :]:
+            if other_start_s >= end_s:
+                break
+            common_s = min(end_s, other_end_s) - other_start_s
+            if math.isinf(common_s) or common_s >= min(end_s - start_s, other_end_s - other_start_s) / 2:
+                yield one, other
 
 
 def _shown(row: Row) -> str:

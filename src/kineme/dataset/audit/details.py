@@ -18,13 +18,14 @@ from kineme.dataset.audit.inspection import FRAMES
 from kineme.dataset.audit.signature import Floats, Window
 
 _INSTANTS = 12  # compared, spread over the time that both show
+_NEIGHBOURS = (-2, -1, 0, 1, 2)  # pictures, of the 48 of a video
 _FINE, _COARSE = 1.2, 8.0  # pixels: details lie between the two scales
 _CELL = 16  # pixels: side of the square in which details are correlated
 _GRID = 4  # pixels between squares
 _TEXTURE, _MOVING = 4.0, 3.0  # grey levels: standard deviation within a square, and over time
 _EQUAL = 0.9  # correlation of equal details
 _LEAST_SQUARES = 4  # with movement, or nothing is proved
-_MOST_UNEQUAL = 0.05  # of the squares with movement; copies have 0 to 0.03, slow takes of one pose nearly always more
+_MOST_UNEQUAL = 0.065  # of the squares with movement; re-timed copies have up to 0.063, slow takes nearly always more
 _UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-5)
 
 
@@ -47,24 +48,24 @@ def is_one_recording(first_THW: NDArray[np.uint8], second_THW: NDArray[np.uint8]
         for begin, end in zip(pair.begin, pair.end, strict=True)
     ]
     ones_KHW = _resized(whole_THW[at_2K[0]], size)
-    # The times agree to a frame or so: the best of three neighbours counts.
-    others_3KHW = [_resized(part_THW[(at_2K[1] + shift).clip(0, FRAMES - 1)], size) for shift in (-1, 0, 1)]
-    warp = _fit(np.median(ones_KHW, axis=0), np.median(others_3KHW[1], axis=0))
+    # The times agree to a few frames, and a copy may lack every other one: the best of the neighbours counts.
+    others_NKHW = [_resized(part_THW[(at_2K[1] + shift).clip(0, FRAMES - 1)], size) for shift in _NEIGHBOURS]
+    warp = _fit(np.median(ones_KHW, axis=0), np.median(others_NKHW[len(_NEIGHBOURS) // 2], axis=0))
     ones_KHW = _details(ones_KHW)
-    others_3KHW = [_details(_warped(others_KHW, warp)) for others_KHW in others_3KHW]
-    unequal_K = _unequal(ones_KHW, others_3KHW)
+    others_NKHW = [_details(_warped(others_KHW, warp)) for others_KHW in others_NKHW]
+    unequal_K = _unequal(ones_KHW, others_NKHW)
     return len(unequal_K) > 0 and float(np.median(unequal_K)) <= _MOST_UNEQUAL
 
 
-def _unequal(ones_KHW: Floats, others_3KHW: Sequence[Floats]) -> list[float]:
+def _unequal(ones_KHW: Floats, others_NKHW: Sequence[Floats]) -> list[float]:
     """The share of squares with movement whose details differ, of each instant that has such squares."""
     margin = _CELL // 2 + 2
     inner = slice(margin, ones_KHW.shape[1] - margin, _GRID), slice(margin, ones_KHW.shape[2] - margin, _GRID)
-    moves = np.maximum(ones_KHW.std(axis=0), others_3KHW[1].std(axis=0))
+    moves = np.maximum(ones_KHW.std(axis=0), others_NKHW[len(_NEIGHBOURS) // 2].std(axis=0))
     moving = np.sqrt(np.maximum(_mean(moves * moves), 0))[inner] > _MOVING
     found = []
     for number, one in enumerate(ones_KHW):
-        similarity, texture = zip(*(_correlated(one, others[number]) for others in others_3KHW), strict=True)
+        similarity, texture = zip(*(_correlated(one, others[number]) for others in others_NKHW), strict=True)
         counted = (np.max(texture, axis=0)[inner] > _TEXTURE) & moving
         if counted.sum() >= _LEAST_SQUARES:
             found.append(float((np.max(similarity, axis=0)[inner][counted] < _EQUAL).mean()))

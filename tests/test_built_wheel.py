@@ -30,7 +30,7 @@ TOOLS = (
     "sklearn",
     "threadpoolctl",
 )
-SERVICE = ("fastapi", "starlette", "pydantic", "prometheus_client")
+SERVICE = ("fastapi", "starlette", "pydantic", "prometheus_client", "uvicorn")
 CLUSTER = ("fsspec", "pyarrow", "ray")
 
 # Modules that need a backend say so, others may lack what is named; an undeclared dependency would be another error.
@@ -117,10 +117,10 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     source = {
         path.relative_to(ROOT / "src").as_posix()
-        for path in (ROOT / "src" / "kineme").rglob("*")
+        for path in (ROOT / "src").rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
-    inside = {name for name in names if name.startswith("kineme/")}
+    inside = {name for name in names if name.startswith(("kineme/", "drawn_people/"))}
     assert inside == source
     assert {
         "kineme/py.typed",
@@ -129,7 +129,7 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel):
         "kineme/models/data/kinetics400_labels.txt",
     } <= inside
     info = f"kineme-{__version__}.dist-info"
-    assert {name.split("/")[0] for name in names} == {"kineme", info}
+    assert {name.split("/")[0] for name in names} == {"kineme", "drawn_people", info}
     assert f"{info}/licenses/LICENSE" in names
 
 

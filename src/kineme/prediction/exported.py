@@ -167,6 +167,8 @@ def _content(path: Path) -> bytes:
         if path.stat().st_size > _MOST_BYTES:
             raise KinemeError(f"{path}: too large for a LiteRT model")
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise KinemeError(f"{path}: there is no such model file") from error
     except OSError as error:
         raise KinemeError(f"{path}: cannot be read ({error.strerror or error})") from error
     if content[4:8] != b"TFL3":

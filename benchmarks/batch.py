@@ -8,7 +8,7 @@ throughput  videos a second once running, against two plain processes that each 
             videos that a large corpus has more than a small one, over the time that it takes longer
 memory      the most that all processes hold together (proportional set size), at 500 and 2,000 videos
 kills       a job, ten `kill -9` of its driver or of a worker at drawn times; its files must be those of an unbroken job
-nodes       two Ray nodes on this machine, one killed midway; likewise
+nodes       two Ray nodes on this machine, one killed midway; its files must be those of an unbroken job
 
     python benchmarks/batch.py --real FOLDER --out benchmarks/results/batch.json
     python benchmarks/batch.py kills nodes --model RUN

@@ -158,8 +158,8 @@ class Model(TrainedModel):
             source: a camera's number or device (``0``, ``"/dev/video0"``), or an address: ``rtsp://``, ``rtmp://``,
                 ``udp://``, ``tcp://``, or http with Motion JPEG or live HLS.
             mode: see :meth:`stream`.
-            engine: likewise.
-            stride: likewise.
+            engine: see :meth:`stream`.
+            stride: see :meth:`stream`.
             max_seconds: end after so many seconds from the first frame.
             timeout_s: how long the source may be silent before it is taken for broken off.
             retry_s: how long a source that broke off is tried again.

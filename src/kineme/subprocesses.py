@@ -74,7 +74,8 @@ class WorkerProcess:
                 take.
 
         Raises:
-            KinemeError: the function raised it; UsageError likewise.
+            KinemeError: the function raised it.
+            UsageError: the function raised it.
             ProcessError: the process crashed, or its time is over.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s

@@ -80,7 +80,7 @@ def write(
         format_: one of :data:`FORMATS`.
         network: built.
         inputs: names, in the network's order.
-        outputs: likewise.
+        outputs: names, in the network's order.
         path: ends in the format's suffix.
         texts: name and content of what is kept inside, where the format has room for it.
 

@@ -37,7 +37,7 @@ class LiteRTFunction:
 
     Attributes:
         input_shapes: of each input, a batch of one.
-        output_shapes: likewise.
+        output_shapes: of each output, a batch of one.
         input_types: names of NumPy types.
 
     Raises:

@@ -30,7 +30,7 @@ def traceable(network: Any, batch: int | None = None, inputs: Sequence[str] = ()
         network: built, with any inputs and outputs.
         batch: its rows, where the network itself does not fix them; None leaves them open.
         inputs: their names, in order; by default ``input0`` and so on.
-        outputs: likewise, ``output0`` and so on.
+        outputs: names of its outputs, in order; by default ``output0`` and so on.
     """
     import tensorflow as tf
 

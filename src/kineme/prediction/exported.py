@@ -51,7 +51,7 @@ class Exported:
         tried: whether its network is known to run; else that is found out in a process of its own, once.
 
     Attributes:
-        path: likewise.
+        path: the file.
         card: of the model.
         name: of the model.
         parts: those that there are.

@@ -52,7 +52,7 @@ class Stream:
         stride: ticks from one answer to the next.
         prediction_time_s: the tick that the newest answer is about, on the clock of the frames; None before there is
             an answer.
-        logits_K: those of the newest answer, for :meth:`kineme.model.Model.open_set_score`; None likewise.
+        logits_K: those of the newest answer, for :meth:`kineme.model.Model.open_set_score`; None before there is one.
 
     Raises:
         UsageError: see :meth:`~kineme.model.Model.stream`.

@@ -32,7 +32,7 @@ def summarize_windows(
         times_W2: first and last instant of each window, seconds, in order.
         logits_WK: of the windows at :func:`kineme.prediction.windows.file_stride`.
         duration_s: of the video.
-        fps: likewise.
+        fps: of the video, frames a second.
         warnings: of its reader.
         timing: for the result.
     """

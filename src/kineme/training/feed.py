@@ -50,7 +50,7 @@ def training_batches(
         cache: where windows come from.
         batch_size: clips a batch; the last may be smaller.
         seed: of order, windows and augmentation.
-        epoch: likewise.
+        epoch: number of the epoch; each has another order.
         augmentation: changes frames; None where the cache holds features.
         views: augmented views of each item in the cache; one of them or the plain one is drawn.
         class_weights_K: weight of a clip of each class.

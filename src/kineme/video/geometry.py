@@ -65,7 +65,7 @@ class ResizeGeometry:
         height: pixels of the scaled frame.
         width: pixels of the scaled frame.
         top: rows of black above it; negative where it reaches beyond the picture and is cropped.
-        left: columns, likewise.
+        left: columns of black to its left; negative where it is cropped there.
     """
 
     height: int

@@ -18,13 +18,13 @@ class VideoInfo:
     Args:
         path: the file.
         width: pixels as displayed, after rotation and with square pixels.
-        height: likewise.
+        height: pixels as displayed.
         fps: average frames per second, exact (30000/1001, not 30).
         duration_s: seconds from time zero to the end of the last frame, by the packets' time stamps whatever the
             header says.
         frame_count: stored frames, without decoding (a few of them may turn out to be undecodable or hidden).
         codec: FFmpeg's name, such as ``"h264"``.
-        pixel_format: likewise, such as ``"yuv420p"``.
+        pixel_format: FFmpeg's name, such as ``"yuv420p"``.
         rotation: degrees clockwise the stored frames are turned for display: 0, 90, 180 or 270.
         is_mirrored: whether they are mirrored left to right before that, as by some front cameras.
         has_audio: whether there is sound.

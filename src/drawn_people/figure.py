@@ -40,6 +40,7 @@ _LEGWEAR: tuple[Colour, ...] = (
 _SHOES: tuple[Colour, ...] = ((236, 236, 234), (34, 32, 34), (96, 62, 40), (190, 40, 44), (40, 80, 150), (120, 190, 80))
 
 # How a rounded thing is shaded: width, shift towards the light (in radii), brightness.
+_SLEEVES = {"short": (0.55, 0.034, 0.031), "none": (0.1, 0.033, 0.03)}  # reach of the upper arm, width at both ends
 _ROUND = ((1.0, 0.0, 0.74), (0.80, 0.17, 1.0), (0.36, 0.40, 1.13))
 
 
@@ -328,22 +329,10 @@ class Figure:
             upper = appearance.top if appearance.sleeves == "long" else appearance.skin
             self._limb(shoulder, elbow, (0.030 * unit * girth, 0.0235 * unit * girth), upper, 0.035)
             self._limb(elbow, wrist, (0.0235 * unit * girth, 0.0155 * unit), upper, 0.07)
-            if appearance.sleeves == "short":
-                self._limb(
-                    shoulder,
-                    shoulder + (elbow - shoulder) * 0.55,
-                    (0.034 * unit * girth, 0.031 * unit * girth),
-                    appearance.top,
-                    0.04,
-                )
-            elif appearance.sleeves == "none":
-                self._limb(
-                    shoulder,
-                    shoulder + (elbow - shoulder) * 0.1,
-                    (0.033 * unit * girth, 0.03 * unit * girth),
-                    appearance.top,
-                    0.04,
-                )
+            if appearance.sleeves in _SLEEVES:
+                reach, wide, narrow = _SLEEVES[appearance.sleeves]
+                end = shoulder + (elbow - shoulder) * reach
+                self._limb(shoulder, end, (wide * unit * girth, narrow * unit * girth), appearance.top, 0.04)
             fist = joints[side + "fist"]
             self._limb(wrist, wrist + (fist - wrist) * 1.1, (0.0155 * unit, 0.019 * unit), appearance.skin, 0.075)
 

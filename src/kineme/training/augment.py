@@ -6,7 +6,10 @@ clip.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -57,3 +60,9 @@ class Augmentation:
             cv2.warpAffine(frame, matrix, (width, height), dst=out, borderMode=cv2.BORDER_REPLICATE)
             cv2.LUT(out, table, dst=out)
         return changed
+
+
+def view_seed(path: str, stretch_s: tuple[float, float | None], what: object) -> int:
+    """Seed of what is drawn for a stretch of a video: the same wherever the data set lies, so a copy gives the same."""
+    told = json.dumps([Path(path).parts[-2:], stretch_s, what])
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")

@@ -32,7 +32,7 @@ from kineme.errors import KinemeError, VideoError
 from kineme.files import user_cache_folder, write_text
 from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.progress import progress
-from kineme.training.augment import Augmentation
+from kineme.training.augment import Augmentation, view_seed
 from kineme.training.frame_order import FrameOrder, reorder
 from kineme.training.items import Item
 from kineme.training.parts import Row, background_stretches, by_video, is_part, labelled_throughout, stretch_of
@@ -194,7 +194,7 @@ class FrameCache:
         def compute() -> NDArray[np.float32]:
             of_ticks = self._ticks(item.path, item.stretch_s)
             clip = next(itertools.islice(cut_clips(item.path, of_ticks, self.spec), middle, None))
-            rng = np.random.default_rng(_seed_of(item.path, item.stretch_s, frame_order))
+            rng = np.random.default_rng(view_seed(item.path, item.stretch_s, frame_order))
             frames_THWC = reorder(clip.frames_THWC, frame_order, rng)
             if isinstance(self.encoder, WindowEncoder):
                 return self.encoder.window(frames_THWC)[None]
@@ -203,11 +203,11 @@ class FrameCache:
                 [record for _, record in self.encoder(zip(clip.times_s.tolist(), frames_THWC, strict=True))]
             )
 
-        if not file.exists():
+        if file.exists():
+            features = np.fromfile(file, dtype).reshape(-1, *shape)
+        else:
             features = compute()
             self._disk.write(file.name, features.astype(np.float32).tobytes())
-            return features[0] if self.encoder.per_window else features
-        features = np.fromfile(file, dtype).reshape(-1, *shape)
         return features[0] if self.encoder.per_window else features
 
     def records(self, item: Item, wanted: list[int], view: int = 0) -> NDArray[Any]:
@@ -345,7 +345,7 @@ class FrameCache:
         if augmentation is None:
             yield from of_ticks
             return
-        seed = _seed_of(path, stretch_s, view)
+        seed = view_seed(path, stretch_s, view)
         for instant, frame in of_ticks:
             yield instant, augmentation(frame[None], np.random.default_rng(seed))[0]
 
@@ -398,9 +398,3 @@ def _default_folder() -> Path:
     """``KINEME_FRAME_CACHE``, or the name that this variable had before; else within the user's cache folder."""
     named = os.environ.get("KINEME_FRAME_CACHE") or os.environ.get("KINEME_STRIPS")
     return Path(named) if named else user_cache_folder() / "strips"
-
-
-def _seed_of(path: str, stretch_s: tuple[float, float | None], what: object) -> int:
-    """The same wherever the data set lies, so that a copy of it gives the same numbers."""
-    told = json.dumps([Path(path).parts[-2:], stretch_s, what])
-    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")

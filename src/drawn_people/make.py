@@ -79,8 +79,8 @@ def make_dataset(
 
     Writes ``folder/<action>/person07_<action>_03.mp4`` and the like (2.4 to 3.6 s each), ``folder/clips.csv``
     (path, label, group), and ``folder/untrimmed/person03_01.mp4`` with ``folder/untrimmed/segments.csv`` (path,
-    start_s, end_s, label). Paths in a table are relative to the table's folder. Classes differ by at most one clip;
-    with ``clips`` at least ``people`` times the number of actions, everyone does everything.
+    start_s, end_s, label, labelled_throughout). Paths in a table are relative to the table's folder. Classes differ by
+    at most one clip; with ``clips`` at least ``people`` times the number of actions, everyone does everything.
 
     A folder that holds the set with the same parameters already is used as it is; what is missing of it, after an
     interruption, is drawn.
@@ -129,11 +129,11 @@ def make_dataset(
             _render_all(jobs, workers or os.cpu_count() or 1)
         if long_jobs and not segments.exists():
             rows = [
-                (job.path.name, f"{start:.3f}", f"{end:.3f}", label)
+                (job.path.name, f"{start:.3f}", f"{end:.3f}", label, "yes")
                 for job in long_jobs
                 for start, end, label in _script(job).segments
             ]
-            write_csv(segments, ("path", "start_s", "end_s", "label"), rows)
+            write_csv(segments, ("path", "start_s", "end_s", "label", "labelled_throughout"), rows)
         table = root / "clips.csv"
         if not table.exists():
             listed = [(job.path.relative_to(root).as_posix(), str(job.action), job.group) for job in clip_jobs]

@@ -64,6 +64,7 @@ def test_untrimmed_videos_have_pauses_between_true_segments(small):
     segments = rows_of(small.parent / "untrimmed" / "segments.csv")
     name = segments[0]["path"]
     assert {row["path"] for row in segments} == {name}
+    assert {row["labelled_throughout"] for row in segments} == {"yes"}  # what lies between is background
     assert name.split("_")[0] in {row["group"] for row in rows_of(small)}
     duration_s = probe(small.parent / "untrimmed" / name).duration_s
     assert 20 <= duration_s <= 42

@@ -40,7 +40,8 @@ def temporary(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     yield folder
-    assert list(folder.rglob("*")) == []
+    left = [path for path in folder.rglob("*") if "__autograph" not in path.name and path.name != "__pycache__"]
+    assert left == []  # TensorFlow keeps code that it made
 
 
 @pytest.fixture(scope="module")

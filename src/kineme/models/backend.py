@@ -7,7 +7,6 @@ TensorFlow is the default backend; ``KERAS_BACKEND`` chooses another, as for any
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -80,13 +79,15 @@ def seed_everything(seed: int) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what computes the results, for the provenance of a model."""
+    from importlib import metadata  # takes a while, and help does without
+
     from kineme.version import __version__
 
     backend = keras.backend.backend()
     found = {"kineme": __version__, "python": platform.python_version(), "keras": keras.__version__}
     for package in ("tensorflow", "tensorflow-cpu") if backend == "tensorflow" else (backend,):
         try:
-            found[backend] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
+            found[backend] = metadata.version(package)
+        except metadata.PackageNotFoundError:
             continue
     return found

@@ -15,10 +15,10 @@ _unlisted: dict[str, str] = {}  # where a test was skipped: why
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_strips(tmp_path_factory):
+def _own_caches(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KINEME_FRAME_CACHE", str(tmp_path_factory.mktemp("strips")))
-        patch.setenv("KINEME_INSPECTION_CACHE", str(tmp_path_factory.mktemp("looks")))
+        patch.setenv("KINEME_FRAME_CACHE", str(tmp_path_factory.mktemp("frames")))
+        patch.setenv("KINEME_INSPECTION_CACHE", str(tmp_path_factory.mktemp("inspections")))
         yield
 
 

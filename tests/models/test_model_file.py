@@ -85,6 +85,8 @@ def set_in(*keys, to):
         (set_in("spec", "frames", to=10**9), "frames must be"),
         (set_in("spec", "frames", to="20"), "frames must be"),
         (set_in("spec", "height", to=4096), "shape|is float32|smaller"),
+        (set_in("spec", "region", to="everyone"), "region must be one of frame, people, person"),
+        (set_in("spec", "brightness", to=2), "brightness must be one of as-is, auto"),
         (set_in("calibration", to={"temperature": -1}), "temperature"),
         (lambda document, tensors: document.pop("labels"), "labels"),
         (lambda document, tensors: tensors.pop("logits/bias"), "logits/bias"),

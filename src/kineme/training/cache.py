@@ -280,6 +280,8 @@ class FrameCache:
         length = spec.frames if spec.fps is None or spec.short == "refuse" else None
         key: list[object] = [*self._identity(path), *stretch_s]
         key += [spec.fps, length, spec.height, spec.width, spec.fit, self.per_frame]
+        if spec.brightness != "as-is" or spec.region != "frame":  # else the key has the form that it always had
+            key += [spec.frames, spec.region, spec.brightness]
         key += [self.encoder and self.encoder.key, view, _FORMAT]
         key += [asdict(self._augmentation)] if isinstance(view, int) and view and self._augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)

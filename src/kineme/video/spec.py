@@ -1,4 +1,4 @@
-"""The temporal contract: which instants of a video a model sees, and at what size.
+"""The contract between training and use: which instants of a video a model sees, which part of the picture, and how.
 
 Training, evaluation, prediction and streaming all take their frames through the arithmetic in this file, so a
 model meets at prediction exactly what it learned from.
@@ -17,7 +17,16 @@ from kineme.errors import UsageError
 
 ResizeMode = Literal["stretch", "crop", "letterbox"]
 Short = Literal["hold", "loop", "refuse"]
+Region = Literal["frame", "people", "person"]
+Brightness = Literal["as-is", "auto"]
 
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "fit": get_args(ResizeMode),
+    "short": get_args(Short),
+    "region": get_args(Region),
+    "brightness": get_args(Brightness),
+}
+_ADDED_LATER = {"region", "brightness"}  # documents written before them mean the defaults
 _EPSILON_S = 1e-6  # time stamps are rounded to their time base; a frame this little late is still in time
 
 
@@ -35,6 +44,9 @@ class ClipSpec:
             and keeps the centre, ``"letterbox"`` scales it to fit inside and adds black bars.
         short: what to do when a video has fewer than T ticks. ``"hold"`` repeats its last frame, ``"loop"``
             starts it again, ``"refuse"`` reports it as too short.
+        region: which part of the frame. ``"frame"`` is all of it, ``"people"`` one window over all the people in it,
+            ``"person"`` a window over one person.
+        brightness: ``"as-is"`` leaves the pixels alone, ``"auto"`` brightens dark clips.
 
     Raises:
         UsageError: a value is out of its range.
@@ -50,6 +62,8 @@ class ClipSpec:
     width: int = 64
     fit: ResizeMode = "stretch"
     short: Short = "hold"
+    region: Region = "frame"
+    brightness: Brightness = "as-is"
 
     def __post_init__(self) -> None:
         for name in ("frames", "height", "width"):
@@ -59,10 +73,9 @@ class ClipSpec:
         is_number = isinstance(self.fps, int | float) and not isinstance(self.fps, bool)
         if self.fps is not None and not (is_number and 0.01 <= self.fps <= 1000):
             raise UsageError(f"clip spec: fps must be between 0.01 and 1000, or none to spread, not {self.fps!r}")
-        if self.fit not in get_args(ResizeMode):
-            raise UsageError(f"clip spec: fit must be one of {', '.join(get_args(ResizeMode))}, not {self.fit!r}")
-        if self.short not in get_args(Short):
-            raise UsageError(f"clip spec: short must be one of {', '.join(get_args(Short))}, not {self.short!r}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UsageError(f"clip spec: {name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
 
     def step_s(self, duration_s: float, per_frame: int = 1) -> float:
         """Seconds between ticks in a video of ``duration_s``, with ``per_frame`` ticks for each clip frame."""
@@ -119,6 +132,7 @@ class ClipSpec:
         Raises:
             UsageError: a field is missing, unknown or out of range.
         """
-        if not isinstance(document, dict) or set(document) != set(cls.__dataclass_fields__):
+        fields = set(cls.__dataclass_fields__)
+        if not isinstance(document, dict) or not fields - _ADDED_LATER <= set(document) <= fields:
             raise UsageError("clip spec: the document does not have the fields of a clip spec")
         return cls(**document)

@@ -35,7 +35,7 @@ class TSM(Approach):
             y = (shifted if layer is frame_network else layer)(y)
         return super().build(keras.Model(clips, y, name="backbone"), spec, classes)
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         from kineme.models.layers import logits
 
         features = keras.Input(feature_shape, name="features")

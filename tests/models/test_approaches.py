@@ -146,7 +146,7 @@ def test_parts_that_do_not_fit_together_are_refused():
 
 
 def test_lrcn_that_reads_changes_takes_no_notice_of_what_stands_still():
-    head = make_approach("lrcn", {"diff_lag": 3, "projection": 8, "pooling": "max"}).head((6, 4), 3)
+    head = make_approach("lrcn", {"diff_lag": 3, "projection": 8, "pooling": "max"}).build_head((6, 4), 3)
     rng = np.random.default_rng(0)
     still_BTD = np.repeat(rng.normal(size=(2, 1, 4)), 6, axis=1).astype(np.float32)
     moving_BTD = rng.normal(size=(2, 6, 4)).astype(np.float32)

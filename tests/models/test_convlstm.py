@@ -11,7 +11,7 @@ from kineme.models.registry import make_approach
 
 
 def head_of(shape: tuple[int, ...], classes: int = 3, **options: object) -> keras.Model:
-    return make_approach("convlstm", options).head(shape, classes)
+    return make_approach("convlstm", options).build_head(shape, classes)
 
 
 def noise(*shape: int) -> np.ndarray:

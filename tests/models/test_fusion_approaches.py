@@ -20,7 +20,7 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def head_of(name: str, shape: tuple[int, ...] = VECTORS, classes: int = 3, **options: object) -> keras.Model:
-    return make_approach(name, options).head(shape, classes)
+    return make_approach(name, options).build_head(shape, classes)
 
 
 @pytest.mark.parametrize(

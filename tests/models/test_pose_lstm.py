@@ -25,7 +25,7 @@ def gestures(count: int, frames: int = 8, seed: int = 0) -> tuple[np.ndarray, np
 
 @pytest.mark.parametrize(("frames", "classes"), [(2, 2), (20, 7)])
 def test_gives_float32_logits_at_several_sizes(frames: int, classes: int) -> None:
-    head = PoseLSTM(units=16).head((frames, FEATURES), classes)
+    head = PoseLSTM(units=16).build_head((frames, FEATURES), classes)
     logits = head.predict_on_batch(gestures(3, frames=max(frames, 4))[0][:, :frames])
     assert logits.shape == (3, classes)
     assert logits.dtype == np.float32
@@ -33,7 +33,7 @@ def test_gives_float32_logits_at_several_sizes(frames: int, classes: int) -> Non
 
 def test_missing_frames_are_skipped() -> None:
     seed_everything(1)
-    head = PoseLSTM().head((None, FEATURES), 3)
+    head = PoseLSTM().build_head((None, FEATURES), 3)
     features = gestures(4)[0][:, 4:]
     nobody = np.zeros((4, 2, FEATURES), np.float32)
     with_gaps = np.concatenate((nobody, features[:, :2], nobody, features[:, 2:], nobody), axis=1)
@@ -42,7 +42,7 @@ def test_missing_frames_are_skipped() -> None:
 
 
 def test_a_clip_without_anybody_gets_the_same_finite_scores_beside_any_other() -> None:
-    head = PoseLSTM().head((8, FEATURES), 3)
+    head = PoseLSTM().build_head((8, FEATURES), 3)
     empty = np.zeros((1, 8, FEATURES), np.float32)
     alone = head.predict_on_batch(empty)
     among = head.predict_on_batch(np.concatenate((gestures(3)[0], empty)))[3:]
@@ -53,7 +53,7 @@ def test_a_clip_without_anybody_gets_the_same_finite_scores_beside_any_other() -
 @pytest.mark.slow
 def test_learns_the_order_of_frames() -> None:
     seed_everything(0)
-    head = PoseLSTM(units=32, dropout=0.0).head((8, FEATURES), 2)
+    head = PoseLSTM(units=32, dropout=0.0).build_head((8, FEATURES), 2)
     head.compile(keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     features, labels = gestures(128)
     for _ in range(60):
@@ -65,10 +65,10 @@ def test_learns_the_order_of_frames() -> None:
 
 def test_mixed_precision_gives_float32_logits_close_to_full_precision() -> None:
     features, _ = gestures(3)
-    full = PoseLSTM().head((8, FEATURES), 2)
+    full = PoseLSTM().build_head((8, FEATURES), 2)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        mixed = PoseLSTM().head((8, FEATURES), 2)
+        mixed = PoseLSTM().build_head((8, FEATURES), 2)
     finally:
         keras.config.set_dtype_policy("float32")
     mixed.set_weights(full.get_weights())
@@ -85,4 +85,4 @@ def test_wrong_options_are_named(options: dict, says: str) -> None:
 
 def test_maps_are_refused() -> None:
     with pytest.raises(UsageError, match="'pixels' gives none: use blazepose"):
-        PoseLSTM(backbone="pixels").head((8, 64, 64, 3), 2)
+        PoseLSTM(backbone="pixels").build_head((8, 64, 64, 3), 2)

@@ -41,7 +41,7 @@ assert not np.allclose(softmax(logits).mean(axis=0), of_logs, atol=1e-3)
 
 # 4: weights of the fusion layer
 for merge, weights in (("concat", 1_310_784), ("mean", 81_984)):
-    head = make_approach("late-fusion", {"merge": merge}).head((16, 1280), 4)
+    head = make_approach("late-fusion", {"merge": merge}).build_head((16, 1280), 4)
     assert head.get_layer("fusion").count_params() == weights
 
 # 5: frozen frames give one answer

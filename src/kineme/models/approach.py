@@ -54,7 +54,7 @@ class Approach:
             if not lowest <= value <= highest:
                 raise UsageError(f"{self.name}: option {option} must be from {lowest} to {highest}, not {value}")
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """A Keras model from the backbone's features, (B, T, ...), to float32 logits_BK.
 
         Raises:
@@ -74,7 +74,7 @@ class Approach:
             A Keras model from clips to logits_BK, with layers ``backbone`` and ``head`` that are models too.
         """
         clips = keras.Input(backbone.input.shape[1:], dtype=backbone.input.dtype, name="clips")
-        head = self.head(tuple(backbone.output.shape[1:]), classes)
+        head = self.build_head(tuple(backbone.output.shape[1:]), classes)
         return keras.Model(clips, head(backbone(clips)), name="network")
 
     def step(self, network: Any, x: Any, carry: Carry) -> Any:

@@ -48,7 +48,7 @@ class Learner:
         """
         keras.utils.set_random_seed(seed)
         if self.encoder:
-            fresh = self.approach.head(tuple(self.trained.input.shape[1:]), self.classes)
+            fresh = self.approach.build_head(tuple(self.trained.input.shape[1:]), self.classes)
         else:
             fresh = build_network(self.approach, self.spec, self.classes, pretrained=True)
         for variable, value in zip(self.trained.variables, fresh.variables, strict=True):

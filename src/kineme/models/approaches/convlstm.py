@@ -56,7 +56,7 @@ class ConvLSTM(Approach):
     dropout: float = 0.2
     recurrent_dropout: float = 0.2
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
         from kineme.models.layers import logits
 

@@ -45,7 +45,7 @@ class LateFusion(Approach):
     units: int = 64
     dropout: float = 0.25
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import check_matrix, logits
 

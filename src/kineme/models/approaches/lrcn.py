@@ -67,7 +67,7 @@ class LRCN(Approach):
     diff_lag: int = 0
     projection: int = 0
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import FrameDifference, check_matrix, logits
 

@@ -44,7 +44,7 @@ class PoseLSTM(Approach):
     units: int = 64
     dropout: float = 0.5
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD, whose rows are all zeros where nobody was found, to logits_BK.
 
         Raises:

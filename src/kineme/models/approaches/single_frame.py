@@ -40,7 +40,7 @@ class SingleFrame(Approach):
     backbone: str = SMALL_CNN.name
     dropout: float = 0.25
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import FrameAverage, check_matrix, logits
 

@@ -45,7 +45,7 @@ class SlowFusion(Approach):
     units: int = 64
     dropout: float = 0.25
 
-    def head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
+    def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """Maps (B, T, H, W, C), or features_BTD, to logits_BK."""
         from kineme.models.layers import BatchNormalization, check_matrix, logits
 

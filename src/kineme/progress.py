@@ -14,6 +14,14 @@ T = TypeVar("T")
 
 _SECONDS_BETWEEN_LINES = 10.0
 
+_hidden = False
+
+
+def hide() -> None:
+    """Show no progress from now on, in this process."""
+    global _hidden
+    _hidden = True
+
 
 class Advance(Protocol):
     """Called after each finished item; ``note`` is shown beside the bar."""
@@ -30,7 +38,7 @@ def progress(label: str | None, total: int | None) -> Iterator[Advance]:
         label: what is being done, such as ``"decoding"``; None shows nothing.
         total: number of steps, or None where unknown.
     """
-    if label is None or sys.stderr is None:  # a program without a console has no standard error
+    if label is None or _hidden or sys.stderr is None:  # a program without a console has no standard error
         yield lambda steps=1, note="": None
     elif hasattr(sys.stderr, "isatty") and sys.stderr.isatty():
         with _bar(printable(label), total) as advance:

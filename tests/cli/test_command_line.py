@@ -20,6 +20,7 @@ from kineme.models.registry import make_approach
 VERBS = {
     "batch": {"--engine", "--features", "--json", "--model", "--out", "--ray-address", "--summary", "--workers"},
     "benchmark": {"--engine", "--json", "--video"},
+    "cache": {"--clear", "--json"},
     "check": {
         "--approach",
         "--backbone",
@@ -79,6 +80,7 @@ VERBS = {
         *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"),
         *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
     },
+    "runs": {"--json"},
     "serve": {
         "--allow-links",
         "--host",

@@ -20,8 +20,8 @@ def batch(
             help="Files, folders, patterns, addresses (s3://...), or a CSV or Parquet with a column path or url.",
         ),
     ] = None,
-    out: Annotated[str, typer.Option(help="Folder of the results, or an address.")] = "batch",
-    model: Annotated[str, typer.Option(help="Model, as kineme predict takes it.")] = DEFAULT_MODEL,
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder of the results, or an address.")] = "batch",
+    model: Annotated[str, typer.Option("--model", "-m", help="Model, as kineme predict takes it.")] = DEFAULT_MODEL,
     engine: Annotated[str, typer.Option(help="What predicts: keras, litert, openvino, or auto.")] = "auto",
     features: Annotated[
         str | None,
@@ -36,7 +36,9 @@ def batch(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Predict a corpus into Parquet files, on Ray; run it again to go on where it ended.
+    """Label a whole corpus into Parquet files, on Ray.
+
+    Rerun the command to resume, however it ended.
 
     videos.parquet has a row for each video, also for those that cannot be used, and segments.parquet one for each
     segment.

@@ -22,7 +22,9 @@ def benchmark(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """How fast a model is on this machine: stage by stage, for files and streams, on each engine.
+    """Measure how fast a model is on this machine.
+
+    Stage by stage, for files and streams, on each engine.
 
     Run it while nothing else runs. It takes about half a minute.
     """

@@ -15,7 +15,9 @@ _NAMES = 3  # of the videos of a finding, in the table
 
 def check(
     data: options.Data,
-    out: Annotated[Path | None, typer.Option(help="Page to write.  [default: DATA-check.html here]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Page to write.  [default: DATA-check.html here]")
+    ] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Move broken files to DATA-quarantine; nothing is deleted.")
     ] = False,
@@ -31,7 +33,10 @@ def check(
     group_column: options.GroupColumn = None,
     json: options.Json = False,
 ) -> None:
-    """Find broken files, duplicates, leaks and unbalanced classes, and estimate the cost of training."""
+    """Find problems in the data, and what training will cost.
+
+    Broken files, duplicates, leaks between groups, unbalanced classes; time and memory of training.
+    """
     from kineme import api
     from kineme.errors import KinemeError
     from kineme.report.audit_page import headline

@@ -24,7 +24,9 @@ def compare(
     backbone: Annotated[
         list[str] | None, typer.Option(help="Try each approach named without one on this; give several.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make or go on in.  [default: runs/DATA-compare]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to make or go on in.  [default: runs/DATA-compare]")
+    ] = None,
     folds: Annotated[int | None, typer.Option(help="Cross-validate with so many folds.  [default: one split]")] = None,
     leave_one_group_out: Annotated[
         bool, typer.Option("--leave-one-group-out", help="Test every group on what was learned from the others.")
@@ -54,7 +56,10 @@ def compare(
     seed: Annotated[int, typer.Option(help="The first seed, and that of the split.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Compare approaches on one honest test; rerun to continue an interrupted one."""
+    """Compare approaches on one honest split.
+
+    Rerun the command to continue an interrupted comparison.
+    """
     from kineme import api
     from kineme.dataset.folds import Protocol
     from kineme.training.options import TrainOptions

@@ -10,9 +10,7 @@ import typer
 from kineme.cli import options, public_sets
 from kineme.cli.output import print_json, say, warn
 
-app = typer.Typer(
-    help="Data sets: public ones by name, the synthetic one, and tools to make your own.", no_args_is_help=True
-)
+app = typer.Typer(help="Public data sets, drawn ones, and clips cut from long videos.", no_args_is_help=True)
 app.command("list")(public_sets.list_sets)
 app.command("get")(public_sets.get)
 
@@ -35,7 +33,7 @@ def make(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Make a data set of drawn people: real files, many actions, known groups, no download."""
+    """Make a data set of drawn people; nothing is downloaded."""
     from drawn_people.make import make_dataset
     from kineme.report.contact_sheet import contact_sheet_of
 
@@ -72,11 +70,13 @@ def split(
         ),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option(help="Folder of the clips; several videos may share one.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the clips; several videos may share one.")],
     tier: Annotated[str | None, typer.Option(help="Tier of ELAN or attribute of VIA, where there are several.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Cut the labelled segments of long videos into clips, without loss where key frames allow. No sound.
+    """Cut the labelled segments of long videos into clips.
+
+    Without loss where key frames allow, and without sound.
 
     With a CSV alone, all videos that its column path names are cut in one go. (Without cutting: train takes a CSV with
     the columns path, label, start_s and end_s.)
@@ -105,12 +105,12 @@ def split(
 @app.command("preview")
 def preview(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or a CSV.", metavar="DATA")],
-    out: Annotated[Path, typer.Option(help="Picture to write (PNG).")] = Path("sheet.png"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (PNG).")] = Path("sheet.png"),
     per_class: Annotated[int, typer.Option(min=1, help="Videos of each class.")] = 2,
     columns: Annotated[int, typer.Option(min=1, max=100, help="Frames of each video.")] = 8,
     json: options.Json = False,
 ) -> None:
-    """Draw a picture with a few videos of each class, a row of frames each."""
+    """Draw a contact sheet: a few videos of each class."""
     from kineme.report.contact_sheet import contact_sheet_of
 
     sheet = contact_sheet_of(data, out, per_class=per_class, columns=columns)

@@ -14,11 +14,16 @@ from kineme.text import percent
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("kineme-demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo makes.")] = Path(
+        "kineme-demo"
+    ),
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """See it work: make a set of drawn people, train, measure on unseen people, mark up a video."""
+    """See it work on drawn people, offline, in a few minutes.
+
+    Makes a set of drawn people, trains, measures on unseen people and marks up a video.
+    """
     from kineme.demo import run_demo
 
     result = run_demo(out, seed)

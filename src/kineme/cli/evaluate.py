@@ -27,7 +27,10 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the shuffling and of the intervals.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Measure a model on labelled videos; on its own data, on the test split of its training."""
+    """Measure a model on labelled videos.
+
+    On the data of its training, the test split is used.
+    """
     from kineme import api
 
     figures = api.evaluate(

@@ -22,14 +22,14 @@ def explain(
     source: Annotated[str, typer.Argument(metavar="VIDEO", help="A video, as kineme predict takes it.")],
     label: Annotated[str | None, typer.Option(help="What to explain; by default the likeliest label.")] = None,
     save: Annotated[str, typer.Option(help="What to write: png, mp4, json, several as png,mp4, or none.")] = "png",
-    out: Annotated[str, typer.Option(help="Folder for what is saved.")] = "explanations",
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder for what is saved.")] = "explanations",
     engine: options.Engine = "auto",
     start: options.Start = None,
     end: options.End = None,
     max_size: options.MaxSize = "1G",
     json: options.Json = False,
 ) -> None:
-    """Show where and when a model looked to name a video's action.
+    """Show where and when a model looked.
 
     Where: heat maps of the frames (joints, for a model on poses). When: a strip over time, by holding spans of frames
     still and by gradient. png shows the frames that decided above the strip, mp4 the whole video; json has it all.

@@ -17,7 +17,9 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A file ending in .tflite, for kineme predict (the default for litert), or a folder for any program."
+            "--out",
+            "-o",
+            help="A file ending in .tflite, for kineme predict (the default for litert), or a folder for any program.",
         ),
     ] = None,
     check: Annotated[
@@ -25,7 +27,7 @@ def export(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Write a model so that it predicts without Keras and TensorFlow.
+    """Write a model for other engines: LiteRT, ONNX, OpenVINO.
 
     Nothing is written unless its scores agree with those of Keras on some 200 frames.
     """

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import typer
 
+from kineme import progress
 from kineme.cli import (
     batch,
     benchmark,
+    cache,
     check,
     compare,
     datasets,
@@ -23,9 +25,11 @@ from kineme.cli import (
     export,
     models,
     predict,
+    runs,
     serve,
     train,
 )
+from kineme.cli.help import SectionedCommand, SectionedGroup
 from kineme.cli.output import tell
 from kineme.errors import KinemeError, UsageError
 from kineme.files import setting_of
@@ -35,28 +39,27 @@ from kineme.version import __version__
 _TOOLS = ("PIL", "cv2", "jinja2", "matplotlib", "polars", "rarfile", "scipy", "sklearn", "threadpoolctl")
 
 _INTERRUPTED = 130
+_QUIET = {"-q", "--quiet"}
 
 app = typer.Typer(
     name="kineme",
     help="Recognise human actions in videos: train on your own folder, know how good it is, run it anywhere.",
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo.demo)
-app.command("predict")(predict.predict)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("check")(check.check)
-app.command("explain")(explain.explain)
-app.command("export")(export.export)
-app.command("batch")(batch.batch)
-app.command("benchmark")(benchmark.benchmark)
-app.command("serve")(serve.serve)
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(models.app, name="models")
+for _section, _verbs in {
+    "Start": (demo.demo, predict.predict),
+    "Train": (check.check, train.train, evaluate.evaluate, compare.compare, runs.runs),
+    "Use": (explain.explain, export.export, serve.serve, batch.batch, benchmark.benchmark),
+}.items():
+    for _verb in _verbs:
+        app.command(_verb.__name__, cls=SectionedCommand, rich_help_panel=_section)(_verb)
+app.add_typer(datasets.app, name="datasets", rich_help_panel="Data and models")
+app.add_typer(models.app, name="models", rich_help_panel="Data and models")
+app.command("cache", cls=SectionedCommand, rich_help_panel="Data and models")(cache.cache)
 
 
 def _version(wanted: bool) -> None:
@@ -68,7 +71,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
-    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something goes wrong (with any verb)."),
+    debug: bool = typer.Option(False, "--debug", help="With any verb: show a traceback when something goes wrong."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="With any verb: show no progress."),
 ) -> None:
     """Recognise human actions in videos."""
 
@@ -78,7 +82,9 @@ def main() -> None:
     _prepare_streams()
     own = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     debug = "--debug" in own
-    arguments = [argument for argument in own if argument != "--debug"] + sys.argv[1 + len(own) :]
+    if _QUIET & set(own):
+        progress.hide()
+    arguments = [argument for argument in own if argument not in {"--debug", *_QUIET}] + sys.argv[1 + len(own) :]
     try:
         _run(arguments)
     except KeyboardInterrupt:

@@ -13,17 +13,17 @@ from kineme.cli.output import print_json, print_table, say, tell
 if TYPE_CHECKING:
     from kineme.model import Model
 
-app = typer.Typer(help="Approaches, backbones and pretrained models to choose from.", no_args_is_help=True)
+app = typer.Typer(help="Approaches, backbones and pretrained weights.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Approaches, backbones and pretrained models to choose from."""
+    """Approaches, backbones and pretrained weights."""
 
 
 @app.command("list")
 def list_models(json: options.Json = False) -> None:
-    """Show the approaches with their options, the backbones, and the pretrained weights. Nothing is fetched."""
+    """List approaches, backbones and pretrained weights."""
     from kineme.models import weights
     from kineme.models.registry import describe
 

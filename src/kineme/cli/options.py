@@ -11,6 +11,9 @@ import typer
 from kineme.errors import UsageError
 from kineme.text import file_stem
 
+# Sections of a verb's help; an option that names none is among the first.
+CLIP, TRAINING, SPLIT, MACHINE = "What a clip is", "How to train", "The split", "The machine"
+
 Data = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Engine = Annotated[str, typer.Option(help="keras, litert, openvino, or auto: the fastest of those installed.")]
@@ -20,47 +23,76 @@ MaxSize = Annotated[str, typer.Option(help="Refuse what is larger, from the web 
 GroupColumn = Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")]
 Backbone = Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")]
 
-Frames = Annotated[int | None, typer.Option(help="Frames of a clip.  [default: what suits the backbone]")]
+Frames = Annotated[
+    int | None, typer.Option(help="Frames of a clip.  [default: what suits the backbone]", rich_help_panel=CLIP)
+]
 Fps = Annotated[
     str | None,
-    typer.Option(help="Frames a second of a clip; or 'spread' over the video.  [default: what suits the backbone]"),
+    typer.Option(
+        help="Frames a second of a clip; or 'spread' over the video.  [default: what suits the backbone]",
+        rich_help_panel=CLIP,
+    ),
 ]
 Size = Annotated[
     str | None,
-    typer.Option(help="Pixels: 64, or 96x64 for width and height.  [default: 224 where pretrained, else 64]"),
+    typer.Option(
+        help="Pixels: 64, or 96x64 for width and height.  [default: 224 where pretrained, else 64]",
+        rich_help_panel=CLIP,
+    ),
 ]
 Fit = Annotated[
     str | None,
-    typer.Option(help="stretch, crop, letterbox.  [default: letterbox for landmarks, crop for i3d, else stretch]"),
+    typer.Option(
+        help="stretch, crop, letterbox.  [default: letterbox for landmarks, crop for i3d, else stretch]",
+        rich_help_panel=CLIP,
+    ),
 ]
 Short = Annotated[
-    str | None, typer.Option(help="Videos shorter than a clip: hold, loop or refuse.  [default: hold, for i3d loop]")
+    str | None,
+    typer.Option(
+        help="Videos shorter than a clip: hold, loop or refuse.  [default: hold, for i3d loop]", rich_help_panel=CLIP
+    ),
 ]
 
-Epochs = Annotated[int, typer.Option(help="Most passes over the training videos.")]
-BatchSize = Annotated[int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]")]
-LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.")]
-Patience = Annotated[int, typer.Option(help="Epochs without progress before stopping.")]
-Augment = Annotated[bool, typer.Option(help="Move, mirror and relight training clips.")]
+Epochs = Annotated[int, typer.Option(help="Most passes over the training videos.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]", rich_help_panel=TRAINING)
+]
+LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.", rich_help_panel=TRAINING)]
+Patience = Annotated[int, typer.Option(help="Epochs without progress before stopping.", rich_help_panel=TRAINING)]
+Augment = Annotated[bool, typer.Option(help="Move, mirror and relight training clips.", rich_help_panel=TRAINING)]
 Views = Annotated[
     int | None,
-    typer.Option(help="Augmented views of each training video behind a frozen backbone.  [default: fewer where slow]"),
+    typer.Option(
+        help="Augmented views of each training video behind a frozen backbone.  [default: fewer where slow]",
+        rich_help_panel=TRAINING,
+    ),
 ]
-Flip = Annotated[bool | None, typer.Option(help="Mirror half of them.  [default: unless a label says left or right]")]
+Flip = Annotated[
+    bool | None,
+    typer.Option(help="Mirror half of them.  [default: unless a label says left or right]", rich_help_panel=TRAINING),
+]
 Finetune = Annotated[
-    bool, typer.Option("--finetune", help="Train a pretrained backbone too, at smaller learning rates.")
+    bool,
+    typer.Option(
+        "--finetune", help="Train a pretrained backbone too, at smaller learning rates.", rich_help_panel=TRAINING
+    ),
 ]
-Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.")]
-Validation = Annotated[float, typer.Option(help="Fraction held out for early stopping.")]
+Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.", rich_help_panel=SPLIT)]
+Validation = Annotated[float, typer.Option(help="Fraction held out for early stopping.", rich_help_panel=SPLIT)]
 LabelledThroughout = Annotated[
     bool,
     typer.Option(
         "--labelled-throughout",
         help="Rows are parts of videos in which all that happens is labelled: the time between them is background.",
+        rich_help_panel=SPLIT,
     ),
 ]
 AllowLeaks = Annotated[
-    bool, typer.Option("--allow-leaks", help="Go on where the same video is on two sides, or has two labels.")
+    bool,
+    typer.Option(
+        "--allow-leaks", help="Go on where the same video is on two sides, or has two labels.", rich_help_panel=SPLIT
+    ),
 ]
 
 

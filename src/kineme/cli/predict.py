@@ -11,12 +11,18 @@ from kineme.cli import options
 from kineme.models.registry import DEFAULT_MODEL
 from kineme.sources.kinds import is_live, refuse_live, table_of_kinds
 
+LIVE = "Cameras and live streams"
+
 
 def predict(
     source: Annotated[list[str], typer.Argument(help="What to look at; see the table above.", metavar="SOURCE...")],
     model: Annotated[
         str,
-        typer.Option(help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions.",
+        ),
     ] = DEFAULT_MODEL,
     engine: options.Engine = "auto",
     save: Annotated[
@@ -24,21 +30,31 @@ def predict(
         typer.Option(help="What to write: video, json, csv, srt, vtt, html, parquet, or several as video,json."),
     ] = None,
     out: Annotated[
-        str, typer.Option(help="Folder for what is saved; - writes json, csv, srt or vtt to standard output.")
+        str,
+        typer.Option(
+            "--out", "-o", help="Folder for what is saved; - writes json, csv, srt or vtt to standard output."
+        ),
     ] = "predictions",
     start: options.Start = None,
     end: options.End = None,
     max_size: options.MaxSize = "1G",
-    mode: Annotated[str | None, typer.Option(help="Live: exact (by default) or carried, as in model.stream().")] = None,
-    max_seconds: Annotated[str | None, typer.Option(help="Live: end after so long; by default at Ctrl-C.")] = None,
-    retry_seconds: Annotated[
-        str | None, typer.Option(help="Live: how long a stream that broke off is tried again; 60 by default.")
+    mode: Annotated[
+        str | None, typer.Option(help="exact (by default) or carried, as in model.stream().", rich_help_panel=LIVE)
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Live: open a window that shows it; q or Esc ends.")] = False,
+    max_seconds: Annotated[
+        str | None, typer.Option(help="End after so long; by default at Ctrl-C.", rich_help_panel=LIVE)
+    ] = None,
+    retry_seconds: Annotated[
+        str | None,
+        typer.Option(help="How long a stream that broke off is tried again; 60 by default.", rich_help_panel=LIVE),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Open a window that shows it; q or Esc ends.", rich_help_panel=LIVE)
+    ] = False,
     top: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON: an object, or a list for several.")] = False,
 ) -> None:
-    """Recognise the action in videos."""
+    """Recognise actions in files, links, cameras and streams."""
     from kineme.cli.models import load
     from kineme.cli.videos import predict_videos
     from kineme.cli.watch import watch
@@ -93,7 +109,7 @@ def predict(
     )
 
 
-predict.__doc__ = f"""Recognise the action in videos.
+predict.__doc__ = f"""Recognise actions in files, links, cameras and streams.
 
 \b
 {table_of_kinds()}

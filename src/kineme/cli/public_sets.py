@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def list_sets(json: options.Json = False) -> None:
-    """Show the public sets that can be had by name, with their terms. Nothing is fetched."""
+    """List the public sets, with their terms."""
     from kineme.dataset.public.catalogue import SETS
 
     if json:
@@ -42,7 +42,10 @@ def get(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Fetch a public set: videos, groups and official splits, ready for train. Run again, it goes on."""
+    """Fetch a public set, with its groups and official splits.
+
+    Rerun the command to resume an interrupted download.
+    """
     from kineme.dataset.public.catalogue import named
     from kineme.dataset.public.get import get_set
 

@@ -48,7 +48,7 @@ def serve(
     keep: Annotated[float, typer.Option(min=0.001, help="Hours that jobs and results are kept.")] = 24.0,
     json: Annotated[bool, typer.Option("--json", help="Print address and models as JSON when it listens.")] = False,
 ) -> None:
-    """Serve a web page and a REST service: videos in, what happens when out; and cameras, live."""
+    """Serve a web page and a REST API, for videos and live cameras."""
     from kineme.cli.models import fetch
     from kineme.errors import UsageError
     from kineme.models import weights

@@ -25,7 +25,9 @@ def train(
     option: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder to make.  [default: runs/DATA-APPROACH]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder to make.  [default: runs/DATA-APPROACH]")
+    ] = None,
     frames: options.Frames = None,
     fps: options.Fps = None,
     size: options.Size = None,
@@ -48,18 +50,29 @@ def train(
         typer.Option(
             "--leaky-random-split",
             help="Ignore groups; the figures will flatter, and a training without the leak takes as long again.",
+            rich_help_panel=options.SPLIT,
         ),
     ] = False,
     allow_leaks: options.AllowLeaks = False,
     devices: Annotated[
-        str, typer.Option(metavar="N", help="Devices that share the clips of each step; or 'all'. Needs JAX.")
+        str,
+        typer.Option(
+            metavar="N",
+            help="Devices that share the clips of each step; or 'all'. Needs JAX.",
+            rich_help_panel=options.MACHINE,
+        ),
     ] = "1",
-    seed: Annotated[int, typer.Option(help="Same seed, same data, same machine: same numbers.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Same seed, same data, same machine: same numbers.", rich_help_panel=options.MACHINE)
+    ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Train on a folder of videos and measure on groups (people, scenes) never seen."""
+    """Train on a folder of videos, and test on unseen groups.
+
+    A group is a person, a scene or a source video: it is never split between training and test.
+    """
     from kineme import api
     from kineme.training.options import TrainOptions
 

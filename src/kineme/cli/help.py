@@ -1,0 +1,47 @@
+"""Help in sections: verbs by what they are for, and the options that people use first before all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from typer.core import TyperCommand, TyperGroup
+
+T = TypeVar("T")
+
+
+def _by_section(items: Sequence[tuple[Any, T]], default: str) -> dict[str, list[T]]:
+    """Entries by the section that each item names, in the order in which sections first appear."""
+    sections: dict[str, list[T]] = {default: []}
+    for item, entry in items:
+        sections.setdefault(getattr(item, "rich_help_panel", None) or default, []).append(entry)
+    return {name: entries for name, entries in sections.items() if entries}
+
+
+def _write(formatter: Any, sections: dict[str, list[tuple[str, str]]]) -> None:
+    for name, entries in sections.items():
+        with formatter.section(name):
+            formatter.write_dl(entries)
+
+
+class SectionedCommand(TyperCommand):
+    """A verb whose options are listed under the section that each of them names (``rich_help_panel``)."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then options by section."""
+        records = [(one, record) for one in self.get_params(ctx) if (record := one.get_help_record(ctx))]
+        arguments = [record for one, record in records if one.param_type_name == "argument"]
+        options = [(one, record) for one, record in records if one.param_type_name != "argument"]
+        _write(formatter, {"Arguments": arguments} if arguments else {})
+        _write(formatter, _by_section(options, "Options"))
+
+
+class SectionedGroup(TyperGroup):
+    """Verbs under the section that each of them names, with the whole first line of their help."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs by section."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        width = formatter.width - 6 - max(len(name) for name, _ in commands)
+        entries = [(one, (name, one.get_short_help_str(width))) for name, one in commands if one and not one.hidden]
+        _write(formatter, _by_section(entries, "Commands"))

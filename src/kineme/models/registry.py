@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
-from kineme.models.backbone import Backbone
+from kineme.models.backbone import Backbone, Pretrained
 
 APPROACHES = {
     "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
@@ -29,6 +29,7 @@ BACKBONES = {
     "i3d": "kineme.models.backbones.i3d:I3D",
     "blazepose": "kineme.models.backbones.blazepose:BLAZEPOSE",
 }
+MORE_WEIGHTS = {"movenet": "kineme.models.backbones.movenet:WEIGHTS"}  # of networks that are no backbones
 READY_MADE = {"i3d": "kineme.models.backbones.i3d:KineticsI3D"}  # in model cards, and never trained here
 
 # What `kineme train` uses when no approach is named: an LSTM over pretrained features learns from few videos.
@@ -53,6 +54,11 @@ def find_backbone(name: str) -> Backbone:
         UsageError: there is none; the line lists those that there are.
     """
     return _find(BACKBONES, name, "backbone")  # type: ignore[no-any-return]
+
+
+def find_more_weights(name: str) -> Pretrained:
+    """The record under ``name`` of ``MORE_WEIGHTS``."""
+    return _find(MORE_WEIGHTS, name, "weights")  # type: ignore[no-any-return]
 
 
 def make_approach(name: str, options: dict[str, Any] | None = None, *, ready_made: bool = False) -> Approach:

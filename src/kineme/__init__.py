@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kineme.errors import KinemeError, UsageError, VideoError
     from kineme.exporters.agreement import Export
     from kineme.model import Model
+    from kineme.people.find import find_people
+    from kineme.people.tracks import People, Track
     from kineme.prediction.explain.explain import Explanation
     from kineme.prediction.result import Prediction, Segment
     from kineme.prediction.stream import Stream
@@ -36,14 +38,17 @@ _MODULES = {
     "Export": "kineme.exporters.agreement",
     "KinemeError": "kineme.errors",
     "Model": "kineme.model",
+    "People": "kineme.people.tracks",
     "Prediction": "kineme.prediction.result",
     "Protocol": "kineme.dataset.folds",
     "Run": "kineme.training.run",
     "Segment": "kineme.prediction.result",
     "Stream": "kineme.prediction.stream",
+    "Track": "kineme.people.tracks",
     "TrainOptions": "kineme.training.options",
     "UsageError": "kineme.errors",
     "VideoError": "kineme.errors",
+    "find_people": "kineme.people.find",
 }  # where each public name lives; it is imported on first use, so ``import kineme`` alone is instant
 
 __all__ = [
@@ -55,11 +60,13 @@ __all__ = [
     "Export",
     "KinemeError",
     "Model",
+    "People",
     "Prediction",
     "Protocol",
     "Run",
     "Segment",
     "Stream",
+    "Track",
     "TrainOptions",
     "UsageError",
     "VideoError",
@@ -68,6 +75,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "find_people",
     "load",
     "scan",
     "train",

@@ -84,8 +84,7 @@ def _places(length: int, side: float) -> list[tuple[int, int]]:
 
 
 def _whole_bodies(found: Detections, part: tuple[int, int, int, int], frame: tuple[int, int]) -> Detections:
-    """The detections of a part in pixels of the frame, without those who are cut by it or are better seen in the whole.
-    """
+    """The detections of a part in pixels of the frame, without people who are cut by it or too tall for it."""
     top, left, bottom, right = part
     inner_4 = np.array([left > 0, top > 0, right < frame[1], bottom < frame[0]])
     size_4 = np.array([0, 0, right - left, bottom - top], np.float32)

@@ -194,8 +194,7 @@ class Tracker:
         return np.delete(which, taken)
 
     def _end(self, time_s: float) -> None:
-        """Number those who are certain now, and let go of whom nobody has seen for too long; of doubtful ones at once.
-        """
+        """Number those who are certain now; let go of those not seen for too long, and of doubtful ones at once."""
         stay = []
         for person in self._people:
             if not person.id and (person.detections >= _CONFIRMED_AFTER or person.score >= _SURE_AT_ONCE):

@@ -85,7 +85,7 @@ class People:
 
     Example:
         >>> people = kineme.find_people("new.mp4")
-        >>> len(people.tracks), people.counts_T.max()
+        >>> len(people.tracks), people.counts.max()
         (0, np.int64(0))
     """
 
@@ -98,8 +98,8 @@ class People:
         return f"People({len(self.tracks)} tracks, {len(self.times_T)} looks at {self.width} x {self.height})"
 
     @property
-    def counts_T(self) -> NDArray[np.int64]:
-        """How many people are seen at each look."""
+    def counts(self) -> NDArray[np.int64]:
+        """How many people are seen at each look, (T,)."""
         counts_T = np.zeros(len(self.times_T), np.int64)
         for track in self.tracks:
             counts_T += np.isin(self.times_T, track.times_T[track.scores_T > 0])

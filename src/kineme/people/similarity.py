@@ -41,7 +41,8 @@ def similarity(points_X2: Floats, points_PX2: Floats, scores_J: Floats) -> Float
     distance_PJ = ((points_PX2[:, :JOINT_COUNT] - points_X2[:JOINT_COUNT]) ** 2).sum(axis=-1)
     alike_PJ = np.exp(-distance_PJ / (2 * area * (2 * _TOLERANCE * _SIGMAS_J) ** 2))
     of_joints_P = (alike_PJ * counted).sum(axis=1) / counted.sum()
-    return ((of_joints_P + box_overlaps(points_X2[JOINT_COUNT:], points_PX2[:, JOINT_COUNT:])) / 2).astype(np.float32)
+    of_boxes_P = box_overlaps(points_X2[JOINT_COUNT:], points_PX2[:, JOINT_COUNT:])
+    return np.asarray((of_joints_P + of_boxes_P) / 2, np.float32)
 
 
 def box_overlaps(box_22: Floats, boxes_P22: Floats) -> Floats:
@@ -49,4 +50,4 @@ def box_overlaps(box_22: Floats, boxes_P22: Floats) -> Floats:
     shared_P2 = np.minimum(box_22[1], boxes_P22[:, 1]) - np.maximum(box_22[0], boxes_P22[:, 0])
     shared_P = shared_P2.clip(0).prod(axis=-1)
     areas_P = (boxes_P22[:, 1] - boxes_P22[:, 0]).prod(axis=-1) + (box_22[1] - box_22[0]).prod() - shared_P
-    return (shared_P / np.maximum(areas_P, 1e-6)).astype(np.float32)
+    return np.asarray(shared_P / np.maximum(areas_P, 1e-6), np.float32)

@@ -223,4 +223,4 @@ class Tracker:
 
 def _middle(points_X2: Floats) -> Floats:
     """Of the box."""
-    return points_X2[JOINT_COUNT:].mean(axis=0)
+    return np.asarray(points_X2[JOINT_COUNT:].mean(axis=0))

@@ -66,11 +66,12 @@ class Track:
 def _at(times_T: NDArray[np.float64], values_TX: Floats, time_s: float) -> Floats:
     """Linear interpolation of the first axis; constant outside."""
     after = int(np.searchsorted(times_T, time_s))
-    if after == 0 or after == len(times_T):
-        return values_TX[min(after, len(times_T) - 1)]
+    last = values_TX[min(after, len(times_T) - 1)]
+    if after in (0, len(times_T)):
+        return np.asarray(last)
     before = after - 1
     share = np.float32((time_s - times_T[before]) / (times_T[after] - times_T[before]))
-    return values_TX[before] + share * (values_TX[after] - values_TX[before])
+    return np.asarray(values_TX[before] + share * (last - values_TX[before]))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def prefetch(items: Iterable[T], count: int = 32) -> Iterator[T]:
+def prefetch(items: Iterable[T], count: int = 32) -> Generator[T, None, None]:
     """The same items in the same order, made in a thread of its own, up to ``count`` before they are asked for.
 
     Whatever making them raises is raised here, in its place. The thread ends when the iterator does, or is closed.

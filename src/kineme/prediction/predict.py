@@ -40,7 +40,7 @@ def predict_file(
     spec = model.card.spec
     warnings: list[str] = []
     stride = file_stride(model)
-    shown = prefetch(ticks(path, spec, on_warning=warnings.append))
+    shown: Iterator[Tick] = prefetch(ticks(path, spec, on_warning=warnings.append))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
     scored = scorer.score(path, shown, stride)

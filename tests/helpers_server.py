@@ -25,7 +25,8 @@ def serving(folder: Path) -> Iterator[str]:
 
     What is asked for decides how the file is sent: ``/plain/NAME`` as it is, ``/slow/NAME`` in pieces with pauses,
     ``/silent/NAME`` not at all, ``/half/NAME`` the first half and then the connection is closed, ``/stalled/NAME``
-    the first half and then nothing, ``/endless/NAME`` again and again without telling a length.
+    the first half and then nothing, ``/refused/NAME`` the first half, and 403 to whoever asks for the rest,
+    ``/endless/NAME`` again and again without telling a length. ``/echo/NAME`` is the cookies of who asks.
     """
     over = threading.Event()
 
@@ -33,6 +34,11 @@ def serving(folder: Path) -> Iterator[str]:
         def do_GET(self) -> None:
             _, how, name = unquote(self.path.split("?")[0]).split("/", 2)
             path = folder / name
+            if how == "echo":
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(self.headers.get("Cookie", "none").encode())
+                return
             if not path.is_file():
                 self.send_error(404)
                 return
@@ -41,6 +47,9 @@ def serving(folder: Path) -> Iterator[str]:
                 return
             content = path.read_bytes()
             begin = int(self.headers.get("Range", "bytes=0-")[6:].split("-")[0])
+            if begin and how == "refused":
+                self.send_error(403)
+                return
             self.send_response(206 if begin else 200)
             self.send_header("Content-Type", _TYPES.get(path.suffix, "application/octet-stream"))
             if begin:
@@ -49,7 +58,7 @@ def serving(folder: Path) -> Iterator[str]:
                 self.send_header("Content-Length", str(len(content) - begin))
             self.end_headers()
             try:
-                if how in ("half", "stalled"):
+                if how in ("half", "stalled", "refused"):
                     self.wfile.write(content[begin : len(content) // 2])
                     over.wait(30 if how == "stalled" else 0)
                 elif how == "slow":

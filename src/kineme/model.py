@@ -44,6 +44,8 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        cookies: str | os.PathLike[str] | None = None,
+        cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> Prediction: ...
     @overload
@@ -54,6 +56,8 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        cookies: str | os.PathLike[str] | None = None,
+        cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
         on_error: Callable[[str, KinemeError], None] | None = None,
     ) -> Iterator[Prediction]: ...
@@ -64,6 +68,8 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        cookies: str | os.PathLike[str] | None = None,
+        cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
         on_error: Callable[[str, KinemeError], None] | None = None,
     ) -> Prediction | Iterator[Prediction]:
@@ -79,6 +85,8 @@ class Model(TrainedModel):
                 or ``"auto"``: what is fastest of what is installed.
             start_s: where the part begins that is used, in seconds; times of the result are those of the part.
             end_s: where it ends; None is the end of the video.
+            cookies: a ``cookies.txt`` in Netscape's format, for what a site shows to you alone.
+            cookies_from_browser: a browser of this machine that has them: ``NAME`` or ``NAME:PROFILE``.
             on_progress: told how far a video is, from 0 to 1, now and then.
             on_error: told of a source in a list that cannot be used, with the reason, and the others follow; by
                 default the error is raised.
@@ -95,7 +103,9 @@ class Model(TrainedModel):
             'new.mp4'
         """
         open_scorer(self, engine)  # what is wrong with it is told before a source is fetched
-        options = fetch_options(self, start_s, end_s)
+        options = fetch_options(
+            self, start_s=start_s, end_s=end_s, cookies=cookies, cookies_from_browser=cookies_from_browser
+        )
         if not isinstance(source, str | os.PathLike):
             return for_each_video(
                 source, lambda video: predict_file(self, video.file, engine, on_progress), options, on_error=on_error
@@ -193,6 +203,8 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        cookies: str | os.PathLike[str] | None = None,
+        cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> Explanation:
         """Say where and when the model looked to name a video's action.
@@ -206,6 +218,8 @@ class Model(TrainedModel):
             engine: as :meth:`predict`; gradients are always Keras'.
             start_s: where the part begins that is used, in seconds; times of the result are those of the part.
             end_s: where it ends; None is the end of the video.
+            cookies: a ``cookies.txt`` in Netscape's format, for what a site shows to you alone.
+            cookies_from_browser: a browser of this machine that has them: ``NAME`` or ``NAME:PROFILE``.
             on_progress: told how far it is, from 0 to 1, now and then.
 
         Returns:
@@ -224,7 +238,10 @@ class Model(TrainedModel):
         """
         from kineme.prediction.explain.explain import explain_file
 
-        with one_video(os.fspath(source), fetch_options(self, start_s, end_s)) as video:
+        options = fetch_options(
+            self, start_s=start_s, end_s=end_s, cookies=cookies, cookies_from_browser=cookies_from_browser
+        )
+        with one_video(os.fspath(source), options) as video:
             return explain_file(self, video.file, label=label, engine=engine, on_progress=on_progress)
 
     def export(

@@ -18,7 +18,10 @@ from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 
 VERBS = {
-    "batch": {"--engine", "--features", "--json", "--model", "--out", "--ray-address", "--summary", "--workers"},
+    "batch": {
+        *("--engine", "--features", "--json", "--model", "--out", "--ray-address", "--summary", "--workers"),
+        *("--cookies", "--cookies-from-browser"),
+    },
     "benchmark": {"--engine", "--json", "--video"},
     "cache": {"--clear", "--json"},
     "check": {
@@ -74,15 +77,20 @@ VERBS = {
         "--seed",
         "--split",
     },
-    "explain": {"--end", "--engine", "--json", "--label", "--max-size", "--out", "--save", "--start"},
+    "explain": {
+        *("--end", "--engine", "--json", "--label", "--max-size", "--out", "--save", "--start"),
+        *("--cookies", "--cookies-from-browser"),
+    },
     "export": {"--check", "--format", "--json", "--out"},
     "predict": {
         *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"),
+        *("--cookies", "--cookies-from-browser"),  # of links
         *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
     },
     "runs": {"--json"},
     "serve": {
         "--allow-links",
+        "--cookies",
         "--host",
         "--json",
         "--keep",

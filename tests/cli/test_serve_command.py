@@ -16,6 +16,8 @@ from kineme.cli.main import main
         (["none.safetensors"], 1, "none.safetensors: there is no such model file"),
         (["a.tflite", "--link-network", "10.0.0.0/8"], 2, "--link-network is for --allow-links"),
         (["a.tflite", "--allow-links", "--link-network", "10.0.0"], 2, "give a network such as 10.1.0.0/16"),
+        (["a.tflite", "--cookies", "a.txt"], 2, "--cookies is for --allow-links"),
+        (["a.tflite", "--allow-links", "--cookies", "a.txt"], 2, "a.txt: cannot be read (No such file or directory)"),
         (["a.tflite", "--token", "short"], 2, "--token: must have 8 characters or more"),
         (["a.tflite", "--max-size", "much"], 2, "--max-size much: give a size"),
     ],

@@ -24,6 +24,7 @@ from kineme.scale.decode import Decoding
 from kineme.scale.parts import Part, cut, from_table, to_table
 from kineme.scale.plan import plan_for
 from kineme.scale.sources import Source, fetched, list_sources
+from kineme.sources.local_video import FetchOptions
 from kineme.video.clips import ticks
 
 
@@ -85,7 +86,7 @@ def test_sources_of_every_kind(tmp_path, videos, monkeypatch):
     assert paths(videos / "list.parquet") == [str(a), "https://site/clip.mp4"]
     assert paths(f"file://{videos}") == paths(f"file://{videos}/*.mp4") == [f"file://{a}", f"file://{b}"]
     (one,) = list_sources([f"file://{a}"])
-    with fetched(one.file, 64) as file:
+    with fetched(one.file, FetchOptions()) as file:
         assert Path(file).read_bytes() == a.read_bytes()
         assert Path(file) != a
         assert str(file) == one.file

@@ -34,6 +34,8 @@ def batch(
     summary: Annotated[
         bool, typer.Option("--summary", help="Tell what the results in --out say, with pictures.")
     ] = False,
+    cookies: options.Cookies = None,
+    cookies_from_browser: options.CookiesFromBrowser = None,
     json: options.Json = False,
 ) -> None:
     """Label a whole corpus into Parquet files, on Ray.
@@ -49,8 +51,13 @@ def batch(
 
     if summary:
         from kineme.scale.summary import summarise
+        from kineme.sources.local_video import FetchOptions
 
-        found = summarise(out, on_note=lambda line: warn([line]))
+        found = summarise(
+            out,
+            fetch=FetchOptions(cookies=cookies, cookies_from_browser=cookies_from_browser),
+            on_note=lambda line: warn([line]),
+        )
         print_json(found) if json else _print_summary(found)
         return
     if not sources:
@@ -79,6 +86,8 @@ def batch(
             engine=engine,
             workers=workers,
             address=ray_address,
+            cookies=cookies,
+            cookies_from_browser=cookies_from_browser,
             on_note=lambda line: warn([line]),
         )
     except KeyboardInterrupt:

@@ -27,6 +27,8 @@ def explain(
     start: options.Start = None,
     end: options.End = None,
     max_size: options.MaxSize = "1G",
+    cookies: options.Cookies = None,
+    cookies_from_browser: options.CookiesFromBrowser = None,
     json: options.Json = False,
 ) -> None:
     """Show where and when a model looked.
@@ -55,6 +57,8 @@ def explain(
         max_bytes=max_bytes,
         start_s=start_s,
         end_s=end_s,
+        cookies=cookies,
+        cookies_from_browser=cookies_from_browser,
     )
     notes: list[str] = []
     with one_video(source, fetch) as video:

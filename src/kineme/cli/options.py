@@ -20,6 +20,12 @@ Engine = Annotated[str, typer.Option(help="keras, litert, openvino, or auto: the
 Start = Annotated[str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there.")]
 End = Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")]
 MaxSize = Annotated[str, typer.Option(help="Refuse what is larger, from the web or standard input.")]
+Cookies = Annotated[
+    str | None, typer.Option(metavar="FILE", help="For links: a cookies.txt, for what a site shows to you alone.")
+]
+CookiesFromBrowser = Annotated[
+    str | None, typer.Option(metavar="NAME[:PROFILE]", help="For links: the cookies of a browser of this machine.")
+]
 GroupColumn = Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")]
 Backbone = Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")]
 

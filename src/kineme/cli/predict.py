@@ -38,6 +38,8 @@ def predict(
     start: options.Start = None,
     end: options.End = None,
     max_size: options.MaxSize = "1G",
+    cookies: options.Cookies = None,
+    cookies_from_browser: options.CookiesFromBrowser = None,
     mode: Annotated[
         str | None, typer.Option(help="exact (by default) or carried, as in model.stream().", rich_help_panel=LIVE)
     ] = None,
@@ -103,6 +105,8 @@ def predict(
         max_bytes=max_bytes,
         start_s=start_s,
         end_s=end_s,
+        cookies=cookies,
+        cookies_from_browser=cookies_from_browser,
     )
     predict_videos(
         loaded, source, fetch, engine=engine, formats=formats, out=None if pipe else Path(out), top=top, json=json

@@ -34,6 +34,10 @@ def serve(
     link_network: Annotated[
         list[str] | None, typer.Option(help="A network that is not public but links may lead to: 10.1.0.0/16.")
     ] = None,
+    cookies: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A cookies.txt for links; visitors then see what its account may see."),
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Folder of jobs and results; by default in the user's data folder.")
     ] = None,
@@ -57,6 +61,8 @@ def serve(
 
     if link_network and not allow_links:
         raise UsageError("--link-network is for --allow-links")
+    if cookies and not allow_links:
+        raise UsageError("--cookies is for --allow-links")
     models = model or [DEFAULT_MODEL]
     for one in models:
         if one == DEFAULT_MODEL and not Path(one).exists() and weights.find(one) is None:
@@ -70,6 +76,7 @@ def serve(
         token=token,
         allow_links=allow_links,
         link_networks=tuple(link_network or ()),
+        cookies=cookies and cookies.absolute(),
         max_bytes=parse_size("--max-size", max_size),
         max_duration_s=parse_seconds("--max-duration", max_duration),
         max_pixels=max_pixels,
@@ -90,7 +97,7 @@ def serve(
             say(f"{', '.join(names)} at {address} (Ctrl-C ends)")
         sys.stdout.flush()
 
-    run(settings, on_start)
+    run(settings, on_start, on_warning=lambda line: warn([line]))
 
 
 def _state_folder() -> Path:

@@ -7,6 +7,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +25,10 @@ from kineme.video.probe import probe
 OnProgress = Callable[[float], None]
 
 
-def fetch_options(model: TrainedModel, start_s: float = 0.0, end_s: float | None = None) -> FetchOptions:
+def fetch_options(model: TrainedModel, **more: Any) -> FetchOptions:
     """How a model's videos are fetched: no larger than it needs."""
     spec = model.card.spec
-    return FetchOptions(min_side=max(spec.height, spec.width), start_s=start_s, end_s=end_s)
+    return FetchOptions(min_side=max(spec.height, spec.width), **more)
 
 
 def predict_file(

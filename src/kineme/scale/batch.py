@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ from kineme.scale.plan import model_id, plan_for
 from kineme.scale.rows import Row, schema, tables
 from kineme.scale.sources import Source, is_address, list_sources
 from kineme.scale.store import SEGMENTS, VIDEOS, ShardStore, parquet
+from kineme.sources.cookies import check_cookies
+from kineme.sources.local_video import FetchOptions
 
 _FORMAT = 1  # of the rows; a change of what the same key would hold raises it
 _SHARD_VIDEOS = 500
@@ -72,6 +75,8 @@ def run(
     address: str | None = None,
     stalled_s: float = 300.0,
     shard_s: float = 10.0,
+    cookies: str | None = None,
+    cookies_from_browser: str | None = None,
     on_note: Note | None = None,
     label: str | None = "videos",
 ) -> BatchResult:
@@ -90,6 +95,8 @@ def run(
         address: of a Ray cluster, ``"auto"`` for the one that this machine is part of; by default Ray starts here.
         stalled_s: a video that gives no frame for so long is given up.
         shard_s: finished videos are written at least so often, seconds; more is lost when the job is killed.
+        cookies: a ``cookies.txt`` for links, under the same path on every machine.
+        cookies_from_browser: a browser that has them, on every machine.
         on_note: told in one line of what the user should know.
         label: of the progress that is shown; None shows none.
 
@@ -101,6 +108,8 @@ def run(
     check_ray()
     check_workers(workers)
     check_engine(engine)
+    cookies = os.path.abspath(cookies) if cookies else None  # noqa: PTH100 (workers have other folders)
+    check_cookies(FetchOptions(cookies=cookies, cookies_from_browser=cookies_from_browser))
     store = ShardStore(out)
     with nullcontext() if is_address(out) else sole_writer(out):
         wanted = list_sources(sources, leave_out=out)
@@ -111,7 +120,8 @@ def run(
         pending = [one for one in wanted if one.path not in kept]
         first_s = None
         if pending:
-            plan = asdict(plan_for(loaded, engine, stalled_s=stalled_s))
+            lent = {"cookies": cookies, "cookies_from_browser": cookies_from_browser}
+            plan = asdict(plan_for(loaded, engine, stalled_s=stalled_s, **lent))
             shards = _Shards(store, loaded, shard_s)
             with closing(shards), progress(label, len(pending)) as advance:
 

@@ -73,7 +73,7 @@ class Decoding:
         """The parts of a video; the last one says what is wrong, if anything is."""
         spec = self._model.card.spec
         try:
-            with fetched(source.file, max(spec.height, spec.width), source.path) as path:
+            with fetched(source.file, self._plan.fetch_options(spec), source.path) as path:
                 watch.feed()
                 info = probe(path)
                 warnings: list[str] = []

@@ -18,6 +18,8 @@ from kineme.prediction.featurizers import open_featurizer
 from kineme.prediction.loading import KINETICS
 from kineme.prediction.windows import WindowScorer
 from kineme.scale.cluster import limit_threads
+from kineme.sources.local_video import FetchOptions
+from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
     from kineme.prediction.featurizers import FrameFeaturizer
@@ -37,6 +39,8 @@ class Plan:
         threads: of a worker.
         stalled_s: how long a video may give no frame before it is given up.
         is_alone: whether each video is decoded in a process of its own.
+        cookies: a file of cookies, for links.
+        cookies_from_browser: the browser that has them.
     """
 
     model: str
@@ -48,6 +52,8 @@ class Plan:
     threads: int = 1
     stalled_s: float = 300.0
     is_alone: bool = False
+    cookies: str | None = None
+    cookies_from_browser: str | None = None
 
     def file(self) -> str:
         """The model on this machine: the file where it is the very same here, else a copy in the user's cache."""
@@ -61,6 +67,14 @@ class Plan:
             with atomic_write(copy) as temporary:
                 temporary.write_bytes(ray.get(self.content))
         return str(copy)
+
+    def fetch_options(self, spec: ClipSpec) -> FetchOptions:
+        """How videos are fetched for clips of this kind."""
+        return FetchOptions(
+            min_side=max(spec.height, spec.width),
+            cookies=self.cookies,
+            cookies_from_browser=self.cookies_from_browser,
+        )
 
     def open(self) -> Model:
         """The model, in a process that takes no more threads than its share."""

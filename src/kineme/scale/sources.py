@@ -72,12 +72,12 @@ def list_sources(sources: Sequence[str], *, leave_out: str | None = None) -> lis
 
 
 @contextmanager
-def fetched(file: str, min_side: int, name: str | None = None) -> Iterator[NamedFile]:
+def fetched(file: str, options: FetchOptions, name: str | None = None) -> Iterator[NamedFile]:
     """A video as a file of this machine, while the context lasts.
 
     Args:
         file: a path or an address.
-        min_side: the model's size in pixels, by which a format is chosen where a site offers several.
+        options: how to fetch.
         name: what messages call it; by default ``file``.
 
     Raises:
@@ -86,7 +86,7 @@ def fetched(file: str, min_side: int, name: str | None = None) -> Iterator[Named
     if not is_address(file):
         yield NamedFile(file, name or file)
     elif _is_web(file):
-        with one_video(file, FetchOptions(min_side=min_side), advice="list them one by one") as video:
+        with one_video(file, options, advice="list them one by one") as video:
             yield NamedFile(os.fspath(video.file), name or file)
     else:
         with tempfile.TemporaryDirectory(prefix="kineme-") as folder:

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kineme.dataset.labels import BACKGROUND
 from kineme.errors import KinemeError
 from kineme.scale.sources import fetched, is_address
 from kineme.scale.store import SEGMENTS, VIDEOS, ShardStore
+from kineme.sources.local_video import FetchOptions
 from kineme.text import clock
 
 FOLDER = "summary"
@@ -22,7 +24,12 @@ _SIDE = 128  # pixels of a frame, at least, where a site offers several sizes
 
 
 def summarise(
-    out: str, *, examples: int = 8, pictures: bool = True, on_note: Callable[[str], None] | None = None
+    out: str,
+    *,
+    examples: int = 8,
+    pictures: bool = True,
+    fetch: FetchOptions | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Read the tables of a job and draw the contact sheets.
 
@@ -30,6 +37,7 @@ def summarise(
         out: the folder of the results.
         examples: of each label, the surest ones of different videos.
         pictures: whether to draw ``summary/LABEL.png`` for each label: a row of frames of each example.
+        fetch: how videos are fetched that come from links.
         on_note: told in one line of a video that cannot be shown any more.
 
     Returns:
@@ -65,7 +73,7 @@ def summarise(
     if pictures:
         for one in labels:
             if one["label"] != BACKGROUND:
-                one["picture"] = _picture(store, one, on_note or (lambda line: None))
+                one["picture"] = _picture(store, one, fetch or FetchOptions(), on_note or (lambda line: None))
     return {
         "out": out,
         "videos": videos.height,
@@ -85,17 +93,18 @@ def _table(store: ShardStore, name: str) -> pl.DataFrame:
         raise KinemeError(f"{store.where(name)}: cannot be read ({error}); run kineme batch again") from error
 
 
-def _picture(store: ShardStore, found: dict[str, Any], note: Callable[[str], None]) -> str | None:
+def _picture(store: ShardStore, found: dict[str, Any], fetch: FetchOptions, note: Callable[[str], None]) -> str | None:
     """The contact sheet of a label: where it is, or None where no example can be shown."""
     from kineme.report.contact_sheet import contact_sheet
 
     stem = re.sub(r"[^\w.-]+", "-", found["label"])
+    fetch = replace(fetch, min_side=_SIDE)
     path = Path(FOLDER if is_address(store.out) else Path(store.out, FOLDER), f"{stem}.png")
     with ExitStack() as stack:
         shown, parts = [], []
         for one in found["examples"]:
             try:
-                file = stack.enter_context(fetched(one["path"], _SIDE))
+                file = stack.enter_context(fetched(one["path"], fetch))
                 if not Path(file).is_file():
                     raise KinemeError(f"{one['path']}: is not there any more; not shown")
             except KinemeError as error:

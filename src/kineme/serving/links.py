@@ -103,7 +103,17 @@ def guard_process(networks: Sequence[str] = (), *, programs: bool) -> list[LinkE
     return refused
 
 
-def fetch_link(url: str, path: str | os.PathLike[str], networks: Sequence[str], max_bytes: int) -> None:
+def limit_memory() -> None:
+    """Limit the memory of this process and of the programs that it starts, for good."""
+    with suppress(ImportError, ValueError):  # Windows has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
+
+
+def fetch_link(
+    url: str, path: str | os.PathLike[str], networks: Sequence[str], max_bytes: int, cookies: str | None = None
+) -> None:
     """Fetch a video from a link to ``path``; for processes that :func:`guard_process` guards.
 
     Raises:
@@ -114,11 +124,8 @@ def fetch_link(url: str, path: str | os.PathLike[str], networks: Sequence[str], 
     from kineme.sources.local_video import FailedVideo, FetchOptions
 
     check_link(url, networks)
-    with suppress(ImportError, ValueError):  # Windows has no such limit
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
-    options = FetchOptions(min_side=_MIN_SIDE, with_sound=True, max_bytes=max_bytes)
+    limit_memory()
+    options = FetchOptions(min_side=_MIN_SIDE, with_sound=True, max_bytes=max_bytes, cookies=cookies)
     with closing(fetch_videos(url, options)) as videos:
         video = next(videos)
         if isinstance(video, FailedVideo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,16 +12,21 @@ from kineme import api
 from kineme.errors import KinemeError
 from kineme.serving.settings import Settings
 
+log = logging.getLogger("kineme.serving")
+
 _GRACE_S = 3
 _MOST_HEAD = 1 << 14  # bytes of a request's line and headers
 
 
-def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> None:
+def serve(
+    settings: Settings, on_start: Callable[[str, list[str]], None], on_warning: Callable[[str], None] = log.warning
+) -> None:
     """Load the models, listen, and answer until SIGINT or SIGTERM.
 
     Args:
         settings: how.
         on_start: told the address and the models' names as soon as requests are accepted.
+        on_warning: told in one line of what will not work.
 
     Raises:
         KinemeError: a model, the folder or the port cannot be used, or the extra is not installed.
@@ -34,8 +40,8 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
     except ModuleNotFoundError as error:
         raise KinemeError(f'serve needs {error.name}: pip install "kineme[serve]"') from error
 
-    if settings.allow_links and not importlib.util.find_spec("yt_dlp"):
-        raise KinemeError('--allow-links needs yt-dlp: pip install "kineme[web]"')
+    if settings.allow_links:
+        _check_links(settings, on_warning)
     models = [api.load(where) for where in settings.models]
     names = names_of(models)
     connections = Connections(connections_that_fit())
@@ -59,6 +65,24 @@ def serve(settings: Settings, on_start: Callable[[str, list[str]], None]) -> Non
     on_start(f"http://{host}:{listening.getsockname()[1]}", names)
     with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _check_links(settings: Settings, on_warning: Callable[[str], None]) -> None:
+    """Look for what links need before a visitor does.
+
+    Raises:
+        KinemeError: there is no yt-dlp.
+        UsageError: the file of cookies cannot be read.
+    """
+    if not importlib.util.find_spec("yt_dlp"):
+        raise KinemeError('--allow-links needs yt-dlp: pip install "kineme[web]"')
+    from kineme.sources.cookies import check_cookies
+    from kineme.sources.javascript import javascript_support
+    from kineme.sources.local_video import FetchOptions
+
+    check_cookies(FetchOptions(cookies=settings.cookies))
+    if problem := javascript_support().problem:
+        on_warning(f"--allow-links: {problem}; other sites work without")
 
 
 def listen(host: str, port: int, backlog: int = 64) -> socket.socket:

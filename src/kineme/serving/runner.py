@@ -179,6 +179,7 @@ class Runner:
             "label": job.label,
             "limits": self._settings.limits,
             "networks": list(self._settings.link_networks),
+            "cookies": str(self._settings.cookies) if self._settings.cookies else None,
         }
         try:
             reply = process.call(

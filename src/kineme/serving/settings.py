@@ -26,6 +26,7 @@ class Settings:
         token: what everyone must know who asks for more than the page itself; None lets everyone in.
         allow_links: whether the server fetches videos from links.
         link_networks: networks in CIDR notation, not public, that links may lead to all the same.
+        cookies: a file of cookies that go with links; visitors then get what that account may see.
         max_bytes: size of a video.
         max_duration_s: length of a video, in seconds.
         max_pixels: width times height of its frames.
@@ -45,6 +46,7 @@ class Settings:
     token: str | None = None
     allow_links: bool = False
     link_networks: tuple[str, ...] = ()
+    cookies: Path | None = None
     max_bytes: int = 200 << 20
     max_duration_s: float = 600.0
     max_pixels: int = 4096 * 2304

@@ -54,7 +54,8 @@ def fetch(request: Request, on_progress: Report) -> Reply:
     def fetch_and_check(file: NamedFile) -> None:
         on_progress({"phase": "fetching", "share": 0.0})
         try:
-            fetch_link(request["url"], file, request["networks"], int(request["limits"]["max_bytes"]))
+            max_bytes = int(request["limits"]["max_bytes"])
+            fetch_link(request["url"], file, request["networks"], max_bytes, request["cookies"])
         except KinemeError as error:
             if refused:
                 raise LinkError(str(refused[0])) from error

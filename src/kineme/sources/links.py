@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 
 from kineme.errors import KinemeError, VideoError
 from kineme.progress import Advance, progress
+from kineme.sources.cookies import cookie_settings
+from kineme.sources.javascript import RUNTIMES
+from kineme.sources.link_errors import NOT_STARTED, PROTECTED, no_video, reason
 from kineme.sources.local_video import FailedVideo, FetchOptions, LocalVideo, local_file
 from kineme.text import file_size
 
 _FETCHED_HERE = {"http", "https", "m3u8_native", "m3u8", "http_dash_segments"}  # by yt-dlp itself, without a program
 _COLLECTIONS = ("playlist", "multi_video")
-_REFUSED = ("is_live", "is_upcoming")
 _FILE = "video"
 _MOST_PAGE_BYTES = 32 << 20  # of a page, playlist or document, unpacked
+_MOST_WARNINGS = 8
 _MOST_PAGES = 500  # until something of the video comes
 
 
@@ -40,13 +44,17 @@ def fetch_videos(url: str, options: FetchOptions) -> Generator[LocalVideo | Fail
 
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         meter = _Meter(url, options.max_bytes)
-        with _bounded(yt_dlp.YoutubeDL, meter)(_settings(Path(folder), options, meter)) as site:
+        listener = _Listener()
+        with _bounded(yt_dlp.YoutubeDL, meter)(_settings(Path(folder), options, meter, listener)) as site:
 
-            def ask(source: str, request: Callable[..., dict[str, Any] | None], what: object, download: bool) -> Any:
+            def ask(source: str, request: Callable[..., dict[str, Any] | None], what: Any, download: bool) -> Any:
+                listener.warnings.clear()
                 try:
                     return request(what, download=download) or {}
                 except YoutubeDLError as error:
-                    raise VideoError(source, _reason(error, options), "unavailable") from error
+                    asked = what if isinstance(what, str) else what.get("original_url") or what.get("url")
+                    why = reason(error, asked, options.timeout_s, listener.warnings)
+                    raise VideoError(source, why, "unavailable") from error
                 except RecursionError as error:
                     raise VideoError(source, "leads to itself, so no video is found there", "unavailable") from error
                 finally:
@@ -180,22 +188,27 @@ class _Meter:
         self._advance, self._done = None, 0
 
 
-class _Silent:
-    """Keeps yt-dlp quiet: its errors are raised, and the rest is not for our users."""
+class _Listener:
+    """Keeps yt-dlp quiet, and its last warnings: where fetching fails, they may say why. Its errors are raised."""
+
+    def __init__(self) -> None:
+        self.warnings: deque[str] = deque(maxlen=_MOST_WARNINGS)
 
     def debug(self, message: str) -> None:
         pass
 
-    info = warning = error = debug
+    info = error = debug
+
+    def warning(self, message: str, *, once: bool = False) -> None:
+        self.warnings.append(message)
 
 
-def _settings(folder: Path, options: FetchOptions, meter: _Meter) -> dict[str, Any]:
+def _settings(folder: Path, options: FetchOptions, meter: _Meter, listener: _Listener) -> dict[str, Any]:
     def select(context: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         chosen = choose_format(context["formats"], options.min_side, with_sound=options.with_sound)
         if chosen is None:
-            raise VideoError(
-                meter.source, "offers no pictures that can be fetched, only sound or protected video", "unavailable"
-            )
+            is_pictures = all(one.get("vcodec") == one.get("acodec") == "none" for one in context["formats"])
+            raise VideoError(meter.source, no_video(only_pictures=True) if is_pictures else PROTECTED, "unavailable")
         meter.check(chosen.get("filesize") or 0)
         return [chosen]
 
@@ -206,7 +219,12 @@ def _settings(folder: Path, options: FetchOptions, meter: _Meter) -> dict[str, A
         "paths": {"home": str(folder)},
         "outtmpl": _FILE,
         "progress_hooks": [meter],
-        "logger": _Silent(),
+        "logger": listener,
+        **cookie_settings(options),
+        "js_runtimes": {name: {} for name in RUNTIMES},
+        "remote_components": (),  # no code is fetched
+        # Scripts of strangers run without a compiler, which is safer and takes the memory that serve grants.
+        "extractor_args": {"youtube-ejs": {"jitless": ["true"]}},
         "quiet": True,
         "noprogress": True,
         "cachedir": False,
@@ -230,7 +248,9 @@ def _entries(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _refuse_live(entry: Mapping[str, Any], source: str) -> None:
-    if entry.get("is_live") or entry.get("live_status") in _REFUSED:
+    if entry.get("live_status") == "is_upcoming":
+        raise VideoError(source, NOT_STARTED, "unavailable")
+    if entry.get("is_live") or entry.get("live_status") == "is_live":
         raise VideoError(source, "is live, and of this site only videos that have ended are taken", "unavailable")
 
 
@@ -245,26 +265,3 @@ def _file_name(info: Mapping[str, Any]) -> str:
     kept = re.sub(r"[^\w .,()+-]+", " ", str(info.get("title") or info.get("id") or _FILE))
     short = " ".join(kept.split()).encode()[:80].decode(errors="ignore")
     return short.strip(" .") or _FILE
-
-
-def _reason(error: Exception, options: FetchOptions) -> str:
-    """Why yt-dlp failed, in our words where it is one of the usual reasons."""
-    from yt_dlp.networking.exceptions import HTTPError, TransportError
-    from yt_dlp.utils import UnsupportedError
-
-    text = re.sub(r"\x1b\[[\d;]*m", "", str(error))
-    if "more expected" in text:
-        return "the connection broke off half-way"
-    if "timed out" in text:
-        return f"the server was silent for {options.timeout_s:g} s"
-    cause: Any = error
-    while cause is not None:  # the error that yt-dlp met first lies within those that it made of it
-        if isinstance(cause, HTTPError):
-            return f"the server answers {cause.status} {cause.reason}".rstrip()
-        if isinstance(cause, UnsupportedError):
-            return "no video is found there"
-        if isinstance(cause, TransportError):
-            return f"cannot be reached ({str(cause.msg or cause).rpartition(': ')[2].rstrip(')')})"
-        cause = getattr(cause, "cause", None) or (getattr(cause, "exc_info", None) or (None, None))[1]
-    text = re.sub(r"^\s*ERROR:\s*(\[[^\]]+\] (\S+: )?)?|[;.]? ?[Pp]lease report this issue.*|\(caused by .*", "", text)
-    return " ".join(text.split())[:300] or "yt-dlp could not fetch it"

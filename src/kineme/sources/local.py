@@ -16,6 +16,7 @@ from typing import IO, TypeVar
 
 from kineme.errors import KinemeError, UsageError, VideoError
 from kineme.files import cannot_write
+from kineme.sources.cookies import check_cookies
 from kineme.sources.kinds import refuse_live, scheme
 from kineme.sources.local_video import FailedVideo, FetchOptions, LocalVideo, local_file
 from kineme.text import file_size
@@ -48,10 +49,12 @@ def for_each_video(
             others follow; by default the error is raised.
 
     Raises:
-        UsageError: a camera or live stream, which is no file; or an address that is not taken.
+        UsageError: a camera or live stream, which is no file; an address that is not taken; or cookies that cannot be
+            read.
         KinemeError: a source cannot be had.
     """
     options = options or FetchOptions()
+    check_cookies(options)
     for source in (os.fspath(one) for one in sources):
         refuse_live(source)
         with _going_on(source, on_error), closing(_videos_of(source, options, leave_out)) as found:
@@ -84,10 +87,11 @@ def one_video(source: str, options: FetchOptions, *, advice: str = "name one") -
         advice: what to do where the source may stand for several.
 
     Raises:
-        UsageError: it may stand for several videos, or is live.
+        UsageError: it may stand for several videos, or is live; or cookies cannot be read.
         KinemeError: it cannot be had.
     """
     refuse_live(source)
+    check_cookies(options)
     with closing(_videos_of(source, options, None)) as found:
         video = next(found)
         if isinstance(video, FailedVideo) or video.in_collection:

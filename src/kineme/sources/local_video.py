@@ -21,6 +21,8 @@ class FetchOptions:
         timeout_s: how long a server or a pipe may stay silent.
         start_s: where the part begins that is used, in seconds.
         end_s: where it ends; None is the end of the video.
+        cookies: a cookies.txt in Netscape's format, for links.
+        cookies_from_browser: the browser whose cookies links get: ``NAME`` or ``NAME:PROFILE``.
     """
 
     min_side: int = 64
@@ -29,6 +31,8 @@ class FetchOptions:
     timeout_s: float = 20.0
     start_s: float = 0.0
     end_s: float | None = None
+    cookies: str | os.PathLike[str] | None = None
+    cookies_from_browser: str | None = None
 
 
 @dataclass(frozen=True)

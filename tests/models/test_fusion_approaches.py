@@ -30,6 +30,7 @@ def head_of(name: str, shape: tuple[int, ...] = VECTORS, classes: int = 3, **opt
         ("late-fusion", {"merge": "mean"}, False),
         ("late-fusion", {}, True),
         ("late-fusion", {"frames": "two"}, True),
+        ("late-fusion", {"merge": "attention"}, True),
         ("early-fusion", {}, True),
         ("early-fusion", {"centre": False}, True),
         ("slow-fusion", {}, True),
@@ -76,6 +77,17 @@ def test_two_frame_fusion_looks_at_the_ends_alone():
     np.testing.assert_array_equal(two.predict_on_batch(features), two.predict_on_batch(middle_changed))
     assert np.abs(two.predict_on_batch(features) - two.predict_on_batch(end_changed)).max() > 1e-4
     assert np.abs(every.predict_on_batch(features) - every.predict_on_batch(middle_changed)).max() > 1e-4
+
+
+def test_attention_sees_order_by_the_places_of_frames_alone():
+    seed_everything(0)
+    head, features = head_of("late-fusion", merge="attention", units=12), noise(2, *VECTORS)
+    token = head.get_layer("class_token")
+    assert token.heads == 4
+    shuffled = features[:, ::-1]
+    assert np.abs(head.predict_on_batch(features) - head.predict_on_batch(shuffled)).max() > 1e-5
+    token.positions.assign(np.zeros(token.positions.shape))
+    np.testing.assert_allclose(head.predict_on_batch(features), head.predict_on_batch(shuffled), atol=1e-5)
 
 
 def test_single_frame_scores_a_clip_by_the_mean_of_its_frames():
@@ -128,7 +140,7 @@ def test_centred_approaches_take_no_notice_of_what_stands_still(name):
         ("late-fusion", {"dropout": "-1"}, "from 0 to 0.9"),
         ("late-fusion", {"units": "0"}, "from 1 to 4096"),
         ("late-fusion", {"frames": "three"}, "one of all, two"),
-        ("late-fusion", {"merge": "max"}, "one of concat, mean"),
+        ("late-fusion", {"merge": "max"}, "one of concat, mean, attention"),
         ("early-fusion", {"units": "5000"}, "from 1 to 4096"),
         ("early-fusion", {"dropout": "1"}, "from 0 to 0.9"),
         ("slow-fusion", {"dropout": "nan"}, "from 0 to 0.9"),

@@ -140,6 +140,7 @@ def test_a_network_that_was_changed_is_not_answered_for_by_the_old_one(tmp_path)
         ("lrcn", {}, "carried"),
         ("single-frame", {}, "exact"),
         ("late-fusion", {"merge": "mean"}, "carried"),
+        ("late-fusion", {"merge": "attention"}, "exact"),
     ],
 )
 def test_a_stream_on_litert_says_what_one_on_keras_says(cache, name, options, mode):

@@ -131,6 +131,7 @@ def test_arrays_of_the_models_size_are_taken_as_they_are_and_may_be_overwritten(
         ("lrcn", {"diff_lag": 50}),
         ("single-frame", {}),
         ("late-fusion", {"merge": "mean"}),
+        ("late-fusion", {"merge": "attention"}),
         ("convlstm", {}),
         ("convlstm", {"backbone": "motion-cnn"}),
     ],

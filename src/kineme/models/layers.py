@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kineme.errors import UsageError
@@ -61,6 +62,43 @@ class FrameDifference(keras.layers.Layer):
         early = min(self.over, clips_BT.shape[1])
         before = keras.ops.concatenate([clips_BT[:, :1]] * early + [clips_BT[:, : clips_BT.shape[1] - early]], axis=1)
         return clips_BT - before
+
+
+class ClassToken(keras.layers.Layer):
+    """features_BTD to (B, D): what a class token gathers from the frames by attention, each at its place.
+
+    A learned position is added to each frame. The token, which is learned too, is the only one that asks: with one
+    layer of attention nothing else would reach the output. It attends to itself as well, so it need not attend to any
+    frame. ``D`` is shared among four heads, or as many fewer as divide it.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the token, the positions, and the matrices of keys and values."""
+        _, frames, size = input_shape
+        self.heads = math.gcd(4, size or 1)
+        self.token = self.add_weight((1, 1, size), "random_normal", name="token")
+        places = keras.initializers.RandomNormal(stddev=0.2)  # as far apart as the features of frames
+        self.positions = self.add_weight((1, frames, size), places, name="positions")
+        self.question = self.add_weight((self.heads, (size or 1) // self.heads), "glorot_uniform", name="question")
+        self.keys = keras.layers.Dense(size, use_bias=False, name="keys")
+        self.values = keras.layers.Dense(size, name="values")
+        for dense in (self.keys, self.values):
+            dense.build((None, (frames or 0) + 1, size))
+
+    def call(self, features_BTD: Any) -> Any:
+        """Attend."""
+        ops = keras.ops
+        token_B1D = ops.broadcast_to(self.token, (ops.shape(features_BTD)[0], 1, self.token.shape[-1]))
+        x_BSD = ops.concatenate([token_B1D, features_BTD + self.positions], axis=1)
+        split = (-1, x_BSD.shape[1], *self.question.shape)
+        keys_BSHC, values_BSHC = (ops.reshape(dense(x_BSD), split) for dense in (self.keys, self.values))
+        scores_BSH = ops.sum(keys_BSHC * self.question, axis=-1) / math.sqrt(split[-1])
+        weights_BSH = ops.softmax(scores_BSH, axis=1)
+        return ops.reshape(ops.sum(ops.expand_dims(weights_BSH, -1) * values_BSHC, axis=1), (-1, x_BSD.shape[-1]))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """One vector for each clip."""
+        return (input_shape[0], input_shape[2])
 
 
 class FrameAverage(keras.layers.Layer):

@@ -4,7 +4,9 @@ The per-frame network (the backbone) is shared by all frames. Their features mee
 what is in each frame and how frames differ, but no motion finer than those features tell.
 
 Source: Karpathy et al., "Large-scale Video Classification with Convolutional Neural Networks", CVPR 2014, who fuse
-two distant frames (``frames="two"``); fusing all frames is the same idea carried through.
+two distant frames (``frames="two"``); fusing all frames is the same idea carried through. ``merge="attention"`` is
+after STEP: Ponbagavathi and Roitberg, `Order Matters <https://arxiv.org/abs/2503.24298>`_, 2025: positions added to
+frozen features, one class token, one attention without a network behind it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class LateFusion(Approach):
         backbone: the per-frame network.
         frames: fuse ``"all"`` frames of the clip, or the ``"two"`` at its ends.
         merge: ``"concat"`` keeps the frames' features side by side in order, so order can count; ``"mean"``
-            averages them first, and order cannot.
+            averages them first, and order cannot; ``"attention"`` weighs them by what they show and by their place,
+            with far fewer weights than ``"concat"``.
         units: size of the fusion layer, 1 to 4096.
         dropout: share of the fused values dropped while training, 0 to 0.9.
 
@@ -41,13 +44,13 @@ class LateFusion(Approach):
 
     backbone: str = SMALL_CNN.name
     frames: Literal["all", "two"] = "all"
-    merge: Literal["concat", "mean"] = "concat"
+    merge: Literal["concat", "mean", "attention"] = "concat"
     units: int = 64
     dropout: float = 0.25
 
     def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
-        from kineme.models.layers import check_matrix, logits
+        from kineme.models.layers import ClassToken, check_matrix, logits
 
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
@@ -56,6 +59,12 @@ class LateFusion(Approach):
             x = layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
         if self.frames == "two":
             x = keras.ops.stack([x[:, 0], x[:, -1]], axis=1)
+        if self.merge == "attention":
+            check_matrix(x.shape[-1], self.units, "late-fusion's projection")
+            x = layers.Dropout(self.dropout, name="dropout_features")(x)
+            x = layers.Dense(self.units, name="projection")(x)
+            x = ClassToken(name="class_token")(x)
+            return keras.Model(features, logits(classes)(x), name="head")
         if self.merge == "mean":
             x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
         else:
@@ -76,10 +85,13 @@ class LateFusion(Approach):
         Raises:
             UsageError: the merging needs the places of frames in a window.
         """
+        head = network.get_layer("head")
+        if self.merge == "attention" and self.frames == "all":
+            places = carry.recent(head.get_layer("projection")(carry.flat(x)), carry.frames, hold=True)
+            return head.get_layer("logits")(head.get_layer("class_token")(places))
         if self.uses_order:
             raise UsageError(
                 f"{self.name} with merge={self.merge}, frames={self.frames} tells the places of frames in a window "
                 "and keeps no state to carry: use mode='exact'"
             )
-        head = network.get_layer("head")
         return head.get_layer("logits")(head.get_layer("fusion")(carry.mean(carry.flat(x))))

@@ -70,10 +70,12 @@ def test_the_cache_is_shown_and_cleared(tmp_path):
     (tmp_path / "strips").mkdir()
     (tmp_path / "strips" / "one.strip").write_bytes(bytes(2000))
     (tmp_path / "mine.txt").write_text("not a cache")
-    shown = json.loads(kineme("cache", "--json", KINEME_CACHE=str(tmp_path)).stdout)
+    here = dict.fromkeys(("KINEME_FRAME_CACHE", "KINEME_STRIPS", "KINEME_INSPECTION_CACHE", "KINEME_LOOKS"), "")
+    here["KINEME_CACHE"] = str(tmp_path)
+    shown = json.loads(kineme("cache", "--json", **here).stdout)
     assert [(one["name"], one["bytes"]) for one in shown["caches"]] == [("strips", 2000)]
-    assert kineme("cache", "--clear", "weights", KINEME_CACHE=str(tmp_path)).returncode == 2
-    assert kineme("cache", "--clear", "all", KINEME_CACHE=str(tmp_path)).returncode == 0
+    assert kineme("cache", "--clear", "weights", **here).returncode == 2
+    assert kineme("cache", "--clear", "all", **here).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

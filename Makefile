@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo docs test test-jax test-torch install weights lint clean
 
-demo: install
+demo: $(VENV)/.tensorflow
 	$(BIN)/kineme demo
 
 test: install lint weights
@@ -41,11 +41,16 @@ lint: install
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: $(VENV)/.tensorflow
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow,dev]"
+	touch $@
+
+# What the demo needs, and nothing of development.
+$(VENV)/.tensorflow: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("kineme needs Python 3.11 or newer; say which with: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow]"
 	touch $@
 
 clean:

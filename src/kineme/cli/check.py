@@ -49,7 +49,7 @@ def check(
         fix=fix,
         approach=approach,
         config={"backbone": backbone} if backbone else None,
-        spec_changes=options.spec_changes(frames, fps, size, None, short),
+        spec_changes=options.spec_changes(frames, fps, size, short=short),
         group_column=group_column,
     )
     if json:

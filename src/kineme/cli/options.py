@@ -59,6 +59,9 @@ Short = Annotated[
         help="Videos shorter than a clip: hold, loop or refuse.  [default: hold, for i3d loop]", rich_help_panel=CLIP
     ),
 ]
+Brightness = Annotated[
+    str | None, typer.Option(help="auto brightens dark clips, as-is leaves all as they are.  [default: as-is]")
+]
 
 Epochs = Annotated[int, typer.Option(help="Most passes over the training videos.", rich_help_panel=TRAINING)]
 BatchSize = Annotated[
@@ -108,15 +111,13 @@ def name_of(data: Path) -> str:
     return file_stem(data.parent.name if data.name == "clips.csv" else data.stem)
 
 
-def spec_changes(
-    frames: int | None, fps: str | None, size: str | None, fit: str | None, short: str | None
-) -> dict[str, Any]:
-    """The fields of a clip spec that options change.
+def spec_changes(frames: int | None, fps: str | None, size: str | None, **named: str | None) -> dict[str, Any]:
+    """The fields of a clip spec that options change; ``named`` are those that are given as they are in the spec.
 
     Raises:
         UsageError: one of them cannot be read.
     """
-    changes: dict[str, Any] = {"frames": frames, "fit": fit, "short": short}
+    changes: dict[str, Any] = {"frames": frames, **named}
     if fps is not None and fps != "spread":
         try:
             changes["fps"] = float(fps)

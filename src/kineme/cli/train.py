@@ -33,6 +33,7 @@ def train(
     size: options.Size = None,
     fit: options.Fit = None,
     short: options.Short = None,
+    brightness: options.Brightness = None,
     epochs: options.Epochs = 100,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = 1e-3,
@@ -80,7 +81,7 @@ def train(
     if backbone:
         config["backbone"] = backbone
     approach, config, best = api.resolve_approach(approach, config)
-    spec = replace(best, **options.spec_changes(frames, fps, size, fit, short))
+    spec = replace(best, **options.spec_changes(frames, fps, size, fit=fit, short=short, brightness=brightness))
     training = TrainOptions(
         epochs=epochs,
         batch_size=batch_size,

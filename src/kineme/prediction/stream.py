@@ -17,6 +17,7 @@ from kineme.prediction.engines.select import open_engine
 from kineme.prediction.featurizers import open_featurizer
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, stream_stride
+from kineme.video.brightness import Brightener
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
@@ -25,6 +26,7 @@ Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
 Mode = Literal["exact", "carried"]
 Due = list[tuple[float, "_Shown"]]
+Seen = list[tuple[float, Pixels]]
 
 
 class Stream:
@@ -36,7 +38,8 @@ class Stream:
 
     - A frame that comes late leaves the one before it on the screen: the ticks in between see that one. Of a gap
       longer than a clip only the last T ticks are run through, which ``exact`` does not notice (but for a model on
-      poses, whose tracker also sees only these).
+      poses, whose tracker also sees only these, and for where the light changes in the gap, whose brightness follows
+      a little otherwise).
     - Time that goes back by a tick or more is a seek: everything is forgotten, as by :meth:`reset`, and the frame
       is a new first one. By less, it is taken for jitter, and the frame for one that came just after the last.
 
@@ -84,6 +87,7 @@ class Stream:
         self._reader: _Reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
         self._ticks = _Ticks(spec)
         self._sizer = _Sizer(spec)
+        self._brighten = Brightener(spec)
         self.mode, self.stride = mode, self._reader.stride
         self.reset()
 
@@ -96,6 +100,7 @@ class Stream:
     def reset(self) -> None:
         """Forget all frames; the next one is a first one."""
         self._ticks.reset()
+        self._brighten.reset()
         self._reader.reset()
         self._newest: NDArray[np.float64] | None = None
         self.prediction_time_s: float | None = None
@@ -154,7 +159,8 @@ class Stream:
         """Run through the ticks that have come."""
         if not due:
             return
-        answer = self._reader.read(due, skipped=self._ticks.skipped)
+        seen = [(instant_s, self._brighten(shown.pixels())) for instant_s, shown in due]
+        answer = self._reader.read(seen, skipped=self._ticks.skipped)
         if answer is not None:
             instant_s, self.logits_K = answer
             self._newest = self._model.probabilities(self.logits_K[None])[0]
@@ -232,7 +238,7 @@ class _Reader(Protocol):
 
     def reset(self) -> None: ...
 
-    def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
+    def read(self, seen: Seen, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
         """Instant and logits_K of the last of the ticks that has an answer; ``skipped`` ticks came before them."""
 
 
@@ -250,16 +256,16 @@ class _Exact:
         self._ring.clear()
         self._count = 0
 
-    def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
+    def read(self, seen: Seen, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
         answer = None
         self._count += skipped
-        for left, (instant_s, shown) in zip(range(len(due), 0, -1), due, strict=True):
-            self._ring += self._scorer.featurizer([(instant_s, shown.pixels())])
+        for left, tick in zip(range(len(seen), 0, -1), seen, strict=True):
+            self._ring += self._scorer.featurizer([tick])
             self._count += 1
             start = self._count - (self._ring.maxlen or 0)
             is_answer = len(self._ring) == self._ring.maxlen and start % self.stride == 0
             if is_answer and left <= self.stride:  # a later one would take its place
-                answer = instant_s, self._scorer.score_batch(np.stack(self._ring)[None])[0]
+                answer = tick[0], self._scorer.score_batch(np.stack(self._ring)[None])[0]
         return answer
 
 
@@ -279,13 +285,13 @@ class _Carried:
         self._states = [np.zeros(shape, np.float32) for shape in self._step.input_shapes[1:]]
         self._count = 0
 
-    def read(self, due: Due, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
+    def read(self, seen: Seen, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
         logits_BK = None
-        for instant_s, shown in due:
-            (feature,) = self._featurizer([(instant_s, shown.pixels())])
+        for tick in seen:
+            (feature,) = self._featurizer([tick])
             logits_BK, *self._states = self._step(feature[None], *self._states)
             self._count += 1
-        return None if logits_BK is None or self._count < self._needs else (due[-1][0], logits_BK[0])
+        return None if logits_BK is None or self._count < self._needs else (seen[-1][0], logits_BK[0])
 
 
 class _Sizer:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import VideoError, VideoWarning
 from kineme.memory import total_bytes
+from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
 from kineme.video.decode import EPSILON_S, Decoder
 from kineme.video.probe import VideoInfo, describe
@@ -64,7 +65,7 @@ def ticks(
     full_size: bool = False,
     on_warning: Warn | None = None,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Yield the instant and the frame of every tick, in order.
+    """Yield the instant and the frame of every tick, in order, brightened where the spec says so.
 
     Tick ``k`` is the instant ``start_s + k * step``; its frame is the last one whose time stamp is not after it. The
     ticks end where the frames end, whatever the container says of its length. Each frame is converted at most once,
@@ -72,7 +73,7 @@ def ticks(
 
     Args:
         path: a video file.
-        spec: rate, size and fit.
+        spec: rate, size, fit and brightness.
         start_s: where the part begins, in seconds.
         end_s: where it ends; None is the end of the video.
         per_frame: ticks for each clip frame, for windows that start between frames.
@@ -100,6 +101,7 @@ def _ticks(
     step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
     limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
     convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
+    brighten = Brightener(spec)
     tick = 0
     for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.iter_frames(start_s, step_s), 1):
         until_s = pts_s + duration_s
@@ -111,7 +113,7 @@ def _ticks(
             pixels = convert(frame) if pixels is None else pixels
             if tick > _REPEATS * per_frame * number and tick * pixels.nbytes > _MUCH:
                 raise VideoError(decoder.path, f"shows {number} frames for {tick * step_s:,.0f} s: its clock is broken")
-            yield start_s + tick * step_s, pixels
+            yield start_s + tick * step_s, brighten(pixels, counts=tick % per_frame == 0)
             tick += 1
         if tick >= limit:
             return

@@ -77,8 +77,7 @@ class Brightener:
 
 def _count_values(pixels_HWC: Pixels) -> NDArray[np.int64]:
     """How often each of the 256 values is there, within the black bars."""
-    lit_HW = pixels_HWC.any(axis=2)
-    rows, columns = np.flatnonzero(lit_HW.any(axis=1)), np.flatnonzero(lit_HW.any(axis=0))
+    rows, columns = (np.flatnonzero(pixels_HWC.max(axis=axes)) for axes in ((1, 2), (0, 2)))
     if not rows.size:
         return np.zeros(256, np.int64)
     return np.bincount(pixels_HWC[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].ravel(), minlength=256)

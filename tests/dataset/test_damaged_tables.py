@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from helpers_video import numbered_video
 
+from kineme.dataset.annotations.read import read_segments, read_segments_by_video
 from kineme.dataset.audit.quarantine import quarantine_files
 from kineme.dataset.long_videos import split_sheet, split_video
 from kineme.dataset.public.layouts import HMDB51, UCF101, Video
 from kineme.dataset.scan import scan
-from kineme.dataset.segments import read_segments, read_sheet_of_videos
 from kineme.dataset.split_csv import read_split_csv
 from kineme.errors import KinemeError
 
@@ -39,6 +39,28 @@ VIA_CSV = (
     "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata\n"
     '"m","[""game.mp4""]",0,"[0.1,0.9]","[]","{""1"":""0""}"\n'
 )
+CVAT = (
+    '<?xml version="1.0"?><annotations><meta><task><start_frame>0</start_frame><source>game.mp4</source></task></meta>'
+    '<track id="0" label="jump"><box frame="5" outside="0"><attribute name="act">jump</attribute></box>'
+    '<box frame="9" outside="1"/></track><image id="3"><tag label="run"/></image></annotations>'
+)
+STUDIO = json.dumps(
+    [
+        {
+            "data": {"video": "game.mp4"},
+            "annotations": [
+                {"result": [{"type": "labels", "value": {"start": 0.1, "end": 0.9, "labels": ["jump"]}}]},
+            ],
+        }
+    ]
+)
+CREATE_ML = json.dumps([{"video": "game.mp4", "label": "jump", "start": "0:00.1", "end": 0.9}])
+AUTOML = "TRAIN,gs://b/game.mp4,jump,0,0.5\ngs://b/game.mp4,0.5,inf,run,0.7\n"
+VERTEX = '{"videoGcsUri":"gs://b/game.mp4","timeSegmentAnnotations":[{"displayName":"run","startTime":"0.1s"}]}\n'
+BORIS = (
+    "Observation id\tx\nTime\tMedia file path\tSubject\tBehavior\tStatus\n0.1\tgame.mp4\ta\tjump\tSTART\n"
+    "0.9\tgame.mp4\ta\tjump\tSTOP\n"
+)
 SEGMENTS = "path,start_s,end_s,label,group\ngame.mp4,0,0.5,jump,anna\ngame.mp4,0:00.5,,run,ben\n"
 STAMPS = "Chapters\n0:00 jump\n0:00.4-0:00.8 run\n"
 CLIPS = (
@@ -46,6 +68,7 @@ CLIPS = (
     "game.mp4,wave,anna,train,0,1,x,game.mp4,yes\nother.mp4,squat,ben,test,0.5,,y,other.mp4,\n"
 )
 FILES = {"a.eaf": ELAN, "a.json": VIA, "b.csv": VIA_CSV, "a.csv": SEGMENTS, "a.txt": STAMPS, "clips.csv": CLIPS}
+FILES |= {"a.xml": CVAT, "b.json": STUDIO, "c.json": CREATE_ML, "c.csv": AUTOML, "d.json": VERTEX * 2, "d.csv": BORIS}
 CUTS = "path,source,asked_start_s,asked_end_s,start_s,end_s,frames,how\nx_001.mp4,/x.mp4,0,1,0,1,25,copied\n"
 LISTS = {
     "trainlist01.txt": "wave/v_Wave_g01_c01.avi 1\n",
@@ -95,7 +118,7 @@ def test_damaged_labels_and_tables_end_in_a_result_or_one_line(tmp_path, seed):
         path = write(tmp_path / name, damaged(FILES[name], rng))
         readers = [lambda: scan(path), lambda: read_split_csv(path, tmp_path)]  # noqa: B023 - called at once
         if name != "clips.csv":
-            readers = [lambda: read_segments(path, video), lambda: read_sheet_of_videos(path)]  # noqa: B023
+            readers = [lambda: read_segments(path, video), lambda: read_segments_by_video(path)]  # noqa: B023
         for read in readers:
             try:
                 read()

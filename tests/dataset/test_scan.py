@@ -217,7 +217,7 @@ def test_a_video_that_is_not_there_and_a_repeated_row_are_skipped_with_the_reaso
         ("path,label,start_s\na/1.mp4,wave,soon\n", "line 2: start_s must be a number of seconds, not 'soon'"),
         ("path,label,start_s\na/1.mp4,wave,-1\n", "line 2: start_s must be 0 or more"),
         ("path,label,start_s,end_s\na/1.mp4,wave,3,2\n", "line 2: start_s must be 0 or more and end_s greater"),
-        ("path,label,start_s,end_s\na/1.mp4,wave,0,nan\n", "line 2: start_s must be 0 or more and end_s greater"),
+        ("path,label,start_s,end_s\na/1.mp4,wave,0,nan\n", "line 2: end_s must be a number of seconds, not 'nan'"),
         ("path,label,split\na/1.mp4,wave,training set\n", "line 2: the split must be one of train, validation, test"),
         ("path,label,split\na/1.mp4,wave,train\nb/3.mp4,wave,\n", "line 3: the split is empty"),
         ("path,label,group\na/1.mp4,wave,anna\nb/3.mp4,wave,\n", "line 3: the group is empty"),
@@ -236,8 +236,9 @@ def test_a_wrong_csv_gives_one_line_that_names_the_place(tmp_path, text, says):
 
 
 def test_a_csv_in_another_encoding_and_a_missing_group_column(tmp_path):
-    with pytest.raises(KinemeError, match="UTF-8"):
-        scan(make_csv(tmp_path, "path,label\na/1.mp4,drücken\n", encoding="latin-1"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.mp4").write_bytes(b"x")
+    assert scan(make_csv(tmp_path, "path,label\na/1.mp4,drücken\n", encoding="latin-1")).labels == ("drücken",)
     with pytest.raises(KinemeError, match="no column 'person' for the groups; it has 'path', 'label'"):
         scan(make_csv(tmp_path, "path,label\na/1.mp4,wave\n"), group_column="person")
     with pytest.raises(KinemeError, match="the column 'person' for the groups is empty"):

@@ -7,9 +7,10 @@ import json
 import pytest
 from helpers_video import numbered_video, read_number
 
+from kineme.dataset.annotations.read import read_segments
 from kineme.dataset.long_videos import folder_of, split_sheet, split_video
 from kineme.dataset.scan import scan
-from kineme.dataset.segments import read_segments, seconds
+from kineme.dataset.sheet import seconds
 from kineme.errors import KinemeError, UsageError
 from kineme.video.decode import read_frames
 
@@ -152,9 +153,9 @@ def test_via_projects_and_exports(tmp_path):
         ("a.csv", "start_s,end_s,label\n", "holds no segment"),
         ("a.txt", "hello\n", "holds no segment"),
         ("a.txt", "0:20 jump\n0:10 run\n", "line 2: 0:10 comes after a later time"),
-        ("a.eaf", "<a/>", "is XML but not an ELAN file"),
+        ("a.eaf", "<a/>", "is XML, but not of a known form; expected ELAN"),
         ("a.eaf", "<a", "is not XML that can be read"),
-        ("a.json", '{"a": 1}', "not a project of VIA 3"),
+        ("a.json", '{"a": 1}', "is JSON, but not of a known form; expected VIA 3"),
         ("a.json", "{", "JSON that cannot be read"),
     ],
 )

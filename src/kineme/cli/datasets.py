@@ -10,6 +10,9 @@ import typer
 from kineme.cli import options, public_sets
 from kineme.cli.output import print_json, say, warn
 
+_TIER = typer.Option(help="Tier, track or attribute to take, where there are several; or all.")
+_COLUMNS = typer.Option(help="What the columns of a table are called: path=Datei,label=Übung.")
+
 app = typer.Typer(help="Public data sets, drawn ones, and clips cut from long videos.", no_args_is_help=True)
 app.command("list")(public_sets.list_sets)
 app.command("get")(public_sets.get)
@@ -58,35 +61,37 @@ def make(
 def split(
     video: Annotated[
         Path,
-        typer.Argument(help="A long video; or a CSV with a column path, to cut all its videos.", metavar="VIDEO"),
+        typer.Argument(help="A long video; or segments that name their videos, to cut all of them.", metavar="VIDEO"),
     ],
     segments: Annotated[
         Path | None,
         typer.Argument(
-            help="Its segments: CSV (start_s,end_s,label; perhaps path, group), ELAN, VIA 3, or lines such as "
-            "'0:15 jump'.",
+            help="Its segments: a table (start_s,end_s,label; perhaps path, group) as CSV or workbook, ELAN, VIA 3, "
+            "BORIS, Label Studio, CVAT, Create ML, AutoML Video, or lines such as '0:15 jump'.",
             metavar="SEGMENTS",
             show_default=False,
         ),
     ] = None,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the clips; several videos may share one.")],
-    tier: Annotated[str | None, typer.Option(help="Tier of ELAN or attribute of VIA, where there are several.")] = None,
+    tier: Annotated[str | None, _TIER] = None,
+    columns: Annotated[str | None, _COLUMNS] = None,
     json: options.Json = False,
 ) -> None:
     """Cut the labelled segments of long videos into clips.
 
     Without loss where key frames allow, and without sound.
 
-    With a CSV alone, all videos that its column path names are cut in one go. (Without cutting: train takes a CSV with
-    the columns path, label, start_s and end_s.)
+    With segments alone, all videos that they name are cut in one go. (Without cutting: train takes a CSV with the
+    columns path, label, start_s and end_s, and convert makes one of any form.)
     """
     from kineme.dataset.long_videos import split_sheet, split_video
-    from kineme.errors import UsageError
 
-    if segments is None and tier is not None:
-        raise UsageError("--tier is for ELAN and VIA files, which are given after a video")
-    made = split_sheet(video, out) if segments is None else split_video(video, segments, out, tier=tier)
+    called = options.parse_pairs("--columns", columns)
+    if segments is None:
+        made = split_sheet(video, out, tier=tier, columns=called)
+    else:
+        made = split_video(video, segments, out, tier=tier, columns=called)
     warn([*made.warnings, *made.errors])
     if json:
         clips = [{**vars(clip), "path": str(clip.path), "label": label} for clip, label in made.clips]
@@ -100,6 +105,31 @@ def split(
         say("", f"Next: kineme train {out}")
     if made.errors:
         raise typer.Exit(1)
+
+
+@app.command("convert")
+def convert(
+    segments: Annotated[
+        Path, typer.Argument(help="Labelled segments in any form that split takes.", metavar="SEGMENTS")
+    ],
+    out: Annotated[Path, typer.Argument(help="File to write; for ELAN, a folder.", metavar="OUT")],
+    to: Annotated[str, typer.Option(help="csv, elan, label-studio or via.")] = "csv",
+    video: Annotated[Path | None, typer.Option(help="The video, where the segments do not name it.")] = None,
+    tier: Annotated[str | None, _TIER] = None,
+    columns: Annotated[str | None, _COLUMNS] = None,
+    json: options.Json = False,
+) -> None:
+    """Write labelled segments in another form: a table that train takes, or a file for another tool."""
+    from kineme.dataset.annotations.convert import convert_segments
+
+    made = convert_segments(
+        segments, out, to, video=video, tier=tier, columns=options.parse_pairs("--columns", columns)
+    )
+    warn(made.left_out)
+    if json:
+        print_json({"files": made.files, "videos": made.videos, "segments": made.segments, "warnings": made.left_out})
+    else:
+        say(*(f"Written  {file}" for file in made.files), f"{made.segments} segments of {made.videos} videos")
 
 
 @app.command("preview")

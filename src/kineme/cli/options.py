@@ -170,3 +170,18 @@ def parse_size(option: str, text: str) -> int:
     if size < 1:
         raise UsageError(f"{option} {text}: give a size such as 500M or 2G")
     return size
+
+
+def parse_pairs(option: str, text: str | None) -> dict[str, str]:
+    """``"path=Datei,label=Übung"`` as a dictionary.
+
+    Raises:
+        UsageError: a part is no pair; the line names ``option``.
+    """
+    pairs = {}
+    for part in text.split(",") if text else []:
+        name, _, value = part.partition("=")
+        if not name.strip() or not value.strip():
+            raise UsageError(f"{option} {text}: give pairs such as path=Datei,label=Übung")
+        pairs[name.strip()] = value.strip()
+    return pairs

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.dataset.labels import clean
-from kineme.dataset.sheet import Sheet, read_sheet
+from kineme.dataset.sheet import Sheet, read_sheet, seconds
 from kineme.dataset.table import SPLITS, ClipTable, Skipped, build_table, clip_row, listed
 from kineme.errors import KinemeError
 
@@ -138,7 +138,7 @@ def _span(where: str, cells: dict[str, str]) -> tuple[float, float | None]:
     for column in ("start_s", "end_s"):
         text = cells.get(column, "").strip()
         try:
-            values.append(float(text) if text else None)
+            values.append(seconds(text) if text else None)
         except ValueError:
             raise KinemeError(f"{where}: {column} must be a number of seconds, not {text!r}") from None
     start_s, end_s = values[0] or 0.0, values[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kineme.dataset.annotations.read import read_segments, read_segments_by_video
+from kineme.dataset.annotations.segment import Segment
 from kineme.dataset.scan import CSV_IN_FOLDER
-from kineme.dataset.segments import Segment, read_segments, read_sheet_of_videos
 from kineme.dataset.sheet import read_sheet
 from kineme.errors import KinemeError
 from kineme.files import sole_writer, write_csv
@@ -39,7 +41,14 @@ class CutVideos:
     errors: tuple[str, ...] = ()
 
 
-def split_video(video: Path, segments_file: Path, out: Path, *, tier: str | None = None) -> CutVideos:
+def split_video(
+    video: Path,
+    segments_file: Path,
+    out: Path,
+    *,
+    tier: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> CutVideos:
     """Cut the labelled segments of a video into ``out/label/name``, and list them in ``out/clips.csv``.
 
     Several videos may be cut into one folder. The group of a clip is the one that the segments file gives it, else the
@@ -48,30 +57,33 @@ def split_video(video: Path, segments_file: Path, out: Path, *, tier: str | None
 
     Args:
         video: the source; it is only read.
-        segments_file: as :func:`kineme.dataset.segments.read_segments` takes it.
+        segments_file: as :func:`kineme.dataset.annotations.read.read_segments` takes it.
         out: the folder.
-        tier: as :func:`kineme.dataset.segments.read_segments` takes it.
+        tier: as :func:`kineme.dataset.annotations.read.read_segments` takes it.
+        columns: as :func:`kineme.dataset.annotations.read.read_segments` takes it.
 
     Raises:
         VideoError: the video cannot be read.
         KinemeError: the segments cannot be used, or something cannot be written.
     """
-    segments, warnings = read_segments(segments_file, video, tier=tier)
+    segments, warnings = read_segments(segments_file, video, tier=tier, columns=columns)
     with sole_writer(out):
         folder = _ClipFolder(out)
         clips = folder.cut(video, segments, stem=video.stem, group=video.name)
         return CutVideos(folder.table, tuple(clips), (*warnings, *folder.warnings))
 
 
-def split_sheet(sheet: Path, out: Path) -> CutVideos:
-    """Cut all videos that a CSV names in its column ``path``, as :func:`split_video` does one.
+def split_sheet(
+    sheet: Path, out: Path, *, tier: str | None = None, columns: Mapping[str, str] | None = None
+) -> CutVideos:
+    """Cut all videos that a file of annotations names, as :func:`split_video` does one.
 
     A video that cannot be cut is reported in ``errors``, and the others are cut all the same.
 
     Raises:
-        KinemeError: the CSV cannot be used, no video could be cut, or something cannot be written.
+        KinemeError: the file cannot be used, no video could be cut, or something cannot be written.
     """
-    by_video, warnings = read_sheet_of_videos(sheet)
+    by_video, warnings = read_segments_by_video(sheet, tier=tier, columns=columns)
     stems = Counter(video.stem for video in by_video)
     with sole_writer(out):
         folder = _ClipFolder(out)

@@ -24,7 +24,7 @@ def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
     columns = [*_COLUMNS, *(["labelled_throughout"] if table.rows["labelled_throughout"].count() else [])]
     folder = Path(path).parent
     rows = table.rows.select(columns).iter_rows()
-    write_csv(path, columns, ([_relative_to(row[0], folder), *row[1:]] for row in rows))
+    write_csv(path, columns, ([relative_to(row[0], folder), *row[1:]] for row in rows))
 
 
 def read_split_csv(path: str | os.PathLike[str], data: str | os.PathLike[str]) -> ClipTable:
@@ -41,7 +41,7 @@ def read_split_csv(path: str | os.PathLike[str], data: str | os.PathLike[str]) -
     return read_clips_csv(Path(path), base=folder if folder.is_dir() else folder.parent)
 
 
-def _relative_to(path: str, folder: Path) -> str:
+def relative_to(path: str, folder: Path) -> str:
     """``path`` seen from ``folder``; absolute where there is no way between the two (drives of Windows)."""
     try:
         return Path(os.path.relpath(path, folder.resolve())).as_posix()

@@ -37,4 +37,4 @@ def frame_times(path: PathLike) -> NDArray[np.float64]:
     else:
         begins = zero if by_pts else known[0] * tick - late
         times_F = [*(stamp * tick - begins for stamp in known), end - begins]
-    return np.maximum(0.0, np.array([float(time) for time in times_F]))
+    return np.array([max(0.0, float(time)) for time in times_F])

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kineme.text import json_text, percent, printable
+from kineme.text import clock, json_text, percent, printable
 
 if TYPE_CHECKING:
-    from kineme.prediction.result import Prediction
+    from kineme.prediction.result import Prediction, Segment
+
+
+_MOST_SEGMENTS = 30  # in a terminal
 
 
 def say(*lines: object) -> None:
@@ -55,6 +58,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in rows:
         table.add_row(*[Text(printable(cell)) for cell in row])
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def print_timeline(segments: Sequence[Segment]) -> None:
+    """What happens when, in a video of several segments; background is left out."""
+    actions = [one for one in segments if not one.is_background]
+    rows = [[clock(one.start_s, 1), clock(one.end_s, 1), one.label, percent(one.confidence)] for one in actions]
+    print_table(["from", "to", "action", "confidence"], rows[:_MOST_SEGMENTS])
+    if len(rows) > _MOST_SEGMENTS:
+        say(f"and {len(rows) - _MOST_SEGMENTS} more segments: --save csv writes them all")
 
 
 def best(result: Prediction, top: int) -> str:

@@ -6,14 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kineme.cli.output import best, print_json, print_table, print_text, tell, warn
+from kineme.cli.output import best, print_json, print_table, print_text, print_timeline, tell, warn
 from kineme.errors import KinemeError, UsageError
 from kineme.sources.local import for_each_video
 from kineme.sources.local_video import FetchOptions, LocalVideo
 
 if TYPE_CHECKING:
     from kineme.model import Model
-    from kineme.prediction.result import Prediction
+    from kineme.prediction.result import Prediction, Segment
 
 
 def predict_videos(
@@ -66,15 +66,19 @@ def predict_videos(
         return result
 
     rows = []
+    segments: tuple[Segment, ...] = ()
     try:
         with closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results:
             for result in results:
                 took = f"{result.timing['seconds']:.2f} s"
                 rows.append([result.source, f"{result.duration_s:.1f} s", best(result, top), took])
+                segments = result.segments
     finally:  # also of what was done before Ctrl-C
         if json and documents:
             print_json(documents[0] if is_one else documents)
         elif rows and not json and out is not None:
             print_table(["video", "length", "action", "took"], rows)
+            if is_one and len(segments) > 1:
+                print_timeline(segments)
     if failed:
         raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")

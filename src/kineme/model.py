@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.people.detector import require_detector
 from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
@@ -44,6 +45,7 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        people: bool = False,
         cookies: str | os.PathLike[str] | None = None,
         cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
@@ -56,6 +58,7 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        people: bool = False,
         cookies: str | os.PathLike[str] | None = None,
         cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
@@ -68,6 +71,7 @@ class Model(TrainedModel):
         engine: str = "auto",
         start_s: float = 0.0,
         end_s: float | None = None,
+        people: bool = False,
         cookies: str | os.PathLike[str] | None = None,
         cookies_from_browser: str | None = None,
         on_progress: OnProgress | None = None,
@@ -85,6 +89,9 @@ class Model(TrainedModel):
                 or ``"auto"``: what is fastest of what is installed.
             start_s: where the part begins that is used, in seconds; times of the result are those of the part.
             end_s: where it ends; None is the end of the video.
+            people: also say what each person does, in ``result.people``: everybody is found and followed, and gets a
+                timeline of their own. A model that was trained on whole frames is shown each person cut out, and a
+                warning says so; one trained with ``region="person"`` is meant for this.
             cookies: a ``cookies.txt`` in Netscape's format, for what a site shows to you alone.
             cookies_from_browser: a browser of this machine that has them: ``NAME`` or ``NAME:PROFILE``.
             on_progress: told how far a video is, from 0 to 1, now and then.
@@ -94,24 +101,37 @@ class Model(TrainedModel):
         Raises:
             VideoError: the file cannot be used.
             UsageError: there is no such engine; a single source that stands for several, or for a live stream.
-            KinemeError: the engine cannot run the model; a source cannot be fetched.
+            KinemeError: the engine cannot run the model; a source cannot be fetched; the weights that find people are
+                not on this machine.
 
         Example:
             >>> result = model.predict("new.mp4")
             >>> label, probability = result.top[0]
             >>> [one.source for one in model.predict(["new.mp4", "my-videos/wave"])][0]
             'new.mp4'
+            >>> model.predict("new.mp4", people=True).people
+            ()
         """
         open_scorer(self, engine)  # what is wrong with it is told before a source is fetched
+        if people:
+            require_detector()
         options = fetch_options(
-            self, start_s=start_s, end_s=end_s, cookies=cookies, cookies_from_browser=cookies_from_browser
+            self,
+            people=people,
+            start_s=start_s,
+            end_s=end_s,
+            cookies=cookies,
+            cookies_from_browser=cookies_from_browser,
         )
         if not isinstance(source, str | os.PathLike):
             return for_each_video(
-                source, lambda video: predict_file(self, video.file, engine, on_progress), options, on_error=on_error
+                source,
+                lambda video: predict_file(self, video.file, engine, on_progress, people=people),
+                options,
+                on_error=on_error,
             )
         with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
-            return predict_file(self, video.file, engine, on_progress)
+            return predict_file(self, video.file, engine, on_progress, people=people)
 
     def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
         """Recognise while the frames come; one frame costs one frame where the approach allows it.

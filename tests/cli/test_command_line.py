@@ -84,7 +84,7 @@ VERBS = {
     },
     "export": {"--check", "--format", "--json", "--out"},
     "predict": {
-        *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--save", "--start", "--top"),
+        *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--people", "--save", "--start", "--top"),
         *("--cookies", "--cookies-from-browser"),  # of links
         *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
     },

@@ -77,6 +77,17 @@ def best(result: Prediction, top: int) -> str:
     return "   ".join(f"{label} {percent(share)}" for label, share in result.top[:top])
 
 
+def people_rows(result: Prediction) -> list[list[object]]:
+    """Rows of a table: video, person, from, to, and what the person does then; one without known actions has a row."""
+    rows: list[list[object]] = []
+    for person in result.people or ():
+        for one in person.actions or (None,):
+            start_s, end_s = (one.start_s, one.end_s) if one else (person.start_s, person.end_s)
+            told = f"{one.label} {percent(one.confidence)}" if one else "nothing known"
+            rows.append([result.source, person.id, f"{start_s:.1f} s", f"{end_s:.1f} s", told])
+    return rows
+
+
 def interval(figures: Mapping[str, Any], name: str = "top1") -> str:
     """A share with its interval and counts: 85.3 % (95 % interval 78.1 to 91.0 %; 60 videos, 6 groups)."""
     low, high = figures[f"{name}_interval"]

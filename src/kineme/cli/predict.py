@@ -35,6 +35,9 @@ def predict(
             "--out", "-o", help="Folder for what is saved; - writes json, csv, srt or vtt to standard output."
         ),
     ] = "predictions",
+    people: Annotated[
+        bool, typer.Option("--people", help="A timeline for each person: everybody is found and followed.")
+    ] = False,
     start: options.Start = None,
     end: options.End = None,
     max_size: options.MaxSize = "1G",
@@ -61,6 +64,7 @@ def predict(
     from kineme.cli.videos import predict_videos
     from kineme.cli.watch import watch
     from kineme.errors import UsageError
+    from kineme.prediction.predict import smallest_side
     from kineme.report.save import WITH_SOUND, check_pipe, parse_formats
     from kineme.sources.local_video import FetchOptions
 
@@ -80,6 +84,8 @@ def predict(
         raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
     if given := [] if live else [option for option, value in for_live.items() if value]:
         raise UsageError(f"{given[0]} is for a camera or live stream, and {source[0]} is none")
+    if live and people:
+        raise UsageError("--people is for videos; a live source is watched as a whole")
     loaded = load(model)
     if live:
         watch(
@@ -98,9 +104,8 @@ def predict(
         return
     for one in source:
         refuse_live(one)  # before anything is done for the others
-    spec = loaded.card.spec
     fetch = FetchOptions(
-        min_side=max(spec.height, spec.width),
+        min_side=smallest_side(loaded, people),
         with_sound=bool(WITH_SOUND & set(formats)),
         max_bytes=max_bytes,
         start_s=start_s,
@@ -109,7 +114,15 @@ def predict(
         cookies_from_browser=cookies_from_browser,
     )
     predict_videos(
-        loaded, source, fetch, engine=engine, formats=formats, out=None if pipe else Path(out), top=top, json=json
+        loaded,
+        source,
+        fetch,
+        engine=engine,
+        people=people,
+        formats=formats,
+        out=None if pipe else Path(out),
+        top=top,
+        json=json,
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kineme.cli.output import best, print_json, print_table, print_text, print_timeline, tell, warn
+from kineme.cli.output import best, people_rows, print_json, print_table, print_text, print_timeline, tell, warn
 from kineme.errors import KinemeError, UsageError
 from kineme.sources.local import for_each_video
 from kineme.sources.local_video import FetchOptions, LocalVideo
@@ -22,6 +22,7 @@ def predict_videos(
     options: FetchOptions,
     *,
     engine: str,
+    people: bool,
     formats: tuple[str, ...],
     out: Path | None,
     top: int,
@@ -32,12 +33,15 @@ def predict_videos(
     Raises:
         KinemeError: the only video cannot be used, or some of several could not.
     """
+    from kineme.people.detector import require_detector
     from kineme.prediction.predict import predict_file
     from kineme.prediction.windows import open_scorer
     from kineme.report.save import save_prediction
     from kineme.report.tables import TEXTS
 
     open_scorer(model, engine)  # what is wrong with it is told before a source is fetched
+    if people:
+        require_detector()
     documents: list[Any] = []
     failed, is_one = 0, False
 
@@ -55,7 +59,7 @@ def predict_videos(
         if out is None and not is_one:
             raise UsageError("--out -: standard output takes the result of one video")
         notes: list[str] = []
-        result = predict_file(model, video.file, engine)
+        result = predict_file(model, video.file, engine, people=people)
         if out is None:
             print_text(TEXTS[formats[0]](result))
         else:
@@ -65,14 +69,16 @@ def predict_videos(
         documents.append(result.to_json(top))
         return result
 
-    rows = []
+    rows: list[list[object]] = []
     segments: tuple[Segment, ...] = ()
+    of_people: list[list[object]] = []
     try:
         with closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results:
             for result in results:
                 took = f"{result.timing['seconds']:.2f} s"
                 rows.append([result.source, f"{result.duration_s:.1f} s", best(result, top), took])
                 segments = result.segments
+                of_people += people_rows(result)
     finally:  # also of what was done before Ctrl-C
         if json and documents:
             print_json(documents[0] if is_one else documents)
@@ -80,5 +86,7 @@ def predict_videos(
             print_table(["video", "length", "action", "took"], rows)
             if is_one and len(segments) > 1:
                 print_timeline(segments)
+            if of_people:
+                print_table(["video", "person", "from", "to", "action"], of_people, "What each person does")
     if failed:
         raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")

@@ -8,6 +8,8 @@ look runs it again on overlapping parts of the frame, each at 256 pixels: so it 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,15 @@ _CUT_AT = 2.0  # pixels from an inner edge of a part: a box that reaches there i
 _TALL = 0.8  # of a part's height: the whole frame shows whoever is taller better
 
 
+def require_detector() -> Mapping[str, Path]:
+    """The files of the network.
+
+    Raises:
+        KinemeError: they are not on this machine; the line says how to get them.
+    """
+    return weights.require(WEIGHTS.name)
+
+
 class PeopleDetector:
     """Finds the people in single frames. Use it in one thread.
 
@@ -38,7 +49,7 @@ class PeopleDetector:
     """
 
     def __init__(self, *, second_look: bool = False, threads: int = 1) -> None:
-        self._network = MoveNetDetector(weights.require(WEIGHTS.name), threads=threads)
+        self._network = MoveNetDetector(require_detector(), threads=threads)
         self._second_look = second_look
 
     def __call__(self, frame_HWC: Frame) -> Detections:

@@ -6,10 +6,12 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kineme.prediction.featurizers import Tick
 from kineme.prediction.result import Prediction
@@ -24,15 +26,26 @@ from kineme.video.probe import probe
 
 OnProgress = Callable[[float], None]
 
+_WITH_PEOPLE = 1280  # pixels
 
-def fetch_options(model: TrainedModel, **more: Any) -> FetchOptions:
+def fetch_options(model: TrainedModel, *, people: bool = False, **more: Any) -> FetchOptions:
     """How a model's videos are fetched: no larger than it needs."""
+    return FetchOptions(min_side=smallest_side(model, people), **more)
+
+
+def smallest_side(model: TrainedModel, people: bool) -> int:
+    """How many pixels wide a video is to be fetched at least; people are cut out of it where they are asked for."""
     spec = model.card.spec
-    return FetchOptions(min_side=max(spec.height, spec.width), **more)
+    return max(spec.height, spec.width, _WITH_PEOPLE if people else 0)
 
 
 def predict_file(
-    model: TrainedModel, path: str | os.PathLike[str], engine: str = "auto", on_progress: OnProgress | None = None
+    model: TrainedModel,
+    path: str | os.PathLike[str],
+    engine: str = "auto",
+    on_progress: OnProgress | None = None,
+    *,
+    people: bool = False,
 ) -> Prediction:
     """The prediction of a video file; arguments and errors as of :meth:`kineme.model.Model.predict`."""
     scorer = open_scorer(model, engine)
@@ -48,20 +61,34 @@ def predict_file(
     if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
         scored = track(scored, f"{Path(str(path)).name}, windows", count)
-    times, logits = array("d"), array("f")  # nothing else of a window is kept: six hours are 170,000
-    for times_T, logits_K in scored:
-        times.extend((times_T[0], times_T[-1]))
-        logits.frombytes(logits_K.tobytes())
-    return summarize_windows(
+    times_W2, logits_WK = collect_windows(scored, len(model.labels))
+    found = None
+    if people:
+        from kineme.prediction.people import predict_people
+
+        found = predict_people(model, path, engine, info.duration_s, on_warning=warnings.append)
+    result = summarize_windows(
         model,
         str(path),
-        np.array(times).reshape(-1, 2),
-        np.array(logits).reshape(-1, len(model.labels)),
+        times_W2,
+        logits_WK,
         duration_s=info.duration_s,
         fps=float(info.fps),
         warnings=warnings,
-        timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times) // 2},
+        timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times_W2)},
     )
+    return replace(result, people=found)
+
+
+def collect_windows(
+    scored: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]], labels: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """First and last instant, times_W2, and logits_WK of windows; nothing else is kept: six hours are 170,000."""
+    times, logits = array("d"), array("f")
+    for times_T, logits_K in scored:
+        times.extend((times_T[0], times_T[-1]))
+        logits.frombytes(logits_K.tobytes())
+    return np.array(times).reshape(-1, 2), np.array(logits).reshape(-1, labels)
 
 
 def _telling(of_ticks: Iterable[Tick], duration_s: float, on_progress: OnProgress) -> Iterator[Tick]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.dataset.labels import BACKGROUND
+from kineme.people.tracks import Track
 from kineme.text import printable
 
 _SHOWN, _MOST_SEGMENTS = 3, 6
@@ -33,8 +34,18 @@ class LabelDocument(TypedDict):
     probability: float
 
 
+class PersonDocument(TypedDict):
+    """What one person does as JSON; a row of ``box_at`` is a time in seconds and x0, y0, x1, y1 in pixels."""
+
+    id: int
+    start_s: float
+    end_s: float
+    box_at: list[list[float]]
+    segments: list[SegmentDocument]
+
+
 class PredictionDocument(TypedDict):
-    """A prediction as JSON: of ``--json`` and ``--save json``."""
+    """A prediction as JSON: of ``--json`` and ``--save json``; ``people`` only where they were asked for."""
 
     source: str
     model: str
@@ -44,6 +55,7 @@ class PredictionDocument(TypedDict):
     segments: list[SegmentDocument]
     timing: dict[str, float]
     warnings: list[str]
+    people: NotRequired[list[PersonDocument]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,57 +97,14 @@ class Segment:
         }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Prediction:
-    """What a model says of a video.
+class Scored:
+    """What whoever has windows with probabilities can tell: a whole video, or one person in it."""
 
-    Args:
-        source: as it was asked for.
-        model: the model's name.
-        duration_s: length of the video.
-        fps: its average frame rate.
-        labels: the classes, in the order of the probabilities.
-        probabilities_K: calibrated, of the video as a whole.
-        window_times_W2: first and last instant of each window, seconds.
-        window_probabilities_WK: calibrated, of each window, if it shows one of the labels.
-        segments: when what happens; they follow each other without gaps.
-        timing: seconds taken and windows scored.
-        warnings: what the video's reader had to say, such as that the file is damaged.
-        window_scores_W: open-set score of each window, from 0 on known, by
-            :class:`~kineme.models.open_set.OpenSetDetector`; None where the model cannot tell, and nothing is
-            background.
-
-    Example:
-        >>> result = model.predict("new.mp4")
-        >>> result.label in model.labels
-        True
-        >>> result.window_probabilities_WK.shape[1] == len(model.labels)
-        True
-    """
-
-    source: str
-    model: str
-    duration_s: float
-    fps: float
     labels: tuple[str, ...]
     probabilities_K: NDArray[np.float64]
     window_times_W2: NDArray[np.float64]
     window_probabilities_WK: NDArray[np.float64]
     segments: tuple[Segment, ...]
-    timing: dict[str, float]
-    warnings: tuple[str, ...] = ()
-    window_scores_W: NDArray[np.float64] | None = None
-
-    def __repr__(self) -> str:
-        shape = self.window_probabilities_WK.shape
-        return (
-            f"Prediction({self.source!r}, {self.duration_s:.1f} s: {top_in_words(self.top)}; "
-            f"{_segments_in_words(self.segments)}; windows {shape[0]} x {shape[1]})"
-        )
-
-    def _repr_html_(self) -> str:
-        """For a notebook: the likeliest labels as bars, and the timeline."""
-        return f"<div>{html.escape(self.source)}{_bars_html(self.top)}{_timeline_html(self)}</div>"
 
     @property
     def top(self) -> list[tuple[str, float]]:
@@ -157,9 +126,121 @@ class Prediction:
         middles_W = self.window_times_W2.mean(axis=1)
         return np.array([np.interp(time_s, middles_W, column) for column in self.window_probabilities_WK.T])
 
+    def segment_at(self, time_s: float) -> Segment | None:
+        """The segment at an instant; None outside all of them."""
+        return next((one for one in self.segments if one.start_s <= time_s < one.end_s), None)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PersonPrediction(Scored):
+    """What a model says of one person in a video.
+
+    Args:
+        track: where the person is at each look.
+        labels: the classes, in the order of the probabilities.
+        probabilities_K: calibrated, of all that the person does.
+        window_times_W2: first and last instant of each window, seconds.
+        window_probabilities_WK: calibrated, of each window.
+        segments: when the person does what; they follow each other without gaps as long as the person is seen.
+        window_scores_W: open-set score of each window, as a :class:`Prediction`'s.
+    """
+
+    track: Track
+    labels: tuple[str, ...]
+    probabilities_K: NDArray[np.float64]
+    window_times_W2: NDArray[np.float64]
+    window_probabilities_WK: NDArray[np.float64]
+    segments: tuple[Segment, ...]
+    window_scores_W: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        seen = f"{self.start_s:.1f}-{self.end_s:.1f} s"
+        return f"PersonPrediction({self.id}, {seen}: {_segments_in_words(self.segments)})"
+
+    @property
+    def id(self) -> int:
+        """Number of the person, from 1 in the order of appearance."""
+        return self.track.id
+
+    @property
+    def start_s(self) -> float:
+        """Where the first segment begins."""
+        return self.segments[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """Where the last segment ends."""
+        return self.segments[-1].end_s
+
+    def to_json(self) -> PersonDocument:
+        """Its document."""
+        rows = zip(self.track.times_T.tolist(), self.track.boxes_T4.tolist(), strict=True)
+        return {
+            "id": self.id,
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+            "box_at": [[round(time_s, 3), *(round(side, 1) for side in box_4)] for time_s, box_4 in rows],
+            "segments": [one.to_json() for one in self.segments],
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(Scored):
+    """What a model says of a video.
+
+    Args:
+        source: as it was asked for.
+        model: the model's name.
+        duration_s: length of the video.
+        fps: its average frame rate.
+        labels: the classes, in the order of the probabilities.
+        probabilities_K: calibrated, of the video as a whole.
+        window_times_W2: first and last instant of each window, seconds.
+        window_probabilities_WK: calibrated, of each window, if it shows one of the labels.
+        segments: when what happens; they follow each other without gaps.
+        timing: seconds taken and windows scored.
+        warnings: what the video's reader had to say, such as that the file is damaged.
+        window_scores_W: open-set score of each window, from 0 on known, by
+            :class:`~kineme.models.open_set.OpenSetDetector`; None where the model cannot tell, and nothing is
+            background.
+        people: what each person does, where that was asked for; empty where nobody was found.
+
+    Example:
+        >>> result = model.predict("new.mp4")
+        >>> result.label in model.labels
+        True
+        >>> result.window_probabilities_WK.shape[1] == len(model.labels)
+        True
+    """
+
+    source: str
+    model: str
+    duration_s: float
+    fps: float
+    labels: tuple[str, ...]
+    probabilities_K: NDArray[np.float64]
+    window_times_W2: NDArray[np.float64]
+    window_probabilities_WK: NDArray[np.float64]
+    segments: tuple[Segment, ...]
+    timing: dict[str, float]
+    warnings: tuple[str, ...] = ()
+    window_scores_W: NDArray[np.float64] | None = None
+    people: tuple[PersonPrediction, ...] | None = None
+
+    def __repr__(self) -> str:
+        shape = self.window_probabilities_WK.shape
+        return (
+            f"Prediction({self.source!r}, {self.duration_s:.1f} s: {top_in_words(self.top)}; "
+            f"{_segments_in_words(self.segments)}; windows {shape[0]} x {shape[1]})"
+        )
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the likeliest labels as bars, and the timeline."""
+        return f"<div>{html.escape(self.source)}{_bars_html(self.top)}{_timeline_html(self)}</div>"
+
     def to_json(self, top: int = 5) -> PredictionDocument:
         """The document of ``--json`` and ``--save json``, with the ``top`` likeliest labels."""
-        return {
+        document: PredictionDocument = {
             "source": self.source,
             "model": self.model,
             "duration_s": round(self.duration_s, 3),
@@ -169,6 +250,9 @@ class Prediction:
             "timing": self.timing,
             "warnings": list(self.warnings),
         }
+        if self.people is not None:
+            document["people"] = [one.to_json() for one in self.people]
+        return document
 
 
 def ranked(labels: Sequence[str], probabilities_K: NDArray[np.float64]) -> list[tuple[str, float]]:

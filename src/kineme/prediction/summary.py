@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.prediction.result import Prediction
+from kineme.people.tracks import Track
+from kineme.prediction.result import PersonPrediction, Prediction
 from kineme.prediction.timeline import segments
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import judged_windows
@@ -36,21 +38,42 @@ def summarize_windows(
         warnings: of its reader.
         timing: for the result.
     """
-    judged = judged_windows(model, len(logits_WK))
-    windows_WK, scores_W = model.probabilities(logits_WK), model.open_set_score(logits_WK)
     return Prediction(
         source=source,
         model=model.name,
         duration_s=duration_s,
         fps=fps,
-        labels=model.labels,
-        probabilities_K=model.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
-        window_times_W2=times_W2,
-        window_probabilities_WK=windows_WK,
-        window_scores_W=scores_W,
-        segments=segments(
-            times_W2.mean(axis=1), windows_WK, scores_W, model.labels, duration_s, model.card.timeline_settings
-        ),
         timing=timing or {},
         warnings=tuple(dict.fromkeys(warnings)),
+        **_scored(model, times_W2, logits_WK, 0.0, duration_s),
     )
+
+
+def summarize_person(
+    model: TrainedModel,
+    track: Track,
+    times_W2: NDArray[np.float64],
+    logits_WK: NDArray[np.float32],
+    *,
+    start_s: float,
+    end_s: float,
+) -> PersonPrediction:
+    """What a model says of one person, who is seen from ``start_s`` to ``end_s``; for the rest see above."""
+    return PersonPrediction(track=track, **_scored(model, times_W2, logits_WK, start_s, end_s))
+
+
+def _scored(
+    model: TrainedModel, times_W2: NDArray[np.float64], logits_WK: NDArray[np.float32], start_s: float, end_s: float
+) -> dict[str, Any]:
+    """The fields that :class:`~kineme.prediction.result.Scored` speaks of."""
+    judged = judged_windows(model, len(logits_WK))
+    windows_WK, scores_W = model.probabilities(logits_WK), model.open_set_score(logits_WK)
+    middles_W, settings = times_W2.mean(axis=1), model.card.timeline_settings
+    return {
+        "labels": model.labels,
+        "probabilities_K": model.probabilities(logits_WK[judged].mean(axis=0, keepdims=True))[0],
+        "window_times_W2": times_W2,
+        "window_probabilities_WK": windows_WK,
+        "window_scores_W": scores_W,
+        "segments": segments(middles_W, windows_WK, scores_W, model.labels, end_s, settings, start_s),
+    }

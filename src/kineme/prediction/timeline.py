@@ -195,18 +195,20 @@ def segments(
     labels: Sequence[str],
     duration_s: float,
     settings: TimelineSettings | None = None,
+    start_s: float = 0.0,
 ) -> tuple[Segment, ...]:
-    """The segments of a whole video.
+    """The segments of a whole video, or of a part.
 
     Args:
         times_W: middle of each window, in seconds, rising.
         probabilities_WK: of the labels in each.
         scores_W: open-set score of each; None where the model has no threshold: nothing then is background.
         labels: the K names.
-        duration_s: of the video.
+        duration_s: of the video, or where the part ends.
         settings: see :class:`TimelineSettings`.
+        start_s: where the first segment begins.
     """
-    timeline = Timeline(labels, settings)
+    timeline = Timeline(labels, settings, start_s=start_s)
     times_W, probabilities_WK = np.asarray(times_W), np.asarray(probabilities_WK)
     known = np.full(len(times_W), math.inf) if scores_W is None else np.asarray(scores_W)
     found: list[Segment] = []

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.prediction.result import Segment
+from kineme.prediction.result import PersonPrediction, Segment
 from kineme.progress import progress
 from kineme.report.overlay import Timeline, draw_prediction
+from kineme.report.people_overlay import PeoplePainter, shown_people
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
 from kineme.video.write import VideoWriter
@@ -29,11 +30,13 @@ def annotate_video(
     *,
     title: str | None = None,
     decorate: Callable[[NDArray[np.uint8], float], NDArray[np.uint8]] | None = None,
+    people: Sequence[PersonPrediction] = (),
     on_warning: Callable[[str], None] | None = None,
 ) -> None:
     """Write ``source`` to ``out`` with the three likeliest labels on each frame, and nothing where it is background.
 
     Where there is more than one segment, a strip along the lower edge shows them; background stays empty in it.
+    Where there are people, each has a box with a label instead, and the corner and the strip stay free.
 
     Args:
         source: a video file.
@@ -44,6 +47,7 @@ def annotate_video(
         segments: when what happens, in order.
         title: a small line above the labels.
         decorate: draws on a frame, given it and its time in seconds, before the label is written.
+        people: what each person does.
         on_warning: told in one line of damage in ``source``, or of sound that cannot be kept.
 
     Raises:
@@ -56,11 +60,17 @@ def annotate_video(
     info = probe(source)
     spans = [(one.start_s, one.end_s, one.label) for one in segments if not one.is_background]
     pauses = [one for one in segments if one.is_background]
+    paint = PeoplePainter()
     writer = VideoWriter(
         out, width=info.width, height=info.height, fps=info.fps, sound_from=source, on_warning=on_warning
     )
     with writer, progress(f"drawing {Path(out).name}", info.frame_count) as advance:
         for frame in read_frames(source, on_warning=on_warning):
+            if people:
+                drawn = paint(frame.pixels_HWC, shown_people(people, frame.pts_s))
+                writer.write(drawn, pts_s=frame.pts_s, duration_s=frame.duration_s)
+                advance()
+                continue
             probabilities_K = probabilities_at(frame.pts_s)
             is_pause = any(one.start_s <= frame.pts_s < one.end_s for one in pauses)
             best = [] if is_pause else np.argsort(-probabilities_K, kind="stable")[:_SHOWN].tolist()

@@ -6,6 +6,7 @@ of small areas by OpenCV.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -142,6 +143,13 @@ def write_line(area: Frame, text: str, size: int, colour: Colour, *, bold: bool 
     lines = area[above : above + height, left : left + width]
     blend(lines, mask[: lines.shape[0]], colour)
     return int(width) + 2 * edge
+
+
+def line_width(text: str, size: int, *, bold: bool = False) -> int:
+    """Pixels that :func:`write_line` needs for a whole line, with the space beside it; at most 40 sizes."""
+    text = one_line(text)
+    length = min(_font_for(text, size, bold).getlength(text), 40 * size)
+    return math.ceil(length) + 1 + 2 * max(2, round(size * 0.35))
 
 
 def blend(area: Frame, mask: NDArray[np.float32], colour: Colour, opacity: float = 1.0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from kineme.files import atomic_write, write_text
-from kineme.prediction.result import Prediction
+from kineme.prediction.result import Prediction, Segment
 from kineme.progress import track
 from kineme.report.template import render
 from kineme.text import clock
@@ -51,7 +51,9 @@ def write_page(
 
 def page_of(result: Prediction, video_name: str) -> str:
     """The page as HTML, for a video that lies beside it."""
-    times, peaks_K = _time_of_labels(result), result.window_probabilities_WK.max(axis=0)
+    people, windows_WK = result.people or (), result.window_probabilities_WK
+    times = _time_of_labels([*result.actions, *(one for person in people for one in person.actions)])
+    peaks_K = windows_WK.max(axis=0)
     ranked = sorted(range(len(result.labels)), key=lambda k: (-times.get(result.labels[k], 0.0), -peaks_K[k]))
     shown = ranked[:_CURVES]
     colours = {result.labels[k]: number for number, k in enumerate(shown)}
@@ -67,15 +69,9 @@ def page_of(result: Prediction, video_name: str) -> str:
         result=result,
         video_name=video_name,
         video_address=quote(video_name),
-        segments=[
-            (
-                one,
-                "background" if one.is_background else colours.get(one.label, "other"),
-                clock(one.start_s, 1),
-                clock(one.end_s, 1),
-            )
-            for one in result.segments
-        ],
+        segments=_rows(result.segments, colours),
+        people=[(person, _rows(person.segments, colours)) for person in people],
+        of_whom=[("", _rows(result.segments, colours)), *((one.id, _rows(one.segments, colours)) for one in people)],
         curves=[
             (result.labels[k], number, _points(result, middles_W, result.window_probabilities_WK[:, k]))
             for number, k in enumerate(shown)
@@ -91,6 +87,19 @@ def page_of(result: Prediction, video_name: str) -> str:
     )
 
 
+def _rows(segments: Sequence[Segment], colours: dict[str, int]) -> list[tuple[Segment, int | str, str, str]]:
+    """Each segment with its colour, its beginning and its end in words."""
+    return [
+        (
+            one,
+            "background" if one.is_background else colours.get(one.label, "other"),
+            clock(one.start_s, 1),
+            clock(one.end_s, 1),
+        )
+        for one in segments
+    ]
+
+
 def _headline(result: Prediction) -> str:
     label, probability = result.top[0]
     likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), result.actions
@@ -100,16 +109,16 @@ def _headline(result: Prediction) -> str:
         return likeliest
     if len(actions) <= _IN_WORDS:
         return ", then ".join(one.label for one in actions)
-    times = _time_of_labels(result)
+    times = _time_of_labels(actions)
     longest = max(times, key=lambda label: times[label])
     share = f"{times[longest] / result.duration_s:.0%}".replace("%", " %")
     return f"{len(actions)} parts, {len(times)} labels; the longest is {longest}, {share} of the time"
 
 
-def _time_of_labels(result: Prediction) -> dict[str, float]:
-    """Seconds that the segments of each label last together; background is none."""
+def _time_of_labels(actions: Sequence[Segment]) -> dict[str, float]:
+    """Seconds that the segments of each label last together."""
     times: dict[str, float] = {}
-    for one in result.actions:
+    for one in actions:
         times[one.label] = times.get(one.label, 0.0) + one.end_s - one.start_s
     return times
 

@@ -93,6 +93,7 @@ def save_prediction(
                 result.labels,
                 result.segments,
                 decorate=skeletons(model.poses) if model.poses else None,
+                people=result.people or (),
                 on_warning=on_warning,
             )
         if "html" in formats:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.files import atomic_write
-from kineme.prediction.result import Prediction, Segment
+from kineme.prediction.result import PersonPrediction, Prediction, Segment
 from kineme.text import json_text
 
 
@@ -22,46 +22,67 @@ def to_json(result: Prediction) -> str:
 
 
 def to_csv(result: Prediction) -> str:
-    """A row for each window: ``start_s``, ``end_s``, then the probability of each label."""
-    windows = zip(result.window_times_W2.tolist(), result.window_probabilities_WK, strict=True)
-    return csv_head(result.labels) + "".join(csv_row(times[0], times[1], shares_K) for times, shares_K in windows)
+    """A row for each window: ``start_s``, ``end_s``, then the probability of each label.
+
+    Where people were asked for, their windows follow, and the second column, ``person``, says whose each is; it is
+    empty for those of the video as a whole.
+    """
+    has_people = result.people is not None
+    lines = [csv_head(result.labels, has_people)]
+    for one in (result, *(result.people or ())):
+        person = (one.id if isinstance(one, PersonPrediction) else "",) if has_people else ()
+        for times, shares_K in zip(one.window_times_W2.tolist(), one.window_probabilities_WK, strict=True):
+            lines.append(csv_row(times[0], times[1], shares_K, *person))
+    return "".join(lines)
 
 
 def to_srt(result: Prediction) -> str:
-    """A subtitle for each segment but background: its label and confidence."""
-    return "".join(srt_cue(number, one) for number, one in enumerate(result.actions, start=1))
+    """A subtitle for each segment but background: its label and confidence, and whose it is where people are found."""
+    return "".join(srt_cue(number, *one) for number, one in enumerate(shown_segments(result), start=1))
 
 
 def to_vtt(result: Prediction) -> str:
     """As :func:`to_srt`, as WebVTT for HTML video."""
-    return VTT_HEAD + "".join(vtt_cue(number, one) for number, one in enumerate(result.actions, start=1))
+    return VTT_HEAD + "".join(vtt_cue(number, *one) for number, one in enumerate(shown_segments(result), start=1))
 
 
-def csv_head(labels: Sequence[str]) -> str:
+def shown_segments(result: Prediction) -> list[tuple[Segment, int | None]]:
+    """The segments to be read as subtitles, each with the number of its person: those of the people, if there are any.
+
+    They are in the order of time.
+    """
+    if not result.people:
+        return [(one, None) for one in result.actions]
+    found = [(one, person.id) for person in result.people for one in person.actions]
+    return sorted(found, key=lambda one: one[0].start_s)
+
+
+def csv_head(labels: Sequence[str], has_people: bool = False) -> str:
     """The first line of :func:`to_csv`."""
-    return _csv_line(["start_s", "end_s", *labels])
+    return _csv_line(["start_s", "end_s", *(["person"] if has_people else []), *labels])
 
 
-def csv_row(start_s: float, end_s: float, probabilities_K: NDArray[np.float64]) -> str:
+def csv_row(start_s: float, end_s: float, probabilities_K: NDArray[np.float64], *person: int | str) -> str:
     """The line of a window."""
-    return _csv_line([f"{start_s:.3f}", f"{end_s:.3f}", *(f"{value:.4f}" for value in probabilities_K.tolist())])
+    shares = (f"{value:.4f}" for value in probabilities_K.tolist())
+    return _csv_line([f"{start_s:.3f}", f"{end_s:.3f}", *map(str, person), *shares])
 
 
-def srt_cue(number: int, segment: Segment) -> str:
+def srt_cue(number: int, segment: Segment, person: int | None = None) -> str:
     """The subtitle of a segment, counted from 1.
 
     SRT has no way to escape: what players would take for a tag is written with similar letters.
     """
-    line = _line(segment.label, segment.confidence).translate(str.maketrans("<>{}", "‹›()"))
+    line = _line(segment, person).translate(str.maketrans("<>{}", "‹›()"))
     return f"{number}\n{_time(segment.start_s, ',')} --> {_time(segment.end_s, ',')}\n{line}\n\n"
 
 
 VTT_HEAD = "WEBVTT\n\n"
 
 
-def vtt_cue(number: int, segment: Segment) -> str:
+def vtt_cue(number: int, segment: Segment, person: int | None = None) -> str:
     """As :func:`srt_cue`; WebVTT needs no number."""
-    line = html.escape(_line(segment.label, segment.confidence), quote=False)
+    line = html.escape(_line(segment, person), quote=False)
     return f"{_time(segment.start_s, '.')} --> {_time(segment.end_s, '.')}\n{line}\n\n"
 
 
@@ -71,16 +92,22 @@ TEXTS: dict[str, Callable[[Prediction], str]] = {"json": to_json, "csv": to_csv,
 def write_parquet(path: Path, result: Prediction) -> None:
     """A row for each segment: ``source``, ``model``, ``start_s``, ``end_s``, ``label``, ``confidence``.
 
+    Where people were asked for, a column ``person`` says whose each is; it is null for those of the video as a whole.
+
     Raises:
         KinemeError: it cannot be written.
     """
     import polars as pl
 
+    schema = {"start_s": pl.Float64, "end_s": pl.Float64, "label": pl.String, "confidence": pl.Float64}
+    whose = [(None, result), *((person.id, person) for person in result.people or ())]
     rows = pl.DataFrame(
-        [(one.start_s, one.end_s, one.label, one.confidence) for one in result.segments],
-        schema={"start_s": pl.Float64, "end_s": pl.Float64, "label": pl.String, "confidence": pl.Float64},
+        [(one.start_s, one.end_s, one.label, one.confidence, id_) for id_, whole in whose for one in whole.segments],
+        schema={**schema, "person": pl.Int64},
         orient="row",
     )
+    if result.people is None:
+        rows = rows.drop("person")
     whole = [pl.lit(result.source).alias("source"), pl.lit(result.model).alias("model")]
     with atomic_write(path) as temporary:
         rows.select(*whole, pl.all()).write_parquet(temporary)
@@ -92,9 +119,10 @@ def _csv_line(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _line(label: str, confidence: float) -> str:
-    share = f"{confidence:.0%}".replace("%", " %")
-    return f"{' '.join(label.split())} {share}"
+def _line(segment: Segment, person: int | None) -> str:
+    share = f"{segment.confidence:.0%}".replace("%", " %")
+    whose = "" if person is None else f"person {person}: "
+    return f"{whose}{' '.join(segment.label.split())} {share}"
 
 
 def _time(seconds: float, mark: str) -> str:

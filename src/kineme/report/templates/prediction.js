@@ -1,6 +1,7 @@
 const video = document.getElementById("video");
-const timeline = document.getElementById("timeline");
-const parts = [...timeline.querySelectorAll("button")];
+// The parts of the whole video, then those of each person.
+const timelines = [...document.querySelectorAll(".timeline")].map((one) => [...one.querySelectorAll("button")]);
+const parts = timelines.flat();
 const readings = [...document.querySelectorAll("[data-curve]")];
 
 const clock = (seconds) => {
@@ -31,9 +32,9 @@ const show = () => {
   readings.forEach((reading, number) => {
     reading.textContent = `${Math.round(100 * valueAt(data.curves[number], time))} %`;
   });
-  const last = parts.length - 1;
-  parts.forEach((part, number) => {
-    const inside = time >= Number(part.dataset.start) && (time < Number(part.dataset.end) || number === last);
+  parts.forEach((part) => {
+    const end = Number(part.dataset.end);
+    const inside = time >= Number(part.dataset.start) && (time < end || end >= data.duration);
     if (inside) part.setAttribute("aria-current", "true"); else part.removeAttribute("aria-current");
   });
 };
@@ -54,20 +55,20 @@ const goToHash = () => {
   if (match) go(Number(match[1]));
 };
 
-const focusOn = (part) => {
-  parts.forEach((one) => { one.tabIndex = one === part ? 0 : -1; });
+const focusOn = (part, row) => {
+  row.forEach((one) => { one.tabIndex = one === part ? 0 : -1; });
   part.focus();
 };
 
-parts.forEach((part, number) => {
-  part.addEventListener("click", () => { focusOn(part); go(Number(part.dataset.start)); });
+timelines.forEach((row) => row.forEach((part, number) => {
+  part.addEventListener("click", () => { focusOn(part, row); go(Number(part.dataset.start)); });
   part.addEventListener("keydown", (event) => {
-    const next = { ArrowRight: number + 1, ArrowLeft: number - 1, Home: 0, End: parts.length - 1 }[event.key];
+    const next = { ArrowRight: number + 1, ArrowLeft: number - 1, Home: 0, End: row.length - 1 }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    focusOn(parts[Math.max(0, Math.min(next, parts.length - 1))]);
+    focusOn(row[Math.max(0, Math.min(next, row.length - 1))], row);
   });
-});
+}));
 document.getElementById("curves").addEventListener("click", (event) => {
   const box = event.currentTarget.getBoundingClientRect();
   go(((event.clientX - box.left) / box.width) * data.duration);

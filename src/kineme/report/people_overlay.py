@@ -1,0 +1,182 @@
+"""Draw people on a frame: a box around each, and a line that says who it is, what they do and how likely that is.
+
+Lines cover no face and no other line as long as there is another place. Colours are those of Okabe and Ito, "Color
+Universal Design", which colour-blind readers tell apart; the number of a person is always written too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.models.backbones.movenet import JOINTS
+from kineme.prediction.result import PersonPrediction
+from kineme.report.overlay import Colour, Frame, line_width, write_line
+from kineme.text import percent
+
+PERSON_COLOURS: tuple[Colour, ...] = (
+    (86, 180, 233),  # sky blue
+    (230, 159, 0),  # orange
+    (0, 158, 115),  # bluish green
+    (240, 228, 66),  # yellow
+    (213, 94, 0),  # vermilion
+    (204, 121, 167),  # reddish purple
+    (0, 114, 178),  # blue
+)
+_BLACK: Colour = (0, 0, 0)
+_WHITE: Colour = (255, 255, 255)
+_HEAD = [number for number, joint in enumerate(JOINTS) if joint.split()[-1] in ("nose", "eye", "ear")]
+_SURE = 0.2  # score of a joint of the head that counts
+_LEAST_HEAD = 0.07  # of the body's height: half a head, where only one of its joints is seen
+
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPerson:
+    """What is drawn of a person.
+
+    Args:
+        id: number of the person.
+        box_4: x0, y0, x1, y1 in pixels of the frame.
+        joints_JC: (17, 3), x, y and score of each joint.
+        is_hidden: whether the person cannot be seen now, and the box is where they are expected.
+        label: what they do; None where nothing known happens.
+        probability: of the label.
+    """
+
+    id: int
+    box_4: NDArray[np.float32]
+    joints_JC: NDArray[np.float32]
+    is_hidden: bool = False
+    label: str | None = None
+    probability: float = 0.0
+
+    @property
+    def line(self) -> str:
+        """What is written."""
+        return f"{self.id}" if self.label is None else f"{self.id}  {self.label}  {percent(self.probability, 0)}"
+
+
+class PeoplePainter:
+    """Draws frame after frame; a line stays where it was as long as there is room, so that it can be read."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, int] = {}  # of each person's line: number of the place
+
+    def __call__(self, frame_HWC: Frame, people: Sequence[ShownPerson]) -> Frame:
+        """A copy of the frame, RGB, with everybody drawn."""
+        drawn: Frame = np.array(frame_HWC, dtype=np.uint8, order="C")
+        height, width = drawn.shape[:2]
+        size = max(10, round(5 + 0.022 * min(height, width)))  # of the letters, as of the labels of a whole video
+        for person in people:
+            _draw_box(drawn, person, max(1, size // (10 if person.is_hidden else 5)))
+        avoid = [face for person in people if (face := face_of(person))]
+        taken: list[Rectangle] = []
+        for person in sorted(people, key=lambda one: one.id):
+            place = self._place(person, (height, width), size, avoid, taken)
+            taken.append(place)
+            _write(drawn, place, person, size)
+        self._places = {person.id: self._places[person.id] for person in people}
+        return drawn
+
+    def _place(
+        self,
+        person: ShownPerson,
+        shape: tuple[int, int],
+        size: int,
+        faces: Sequence[Rectangle],
+        taken: Sequence[Rectangle],
+    ) -> Rectangle:
+        places = places_of(person.box_4, line_width(person.line, size, bold=True), round(1.5 * size), shape)
+
+        def hidden(number: int) -> tuple[float, int]:
+            covered = sum(_shared(places[number], one) for one in (*faces, *taken))
+            return covered, number
+
+        before = self._places.get(person.id)
+        best = before if before is not None and hidden(before)[0] == 0 else min(map(hidden, range(len(places))))[1]
+        self._places[person.id] = best
+        return places[best]
+
+
+def shown_people(people: Sequence[PersonPrediction], time_s: float) -> list[ShownPerson]:
+    """Who is in the picture at an instant, and what they do then."""
+    shown = []
+    for person in people:
+        segment, track = person.segment_at(time_s), person.track
+        if segment is None:
+            continue
+        is_known, look = not segment.is_background, int(np.searchsorted(track.times_T[1:], time_s))
+        probability = float(person.probabilities_at(time_s)[person.labels.index(segment.label)]) if is_known else 0.0
+        shown.append(
+            ShownPerson(
+                person.id,
+                track.box_at(time_s),
+                track.joints_at(time_s),
+                is_hidden=not track.scores_T[look],
+                label=segment.label if is_known else None,
+                probability=probability,
+            )
+        )
+    return shown
+
+
+def face_of(person: ShownPerson) -> Rectangle | None:
+    """The rectangle around a person's head; None where it is not seen."""
+    if person.is_hidden:
+        return None
+    head_XC = person.joints_JC[_HEAD]
+    seen_XC = head_XC[head_XC[:, 2] >= _SURE]
+    if not len(seen_XC):
+        return None
+    (left, top), (right, bottom) = seen_XC[:, :2].min(axis=0), seen_XC[:, :2].max(axis=0)
+    reach = max((right - left) / 2, _LEAST_HEAD * float(person.box_4[3] - person.box_4[1]))
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return round(x - reach), round(y - 1.3 * reach), round(x + reach), round(y + 1.3 * reach)
+
+
+def places_of(box_4: NDArray[np.float32], width: int, height: int, shape: tuple[int, int]) -> list[Rectangle]:
+    """Where the line of a box may be written, the best first: above, below, beside, and inside along its edges."""
+    left, top, right, bottom = (round(float(side)) for side in box_4)
+    xs = (left, right - width)
+    spots = [(x, top - height) for x in xs] + [(x, bottom) for x in xs]
+    spots += [(x, y) for y in (top, bottom - height, (top + bottom) // 2) for x in (right, left - width)]
+    spots += [(x, bottom - height) for x in xs] + [(x, y) for y in (top - 2 * height, bottom + height) for x in xs]
+    spots += [(x, y) for y in ((top + bottom) // 2, top) for x in xs]
+    rows, columns = shape
+    inside = [(min(max(x, 0), max(columns - width, 0)), min(max(y, 0), max(rows - height, 0))) for x, y in spots]
+    return [(x, y, min(x + width, columns), min(y + height, rows)) for x, y in inside]
+
+
+def colour_of(person: int) -> Colour:
+    """The colour of a person, by number."""
+    return PERSON_COLOURS[(person - 1) % len(PERSON_COLOURS)]
+
+
+def _draw_box(drawn: Frame, person: ShownPerson, thickness: int) -> None:
+    import cv2
+
+    (left, top, right, bottom) = (round(float(side)) for side in person.box_4)
+    # A dark edge on both sides keeps every colour visible on every ground.
+    cv2.rectangle(drawn, (left, top), (right, bottom), _BLACK, thickness + 2)
+    cv2.rectangle(drawn, (left, top), (right, bottom), colour_of(person.id), thickness)
+
+
+def _write(drawn: Frame, place: Rectangle, person: ShownPerson, size: int) -> None:
+    left, top, right, bottom = place
+    colour = colour_of(person.id)
+    area = drawn[top:bottom, left:right]
+    area[:] = colour
+    is_light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 110
+    write_line(area, person.line, size, _BLACK if is_light else _WHITE, bold=True)
+
+
+def _shared(one: Rectangle, other: Rectangle) -> float:
+    """Pixels that two rectangles share."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return float(max(across, 0) * max(down, 0))

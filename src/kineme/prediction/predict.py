@@ -28,6 +28,7 @@ OnProgress = Callable[[float], None]
 
 _WITH_PEOPLE = 1280  # pixels
 
+
 def fetch_options(model: TrainedModel, *, people: bool = False, **more: Any) -> FetchOptions:
     """How a model's videos are fetched: no larger than it needs."""
     return FetchOptions(min_side=smallest_side(model, people), **more)

@@ -148,8 +148,9 @@ def write_line(area: Frame, text: str, size: int, colour: Colour, *, bold: bool 
 def line_width(text: str, size: int, *, bold: bool = False) -> int:
     """Pixels that :func:`write_line` needs for a whole line, with the space beside it; at most 40 sizes."""
     text = one_line(text)
-    length = min(_font_for(text, size, bold).getlength(text), 40 * size)
-    return math.ceil(length) + 1 + 2 * max(2, round(size * 0.35))
+    length: float = min(_font_for(text, size, bold).getlength(text), 40 * size)
+    needed: int = math.ceil(length) + 1 + 2 * max(2, round(size * 0.35))
+    return needed
 
 
 def blend(area: Frame, mask: NDArray[np.float32], colour: Colour, opacity: float = 1.0) -> None:

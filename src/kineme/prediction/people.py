@@ -13,11 +13,10 @@ from kineme.errors import KinemeError
 from kineme.people.find import RATE, find_people
 from kineme.people.tracks import Track
 from kineme.prediction.featurizers import Tick
-from kineme.prediction.predict import collect_windows
 from kineme.prediction.result import PersonPrediction
 from kineme.prediction.summary import summarize_person
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import file_stride, open_scorer
+from kineme.prediction.windows import collect_windows, file_stride, open_scorer
 from kineme.progress import progress
 from kineme.progress import track as show_progress
 from kineme.video.clips import ticks

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kineme.prediction.featurizers import Tick
+from kineme.prediction.people import predict_people
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summarize_windows
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import file_stride, open_scorer
+from kineme.prediction.windows import collect_windows, file_stride, open_scorer
 from kineme.progress import track
 from kineme.sources.local_video import FetchOptions
 from kineme.video.clips import ticks
@@ -65,8 +62,6 @@ def predict_file(
     times_W2, logits_WK = collect_windows(scored, len(model.labels))
     found = None
     if people:
-        from kineme.prediction.people import predict_people
-
         found = predict_people(model, path, engine, info.duration_s, on_warning=warnings.append)
     result = summarize_windows(
         model,
@@ -79,17 +74,6 @@ def predict_file(
         timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times_W2)},
     )
     return replace(result, people=found)
-
-
-def collect_windows(
-    scored: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]], labels: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """First and last instant, times_W2, and logits_WK of windows; nothing else is kept: six hours are 170,000."""
-    times, logits = array("d"), array("f")
-    for times_T, logits_K in scored:
-        times.extend((times_T[0], times_T[-1]))
-        logits.frombytes(logits_K.tobytes())
-    return np.array(times).reshape(-1, 2), np.array(logits).reshape(-1, labels)
 
 
 def _telling(of_ticks: Iterable[Tick], duration_s: float, on_progress: OnProgress) -> Iterator[Tick]:

@@ -6,6 +6,7 @@ Files and streams are both scored here.
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -105,6 +106,17 @@ class WindowScorer:
             initial_N1 = np.broadcast_to(initial, (len(features_NT), 1, *initial.shape))
             features_NT = np.concatenate([initial_N1, features_NT[:, 1:]], axis=1)
         return np.asarray(self._function(features_NT)[0], np.float32)
+
+
+def collect_windows(
+    scored: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]], labels: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """First and last instant, times_W2, and logits_WK of windows; nothing else is kept: six hours are 170,000."""
+    times, logits = array("d"), array("f")
+    for times_T, logits_K in scored:
+        times.extend((times_T[0], times_T[-1]))
+        logits.frombytes(logits_K.tobytes())
+    return np.array(times).reshape(-1, 2), np.array(logits).reshape(-1, labels)
 
 
 def open_scorer(model: TrainedModel, engine: str) -> WindowScorer:

@@ -271,6 +271,7 @@ def check(
     *,
     page: Pathlike | None = None,
     fix: bool = False,
+    groups: Pathlike | None = None,
     approach: str | None = None,
     config: dict[str, Any] | None = None,
     spec_changes: dict[str, Any] | None = None,
@@ -283,6 +284,7 @@ def check(
         data: the folder or the CSV.
         page: where to write a page with pictures, if anywhere.
         fix: move broken files to ``DATA-quarantine``, with a list of the reasons; nothing is deleted.
+        groups: where to write a table with a guess of the groups, to be corrected and trained on, if anywhere.
         approach: what the needs are estimated for; by default that of :func:`train`.
         config: its options.
         spec_changes: fields of the clip spec.
@@ -304,6 +306,7 @@ def check(
 
     from kineme.dataset.audit.audit import audit, document_of
     from kineme.dataset.audit.quarantine import quarantine_files
+    from kineme.dataset.audit.suggest import write_groups
     from kineme.models.registry import make_approach
     from kineme.report.audit_page import write_check
     from kineme.training.options import TrainOptions
@@ -313,6 +316,8 @@ def check(
     spec = replace(spec, **(spec_changes or {}))
     seen = audit(scan(data, group_column=group_column), spec)
     moved = quarantine_files(Path(data), seen.broken) if fix else None
+    if groups is not None:
+        write_groups(seen, Path(groups))
     document = {
         **document_of(seen, Path(data)),
         "needs": asdict(

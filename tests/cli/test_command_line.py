@@ -36,6 +36,7 @@ VERBS = {
         "--short",
         "--size",
         "--strict",
+        "--write-groups",
     },
     "compare": {
         "--allow-leaks",

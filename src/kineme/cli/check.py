@@ -21,6 +21,9 @@ def check(
     fix: Annotated[
         bool, typer.Option("--fix", help="Move broken files to DATA-quarantine; nothing is deleted.")
     ] = False,
+    write_groups: Annotated[
+        Path | None, typer.Option(help="Write a table with a guess of the groups, to correct and then to train on.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where there are errors, as for CI.")] = False,
     approach: Annotated[
         str | None, typer.Option(help="What to estimate time and memory for.  [default: as kineme train]")
@@ -47,6 +50,7 @@ def check(
         data,
         page=out,
         fix=fix,
+        groups=write_groups,
         approach=approach,
         config={"backbone": backbone} if backbone else None,
         spec_changes=options.spec_changes(frames, fps, size, short=short),
@@ -69,6 +73,8 @@ def check(
         if found["moved"]:
             say("", f"Moved   {len(found['moved']['files'])} files to {found['moved']['folder']}")
         say("", f"Report  {out}")
+        if write_groups:
+            say(f"Groups  {write_groups}; correct the column 'group', then: kineme train {write_groups}")
     if strict and found["counts"]["error"]:
         raise KinemeError(f"{data}: {found['counts']['error']} errors; see {out}")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kineme.prediction.explain.explain import Explanation
     from kineme.prediction.stream import Stream
     from kineme.prediction.watch import Event
+    from kineme.video.reader import OnPacket
 
 
 class Model(TrainedModel):
@@ -177,6 +178,7 @@ class Model(TrainedModel):
         timeout_s: float = 10.0,
         retry_s: float = 60.0,
         stop: threading.Event | None = None,
+        on_packet: OnPacket | None = None,
     ) -> Generator[Event, None, None]:
         """Recognise what a camera or live stream shows, as it comes.
 
@@ -194,6 +196,7 @@ class Model(TrainedModel):
             timeout_s: how long the source may be silent before it is taken for broken off.
             retry_s: how long a source that broke off is tried again.
             stop: ends it when set, by another thread or a signal's handler.
+            on_packet: see :class:`~kineme.video.reader.LiveReader`; for clips of events.
 
         Yields:
             An event for each frame that the model had time for, and at least one every half second.
@@ -212,7 +215,9 @@ class Model(TrainedModel):
         watcher = Watcher(self, self.stream(mode=mode, engine=engine, stride=stride))  # what is wrong is told at once
         spec = self.card.spec
         size = spec.height, spec.width
-        reader = LiveReader(str(source), size=size, fit=spec.fit, timeout_s=timeout_s, retry_s=retry_s)
+        reader = LiveReader(
+            str(source), size=size, fit=spec.fit, timeout_s=timeout_s, retry_s=retry_s, on_packet=on_packet
+        )
         return watcher.events(reader, max_seconds, stop or threading.Event())
 
     def explain(

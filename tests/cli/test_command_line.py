@@ -88,6 +88,7 @@ VERBS = {
         *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--people", "--save", "--start", "--top"),
         *("--cookies", "--cookies-from-browser"),  # of links
         *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
+        *("--clip", "--cooldown", "--mqtt", "--on", "--run", "--webhook"),
     },
     "runs": {"--json"},
     "serve": {

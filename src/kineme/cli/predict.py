@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kineme.cli import options
+from kineme.cli import options, triggers
 from kineme.models.registry import DEFAULT_MODEL
 from kineme.sources.kinds import is_live, refuse_live, table_of_kinds
 
@@ -56,6 +56,12 @@ def predict(
     show: Annotated[
         bool, typer.Option("--show", help="Open a window that shows it; q or Esc ends.", rich_help_panel=LIVE)
     ] = False,
+    on: triggers.On = None,
+    cooldown: triggers.Cooldown = None,
+    webhook: triggers.WebhookUrl = None,
+    mqtt: triggers.MqttUrl = None,
+    run: triggers.Run = None,
+    clip: triggers.Clip = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to show.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON: an object, or a list for several.")] = False,
 ) -> None:
@@ -78,7 +84,16 @@ def predict(
     max_bytes = options.parse_size("--max-size", max_size)
     end_after_s = options.parse_seconds("--max-seconds", max_seconds) if max_seconds else None
     retry_s = options.parse_seconds("--retry-seconds", retry_seconds or "60")
-    for_live = {"--mode": mode, "--max-seconds": max_seconds, "--retry-seconds": retry_seconds, "--show": show}
+    alarm = triggers.alarm_options(
+        on, cooldown=cooldown, webhook=webhook, mqtt=mqtt, run=run, clip=clip, clips=None if pipe else Path(out)
+    )
+    for_live = {
+        "--mode": mode,
+        "--max-seconds": max_seconds,
+        "--retry-seconds": retry_seconds,
+        "--show": show,
+        "--on": on,
+    }
     live = len(source) == 1 and is_live(source[0])
     if live and (start or end):
         raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
@@ -100,6 +115,7 @@ def predict(
             top=top,
             json=json,
             show=show,
+            alarm=alarm,
         )
         return
     for one in source:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from kineme.text import percent, printable
 if TYPE_CHECKING:
     from kineme.model import Model
     from kineme.prediction.watch import Event
+    from kineme.triggers.alarm import AlarmOptions
 
 _SHOWN = 3
 _BAR = 12
@@ -38,6 +40,7 @@ def watch(
     top: int,
     json: bool,
     show: bool,
+    alarm: AlarmOptions | None = None,
 ) -> None:
     """Watch until the source is gone for good, the time is over, or the user stops it; then everything is complete."""
     from kineme.report.recording import Painter, Recording
@@ -52,8 +55,15 @@ def watch(
             window = stack.enter_context(PreviewWindow(f"kineme: {model.name}"))
         write = output.write if out is None else None
         recording = stack.enter_context(Recording(model, source, formats, out or Path(), write=write))
+        told = stack.enter_context(_Told(model, source, alarm)) if alarm else None
         events = model.watch(
-            source, mode=mode, engine=engine, max_seconds=max_seconds, retry_s=retry_seconds, stop=stop
+            source,
+            mode=mode,
+            engine=engine,
+            max_seconds=max_seconds,
+            retry_s=retry_seconds,
+            stop=stop,
+            on_packet=told.on_packet if told else None,
         )
         stack.enter_context(closing(events))
         stack.enter_context(_stopped_by_signals(stop))
@@ -72,7 +82,11 @@ def watch(
                     window.show(picture)
                     if not window.is_open:
                         stop.set()
-                if tells_changes and event.current_segment and event.label != label:
+                if told:
+                    for text in told.see(event):
+                        if tells_changes:
+                            output.write(f"{text}\n")
+                elif tells_changes and event.current_segment and event.label != label:
                     output.write(f"{event.current_segment.start_s:.1f} s  {printable(event.label)}\n")
                 label = event.label
         except KinemeError as error:
@@ -100,6 +114,39 @@ def watch(
             )
     if failure:
         raise failure
+
+
+class _Told:
+    """Follows the rules of ``--on``; notices of receivers come at the next event, in the thread that prints."""
+
+    def __init__(self, model: Model, source: str, options: AlarmOptions) -> None:
+        from kineme.triggers.alarm import Alarm
+
+        self._notices: deque[str] = deque()
+        self._alarm = Alarm(options, {model.name: model.labels}, source, self._notices.append)
+        self._follower = self._alarm.follow(model.name)
+        self._last_s = 0.0
+        self.on_packet = self._alarm.packets.add if self._alarm.packets else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._follower.interrupt(self._last_s)
+        self._alarm.close()
+        self._warn()
+
+    def see(self, event: Event) -> list[str]:
+        """What has begun or ended, a line each."""
+        from kineme.cli.triggers import line_of
+
+        self._warn()
+        self._last_s = event.time_s
+        return [line_of(document) for document in self._follower.see(event)]
+
+    def _warn(self) -> None:
+        while self._notices:
+            warn([self._notices.popleft()])
 
 
 class _Output:

@@ -32,6 +32,8 @@ class Event:
         probabilities_K: calibrated, of the newest window; None until there is one, and after an interruption.
         labels: the K names.
         prediction_time_s: the tick that ``probabilities_K`` is about.
+        window_middle_s: the middle of the window that ends there, which counts as its time.
+        open_set_score: of that window, from 0 on known; None where the model cannot tell, or there is no window.
         current_segment: what goes on, as the timeline has it, which follows by about a second; None before
             that is certain.
         finished_segments: the segments that are over since the last event.
@@ -52,6 +54,8 @@ class Event:
     probabilities_K: NDArray[np.float64] | None
     labels: tuple[str, ...]
     prediction_time_s: float | None
+    window_middle_s: float | None
+    open_set_score: float | None
     current_segment: Segment | None
     finished_segments: tuple[Segment, ...]
     latency_s: float
@@ -88,6 +92,7 @@ class Watcher:
         self._timeline = Timeline(model.labels, model.card.timeline_settings)
         self._newest: LiveFrame | None = None
         self._probabilities_K: NDArray[np.float64] | None = None
+        self._score: float | None = None
 
     def events(
         self, reader: LiveReader, max_seconds: float | None, stop: threading.Event
@@ -135,22 +140,23 @@ class Watcher:
             return finished
         assert stream.logits_K is not None
         known = self._model.open_set_score(stream.logits_K[None])
+        self._score = None if known is None else float(known[0])
         middle_s = stream.prediction_time_s - self._half_s
-        return (
-            *finished,
-            *self._timeline.push(middle_s, self._probabilities_K, math.inf if known is None else known[0]),
-        )
+        score = math.inf if self._score is None else self._score
+        return (*finished, *self._timeline.push(middle_s, self._probabilities_K, score))
 
     def _close(self) -> tuple[Segment, ...]:
         return self._timeline.close(self._newest.time_s) if self._newest else ()
 
     def _event(self, update: LiveUpdate, finished: tuple[Segment, ...], *, is_new: bool = True) -> Event:
-        newest = self._newest
+        newest, tick_s = self._newest, self._stream.prediction_time_s
         return Event(
             time_s=newest.time_s if newest else 0.0,
             probabilities_K=self._probabilities_K,
             labels=self._model.labels,
-            prediction_time_s=self._stream.prediction_time_s,
+            prediction_time_s=tick_s,
+            window_middle_s=None if tick_s is None else tick_s - self._half_s,
+            open_set_score=None if tick_s is None else self._score,
             current_segment=self._timeline.current,
             finished_segments=finished,
             latency_s=newest.late_s + time.monotonic() - newest.received_s if newest else 0.0,

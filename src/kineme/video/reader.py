@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -22,7 +22,10 @@ from kineme.video.convert import Converter, StreamGeometry
 from kineme.video.live import open_live, why_broken, without_password
 from kineme.video.spec import ResizeMode
 
+OnPacket = Callable[["Packet[VideoStream]", "VideoStream", int, float], None]
+
 if TYPE_CHECKING:
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0
@@ -90,13 +93,23 @@ class LiveReader:
         fit: how a frame is brought to that size.
         timeout_s: how long the source may be silent before the connection is taken for broken.
         retry_s: how long a broken one is tried again.
+        on_packet: given each packet as it came, with its stream, the number of the connection and when it was here, by
+            ``time.monotonic()``; in the thread that reads, which it must not hold up.
     """
 
     def __init__(
-        self, source: str, *, size: tuple[int, int], fit: ResizeMode, timeout_s: float = 10.0, retry_s: float = 60.0
+        self,
+        source: str,
+        *,
+        size: tuple[int, int],
+        fit: ResizeMode,
+        timeout_s: float = 10.0,
+        retry_s: float = 60.0,
+        on_packet: OnPacket | None = None,
     ) -> None:
         self._source, self._name = source, without_password(source)
         self._size, self._fit, self._timeout_s, self._retry_s = size, fit, timeout_s, retry_s
+        self._on_packet = on_packet
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._newest: LiveFrame | None = None
@@ -197,6 +210,8 @@ class LiveReader:
             heard_s = time.monotonic()
             try:
                 for packet in container.demux(stream):
+                    if self._on_packet:
+                        self._on_packet(packet, stream, connection, time.monotonic())
                     try:
                         frames = packet.decode()
                     except av.error.InvalidDataError:

@@ -109,7 +109,7 @@ def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tup
     backbone = config.get("backbone") or (DEFAULT_BACKBONE if approach is None else None)
     approach = approach or DEFAULT_APPROACH
     if backbone:
-        config = {**recommended(approach, backbone), **config}
+        config = recommended(approach, backbone, config)
     return approach, config, find_backbone(make_approach(approach, config).backbone).spec
 
 

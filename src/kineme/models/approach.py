@@ -6,7 +6,7 @@ here has a default that holds for most.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,6 +91,16 @@ class Approach:
             UsageError: with these options there is no state to carry.
         """
         raise UsageError(f"{self.name} keeps no state to carry from frame to frame: use mode='exact'")
+
+    @classmethod
+    def suited_to(cls, backbone: Backbone, given: Collection[str] = ()) -> Mapping[str, Any]:
+        """Options that suit it on a backbone, beside those that are given."""
+        return cls.suited.get(backbone.name, {})
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Whether its head is solved (:mod:`kineme.training.linear`) where the backbone is frozen."""
+        return False
 
     @property
     def uses_order(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
@@ -84,13 +85,14 @@ def make_approach(name: str, options: dict[str, Any] | None = None, *, ready_mad
     return cls(**values)
 
 
-def recommended(approach: str, backbone: str) -> dict[str, Any]:
-    """Options of an approach that suit a backbone, the backbone itself among them.
+def recommended(approach: str, backbone: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Options of an approach that suit a backbone, the backbone itself and those that are given among them.
 
     Raises:
         UsageError: there is no such approach or backbone.
     """
-    return {"backbone": backbone, **find_approach(approach).suited.get(find_backbone(backbone).name, {})}
+    given = given or {}
+    return {**find_approach(approach).suited_to(find_backbone(backbone), given), **given, "backbone": backbone}
 
 
 def describe() -> dict[str, list[dict[str, Any]]]:

@@ -62,6 +62,17 @@ class Augmentation:
         return changed
 
 
+@dataclass(frozen=True)
+class Mirror:
+    """The mirror image of a clip, as a view of its own beside the plain one."""
+
+    mirror: bool = True  # what an entry of the cache is told by
+
+    def __call__(self, frames_THWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Mirror a clip; nothing is drawn."""
+        return np.ascontiguousarray(frames_THWC[:, :, ::-1])
+
+
 def view_seed(path: str, stretch_s: tuple[float, float | None], what: object) -> int:
     """Seed of what is drawn for a stretch of a video: the same wherever the data set lies, so a copy gives the same."""
     told = json.dumps([Path(path).parts[-2:], stretch_s, what])

@@ -32,7 +32,7 @@ from kineme.errors import KinemeError, VideoError
 from kineme.files import user_cache_folder, write_text
 from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.progress import progress
-from kineme.training.augment import Augmentation, view_seed
+from kineme.training.augment import Augmentation, Mirror, view_seed
 from kineme.training.frame_order import FrameOrder, reorder
 from kineme.training.items import Item
 from kineme.training.parts import Row, background_stretches, by_video, is_part, labelled_throughout, stretch_of
@@ -75,7 +75,7 @@ class FrameCache:
         self.spec, self.encoder, self.per_frame = spec, encoder, per_frame
         self.folder = folder or _default_folder()
         self._disk = DiskCache(self.folder, (SUFFIX, ".json"), limit_bytes)
-        self._augmentation: Augmentation | None = None  # of the augmented views
+        self._augmentation: Augmentation | Mirror | None = None  # of the augmented views
         self._identities: dict[str, Identity] = {}
         self.lost: dict[str, str] = {}
 
@@ -164,7 +164,7 @@ class FrameCache:
         row = {"name": path, "path": path, "group": "", "start_s": 0.0, "end_s": None}
         return self._item(row, 0, (0.0, None))[0]
 
-    def add_views(self, items: Sequence[Item], augmentation: Augmentation, views: int) -> None:
+    def add_views(self, items: Sequence[Item], augmentation: Augmentation | Mirror, views: int) -> None:
         """Compute the features of ``views`` augmented views of each item that are not on disk yet, with progress.
 
         A view's change is drawn from the video, the settings and the view's number alone: the same in every run.
@@ -177,7 +177,7 @@ class FrameCache:
                     self._entry_length(job[0].path, job[0].stretch_s, job[1])
 
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
-        with _pool() as pool, progress("looking at augmented views", len(jobs)) as advance:
+        with _pool() as pool, progress("looking at augmented views" if jobs else None, len(jobs)) as advance:
             for _ in pool.map(compute, jobs):
                 advance()
 

@@ -44,10 +44,15 @@ def score_items(
     Raises:
         UsageError: an unknown frame order.
     """
-    logits_WK, item_W = score_windows(network, items, cache, frame_order=frame_order, seed=seed, label=label)
-    sums_NK = np.zeros((len(items), logits_WK.shape[1]), np.float64)
+    return mean_of_windows(*score_windows(network, items, cache, frame_order=frame_order, seed=seed, label=label))
+
+
+def mean_of_windows(logits_WK: NDArray[np.float32], item_W: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Logits_NK of videos, in the order of their numbers ``item_W``: the mean of those of their windows."""
+    counts_N = np.bincount(item_W)
+    sums_NK = np.zeros((len(counts_N), logits_WK.shape[1]), np.float64)
     np.add.at(sums_NK, item_W, logits_WK)
-    return (sums_NK / np.bincount(item_W, minlength=len(items))[:, None]).astype(np.float32)
+    return (sums_NK / counts_N[:, None]).astype(np.float32)
 
 
 def score_windows(
@@ -56,10 +61,14 @@ def score_windows(
     cache: FrameCache,
     *,
     frame_order: FrameOrder = "ordered",
+    view: int = 0,
     seed: int = 0,
     label: str | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits_WK of each window of each video, and the number of its video; arguments as for :func:`score_items`."""
+    """Logits_WK of each window of each video, and the number of its video; arguments as for :func:`score_items`.
+
+    ``view`` is the number of an augmented view of the videos; 0 is as filmed.
+    """
     check_order(frame_order)
     recompute = frame_order != "ordered" and cache.encoder is not None and cache.encoder.is_temporal
     windows_of: list[int] = []
@@ -74,9 +83,17 @@ def score_windows(
             starts = cache.evaluation_starts(item)
             windows_of.extend([number] * len(starts))
             for start in starts:
-                yield reorder(cache.window(item, start), frame_order, rng)
+                yield reorder(cache.window(item, start, view), frame_order, rng)
 
     return score_clips(network, windows()), np.array(windows_of, np.int64)
+
+
+def loss_and_accuracy(logits_NK: NDArray[np.float32], truth_N: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean cross-entropy and top-1."""
+    from scipy.special import log_softmax
+
+    losses_N = -log_softmax(logits_NK.astype(np.float64), axis=1)[np.arange(len(truth_N)), truth_N]
+    return float(losses_N.mean()), float((logits_NK.argmax(axis=1) == truth_N).mean())
 
 
 def classification_metrics(

@@ -25,13 +25,44 @@ from kineme.training.augment import Augmentation
 from kineme.training.background import Background
 from kineme.training.cache import FrameCache
 from kineme.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from kineme.training.evaluate import score_items
+from kineme.training.evaluate import loss_and_accuracy, mean_of_windows, score_items, score_windows
 from kineme.training.feed import REPORT_WAIT_ABOVE, TimedIterator, class_weights, training_batches
 from kineme.training.items import Item
 from kineme.training.layerwise_lr import DiscriminativeAdam, learning_rate_factors
 from kineme.training.learner import Learner
+from kineme.training.linear import LinearResult, fit_linear
 from kineme.training.metrics import fit_temperature
 from kineme.training.options import TrainOptions
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Videos, perhaps none, and how a network scored them that had not learned from them.
+
+    Args:
+        items: the validation videos; behind a solved head all training videos, of which each was once left out.
+        logits_WK: of their windows.
+        item_W: number of the video of each window.
+    """
+
+    items: Sequence[Item]
+    logits_WK: NDArray[np.float32]
+    item_W: NDArray[np.int64]
+
+    @property
+    def video_logits(self) -> NDArray[np.float32]:
+        """Logits_NK of the videos."""
+        return mean_of_windows(self.logits_WK, self.item_W)
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """The class of each video, (N,)."""
+        return np.array([item.label for item in self.items], np.int64)
+
+    @property
+    def temperature(self) -> float:
+        """That makes the right classes likeliest."""
+        return fit_temperature(self.video_logits, self.truth) if self.items else 1.0
 
 
 @dataclass(frozen=True)
@@ -40,13 +71,15 @@ class TrainingResult:
 
     Args:
         history: one dict an epoch.
-        temperature: that makes the probabilities of the validation videos likeliest; 1 without them.
-        validation_logits_NK: of the validation videos, or None where there are none.
+        temperature: that makes the probabilities of the held-out videos likeliest; 1 without them.
+        held_out: videos, and how a network scored them that had not learned from them.
+        solved: where the head was solved: with it, what whole videos need.
     """
 
     history: list[dict[str, float]]
     temperature: float
-    validation_logits_NK: NDArray[np.float32] | None
+    held_out: HeldOut
+    solved: LinearResult | None = None
 
 
 def train_once(
@@ -80,6 +113,17 @@ def train_once(
         KinemeError: training diverged, or cannot be resumed.
     """
     flip = options.flips(tuple(settings["labels"]))
+    if learner.is_solved:
+        found = fit_linear(
+            learner,
+            [*parts["train"], *parts["validation"]],
+            cache,
+            mirrored=options.augment and flip,
+            gaps=[*gaps.get("train", ()), *gaps.get("validation", ())] if background else (),
+            label=label,
+        )
+        held_out = HeldOut(found.held_out, found.logits_WK, found.item_W)
+        return TrainingResult(found.history, held_out.temperature, held_out, found)
     views = options.num_views(learner.encoder)
     if views:
         cache.add_views([*parts["train"], *gaps.get("train", ())], Augmentation(flip=flip), views)
@@ -98,11 +142,8 @@ def train_once(
         gaps=gaps,
         label=label,
     )
-    if not parts["validation"]:
-        return TrainingResult(history, 1.0, None)
-    logits_NK = score_items(learner.trained, parts["validation"], cache)
-    temperature = fit_temperature(logits_NK, np.array([item.label for item in parts["validation"]]))
-    return TrainingResult(history, temperature, logits_NK)
+    held_out = HeldOut(parts["validation"], *score_windows(learner.trained, parts["validation"], cache))
+    return TrainingResult(history, held_out.temperature, held_out)
 
 
 def fit(
@@ -280,11 +321,7 @@ def _note(row: dict[str, float], state: Progress, clips: int) -> str:
 
 def _loss_and_accuracy(network: Any, items: Sequence[Item], cache: FrameCache) -> tuple[float, float]:
     """Mean cross-entropy and top-1 of videos, each the mean of its windows."""
-    from scipy.special import log_softmax
-
     logits_NK = score_items(network, items, cache)
     if any(item.label == logits_NK.shape[1] for item in items):  # background, whose logit is 0
         logits_NK = np.pad(logits_NK, ((0, 0), (0, 1)))
-    truth_N = np.array([item.label for item in items])
-    losses_N = -log_softmax(logits_NK.astype(np.float64), axis=1)[np.arange(len(items)), truth_N]
-    return float(losses_N.mean()), float((logits_NK.argmax(axis=1) == truth_N).mean())
+    return loss_and_accuracy(logits_NK, np.array([item.label for item in items]))

@@ -37,6 +37,11 @@ class Learner:
     encoder: Encoder | None
     backbone_weights: int = 0
 
+    @property
+    def is_solved(self) -> bool:
+        """Whether its head is solved instead of trained by epochs; it then needs no validation videos."""
+        return self.encoder is not None and self.approach.has_linear_head
+
     def cache(self) -> FrameCache:
         """Where its clips come from; frames are kept at twice the rate so that windows can start in between."""
         return FrameCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.model_file import ModelCard
+from kineme.dataset.table import SPLITS
 from kineme.models.open_set import OpenSetDetector
 from kineme.models.timeline_settings import TimelineSettings
 from kineme.training.background import score_background
@@ -75,7 +76,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
         seed: of resampling and shuffling.
     """
     learner, cache, labels = prepared.learner, prepared.cache, prepared.labels
-    tested, held_out = prepared.parts["test"], prepared.parts["validation"]
+    tested, held_out = prepared.parts["test"], result.held_out
     logits_NK = score_items(learner.trained, tested, cache, label="testing")
     test = classification_metrics(logits_NK, tested, labels, result.temperature, seed)
     test |= order_metrics(learner.trained, tested, cache, logits_NK, labels, seed, label="testing")
@@ -83,24 +84,24 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
     predictions = baseline_predictions(prepared.table, frame_cache=None if learner.encoder else cache, seed=seed)
     test["baselines"] = baselines(predictions, truth_N, groups_N, len(labels), seed=seed)
     document: MeasuredDocument = {"test": test}
-    if result.validation_logits_NK is not None:
+    if held_out.items:
         document["validation"] = classification_metrics(
-            result.validation_logits_NK, held_out, labels, result.temperature, seed
+            held_out.video_logits, held_out.items, labels, result.temperature, seed
         )
     measured = Measured(document, logits_NK)
-    if len(held_out) > 1:
-        measured = _with_open_set(prepared, measured, seed)
+    if len(held_out.items) > 1:
+        measured = _with_open_set(prepared, result, measured, seed)
         known_N = measured.test_open_set_scores_N
         assert known_N is not None
         right_N = (logits_NK.argmax(axis=1) == truth_N) & (known_N >= 0)
         test["as_used"] = accuracy_with_interval(right_N, groups_N, seed=seed)
-    return _with_timelines(prepared, measured, replace(prepared.card, temperature=result.temperature), seed)
+    return _with_timelines(prepared, result, measured, seed)
 
 
-def _with_open_set(prepared: Prepared, measured: Measured, seed: int) -> Measured:
-    """Learn from the validation videos what is known, and measure on the test videos what is refused."""
+def _with_open_set(prepared: Prepared, result: TrainingResult, measured: Measured, seed: int) -> Measured:
+    """Learn from the held-out videos what is known, and measure on the test videos what is refused."""
     trained, cache, parts = prepared.learner.trained, prepared.cache, prepared.parts
-    detector, refused = fit_detector(trained, cache, parts, background=prepared.background)
+    detector, refused = fit_detector(trained, cache, parts["train"], result, background=prepared.background)
     test_N = best_of_videos(detector, *score_windows(trained, parts["test"], cache))
     background_M, background_groups = None, [item.group for item in parts["test"]]
     if prepared.gaps["test"]:
@@ -123,23 +124,28 @@ def _with_open_set(prepared: Prepared, measured: Measured, seed: int) -> Measure
 
 
 def fit_detector(
-    trained: Any, cache: FrameCache, parts: dict[str, list[Item]], *, background: bool
+    trained: Any, cache: FrameCache, train: Sequence[Item], result: TrainingResult, *, background: bool
 ) -> tuple[OpenSetDetector, float]:
-    """Learn from the validation videos, of which there are at least two, what is known; see :func:`fit_open_set`."""
-    trained_VK = None
-    if len(parts["validation"]) < FEW:
-        trained_VK, _ = score_windows(trained, parts["train"], cache)
-    return fit_open_set(*score_windows(trained, parts["validation"], cache), trained_VK, background=background)
+    """Learn from the held-out videos, of which there are at least two, what is known; see :func:`fit_open_set`."""
+    held_out, trained_VK = result.held_out, None
+    if len(held_out.items) < FEW and not result.solved:
+        trained_VK, _ = score_windows(trained, train, cache)
+    return fit_open_set(held_out.logits_WK, held_out.item_W, trained_VK, background=background)
 
 
-def _with_timelines(prepared: Prepared, measured: Measured, card: ModelCard, seed: int) -> Measured:
-    """Predict whole videos, where rows are parts of them: how windows become segments is found on validation videos."""
-    videos = {name: labelled_videos(prepared.table.in_split(name)) for name in ("validation", "test")}
-    if videos["test"] and card.spec.fps is None:
+def _with_timelines(prepared: Prepared, result: TrainingResult, measured: Measured, seed: int) -> Measured:
+    """Predict whole videos, where rows are parts of them: how windows become segments is found on held-out videos."""
+    videos = {name: labelled_videos(prepared.table.in_split(name)) for name in SPLITS}
+    if videos["test"] and prepared.card.spec.fps is None:
         note = "clips are spread over whole videos, so there are no timelines: give --fps to find parts in long videos"
         return replace(measured, warnings=[note])
     card, timelines, warnings = predict_timelines(
-        replace(card, open_set=measured.open_set), prepared.learner, videos, prepared.cache, label="whole videos"
+        replace(prepared.card, temperature=result.temperature, open_set=measured.open_set),
+        prepared.learner,
+        videos,
+        prepared.cache,
+        result.solved,
+        label="whole videos",
     )
     if timelines:
         throughout = all(one.throughout for one in videos["test"])

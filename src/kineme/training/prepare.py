@@ -13,7 +13,7 @@ from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard, config_of
-from kineme.models.registry import make_approach
+from kineme.models.registry import find_backbone, make_approach
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
@@ -78,7 +78,9 @@ def prepare(
 
     approach_object = make_approach(approach, config)
     refuse_too_much_memory(approach_object, spec, options)
-    table = split(table, seed=options.seed, test=test, validation=validation, leaky=leaky)
+    needs_none = not options.finetune and approach_object.has_linear_head
+    needs_none = needs_none and find_backbone(approach_object.backbone).is_pretrained
+    table = split(table, seed=options.seed, test=test, validation=0 if needs_none else validation, leaky=leaky)
     table = replace(table, warnings=(*table.warnings, *_notes(table, options)))
     labels = table.labels
     seed_everything(options.seed)

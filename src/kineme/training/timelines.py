@@ -24,6 +24,7 @@ from kineme.progress import track
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item
 from kineme.training.learner import Learner
+from kineme.training.linear import LinearResult
 from kineme.training.parts import by_video, is_part, labelled_throughout
 from kineme.training.segment_metrics import VideoTimeline, pooled_f1
 from kineme.video.probe import probe
@@ -136,16 +137,20 @@ def predict_timelines(
     learner: Learner,
     videos: Mapping[str, Sequence[LabelledVideo]],
     cache: FrameCache,
+    solved: LinearResult | None = None,
     *,
     label: str | None = None,
 ) -> tuple[ModelCard, list[VideoTimeline], list[str]]:
     """The timelines of whole test videos, by settings found on validation videos.
 
+    Behind a solved head these are the training videos too, each scored by a head that was solved without it.
+
     Args:
         card: see :func:`score_videos`.
         learner: trained.
-        videos: those of the splits ``"validation"`` and ``"test"``.
+        videos: those of each split.
         cache: see :func:`score_videos`.
+        solved: the solved head and those of its folds.
         label: what the progress bars say; None shows none.
 
     Returns:
@@ -154,10 +159,28 @@ def predict_timelines(
     if not videos["test"]:
         return card, [], []
     said = [f"{label} ({name})" if label else None for name in ("validation", "test")]
-    held_out, _ = score_videos(card, learner, videos["validation"], cache, label=said[0])
+    if solved:
+        held_out = _score_out_of_fold(card, learner, [*videos["train"], *videos["validation"]], cache, solved)
+    else:
+        held_out, _ = score_videos(card, learner, videos["validation"], cache, label=said[0])
     card = replace(card, timeline=fit_timeline(held_out, card))
     scored, warnings = score_videos(card, learner, videos["test"], cache, label=said[1])
     return card, [one.timeline(card.labels, card.timeline_settings) for one in scored], warnings
+
+
+def _score_out_of_fold(
+    card: ModelCard, learner: Learner, videos: Sequence[LabelledVideo], cache: FrameCache, solved: LinearResult
+) -> list[ScoredVideo]:
+    """The windows of whole training videos, each by a head that was solved without the group of the video."""
+    scored: list[ScoredVideo] = []
+    try:
+        for numbers, weights in solved.folds:
+            paths = {solved.held_out[number].path for number in numbers.tolist()}
+            weights.assign_to(learner.trained)
+            scored += score_videos(card, learner, [video for video in videos if video.path in paths], cache)[0]
+    finally:
+        solved.weights.assign_to(learner.trained)
+    return scored
 
 
 def fit_timeline(scored: Sequence[ScoredVideo], card: ModelCard) -> TimelineSettings | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.dataset.table import ClipTable
+from kineme.dataset.table import SPLITS, ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_json
 from kineme.models.approach import Approach
@@ -82,12 +82,14 @@ def parse_candidate(text: str, spec_changes: Mapping[str, Any] | None = None) ->
     """
     head, *settings = text.split(",")
     approach_name, _, backbone = head.strip().partition(":")
-    options: dict[str, Any] = recommended(approach_name, backbone) if backbone else {}
+    options: dict[str, Any] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"candidate {text!r}: write options as NAME=VALUE, not {setting!r}")
         options[name.strip()] = value.strip()
+    if backbone:
+        options = recommended(approach_name, backbone, options)
     approach = make_approach(approach_name, options)
     spec = replace(find_backbone(approach.backbone).spec, **(spec_changes or {}))
     return Candidate(text.strip(), approach_name, approach, spec)
@@ -290,14 +292,14 @@ class TrialRunner:
         from kineme.training.measure import fit_detector
         from kineme.training.timelines import labelled_videos, predict_timelines
 
-        videos = {name: labelled_videos(fold.in_split(name)) for name in ("validation", "test")}
+        videos = {name: labelled_videos(fold.in_split(name)) for name in SPLITS}
         if not videos["test"] or learner.spec.fps is None:
             return []
         card = _card(candidate, learner, result.temperature, self.labels)
-        if len(parts["validation"]) > 1:
-            detector, _ = fit_detector(learner.trained, cache, parts, background=bool(gaps["train"]))
+        if len(result.held_out.items) > 1:
+            detector, _ = fit_detector(learner.trained, cache, parts["train"], result, background=bool(gaps["train"]))
             card = replace(card, open_set=detector)
-        return predict_timelines(card, learner, videos, cache)[1]
+        return predict_timelines(card, learner, videos, cache, result.solved)[1]
 
     def _pool(self, trials: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
         def joined(field: Any, seed: int = 0) -> list[Any]:

@@ -3,6 +3,9 @@
 The per-frame network (the backbone) is shared by all frames. Their features meet only in the fusion layer: it sees
 what is in each frame and how frames differ, but no motion finer than those features tell.
 
+Behind a frozen backbone the default is ``head=linear``: mean and standard deviation of each feature over the clip, and
+one linear layer, which is solved to its optimum (:mod:`kineme.training.linear`) instead of trained by epochs.
+
 Source: Karpathy et al., "Large-scale Video Classification with Convolutional Neural Networks", CVPR 2014, who fuse
 two distant frames (``frames="two"``); fusing all frames is the same idea carried through. ``merge="attention"`` is
 after STEP: Ponbagavathi and Roitberg, `Order Matters <https://arxiv.org/abs/2503.24298>`_, 2025: positions added to
@@ -11,6 +14,7 @@ frozen features, one class token, one attention without a network behind it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,6 +24,7 @@ from kineme.models.backbones.small_cnn import SMALL_CNN
 from kineme.models.backend import keras
 
 if TYPE_CHECKING:
+    from kineme.models.backbone import Backbone
     from kineme.models.carry import Carry
 
 
@@ -29,6 +34,7 @@ class LateFusion(Approach):
 
     Args:
         backbone: the per-frame network.
+        head: ``"mlp"`` is a fusion layer, trained by epochs; the other options belong to it. ``"linear"`` is solved.
         frames: fuse ``"all"`` frames of the clip, or the ``"two"`` at its ends.
         merge: ``"concat"`` keeps the frames' features side by side in order, so order can count; ``"mean"``
             averages them first, and order cannot; ``"attention"`` weighs them by what they show and by their place,
@@ -43,6 +49,7 @@ class LateFusion(Approach):
     name: ClassVar[str] = "late-fusion"
 
     backbone: str = SMALL_CNN.name
+    head: Literal["mlp", "linear"] = "mlp"
     frames: Literal["all", "two"] = "all"
     merge: Literal["concat", "mean", "attention"] = "concat"
     units: int = 64
@@ -51,7 +58,10 @@ class LateFusion(Approach):
     def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import ClassToken, check_matrix, logits
+        from kineme.models.linear_head import build_linear_head
 
+        if self.has_linear_head:
+            return build_linear_head(feature_shape, classes)
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
         x = features
@@ -74,10 +84,21 @@ class LateFusion(Approach):
         x = layers.Dropout(self.dropout, name="dropout")(x)
         return keras.Model(features, logits(classes)(x), name="head")
 
+    @classmethod
+    def suited_to(cls, backbone: Backbone, given: Collection[str] = ()) -> Mapping[str, Any]:
+        """A linear head on frozen features, unless an option of the other head is asked for."""
+        is_linear = backbone.is_pretrained and not set(given) & {"frames", "merge", "units", "dropout"}
+        return {"head": "linear"} if is_linear else {}
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Whether it is asked for."""
+        return self.head == "linear"
+
     @property
     def uses_order(self) -> bool:
         """Not where all frames are averaged."""
-        return self.merge != "mean" or self.frames != "all"
+        return not self.has_linear_head and (self.merge != "mean" or self.frames != "all")
 
     def step(self, network: Any, x: Any, carry: Carry) -> Any:
         """The newest T frames, merged.
@@ -85,7 +106,11 @@ class LateFusion(Approach):
         Raises:
             UsageError: the merging needs the places of frames in a window.
         """
+        from kineme.models.linear_head import linear_step
+
         head = network.get_layer("head")
+        if self.has_linear_head:
+            return linear_step(head, x, carry)
         if self.merge == "attention" and self.frames == "all":
             places = carry.recent(head.get_layer("projection")(carry.flat(x)), carry.frames, hold=True)
             return head.get_layer("logits")(head.get_layer("class_token")(places))

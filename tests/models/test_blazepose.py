@@ -14,8 +14,9 @@ from helpers_landmarks import MIRRORED, mirror_features
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models import weights
-from kineme.models.backbones.blazepose import PoseEncoder, PoseTracker
-from kineme.models.backbones.landmarks import LANDMARKS, Pose
+from kineme.models.backbones.blazepose import PoseTracker, make_encoder
+from kineme.models.backbones.landmarks import LANDMARKS
+from kineme.models.poses import Pose
 from kineme.video.decode import read_frames
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -172,7 +173,7 @@ def test_a_mirrored_frame_has_the_mirrored_pose(tracker) -> None:
 
 
 def test_features_of_a_video_start_afresh_and_know_what_is_missing(files) -> None:
-    encoder = PoseEncoder("blazepose", files, views=1)
+    encoder = make_encoder("blazepose", None, views=1)
 
     def features_of(ticks) -> np.ndarray:
         instants, rows = zip(*encoder(ticks), strict=True)

@@ -7,13 +7,13 @@ import pytest
 from helpers_landmarks import MIRRORED, mirror_features
 
 from kineme.models.backbones.landmarks import (
-    CONNECTIONS,
     FEATURES,
     LANDMARKS,
     NOBODY,
-    Pose,
+    SKELETON,
     landmark_features,
 )
+from kineme.models.poses import Pose
 
 WRIST = LANDMARKS.index("left wrist")
 
@@ -27,7 +27,7 @@ def body(x: float = 200.0, y: float = 150.0, size: float = 100.0, wrist_up: floa
         points[LANDMARKS.index(f"right {name}")] = (-place[0], place[1])
     points[WRIST] = (0.2, 0.1 - wrist_up)
     visibility = rng.uniform(0.1, 1.0, len(LANDMARKS)).astype(np.float32)
-    return Pose((points * size + (x, y)).astype(np.float32), visibility, 0.9)
+    return Pose((points * size + (x, y)).astype(np.float32), visibility, 0.9, SKELETON)
 
 
 def mirrored(pose: Pose, width: int) -> Pose:
@@ -35,7 +35,7 @@ def mirrored(pose: Pose, width: int) -> Pose:
     if not pose.found:
         return pose
     points = pose.landmarks_L2[list(MIRRORED)] * (-1, 1) + (width - 1, 0)
-    return Pose(points.astype(np.float32), pose.visibility_L[list(MIRRORED)], pose.score)
+    return Pose(points.astype(np.float32), pose.visibility_L[list(MIRRORED)], pose.score, SKELETON)
 
 
 def velocities(features_TD: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_the_layout_is_position_velocity_visibility_found() -> None:
 def test_place_and_distance_do_not_matter() -> None:
     times = [0.0, 0.1, 0.25, 0.3]
     near = [body(wrist_up=lift) for lift in (0, 0.1, 0.3, 0.2)]
-    far = [Pose(pose.landmarks_L2 * 0.25 + (400, 30), pose.visibility_L, pose.score) for pose in near]
+    far = [Pose(pose.landmarks_L2 * 0.25 + (400, 30), pose.visibility_L, pose.score, SKELETON) for pose in near]
     np.testing.assert_allclose(landmark_features(near, times), landmark_features(far, times), atol=1e-3)
 
 
@@ -125,6 +125,6 @@ def test_names_and_connections() -> None:
     numbers = {"nose": 0, "right ear": 8, "left shoulder": 11, "right wrist": 16, "left hip": 23, "right toes": 32}
     assert {name: LANDMARKS.index(name) for name in numbers} == numbers
     assert [MIRRORED[MIRRORED[number]] for number in range(33)] == list(range(33))
-    pairs = {frozenset(pair) for pair in CONNECTIONS}
+    pairs = {frozenset(pair) for pair in SKELETON.connections}
     assert pairs == {frozenset(MIRRORED[end] for end in pair) for pair in pairs}
     assert {end for pair in pairs for end in pair} == set(range(33))

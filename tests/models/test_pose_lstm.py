@@ -8,7 +8,14 @@ import pytest
 from kineme.errors import UsageError
 from kineme.models.approaches.pose_lstm import PoseLSTM
 from kineme.models.backbones.landmarks import FEATURES
+from kineme.models.backbones.pair_window import IN_MIRROR, SWAPPED
+from kineme.models.backbones.people_features import MOST_PEOPLE, PEOPLE_FEATURES, PERSON
 from kineme.models.backend import keras, seed_everything
+from kineme.models.model_file import ModelCard, config_of
+from kineme.models.network import build_network
+from kineme.prediction.engines.keras import KerasFunction
+from kineme.prediction.engines.steps import step_part
+from kineme.video.spec import ClipSpec
 
 
 def gestures(count: int, frames: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +90,61 @@ def test_wrong_options_are_named(options: dict, says: str) -> None:
         PoseLSTM(**options)
 
 
+def crowds(count: int, frames: int = 6) -> np.ndarray:
+    """Features of several people, made up; some are not there."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(0, 1, (count, frames, PEOPLE_FEATURES)).astype(np.float32)
+    features[..., PERSON - 1 : MOST_PEOPLE * PERSON : PERSON] = 1
+    features[..., 3 * PERSON : MOST_PEOPLE * PERSON] = 0
+    features[:, 2] = 0
+    features[0, :, PERSON : 2 * PERSON] = 0
+    features[0, :, MOST_PEOPLE * PERSON :] = 0
+    return features
+
+
+@pytest.mark.parametrize("people", ["one", "pair", "all"])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_mirror_and_who_is_called_the_first_change_nothing(people: str, pooling: str) -> None:
+    head = PoseLSTM("movenet", units=8, people=people, mirror=True, pooling=pooling).build_head((6, PEOPLE_FEATURES), 3)
+    features = crowds(4)
+    logits = head.predict_on_batch(features)
+    assert np.ptp(logits, axis=0).min() > 1e-3
+    np.testing.assert_allclose(head.predict_on_batch(IN_MIRROR(features)), logits, atol=1e-5)
+    swapped = head.predict_on_batch(SWAPPED(features))
+    if people == "one":
+        assert np.abs(swapped - logits).max() > 1e-3, "it reads one of them alone"
+    else:
+        np.testing.assert_allclose(swapped, logits, atol=1e-5)
+
+
+def test_without_mirroring_a_mirror_image_is_another_clip() -> None:
+    approach = PoseLSTM("movenet", units=8, people="pair", mirror=True).for_labels(mirrored=False)
+    head = approach.build_head((6, PEOPLE_FEATURES), 3)
+    features = crowds(4)
+    assert np.abs(head.predict_on_batch(IN_MIRROR(features)) - head.predict_on_batch(features)).max() > 1e-3
+    np.testing.assert_allclose(head.predict_on_batch(SWAPPED(features)), head.predict_on_batch(features), atol=1e-5)
+
+
+@pytest.mark.parametrize("people", ["one", "pair", "all"])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_state_carried_through_a_clip_of_several_people_gives_its_logits(people: str, pooling: str) -> None:
+    approach = PoseLSTM("movenet", units=8, people=people, mirror=True, pooling=pooling)
+    spec = ClipSpec(frames=6)
+    network = build_network(approach, spec, 3)
+    step = KerasFunction(step_part(ModelCard("pose-lstm", config_of(approach), spec, ("a", "b", "c")), network))
+    states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
+    clip = crowds(2)[1]
+    for row in clip:
+        logits, *states = step(row[None], *states)
+    np.testing.assert_allclose(logits, network.predict_on_batch(clip[None]), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"people": "pair"}, {"people": "all"}, {"mirror": True}])
+def test_what_needs_several_people_says_so_behind_a_backbone_that_finds_one(options: dict) -> None:
+    with pytest.raises(UsageError, match="need a backbone that finds several people, such as movenet"):
+        PoseLSTM(**options).build_head((8, FEATURES), 2)
+
+
 def test_maps_are_refused() -> None:
-    with pytest.raises(UsageError, match="'pixels' gives none: use blazepose"):
+    with pytest.raises(UsageError, match="'pixels' gives none: use blazepose or movenet"):
         PoseLSTM(backbone="pixels").build_head((8, 64, 64, 3), 2)

@@ -8,12 +8,11 @@ from helpers_networks import SMALL, network_of
 from helpers_stream import STEP_S, by_whole_clips, feed, frames_of, model_of
 from helpers_video import encode, numbered_video
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import UsageError
 from kineme.model import Model
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network
 from kineme.models.registry import make_approach
-from kineme.models.weights import require
 from kineme.prediction.stream import _Sizer
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.spec import ClipSpec
@@ -165,24 +164,6 @@ def test_a_carried_state_waits_while_nobody_is_there():
     for row_D in rows_TD:
         logits_BK, *states = step(row_D[None], *states)
     np.testing.assert_allclose(logits_BK, network.predict_on_batch(rows_TD[None]), atol=1e-6)
-
-
-def test_poses_are_followed_through_a_stream_as_through_a_file():
-    try:
-        files = require("blazepose")
-    except KinemeError as error:
-        pytest.skip(str(error))
-    from kineme.models.backbones.blazepose import PoseEncoder
-    from kineme.prediction.featurizers import PoseFeaturizer
-
-    encoder = PoseEncoder("blazepose", files, views=1)
-    rng = np.random.default_rng(0)
-    ticks = [(tick * STEP_S, rng.integers(0, 256, (224, 224, 3)).astype(np.uint8)) for tick in range(3)]
-    featurizer = PoseFeaturizer(encoder)
-    for (_, row_D), tick in zip(encoder(ticks), ticks, strict=True):
-        np.testing.assert_array_equal(featurizer([tick])[0], row_D)
-    featurizer.reset()
-    np.testing.assert_array_equal(featurizer(ticks), [row_D for _, row_D in encoder(ticks)])
 
 
 @pytest.mark.parametrize("mode", ["exact", "carried"])

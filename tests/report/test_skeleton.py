@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kineme.models.backbones.landmarks import LANDMARKS, NOBODY, Pose
+from kineme.models.backbones.landmarks import LANDMARKS, NOBODY, SKELETON
+from kineme.models.poses import Pose
 from kineme.report.skeleton import draw_skeleton
 
 GREY = 90
@@ -28,7 +29,7 @@ def standing(height: int, width: int, visibility: float = 1.0, size: float | Non
             number = LANDMARKS.index(f"{side} {name}")
             points[number] = (width / 2 + sign * x * size, height / 2 + y * size)
             seen[number] = visibility * (name != "toes")
-    return Pose(points, seen, 1.0)
+    return Pose(points, seen, 1.0, SKELETON)
 
 
 def grey(height: int = 240, width: int = 320) -> np.ndarray:

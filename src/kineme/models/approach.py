@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kineme.errors import UsageError
 from kineme.models.backend import keras
@@ -101,6 +101,14 @@ class Approach:
     def has_linear_head(self) -> bool:
         """Whether its head is solved (:mod:`kineme.training.linear`) where the backbone is frozen."""
         return False
+
+    def for_labels(self, *, mirrored: bool) -> Self:
+        """The approach for some labels.
+
+        Args:
+            mirrored: whether a mirrored clip keeps its label: none says left or right.
+        """
+        return self
 
     @property
     def uses_order(self) -> bool:

@@ -11,6 +11,7 @@ from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
     from kineme.models.encoder import Encoder
+    from kineme.models.poses import PoseLayout
 
 MB = 1_000_000
 
@@ -70,7 +71,8 @@ class Backbone:
         build: makes a Keras model from uint8 clips_BTHWC (with landmarks: from float32 features_BTD) to features,
             (B, T, ...); one that is pretrained still lacks its weights.
         sees: ``"frame"``: frames one by one, or what changed since the one before; ``"clip"``: several at once;
-            ``"landmarks"``: those of one person, which another program finds.
+            ``"landmarks"``: the joints of people, which another program finds.
+        pose: with landmarks, what the features say of which joint.
         is_passthrough: it has no weights and passes on as much as it takes: an approach brings its own convolutions,
             and a window costs all its frames.
         spec: the clip it is meant for.
@@ -89,6 +91,7 @@ class Backbone:
     what: str
     build: Callable[[ClipSpec], Any]
     sees: Literal["frame", "clip", "landmarks"] = "frame"
+    pose: PoseLayout | None = None
     is_passthrough: bool = False
     spec: ClipSpec = field(default_factory=ClipSpec)
     weights: Pretrained | None = None

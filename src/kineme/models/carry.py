@@ -60,7 +60,7 @@ class Carry:
         """The mean of the newest T of ``x`` (1, D), or of as many as there are."""
         return ops.sum(self.recent(x, self.frames), axis=1) / self.count()[1]
 
-    def recurrent(self, layer: Any, x: Any, *shape: int, where: Any = None) -> Any:
+    def recurrent(self, layer: Any, x: Any, *shape: int, where: Any = None, name: str | None = None) -> Any:
         """The output of one step of a recurrent layer.
 
         Args:
@@ -68,8 +68,10 @@ class Carry:
             x: (1, ...).
             shape: of each of its two states.
             where: (1, 1), bool: where it is false the states stay as they were.
+            name: of the states; the layer's by default. A layer that is used several times needs one for each.
         """
-        before = self.state(f"{layer.name}_h", *shape), self.state(f"{layer.name}_c", *shape)
+        name = name or layer.name
+        before = self.state(f"{name}_h", *shape), self.state(f"{name}_c", *shape)
         h, (_, c) = layer.cell(x, list(before))
         if where is not None:
             h, c = ops.where(where, h, before[0]), ops.where(where, c, before[1])

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
-from kineme.models.backbone import Backbone, Pretrained
+from kineme.models.backbone import Backbone
 
 APPROACHES = {
     "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
@@ -29,8 +29,8 @@ BACKBONES = {
     "efficientnet-lite0": "kineme.models.backbones.efficientnet_lite0:EFFICIENTNET_LITE0",
     "i3d": "kineme.models.backbones.i3d:I3D",
     "blazepose": "kineme.models.backbones.blazepose:BLAZEPOSE",
+    "movenet": "kineme.models.backbones.people_encoder:MOVENET",
 }
-MORE_WEIGHTS = {"movenet": "kineme.models.backbones.movenet:WEIGHTS"}  # of networks that are no backbones
 READY_MADE = {"i3d": "kineme.models.backbones.i3d:KineticsI3D"}  # in model cards, and never trained here
 
 # What `kineme train` uses when no approach is named: an LSTM over pretrained features learns from few videos.
@@ -55,11 +55,6 @@ def find_backbone(name: str) -> Backbone:
         UsageError: there is none; the line lists those that there are.
     """
     return _find(BACKBONES, name, "backbone")  # type: ignore[no-any-return]
-
-
-def find_more_weights(name: str) -> Pretrained:
-    """The record under ``name`` of ``MORE_WEIGHTS``."""
-    return _find(MORE_WEIGHTS, name, "weights")  # type: ignore[no-any-return]
 
 
 def make_approach(name: str, options: dict[str, Any] | None = None, *, ready_made: bool = False) -> Approach:

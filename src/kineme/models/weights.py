@@ -25,7 +25,7 @@ from typing import IO
 from kineme.errors import KinemeError, UsageError
 from kineme.files import cannot_write, file_lock, sha256_of, user_cache_folder
 from kineme.models.backbone import MB, Pretrained, file_name
-from kineme.models.registry import BACKBONES, MORE_WEIGHTS, find_backbone, find_more_weights
+from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
 
 _NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
@@ -33,7 +33,7 @@ _NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
 
 PRETRAINED: dict[str, Pretrained] = {
     weights.name: weights for name in BACKBONES if (weights := find_backbone(name).weights) is not None
-} | {name: find_more_weights(name) for name in MORE_WEIGHTS}
+}
 """Every set of weights there is, by name."""
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbones.blazepose import PoseEncoder, PoseTracker
-from kineme.models.backbones.landmarks import landmark_features
+from kineme.models.poses import PoseEncoder
 from kineme.prediction.engine import Array, Engine, Function
 from kineme.prediction.trained import TrainedModel
 
@@ -95,25 +94,17 @@ class BackboneFeaturizer:
 
 
 class PoseFeaturizer:
-    """Landmark features, float32: a row needs its own frame and the one before."""
+    """Features, float32, of the people who are followed."""
 
     initial_feature: Array | None = None
 
     def __init__(self, encoder: PoseEncoder) -> None:
-        self._tracker = PoseTracker(encoder.files)
-        self.reset()
+        self._finder = encoder.finder()
 
     def reset(self) -> None:
         """See :class:`FrameFeaturizer`."""
-        self._tracker.reset()
-        self._before: list[tuple[float, Any]] = []
+        self._finder.reset()
 
     def __call__(self, of_ticks: Sequence[Tick]) -> list[Array]:
         """See :class:`FrameFeaturizer`."""
-        return [self._feature(*tick) for tick in of_ticks]
-
-    def _feature(self, instant_s: float, pixels_HWC: NDArray[np.uint8]) -> Array:
-        timed = [*self._before, (instant_s, self._tracker(pixels_HWC, instant_s))]
-        self._before = timed[-1:]
-        row_D: Array = landmark_features([pose for _, pose in timed], [time_s for time_s, _ in timed])[-1]
-        return row_D
+        return [self._finder.features(pixels_HWC, instant_s) for instant_s, pixels_HWC in of_ticks]

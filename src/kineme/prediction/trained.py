@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.backbones.blazepose import PoseEncoder
 from kineme.models.encoder import Encoder
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
-from kineme.models.network import frozen_encoder
+from kineme.models.poses import PoseEncoder
 from kineme.models.scoring import softmax
+from kineme.people.encoder import open_encoder
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.loading import KINETICS, MODEL_NAME, find_model_file, load_kinetics
@@ -48,7 +48,8 @@ class TrainedModel:
         poses: what finds landmarks in frames, for a model on poses.
 
     Raises:
-        KinemeError: BlazePose's weights are not on this machine; a model on landmarks does not hold them.
+        KinemeError: the weights of what finds landmarks are not on this machine; a model on landmarks does not hold
+            them.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class TrainedModel:
         self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
         self.poses: PoseEncoder | None = None
         if card.backbone.sees == "landmarks":
-            self.poses = cast("PoseEncoder", frozen_encoder(network, card.architecture))
+            self.poses = cast("PoseEncoder", open_encoder(network, card.architecture))
         self._network = network
         self._seen: tuple[int, int | None] = 0, None  # how often the weights have changed, and their checksum
         self._fingerprint: tuple[int, str] | None = None
@@ -140,7 +141,7 @@ class TrainedModel:
         """The encoder inside the network, if its backbone is pretrained."""
 
         def make() -> Encoder | None:
-            return frozen_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
+            return open_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
 
         return self.poses or self.once("encoder", make, holds_weights=True)
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbones.landmarks import Pose
+from kineme.models.poses import Pose
 from kineme.prediction.explain.explain import Explanation
 from kineme.report.skeleton import draw_skeleton
 from kineme.video.geometry import resize_geometry
@@ -27,7 +27,7 @@ _SHIFT = 3  # OpenCV takes places in eighths of a pixel
 
 
 def as_shares(attribution_N: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Heat maps (N, H, W) or joints (N, 33) as they are drawn, 0 to 1.
+    """Heat maps (N, H, W) or joints (N, L) as they are drawn, 0 to 1.
 
     A frame's largest value is drawn as the square root of what it is of about the largest in the video: how much a
     frame spoke is told by the strip, and where it did should be seen in those that spoke less, too.
@@ -46,11 +46,13 @@ class Drawer:
 
     Args:
         found: the explanation.
-        find_pose: finds the person in a frame, given it and its time or None; for a model on landmarks.
+        find_poses: finds the people in a frame, given it and its time or None; for a model on landmarks.
     """
 
-    def __init__(self, found: Explanation, find_pose: Callable[[Frame, float | None], Pose] | None = None) -> None:
-        self._found, self._find_pose = found, find_pose
+    def __init__(
+        self, found: Explanation, find_poses: Callable[[Frame, float | None], list[Pose]] | None = None
+    ) -> None:
+        self._found, self._find_poses = found, find_poses
         attribution_N = found.heat_NHW if found.heat_NHW is not None else found.joints_NL
         self._shares_N = None if attribution_N is None else as_shares(attribution_N)
 
@@ -61,8 +63,16 @@ class Drawer:
         shares = self._shares_N[self._found.at(time_s)]
         if self._found.heat_NHW is not None:
             return lay_heat(frame_HWC, shares, self._found.card.spec)
-        assert self._find_pose is not None
-        return draw_joints(frame_HWC, self._find_pose(frame_HWC, None if alone else time_s), shares)
+        assert self._find_poses is not None
+        layout = self._found.card.backbone.pose
+        assert layout is not None
+        shares_PL = shares.reshape(layout.people, -1)
+        if alone:  # who of several people is the first cannot be seen in one frame
+            shares_PL = np.broadcast_to(shares_PL.max(axis=0), shares_PL.shape)
+        drawn_HWC = frame_HWC.copy()
+        for pose, shares_L in zip(self._find_poses(frame_HWC, None if alone else time_s), shares_PL, strict=False):
+            drawn_HWC = draw_joints(drawn_HWC, pose, shares_L)
+        return drawn_HWC
 
 
 def lay_heat(frame_HWC: Frame, shares_HW: Shares, spec: ClipSpec) -> Frame:
@@ -108,7 +118,7 @@ def draw_joints(frame_HWC: Frame, pose: Pose, shares_L: Shares) -> Frame:
     Args:
         frame_HWC: RGB uint8.
         pose: in pixels of this frame; where nobody was found nothing is drawn.
-        shares_L: of the 33 landmarks, 0 to 1.
+        shares_L: of its joints, 0 to 1.
     """
     drawn = draw_skeleton(frame_HWC, pose)
     if not pose.found:

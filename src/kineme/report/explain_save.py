@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.files import write_json
-from kineme.models.backbones.blazepose import PoseEncoder
-from kineme.models.backbones.landmarks import LANDMARKS, Pose
+from kineme.models.poses import Pose, PoseEncoder
 from kineme.prediction.explain.explain import Explanation
 from kineme.prediction.trained import TrainedModel
 from kineme.report.explain_drawing import Drawer
@@ -74,7 +73,7 @@ def save_explanation(
 
 
 def drawer_of(found: Explanation, model: TrainedModel) -> Drawer:
-    """What draws an explanation on frames; for a model on landmarks it follows the person at the video's full rate."""
+    """What draws an explanation on frames; for a model on landmarks it follows the people at the video's full rate."""
     return Drawer(found, _finder(model.poses) if model.poses else None)
 
 
@@ -102,13 +101,14 @@ def document(found: Explanation, *, maps: bool = False) -> dict[str, Any]:
         "unit": "log-odds of the label",
     }
     if found.joints_NL is not None:
+        names = found.joint_names
         spoke_L = found.joints_NL.mean(axis=0)
         order = np.argsort(-spoke_L, kind="stable").tolist()
-        said["joints"] = [{"joint": LANDMARKS[joint], "mean": round(float(spoke_L[joint]), 6)} for joint in order]
+        said["joints"] = [{"joint": names[joint], "mean": round(float(spoke_L[joint]), 6)} for joint in order]
     if maps and found.heat_NHW is not None:
         said["heat_maps"] = _packed(found.heat_NHW) | {"fit": found.card.spec.fit}
     if maps and found.joints_NL is not None:
-        said["joint_maps"] = _packed(found.joints_NL) | {"joints": list(LANDMARKS)}
+        said["joint_maps"] = _packed(found.joints_NL) | {"joints": found.joint_names}
     said["warnings"] = [*prediction.warnings, *found.warnings]
     return said
 
@@ -119,15 +119,6 @@ def _packed(values: NDArray[np.float32]) -> dict[str, Any]:
     return {"shape": list(values.shape), "scale": scale, "data": base64.b64encode(data).decode("ascii")}
 
 
-def _finder(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float | None], Pose]:
-    from kineme.models.backbones.blazepose import PoseTracker
-
-    follow, look = PoseTracker(encoder.files), PoseTracker(encoder.files)
-
-    def find(frame_HWC: NDArray[np.uint8], time_s: float | None) -> Pose:
-        if time_s is not None:
-            return follow(frame_HWC, time_s)
-        look.reset()
-        return look(frame_HWC)
-
-    return find
+def _finder(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float | None], list[Pose]]:
+    follow, look = encoder.finder(), encoder.finder()
+    return lambda frame_HWC, time_s: (look if time_s is None else follow).find(frame_HWC, time_s)

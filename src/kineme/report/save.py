@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import UsageError
 from kineme.files import BusyError, sole_writer, write_text
-from kineme.models.backbones.blazepose import PoseEncoder
+from kineme.models.poses import PoseEncoder
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.report.tables import TEXTS, write_parquet
@@ -113,12 +113,18 @@ def save_prediction(
 
 
 def skeletons(encoder: PoseEncoder) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
-    """Draws the person that a model on landmarks followed, at the full rate of the video."""
-    from kineme.models.backbones.blazepose import PoseTracker
+    """Draws the people whom a model on landmarks followed, at the full rate of the video."""
     from kineme.report.skeleton import draw_skeleton
 
-    tracker = PoseTracker(encoder.files)
-    return lambda frame_HWC, time_s: draw_skeleton(frame_HWC, tracker(frame_HWC, time_s))
+    finder = encoder.finder()
+
+    def draw(frame_HWC: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
+        drawn_HWC = frame_HWC
+        for pose in finder.find(frame_HWC, time_s):
+            drawn_HWC = draw_skeleton(drawn_HWC, pose)
+        return drawn_HWC
+
+    return draw
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbones.landmarks import CONNECTIONS, LANDMARKS, Pose
+from kineme.models.poses import Pose, Skeleton
 from kineme.report.overlay import blend
 
 Frame = NDArray[np.uint8]
@@ -38,7 +38,7 @@ def draw_skeleton(frame_HWC: Frame, pose: Pose) -> Frame:
     drawn: Frame = np.array(frame_HWC, dtype=np.uint8, order="C")  # a copy
     if not pose.found:
         return drawn
-    limbs = [(float(pose.visibility_L[[first, last]].min()), first, last) for first, last in CONNECTIONS]
+    limbs = [(float(pose.visibility_L[[first, last]].min()), first, last) for first, last in pose.skeleton.connections]
     limbs = sorted(limb for limb in limbs if limb[0] >= _FAINTEST)  # the clearest last, on top
     height = float(np.ptp(pose.landmarks_L2[:, 1]))
     width = max(1, round(min(0.009 * min(drawn.shape[:2]), 0.018 * height)))
@@ -46,24 +46,24 @@ def draw_skeleton(frame_HWC: Frame, pose: Pose) -> Frame:
     for colour, thickness in ((_OUTLINE, outline), (_LEFT, width), (_RIGHT, width), (_MIDDLE, width)):
         opacity_HW = np.zeros(drawn.shape[:2], np.uint8)
         for visibility, first, last in limbs:
-            if colour in (_OUTLINE, _colour_of(first, last)):
+            if colour in (_OUTLINE, _colour_of(pose.skeleton, first, last)):
                 start, end = _place(pose.landmarks_L2[first]), _place(pose.landmarks_L2[last])
-                thinner = 0.5 if _is_small(first) or _is_small(last) else 1.0
+                thinner = 0.5 if _is_small(pose.skeleton, first) or _is_small(pose.skeleton, last) else 1.0
                 thickness_here = max(1, round(thinner * thickness))
                 cv2.line(opacity_HW, start, end, (round(255 * visibility),), thickness_here, cv2.LINE_AA, _SHIFT)
         _lay(drawn, opacity_HW, colour)
     return drawn
 
 
-def _colour_of(first: int, last: int) -> Colour:
-    sides = {LANDMARKS[end].split()[0] for end in (first, last)}
+def _colour_of(skeleton: Skeleton, first: int, last: int) -> Colour:
+    sides = {skeleton.joints[end].split()[0] for end in (first, last)}
     if "left" in sides and "right" not in sides:
         return _LEFT
     return _RIGHT if "right" in sides and "left" not in sides else _MIDDLE
 
 
-def _is_small(landmark: int) -> bool:
-    return any(part in LANDMARKS[landmark] for part in _SMALL_PARTS)
+def _is_small(skeleton: Skeleton, joint: int) -> bool:
+    return any(part in skeleton.joints[joint] for part in _SMALL_PARTS)
 
 
 def _place(landmark: NDArray[np.float32]) -> tuple[int, int]:

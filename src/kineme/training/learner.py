@@ -9,8 +9,9 @@ from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backend import keras
 from kineme.models.encoder import Encoder
-from kineme.models.network import build_network, frozen_encoder
+from kineme.models.network import build_network
 from kineme.models.registry import BACKBONES, find_backbone
+from kineme.people.encoder import open_encoder
 from kineme.training.cache import FrameCache
 from kineme.video.spec import ClipSpec
 
@@ -85,7 +86,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         _thaw(backbone)
         learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))
     else:
-        encoder = frozen_encoder(network, approach)
+        encoder = open_encoder(network, approach)
         trained = network.get_layer("head") if encoder else network
         learner = Learner(approach, spec, classes, network, trained, encoder)
     learner.reset_weights(seed)

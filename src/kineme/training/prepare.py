@@ -76,7 +76,7 @@ def prepare(
     from kineme.training.background import learns_background
     from kineme.training.learner import make_learner
 
-    approach_object = make_approach(approach, config)
+    approach_object = make_approach(approach, config).for_labels(mirrored=options.flips(table.labels))
     refuse_too_much_memory(approach_object, spec, options)
     needs_none = not options.finetune and approach_object.has_linear_head
     needs_none = needs_none and find_backbone(approach_object.backbone).is_pretrained

@@ -16,20 +16,29 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
 from kineme.models.backbone import Backbone, Pretrained
-from kineme.models.backbones.landmarks import FEATURES, LANDMARK_COUNT, NOBODY, Array, Pose, landmark_features
+from kineme.models.backbones.landmarks import (
+    FEATURES,
+    LANDMARK_COUNT,
+    LAYOUT,
+    NOBODY,
+    SKELETON,
+    Array,
+    landmark_features,
+)
 from kineme.models.backbones.one_euro import OneEuro
 from kineme.models.backend import keras
 from kineme.models.litert import PublishedNetwork
+from kineme.models.poses import Pose, PoseEncoder
 from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]
@@ -143,7 +152,7 @@ class PoseTracker:
         landmarks_L2 = seen.landmarks_L2
         if time_s is not None:
             landmarks_L2 = self._smooth(landmarks_L2, time_s, seen.next_region.size)
-        return Pose(landmarks_L2, seen.visibility_L, seen.score)
+        return Pose(landmarks_L2, seen.visibility_L, seen.score, SKELETON)
 
     def _is_cut(self, time_s: float | None) -> bool:
         return time_s is not None and self._time_s is not None and not 0 <= time_s - self._time_s <= LONGEST_GAP_S
@@ -180,29 +189,34 @@ class PoseTracker:
         return _Seen(points[:LANDMARK_COUNT], visibility_L, float(score[0, 0]), next_region)
 
 
-@dataclass(frozen=True, eq=False)
-class PoseEncoder:
-    """uint8 frames to landmark features of the one person who is followed through them.
+class PersonFinder:
+    """Finds one person in one frame after another; see :class:`~kineme.models.poses.PoseFinder`.
 
     Args:
-        key: as :class:`~kineme.models.encoder.TickEncoder`'s.
-        files: of the networks, as for :class:`PoseTracker`.
-        views: as ``key``.
+        files: as for :class:`PoseTracker`.
     """
 
-    key: str
-    files: Mapping[str, Path]
-    views: int
-    is_temporal: ClassVar[bool] = True  # velocities
-    per_window: ClassVar[bool] = False
-    shape: ClassVar[tuple[int, ...]] = (FEATURES,)
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._tracker = PoseTracker(files)
+        self.reset()
 
-    def __call__(self, ticks: Iterable[tuple[float, Frame]]) -> Iterator[tuple[float, Array]]:
-        """Instant and features, float32, of each instant and frame, in order; landmarks are held, frames are not."""
-        tracker = PoseTracker(self.files)
-        timed = [(instant_s, tracker(frame_HWC, instant_s)) for instant_s, frame_HWC in ticks]
-        instants = [instant_s for instant_s, _ in timed]
-        yield from zip(instants, landmark_features([pose for _, pose in timed], instants), strict=True)
+    def reset(self) -> None:
+        """Forget the person."""
+        self._tracker.reset()
+        self._before: list[tuple[float, Pose]] = []
+
+    def find(self, frame_HWC: Frame, time_s: float | None) -> list[Pose]:
+        """The person, or nobody."""
+        if time_s is None:
+            self._tracker.reset()
+        return [self._tracker(frame_HWC, time_s)]
+
+    def features(self, frame_HWC: Frame, time_s: float) -> Array:
+        """A row needs its own frame and the one before."""
+        timed = [*self._before, (time_s, self._tracker(frame_HWC, time_s))]
+        self._before = timed[-1:]
+        row_D: Array = landmark_features([pose for _, pose in timed], [one for one, _ in timed])[-1]
+        return row_D
 
 
 @functools.cache
@@ -237,7 +251,8 @@ def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
     """Of the networks in the user's cache folder; a model on landmarks does not hold them."""
     from kineme.models.weights import require
 
-    return PoseEncoder(key, require(WEIGHTS.name), views)
+    files = require(WEIGHTS.name)
+    return PoseEncoder(key, views, (FEATURES,), lambda make_tracker: PersonFinder(files))
 
 
 def build(spec: ClipSpec) -> Any:
@@ -275,6 +290,7 @@ BLAZEPOSE = Backbone(
     what="BlazePose: finds one person in each frame of a video and 33 landmarks of the body.",
     build=build,
     sees="landmarks",
+    pose=LAYOUT,
     spec=ClipSpec(height=224, width=224, fit="letterbox"),
     weights=WEIGHTS,
     encoder=make_encoder,

@@ -1,4 +1,4 @@
-"""Landmarks of one body: their names, what joins them, and the numbers a network learns from.
+"""BlazePose's landmarks of one body: their names, what joins them, and the numbers a network learns from.
 
 The features say how a body is held and how it moves, not where it stands in the picture, how far away it is or how
 many frames a second were taken.
@@ -7,10 +7,11 @@ many frames a second were taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kineme.models.poses import Pose, PoseLayout, Skeleton
 
 Array = NDArray[np.float32]
 
@@ -47,36 +48,15 @@ def _connections() -> tuple[tuple[int, int], ...]:
     return tuple((_number(first), _number(last)) for first, last in pairs)
 
 
-CONNECTIONS: tuple[tuple[int, int], ...] = _connections()
-"""Pairs of landmarks to draw a line between."""
-
 FEATURES = 5 * LANDMARK_COUNT + 1
 """D, the length of a frame's features."""
 
 _FASTEST = 10.0  # body sizes a second; only a wrong landmark is faster
 
 
-@dataclass(frozen=True, eq=False)
-class Pose:
-    """Where the landmarks of one person are in a frame.
+SKELETON = Skeleton(LANDMARKS, _connections())
 
-    Args:
-        landmarks_L2: float32, (33, 2): x to the right and y down, in pixels of the frame; may lie outside it.
-        visibility_L: float32, (33,), 0 to 1: how likely each is in the frame and not hidden.
-        score: 0 to 1, how likely there is a person at all; 0 where nobody was found, and all else is zero too.
-    """
-
-    landmarks_L2: Array
-    visibility_L: Array
-    score: float
-
-    @property
-    def found(self) -> bool:
-        """Whether there is anybody."""
-        return self.score > 0
-
-
-NOBODY = Pose(np.zeros((LANDMARK_COUNT, 2), np.float32), np.zeros(LANDMARK_COUNT, np.float32), 0.0)
+NOBODY = SKELETON.nobody
 
 
 def landmark_features(poses: Sequence[Pose], times_s: Sequence[float] | NDArray[np.float64]) -> Array:
@@ -128,13 +108,13 @@ def landmark_features(poses: Sequence[Pose], times_s: Sequence[float] | NDArray[
     return features_TD
 
 
-def posture_and_velocity(features_TD: Array) -> Array:
-    """The vectors in a clip's features: (T, 2, 33, 2), x and y of each landmark's posture, and of its velocity."""
-    return features_TD[:, : 4 * LANDMARK_COUNT].reshape(len(features_TD), 2, LANDMARK_COUNT, 2)
+def _layout() -> PoseLayout:
+    joints_DL = np.zeros((FEATURES, LANDMARK_COUNT), np.float32)
+    joints_DL[np.arange(4 * LANDMARK_COUNT), np.arange(4 * LANDMARK_COUNT) // 2 % LANDMARK_COUNT] = 1
+    is_motion_D = np.zeros(FEATURES, bool)
+    is_motion_D[2 * LANDMARK_COUNT : 4 * LANDMARK_COUNT] = True
+    return PoseLayout(SKELETON, 1, joints_DL, is_motion_D, np.full(FEATURES, FEATURES - 1))
 
 
-def without_velocity(features_TD: Array) -> Array:
-    """The features of the same postures, held still."""
-    still_TD = features_TD.copy()
-    still_TD[:, 2 * LANDMARK_COUNT : 4 * LANDMARK_COUNT] = 0
-    return still_TD
+LAYOUT = _layout()
+"""What the features say of which landmark."""

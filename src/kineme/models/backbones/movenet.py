@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kineme.errors import UsageError
 from kineme.models.backbone import Pretrained
 from kineme.models.litert import PublishedNetwork
+from kineme.models.poses import Skeleton
 
 Array = NDArray[np.float32]
 Frame = NDArray[np.uint8]
@@ -30,6 +31,24 @@ JOINTS: tuple[str, ...] = (
     *("left knee", "right knee", "left ankle", "right ankle"),
 )
 JOINT_COUNT = len(JOINTS)
+
+
+def _connections() -> tuple[tuple[int, int], ...]:
+    sides = [
+        *("nose-left eye", "nose-right eye", "left shoulder-right shoulder", "left hip-right hip"),
+        *(
+            f"{side} {first}-{side} {last}"
+            for side in ("left", "right")
+            for first, last in (
+                *(("eye", "ear"), ("shoulder", "elbow"), ("elbow", "wrist")),
+                *(("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle")),
+            )
+        ),
+    ]
+    return tuple((JOINTS.index(first), JOINTS.index(last)) for first, last in (pair.split("-") for pair in sides))
+
+
+SKELETON = Skeleton(JOINTS, _connections())
 MOST_PEOPLE = 6
 
 LONG_SIDE = 256  # pixels

@@ -6,7 +6,7 @@ the numbers of :mod:`~kineme.models.backbones.people_features` into another orde
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ class Change(NamedTuple):
     def __call__(self, features_XD: Array) -> Array:
         """The changed features, of any number of axes before the last."""
         return np.asarray(features_XD[..., self.order_D] * self.sign_D)
+
+    def then(self, other: Change) -> Change:
+        """This change, and another after it."""
+        return Change(self.order_D[other.order_D], self.sign_D[other.order_D] * other.sign_D)
 
 
 def _in_mirror(names: tuple[str, ...]) -> list[int]:
@@ -76,6 +80,23 @@ IN_MIRROR = _mirrored()
 
 SWAPPED = _swapped()
 """The features with the first two people in each other's places."""
+
+
+def ways_of_reading(people: Literal["one", "pair", "all"], *, mirror: bool) -> tuple[NDArray[np.intp], Array]:
+    """The orders and signs in which the numbers of some of the people may be read, as they mean the same.
+
+    Args:
+        people: whose numbers: the first one's, those of the first two and of what lies between, or of all six.
+        mirror: whether the mirror image means the same.
+
+    Returns:
+        order_VC and sign_VC: numbers of a row are ``row[order_VC] * sign_VC``. V is 1, doubled by each symmetry.
+    """
+    columns_C = {"one": np.arange(PERSON), "pair": PAIR, "all": np.arange(MOST_PEOPLE * PERSON)}[people]
+    ways = [Change(np.arange(PEOPLE_FEATURES), np.ones(PEOPLE_FEATURES, np.float32))]
+    for change in [*([SWAPPED] if people == "pair" else []), *([IN_MIRROR] if mirror else [])]:
+        ways += [way.then(change) for way in ways]
+    return np.stack([way.order_D[columns_C] for way in ways]), np.stack([way.sign_D[columns_C] for way in ways])
 
 
 def pair_vector(features_TD: Array) -> Array:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbones.movenet import JOINT_COUNT, JOINTS, MOST_PEOPLE
+from kineme.models.backbones.movenet import JOINT_COUNT, JOINTS, MOST_PEOPLE, SKELETON
+from kineme.models.poses import PoseLayout
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -48,9 +49,9 @@ _MAIN_MEMORY_S = 2.0
 _TAKES_OVER = 1.5  # times as much must somebody have been seen to take the place of another
 _FORGOTTEN_AFTER_S = 1.0  # the tracker's; after that, whoever comes has another id
 
-_LEFT_HIP, _RIGHT_HIP = JOINTS.index("left hip"), JOINTS.index("right hip")
 _SHOULDERS = [JOINTS.index("left shoulder"), JOINTS.index("right shoulder")]
-_HIPS = [_LEFT_HIP, _RIGHT_HIP]
+_HIPS = [JOINTS.index("left hip"), JOINTS.index("right hip")]
+_PART_JOINTS = [[JOINTS.index(name) for name in part] for part in PARTS]
 
 
 def people_features(people_T: Sequence[Joints], times_s: Sequence[float]) -> Array:
@@ -102,7 +103,11 @@ class _Body:
 
 
 class PeopleFeatures:
-    """Makes the rows of :func:`people_features`, instant by instant."""
+    """Makes the rows of :func:`people_features`, instant by instant.
+
+    Attributes:
+        places: ids of everybody who was seen in the last second, in the order of the newest row.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -110,6 +115,7 @@ class PeopleFeatures:
     def reset(self) -> None:
         """Forget everybody."""
         self._bodies: dict[int, _Body] = {}
+        self.places: list[int] = []
         self._main: list[int] = []
         self._parts: tuple[tuple[int, ...], float, Floats] | None = None  # ids, instant, distances
         self._time_s: float | None = None
@@ -125,7 +131,7 @@ class PeopleFeatures:
         kept = {number: body for number, body in self._bodies.items() if time_s - body.seen_s <= _FORGOTTEN_AFTER_S}
         self._bodies = kept
         row_D = np.zeros(PEOPLE_FEATURES, np.float32)
-        order = self._order()
+        self.places = order = self._order()
         for place, number in enumerate(order[:MOST_PEOPLE]):
             if number in people:
                 row_D[place * PERSON : (place + 1) * PERSON] = _person(self._bodies[number])
@@ -166,9 +172,6 @@ class PeopleFeatures:
         return np.concatenate((way_2, motion[:4], distance_PP.ravel(), motion[4:], [1.0]))
 
 
-_PART_JOINTS = [[JOINTS.index(name) for name in part] for part in PARTS]
-
-
 def _seen(before: _Body | None, joints_JC: Floats, time_s: float, step_s: float) -> _Body:
     """Somebody who is seen again, or for the first time."""
     points_J2, scores_J = joints_JC[:, :2], joints_JC[:, 2]
@@ -193,3 +196,28 @@ def _person(body: _Body) -> Floats:
     posture_J2 = np.clip((body.points_J2 - body.hips_2) / body.height, -_FARTHEST, _FARTHEST)
     velocity_J2 = np.clip(body.velocity_J2 / body.height, -_FASTEST, _FASTEST)
     return np.concatenate((posture_J2.ravel(), velocity_J2.ravel(), body.scores_J, [1.0]))
+
+
+def _layout() -> PoseLayout:
+    count = MOST_PEOPLE * JOINT_COUNT
+    joints_DJ = np.zeros((PEOPLE_FEATURES, count), np.float32)
+    is_motion_D = np.zeros(PEOPLE_FEATURES, bool)
+    flag_D = np.full(PEOPLE_FEATURES, PEOPLE_FEATURES - 1)
+    numbers = np.arange(4 * JOINT_COUNT)
+    for place in range(MOST_PEOPLE):
+        start = place * PERSON
+        joints_DJ[start + numbers, place * JOINT_COUNT + numbers // 2 % JOINT_COUNT] = 1
+        is_motion_D[start + 2 * JOINT_COUNT : start + 4 * JOINT_COUNT] = True
+        flag_D[start : start + PERSON] = start + PERSON - 1
+    # What lies between two is half the one's and half the other's.
+    ends = [(_HIPS, _HIPS)] * 6 + [(one, two) for one in _PART_JOINTS for two in _PART_JOINTS] * 2
+    for number, (one, two) in enumerate(ends, MOST_PEOPLE * PERSON):
+        joints_DJ[number, one] += 0.5 / len(one)
+        joints_DJ[number, [JOINT_COUNT + joint for joint in two]] += 0.5 / len(two)
+    is_motion_D[MOST_PEOPLE * PERSON + 2 : MOST_PEOPLE * PERSON + 6] = True
+    is_motion_D[PEOPLE_FEATURES - 1 - len(PARTS) ** 2 : PEOPLE_FEATURES - 1] = True
+    return PoseLayout(SKELETON, MOST_PEOPLE, joints_DJ, is_motion_D, flag_D)
+
+
+LAYOUT = _layout()
+"""What the features say of which joint."""

@@ -62,8 +62,8 @@ class Explanation:
             ``"gradient"``: the sum of its heat map, or of its joints; missing where there is no gradient.
         heat_NHW: heat maps, float32, from 0 on, in log-odds; H x W places that cover what the model sees of a frame.
             None for a model on landmarks, or without gradients.
-        joints_NL: how much each of BlazePose's 33 landmarks spoke for the label, float32, from 0 on, in log-odds; None
-            for other models.
+        joints_NL: how much each joint (``joint_names``) spoke for the label, float32, from 0 on, in
+            log-odds; None for a model that is not on landmarks.
         warnings: what could not be had.
 
     Example:
@@ -102,6 +102,12 @@ class Explanation:
     def method(self) -> str:
         """The attribution that says which frames decided: occlusion, unless it says nothing."""
         return next((name for name, values_N in self.attributions.items() if values_N.max() > 0), "occlusion")
+
+    @property
+    def joint_names(self) -> list[str]:
+        """Of the columns of ``joints_NL``; none for a model that is not on landmarks."""
+        layout = self.card.backbone.pose
+        return [] if layout is None else layout.names
 
     @property
     def ends(self) -> Floats:
@@ -250,7 +256,7 @@ class _Seen:
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def joints(self, times_N: Floats, on_progress: OnProgress) -> NDArray[np.float32]:
-        """What each landmark did in each frame, (N, 33)."""
+        """What each joint did in each frame, (N, L)."""
         from kineme.prediction.explain.gradients import attribution_of
 
         times, rows = [], []
@@ -273,10 +279,9 @@ class _Seen:
             held_T[begin:end] = still
             return held_T
         held_T[begin:end] = features_T[begin - 1] if begin else features_T[min(end, len(features_T) - 1)]
-        if self._model.poses:
-            from kineme.models.backbones.landmarks import without_velocity
-
-            held_T[begin:end] = without_velocity(held_T[begin:end])
+        layout = self._model.card.backbone.pose
+        if layout is not None:
+            held_T[begin:end] = layout.held_still(held_T[begin:end])
         return held_T
 
     def _mean(self, times_N: Floats, times: list[Floats], rows: list[Any]) -> Floats:

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.approach import last_maps
-from kineme.models.backbones.landmarks import LANDMARK_COUNT, posture_and_velocity
 from kineme.models.backend import keras
 from kineme.models.layers import MergeTimeIntoBatch, SplitTimeFromBatch
 from kineme.models.model_file import ModelCard
@@ -74,10 +73,10 @@ class HeatMaps:
 
 
 class Joints:
-    """Says what each landmark did in the frames of a clip.
+    """Says what each joint did in the frames of a clip.
 
-    The gradient is multiplied by how far a landmark is from its mean place in the clip, and by its velocity: a body
-    that keeps its mean posture is what all else is measured against.
+    The gradient is multiplied by how far a number is from its mean in the clip, and by a speed itself: a body that
+    keeps its mean posture is what all else is measured against.
 
     Args:
         network: of a model on landmarks, from features_BTD.
@@ -85,18 +84,18 @@ class Joints:
     """
 
     def __init__(self, network: Any, card: ModelCard) -> None:
-        self._gradient, self._temperature = gradient_of(network), card.temperature
+        assert card.backbone.pose is not None
+        self._gradient, self._temperature, self._layout = gradient_of(network), card.temperature, card.backbone.pose
 
     def __call__(self, features_TD: Array, column: int) -> NDArray[np.float64]:
-        """(T, 33) for the label of a column, from 0 on, in log-odds; zeros where nobody was found."""
-        found_T = features_TD[:, -1] > 0
-        if not found_T.any():
-            return np.zeros((len(features_TD), LANDMARK_COUNT))
-        gradient_TVL2 = posture_and_velocity(self._gradient(features_TD[None], column)[0])
-        moved_TVL2 = posture_and_velocity(features_TD).astype(np.float64)
-        moved_TVL2[:, 0] -= moved_TVL2[found_T, 0].mean(axis=0)
-        positive_TL = (gradient_TVL2 * moved_TVL2).sum(axis=(1, 3)) * found_T[:, None]
-        return np.asarray(np.maximum(positive_TL, 0) / self._temperature)
+        """(T, J) for the label of a column, from 0 on, in log-odds; zeros for joints of whom is not there."""
+        layout = self._layout
+        seen_TD = features_TD[:, layout.flag_D] > 0
+        values_TD = np.where(seen_TD, features_TD, 0).astype(np.float64)
+        mean_D = values_TD.sum(axis=0) / np.maximum(seen_TD.sum(axis=0), 1)
+        moved_TD = np.where(seen_TD, values_TD - np.where(layout.is_motion_D, 0, mean_D), 0)
+        positive_TJ = (self._gradient(features_TD[None], column)[0] * moved_TD) @ layout.joints_DJ
+        return np.asarray(np.maximum(positive_TJ, 0) / self._temperature)
 
 
 def cut_at_maps(network: Any, card: ModelCard) -> tuple[Any, Any]:

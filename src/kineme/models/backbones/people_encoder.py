@@ -1,0 +1,92 @@
+"""The backbone ``movenet``: from frames to features of everybody in them, who are followed from frame to frame.
+
+MoveNet finds people in single frames, a tracker says who is who, and :mod:`~kineme.models.backbones.people_features`
+turns their joints into numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kineme.models.backbone import Backbone
+from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
+from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, PeopleFeatures
+from kineme.models.backend import keras
+from kineme.models.poses import Pose, PoseEncoder, Tracker
+from kineme.video.spec import ClipSpec
+
+
+class PeopleFinder:
+    """Finds people in one frame after another; see :class:`~kineme.models.poses.PoseFinder`.
+
+    Args:
+        files: as for :class:`~kineme.models.backbones.movenet.MoveNetDetector`.
+        tracker: says who is who.
+    """
+
+    def __init__(self, files: Mapping[str, Path], tracker: Tracker) -> None:
+        self._detector, self._tracker, self._features = MoveNetDetector(files), tracker, PeopleFeatures()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._tracker.reset()
+        self._features.reset()
+
+    def find(self, frame_HWC: Frame, time_s: float | None) -> list[Pose]:
+        """Everybody in their places in the features; those who are hidden now are nobody."""
+        if time_s is None:
+            self.reset()
+        joints, _ = self._follow(frame_HWC, time_s or 0.0)
+        return [_pose(joints[number]) if number in joints else SKELETON.nobody for number in self._features.places]
+
+    def features(self, frame_HWC: Frame, time_s: float) -> Array:
+        """The row of :func:`~kineme.models.backbones.people_features.people_features`."""
+        return self._follow(frame_HWC, time_s)[1]
+
+    def _follow(self, frame_HWC: Frame, time_s: float) -> tuple[dict[int, Array], Array]:
+        people = self._tracker.update(self._detector(frame_HWC), time_s)
+        joints = {person.id: person.joints_JC for person in people if person.score}
+        return joints, self._features(joints, time_s)
+
+
+def _pose(joints_JC: Array) -> Pose:
+    scores_J = np.clip(joints_JC[:, 2], 0, 1)
+    return Pose(joints_JC[:, :2], scores_J, max(float(scores_J.mean()), 1e-6), SKELETON)
+
+
+def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
+    """Of the network in the user's cache folder; a model on landmarks does not hold it."""
+    from kineme.models.weights import require
+
+    files = require(WEIGHTS.name)
+
+    def open_finder(make_tracker: Callable[[], Tracker] | None) -> PeopleFinder:
+        assert make_tracker is not None
+        return PeopleFinder(files, make_tracker())
+
+    return PoseEncoder(key, views, (PEOPLE_FEATURES,), open_finder)
+
+
+def build(spec: ClipSpec) -> Any:
+    """Features as they are, features_BTD: finding people is no part of the network."""
+    features = keras.Input((spec.frames, PEOPLE_FEATURES), name="people")
+    return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
+
+
+MOVENET = Backbone(
+    name="movenet",
+    what="MoveNet: finds up to six people in each frame of a video and 17 joints of each, and follows them.",
+    build=build,
+    sees="landmarks",
+    pose=LAYOUT,
+    spec=ClipSpec(height=LONG_SIDE, width=LONG_SIDE, fit="letterbox"),
+    weights=WEIGHTS,
+    encoder=make_encoder,
+    views=0,
+    values=PEOPLE_FEATURES,
+    rate=30.0,
+)

@@ -1,0 +1,18 @@
+"""The encoder of a frozen backbone, with the tracker that one which finds several people needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kineme.models.approach import Approach
+from kineme.models.encoder import Encoder
+from kineme.models.network import frozen_encoder
+from kineme.models.poses import PoseEncoder
+from kineme.people.tracker import Tracker
+
+
+def open_encoder(network: Any, approach: Approach, *, finetuned: bool = False) -> Encoder | None:
+    """As :func:`kineme.models.network.frozen_encoder`, whose poses are of people who are tracked."""
+    encoder = frozen_encoder(network, approach, finetuned=finetuned)
+    return replace(encoder, make_tracker=Tracker) if isinstance(encoder, PoseEncoder) else encoder

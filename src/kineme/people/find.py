@@ -27,7 +27,7 @@ Frame = NDArray[np.uint8]
 
 RATE = 8.0  # looks a second
 
-_FORMAT = 1  # of what is kept; whatever changes the tracks raises it
+_FORMAT = 2  # of what is kept; whatever changes the tracks raises it
 _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at

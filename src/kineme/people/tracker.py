@@ -2,7 +2,7 @@
 
 Each person carries on at the speed seen so far, and the detections of the next frame are assigned to the persons
 expected there, so that the sum of similarities is largest. Sure detections choose first; unsure ones, as of people
-half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for a second more.
+half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for two seconds more.
 
 Source: Zhang et al., `ByteTrack: Multi-Object Tracking by Associating Every Detection Box
 <https://arxiv.org/abs/2110.06864>`_, ECCV 2022.
@@ -23,13 +23,13 @@ from kineme.people.tracks import Track
 Floats = NDArray[np.float32]
 
 SURE, UNSURE = 0.3, 0.12  # scores of detections: those that may begin a track, and those that may continue one
-LONGEST_GAP_S = 1.0  # a person who was last seen longer ago is a new one
+LONGEST_GAP_S = 2.0  # a person who was last seen longer ago is a new one
 
-_SIMILAR = 0.2  # a detection is not assigned to a person it resembles less
+_SIMILAR = 0.1  # a detection is not assigned to a person it resembles less
 _CONFIRMED_AFTER = 2  # detections: one alone may be a mistake
 _SURE_AT_ONCE = 0.5  # score of a detection that needs no confirmation
 _SPEED_MEMORY = 0.5  # share of the speed before in the new estimate
-_COASTING_S = 0.4  # time in which the speed of a person who is hidden falls to a third
+_COASTING_S = 0.2  # time in which the speed of a person who is hidden falls to a third
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +139,11 @@ class Tracker:
 
         Args:
             found: in this frame.
-            time_s: when it was taken; later than that of the look before. A step back, or a gap of more than a
-                second, counts as a cut.
+            time_s: when it was taken; later than that of the look before. A step back, or a gap of more than two
+                seconds, counts as a cut.
 
         Returns:
-            Everybody who is followed, by id; also those who are hidden now, for up to a second.
+            Everybody who is followed, by id; also those who are hidden now, for up to two seconds.
         """
         if self._time_s is not None and not 0 < time_s - self._time_s <= LONGEST_GAP_S:
             self.reset()

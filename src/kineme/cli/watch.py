@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from kineme.cli.output import best, print_json, print_table, print_text, tell, warn
+from kineme.cli.triggers import line_of
 from kineme.errors import KinemeError
 from kineme.text import percent, printable
 
@@ -71,6 +72,11 @@ def watch(
         tells_changes = not json and out is not None and not (line and sys.stdout.isatty())
         paint = Painter(model) if window or "video" in formats else None
         label = None
+
+        def tell_events(lines: list[str]) -> None:
+            for text in lines if tells_changes else ():
+                output.write(f"{text}\n")
+
         try:
             for event in events:
                 picture = paint(event) if paint else None
@@ -83,14 +89,14 @@ def watch(
                     if not window.is_open:
                         stop.set()
                 if told:
-                    for text in told.see(event):
-                        if tells_changes:
-                            output.write(f"{text}\n")
+                    tell_events(told.see(event))
                 elif tells_changes and event.current_segment and event.label != label:
                     output.write(f"{event.current_segment.start_s:.1f} s  {printable(event.label)}\n")
                 label = event.label
         except KinemeError as error:
             failure = error
+        if told:
+            tell_events(told.end())
     tell(*(f"wrote {path}" for path in recording.written))
     if output.is_broken:
         raise BrokenPipeError
@@ -132,17 +138,19 @@ class _Told:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._follower.interrupt(self._last_s)
+        self.end()
         self._alarm.close()
         self._warn()
 
     def see(self, event: Event) -> list[str]:
         """What has begun or ended, a line each."""
-        from kineme.cli.triggers import line_of
-
         self._warn()
         self._last_s = event.time_s
-        return [line_of(document) for document in self._follower.see(event)]
+        return list(map(line_of, self._follower.see(event)))
+
+    def end(self) -> list[str]:
+        """What ends since nobody watches any more, a line each."""
+        return list(map(line_of, self._follower.interrupt(self._last_s)))
 
     def _warn(self) -> None:
         while self._notices:

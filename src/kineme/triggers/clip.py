@@ -85,6 +85,11 @@ class PacketBuffer:
             self._bytes += len(kept.content)
             self._drop_old(received_s)
 
+    @property
+    def bytes_kept(self) -> int:
+        """How much of the source is kept now."""
+        return self._bytes
+
     def _drop_old(self, now_s: float) -> None:
         """Leave out what lies before the newest key frame that is old enough, and what is too much."""
         keys = [number for number, one in enumerate(self._packets) if one.is_key]

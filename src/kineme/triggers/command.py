@@ -38,6 +38,9 @@ class Command:
         self.destination = text
         self._tried: tuple[str, int] = "", 0  # the newest event, and how often
 
+    def start(self) -> None:
+        """There is nothing to begin."""
+
     def send(self, document: dict[str, Any]) -> None:
         """As :meth:`kineme.triggers.delivery.Sender.send`."""
         before = self._tried[1] if self._tried[0] == document["id"] else 0

@@ -29,6 +29,9 @@ class Sender(Protocol):
 
     destination: str  # as shown: without a password
 
+    def start(self) -> None:
+        """Begin; called once, when no other command uses this way."""
+
     def send(self, document: dict[str, Any]) -> None:
         """Deliver an event; it has arrived when this returns.
 
@@ -54,6 +57,7 @@ class Delivery:
         self._outbox, self._sender, self._notice = outbox, sender, notice
         self._over = threading.Event()
         self._away_since: float | None = None
+        sender.start()
         self._thread = threading.Thread(target=self._run, name=f"tells {sender.destination}", daemon=True)
         self._thread.start()
 

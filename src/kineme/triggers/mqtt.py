@@ -75,7 +75,11 @@ class Mqtt:
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
-        self._client.connect_async(parts.hostname, parts.port or _PORTS[parts.scheme], _KEEPALIVE_S)
+        self._address = parts.hostname, parts.port or _PORTS[parts.scheme]
+
+    def start(self) -> None:
+        """Connect, and again whenever the connection is lost. A second client of the same name would break it off."""
+        self._client.connect_async(*self._address, _KEEPALIVE_S)
         self._client.loop_start()
 
     def send(self, document: dict[str, Any]) -> None:

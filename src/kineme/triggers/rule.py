@@ -51,7 +51,9 @@ class Rule:
     negated: bool = False
 
     def __str__(self) -> str:
-        what = "any" if self.label is None else self.label
+        label = self.label or ""
+        is_word = label.lower() in ("any", "*") or label.lower().startswith("not ")
+        what = "any" if self.label is None else f"'{label}'" if is_word else label
         return f"{'not ' * self.negated}{what} > {self.threshold:g} for {self.hold_s:g}s"
 
     @property

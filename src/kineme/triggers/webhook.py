@@ -23,7 +23,6 @@ from kineme.video.live import without_password
 
 SECRET = "KINEME_WEBHOOK_SECRET"  # noqa: S105 (the name of the variable)
 
-_TIMEOUT_S = 10.0
 _REFUSALS = (400, 410, 413, 415, 422)  # it will not be taken tomorrow either
 _MOST_ANSWER = 1 << 16
 
@@ -37,12 +36,13 @@ class Webhook:
     Args:
         url: http or https.
         secret: what signatures are made with, ``whsec_`` and base64, or any text; None signs nothing.
+        timeout_s: how long the receiver may be silent.
 
     Raises:
         UsageError: it is no such address, or the secret cannot be read.
     """
 
-    def __init__(self, url: str, secret: str | None) -> None:
+    def __init__(self, url: str, secret: str | None, timeout_s: float = 10.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"--webhook {without_password(url)}: give an address that begins with http:// or https://")
@@ -53,8 +53,11 @@ class Webhook:
         if parts.username:
             login = base64.b64encode(f"{parts.username}:{parts.password or ''}".encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._key = _key(secret)
+        self._key, self._timeout_s = _key(secret), timeout_s
         self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def start(self) -> None:
+        """There is nothing to begin."""
 
     def send(self, document: dict[str, Any]) -> None:
         """As :meth:`kineme.triggers.delivery.Sender.send`."""
@@ -71,7 +74,7 @@ class Webhook:
             headers["webhook-signature"] = f"v1,{base64.b64encode(signed).decode()}"
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 (checked above)
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
                 answer.read(_MOST_ANSWER)
         except urllib.error.HTTPError as error:
             error.close()

@@ -92,6 +92,7 @@ VERBS = {
     },
     "runs": {"--json"},
     "serve": {
+        *("--cooldown", "--mqtt", "--on", "--run", "--webhook"),
         "--allow-links",
         "--cookies",
         "--host",

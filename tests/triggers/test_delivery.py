@@ -32,7 +32,9 @@ def event(number: int, kind: str = "enter") -> dict[str, object]:
 
 
 def delivery(folder, sender, notices=None) -> Delivery:
-    return Delivery(Outbox(folder, sender.destination, "camera"), sender, (notices if notices is not None else []).append)
+    return Delivery(
+        Outbox(folder, sender.destination, "camera"), sender, (notices if notices is not None else []).append
+    )
 
 
 def ids(taken) -> list[str]:
@@ -206,7 +208,9 @@ def test_a_program_gets_the_event_on_standard_input_and_no_shell_sees_its_argume
 def test_a_program_that_fails_is_run_again(tmp_path):
     notices: list[str] = []
     out = tmp_path / "out"
-    script = f"import os, sys; seen = os.path.exists('{out}'); open('{out}', 'a').write('x'); sys.exit(0 if seen else 'no')"
+    script = (
+        f"import os, sys; seen = os.path.exists('{out}'); open('{out}', 'a').write('x'); sys.exit(0 if seen else 'no')"
+    )
     one = delivery(tmp_path, Command(f'"{sys.executable}" -c "{script}"'), notices)
     one.put(event(1))
     until(lambda: len(notices) == 2)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kineme.cli import triggers
 from kineme.cli.options import parse_seconds, parse_size
 from kineme.cli.output import print_json, say, warn
 from kineme.models.registry import DEFAULT_MODEL
@@ -50,13 +51,18 @@ def serve(
     streams: Annotated[int, typer.Option(min=0, help="How many cameras are followed at once.")] = 8,
     rate: Annotated[int, typer.Option(min=1, help="How many videos and cameras an address may begin a minute.")] = 60,
     keep: Annotated[float, typer.Option(min=0.001, help="Hours that jobs and results are kept.")] = 24.0,
+    on: triggers.On = None,
+    cooldown: triggers.Cooldown = None,
+    webhook: triggers.WebhookUrl = None,
+    mqtt: triggers.MqttUrl = None,
+    run: triggers.Run = None,
     json: Annotated[bool, typer.Option("--json", help="Print address and models as JSON when it listens.")] = False,
 ) -> None:
     """Serve a web page and a REST API, for videos and live cameras."""
     from kineme.cli.models import fetch
     from kineme.errors import UsageError
     from kineme.models import weights
-    from kineme.serving.run import serve as run
+    from kineme.serving.run import serve as serve_until_stopped
     from kineme.serving.settings import Settings
 
     if link_network and not allow_links:
@@ -77,6 +83,7 @@ def serve(
         allow_links=allow_links,
         link_networks=tuple(link_network or ()),
         cookies=cookies and cookies.absolute(),
+        alarm=triggers.alarm_options(on, cooldown=cooldown, webhook=webhook, mqtt=mqtt, run=run),
         max_bytes=parse_size("--max-size", max_size),
         max_duration_s=parse_seconds("--max-duration", max_duration),
         max_pixels=max_pixels,
@@ -97,7 +104,7 @@ def serve(
             say(f"{', '.join(names)} at {address} (Ctrl-C ends)")
         sys.stdout.flush()
 
-    run(settings, on_start, on_warning=lambda line: warn([line]))
+    serve_until_stopped(settings, on_start, on_warning=lambda line: warn([line]))
 
 
 def _state_folder() -> Path:

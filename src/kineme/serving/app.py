@@ -28,6 +28,7 @@ from kineme.serving.settings import Settings
 from kineme.serving.store import JobStore
 from kineme.serving.visitors import Rate, visitor_of
 from kineme.text import printable
+from kineme.triggers.alarm import Alarm
 from kineme.version import __version__
 
 _SCRIPTS = ("page.js", "dom.js", "player.js", "result.js", "explain.js", "camera.js")
@@ -65,7 +66,11 @@ class Health(BaseModel):
 
 
 def make_app(
-    settings: Settings, models: dict[str, Model], locations: dict[str, str], connections: Connections
+    settings: Settings,
+    models: dict[str, Model],
+    locations: dict[str, str],
+    connections: Connections,
+    alarm: Alarm | None = None,
 ) -> FastAPI:
     """The service as an ASGI application.
 
@@ -74,12 +79,13 @@ def make_app(
         models: by the names they are asked for; the first one is the default.
         locations: for each name, what :func:`kineme.load` takes.
         connections: of the server; those that wait too long are closed as long as the application runs.
+        alarm: tells of what cameras show.
 
     Raises:
         KinemeError: the state folder cannot be used.
     """
     store = JobStore(settings.state)
-    changes, checks, streams, rate = Changes(), Checks(settings), Streams(settings), Rate(settings.rate)
+    changes, checks, streams, rate = Changes(), Checks(settings), Streams(settings, alarm), Rate(settings.rate)
     runner = Runner(settings, store, locations, changes)
     registry = make_registry(store, runner, checks, streams)
 
@@ -118,7 +124,8 @@ def make_app(
     @app.websocket("/v1/stream")
     async def stream(socket: WebSocket, model: str = "") -> None:
         """Follow a camera."""
-        chosen = models.get(model or next(iter(models)))
+        name = model or next(iter(models))
+        chosen = models.get(name)
         try:
             if chosen is None:
                 raise ServiceError(422, "no_model", "there is no such model; /v1/models lists them")
@@ -126,7 +133,7 @@ def make_app(
         except ServiceError as refused:
             await socket.send_denial_response(refused.response())
             return
-        await streams.follow(socket, chosen)
+        await streams.follow(socket, chosen, name)
 
     @app.get("/healthz", response_model=Health)
     async def healthz() -> Any:

@@ -13,6 +13,7 @@ import logging
 import math
 import struct
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from kineme.serving.visitors import Rate, visitor_of
 if TYPE_CHECKING:
     from kineme.model import Model
     from kineme.prediction.stream import Stream
+    from kineme.triggers.alarm import Alarm, Follower
 
 log = logging.getLogger("kineme.serving")
 
@@ -46,6 +48,7 @@ class Streams:
 
     Args:
         settings: of the server: how many at once, of which one visitor may have half where others can come.
+        alarm: is told what they show.
 
     Attributes:
         open: how many there are.
@@ -53,15 +56,22 @@ class Streams:
         dropped: how many there was no time for.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, alarm: Alarm | None = None) -> None:
+        self._alarm, self._followed = alarm, 0
         self._most = settings.streams
         self._most_each = max(1, self._most // 2) if settings.is_public else self._most
         self._visitors: Counter[str] = Counter()
         self._building = threading.Lock()  # networks are built one at a time
         self.open = self.frames = self.dropped = 0
 
-    async def follow(self, socket: WebSocket, model: Model) -> None:
-        """Answer pictures until the visitor leaves, sends nothing for long, or sends what is no picture."""
+    async def follow(self, socket: WebSocket, model: Model, name: str) -> None:
+        """Answer pictures until the visitor leaves, sends nothing for long, or sends what is no picture.
+
+        Args:
+            socket: of the visitor.
+            model: that recognises.
+            name: the model's.
+        """
         await socket.accept()
         visitor = visitor_of(socket)
         try:
@@ -71,7 +81,7 @@ class Streams:
             self._visitors[visitor] += 1
             try:
                 async with asyncio.timeout(_LONGEST_S):
-                    await self._follow(socket, model)
+                    await self._follow(socket, model, name)
             finally:
                 self.open -= 1
                 self._visitors[visitor] -= 1
@@ -86,15 +96,23 @@ class Streams:
             log.exception("a camera cannot be followed")
             await _say_goodbye(socket, error_document("cannot_stream", "this model cannot follow a camera"))
 
-    async def _follow(self, socket: WebSocket, model: Model) -> None:
+    async def _follow(self, socket: WebSocket, model: Model, name: str) -> None:
         thread = ThreadPoolExecutor(1, thread_name_prefix="kineme-stream")  # a stream lives in one thread
         try:
-            await self._answer_all(socket, model, thread)
+            await self._answer_all(socket, model, self._watched_by(model, name), thread)
         finally:
             thread.shutdown(wait=False)
         await socket.close()
 
-    async def _answer_all(self, socket: WebSocket, model: Model, thread: ThreadPoolExecutor) -> None:
+    def _watched_by(self, model: Model, name: str) -> _Watched | None:
+        if self._alarm is None:
+            return None
+        self._followed += 1
+        return _Watched(model, self._alarm.follow(name, f"camera {self._followed}"))
+
+    async def _answer_all(
+        self, socket: WebSocket, model: Model, watched: _Watched | None, thread: ThreadPoolExecutor
+    ) -> None:
         loop = asyncio.get_running_loop()
         stream = await loop.run_in_executor(thread, self._make, model)
         await socket.send_json({"ready": True, "labels": list(model.labels), "fps": model.card.spec.fps})
@@ -125,7 +143,7 @@ class Streams:
         listening = asyncio.create_task(listen())
         try:
             while isinstance(message := await newest.get(), bytes):
-                answer = await loop.run_in_executor(thread, _answer, model, stream, message)
+                answer = await loop.run_in_executor(thread, _answer, model, stream, message, watched)
                 answered += 1
                 self.frames += 1
                 await socket.send_json({**answer, "answered": answered, "dropped": dropped})
@@ -133,6 +151,8 @@ class Streams:
                 raise message
         finally:
             listening.cancel()
+            if watched:
+                await loop.run_in_executor(thread, watched.end)
 
     def _make(self, model: Model) -> Stream:
         with self._building:
@@ -145,7 +165,28 @@ class Streams:
         return stream
 
 
-def _answer(model: Model, stream: Stream, message: bytes) -> dict[str, Any]:
+class _Watched:
+    """Tells of what a visitor's camera shows."""
+
+    def __init__(self, model: Model, follower: Follower) -> None:
+        spec = model.card.spec
+        self._follower = follower
+        self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)
+        self._time_s = 0.0
+
+    def see(self, stream: Stream, probabilities_K: NDArray[np.float64], score: float | None, time_s: float) -> None:
+        """Take in the newest answer, to a picture of ``time_s`` on the visitor's clock."""
+        assert stream.prediction_time_s is not None
+        self._time_s = time_s
+        clock_s = time.monotonic() - time_s
+        self._follower.push(stream.prediction_time_s - self._half_s, probabilities_K, score, clock_s)
+
+    def end(self) -> None:
+        """The visitor has gone."""
+        self._follower.interrupt(self._time_s)
+
+
+def _answer(model: Model, stream: Stream, message: bytes, watched: _Watched | None) -> dict[str, Any]:
     """What the model says of a picture, and of those before it."""
     if len(message) < 9:
         raise ServiceError(400, "bad_picture", "a message is 8 bytes of time and a JPEG")
@@ -160,6 +201,8 @@ def _answer(model: Model, stream: Stream, message: bytes) -> dict[str, Any]:
     best = np.argsort(-probabilities_K, kind="stable")[:_TOP]
     assert stream.logits_K is not None
     known = model.open_set_score(stream.logits_K[None])
+    if watched:
+        watched.see(stream, probabilities_K, None if known is None else float(known[0]), time_ms / 1000)
     return {
         "time_ms": time_ms,
         "top": [{"label": model.labels[k], "probability": round(float(probabilities_K[k]), 4)} for k in best],

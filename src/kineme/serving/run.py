@@ -6,11 +6,16 @@ import importlib.util
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
 
 from kineme import api
 from kineme.errors import KinemeError
 from kineme.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from kineme.model import Model
+    from kineme.triggers.alarm import Alarm
 
 log = logging.getLogger("kineme.serving")
 
@@ -46,7 +51,8 @@ def serve(
     names = names_of(models)
     connections = Connections(connections_that_fit())
     served, locations = dict(zip(names, models, strict=True)), dict(zip(names, settings.models, strict=True))
-    app = make_app(settings, served, locations, connections)
+    alarm = _alarm(settings, served, on_warning)
+    app = make_app(settings, served, locations, connections, alarm)
     listening = listen(settings.host, settings.port, BACKLOG)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     config = Config(
@@ -63,8 +69,18 @@ def serve(
         timeout_graceful_shutdown=_GRACE_S,
     )
     on_start(f"http://{host}:{listening.getsockname()[1]}", names)
-    with listening, suppress(KeyboardInterrupt):
+    with listening, alarm or nullcontext(), suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _alarm(settings: Settings, models: dict[str, Model], on_warning: Callable[[str], None]) -> Alarm | None:
+    """Who is told of what cameras show, if anybody is."""
+    if settings.alarm is None:
+        return None
+    from kineme.triggers.alarm import Alarm
+
+    labels = {name: model.labels for name, model in models.items()}
+    return Alarm(settings.alarm, labels, "kineme serve", on_warning)
 
 
 def _check_links(settings: Settings, on_warning: Callable[[str], None]) -> None:

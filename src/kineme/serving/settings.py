@@ -5,9 +5,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kineme.errors import UsageError
 from kineme.serving.check_video import VideoLimits
+
+if TYPE_CHECKING:
+    from kineme.triggers.alarm import AlarmOptions
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _MOST_FRAMES_A_SECOND = 240  # over the whole length that a video may have
@@ -27,6 +31,7 @@ class Settings:
         allow_links: whether the server fetches videos from links.
         link_networks: networks in CIDR notation, not public, that links may lead to all the same.
         cookies: a file of cookies that go with links; visitors then get what that account may see.
+        alarm: what to tell of cameras that are followed, and whom; None tells nobody.
         max_bytes: size of a video.
         max_duration_s: length of a video, in seconds.
         max_pixels: width times height of its frames.
@@ -47,6 +52,7 @@ class Settings:
     allow_links: bool = False
     link_networks: tuple[str, ...] = ()
     cookies: Path | None = None
+    alarm: AlarmOptions | None = None
     max_bytes: int = 200 << 20
     max_duration_s: float = 600.0
     max_pixels: int = 4096 * 2304

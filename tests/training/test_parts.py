@@ -141,7 +141,11 @@ def test_whole_test_videos_are_predicted_and_their_parts_found_by_more_than_luck
         assert low <= half[name] <= high
     assert metrics["unknown"]["learned_from_background"]
     assert metrics["unknown"]["background_refused"]["share"] > 0.5
-    assert "segment F1" in (out / "report.html").read_text()
+    assert metrics["triggers"]["background_hours"] > 0
+    assert [row["threshold"] for row in metrics["triggers"]["thresholds"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    page = (out / "report.html").read_text()
+    assert "segment F1" in page
+    assert "False alarms" in page
 
 
 @pytest.mark.slow

@@ -88,6 +88,7 @@ class RunReport:
         best_epoch: the epoch whose weights were kept.
         reliability: bins of the reliability diagram: ``n``, ``confidence``, ``accuracy`` each.
         segments: the ``segments`` object of ``metrics.json``, where rows are parts of longer videos.
+        triggers: the ``triggers`` object of ``metrics.json``, where there is one.
         unknown: the ``unknown`` object of ``metrics.json``, where there is one.
         open_set_scores: of the test videos, and of background made of them.
         mistakes: the worst first.
@@ -104,6 +105,7 @@ class RunReport:
     best_epoch: int | None = None
     reliability: Sequence[Mapping[str, Any]] = ()
     segments: Mapping[str, Any] | None = None
+    triggers: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] | None = None
     open_set_scores: tuple[Sequence[float], Sequence[float]] = ((), ())
     mistakes: Sequence[Mistake] = ()
@@ -132,6 +134,7 @@ def write_run_report(run: Run) -> Path:
         best_epoch=int(metrics["train"]["best_epoch"]),
         reliability=reliability_bins(run.test_probabilities_NK, truth_N),
         segments=metrics.get("segments"),
+        triggers=metrics.get("triggers"),
         unknown=metrics.get("unknown"),
         open_set_scores=(
             run.test_open_set_scores_N.tolist() if run.test_open_set_scores_N is not None else (),

@@ -16,6 +16,7 @@ from kineme.training.background import score_background
 from kineme.training.baselines import baseline_predictions
 from kineme.training.cache import FrameCache
 from kineme.training.evaluate import classification_metrics, order_metrics, score_items, score_windows
+from kineme.training.false_alarms import TriggerMetrics, trigger_metrics
 from kineme.training.fit import TrainingResult
 from kineme.training.fit_open_set import FEW, RefusedShare, best_of_videos, fit_open_set, open_set_metrics
 from kineme.training.items import Item
@@ -42,6 +43,7 @@ class MeasuredDocument(TypedDict):
     validation: NotRequired[dict[str, Any]]
     unknown: NotRequired[OpenSetMetrics]
     segments: NotRequired[SegmentMetrics]
+    triggers: NotRequired[TriggerMetrics]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +141,7 @@ def _with_timelines(prepared: Prepared, result: TrainingResult, measured: Measur
     if videos["test"] and prepared.card.spec.fps is None:
         note = "clips are spread over whole videos, so there are no timelines: give --fps to find parts in long videos"
         return replace(measured, warnings=[note])
-    card, timelines, warnings = predict_timelines(
+    predicted = predict_timelines(
         replace(prepared.card, temperature=result.temperature, open_set=measured.open_set),
         prepared.learner,
         videos,
@@ -147,9 +149,11 @@ def _with_timelines(prepared: Prepared, result: TrainingResult, measured: Measur
         result.solved,
         label="whole videos",
     )
-    if timelines:
+    if predicted.test:
         throughout = all(one.throughout for one in videos["test"])
         measured.document["segments"] = segment_metrics(
-            timelines, prepared.labels, labelled_throughout=throughout, seed=seed
+            predicted.test, prepared.labels, labelled_throughout=throughout, seed=seed
         )
-    return replace(measured, warnings=warnings, timeline=card.timeline)
+    if triggers := trigger_metrics(predicted.held_out, prepared.labels):
+        measured.document["triggers"] = triggers
+    return replace(measured, warnings=predicted.warnings, timeline=predicted.card.timeline)

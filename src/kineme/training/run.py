@@ -29,6 +29,7 @@ from kineme.training.segment_metrics import SegmentMetrics
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
+    from kineme.training.false_alarms import TriggerMetrics
     from kineme.training.fit import TrainingResult
     from kineme.training.measure import Measured, OpenSetMetrics
 
@@ -47,13 +48,15 @@ class MetricsDocument(TypedDict):
 
     ``test`` and ``validation`` are :class:`kineme.training.metrics.ClassificationMetrics`; ``test`` has the baselines,
     the frame orders and, where there is one, the figure of a split by groups (``honest``) besides. ``segments`` is
-    there where rows are parts of longer videos, and then it is the headline.
+    there where rows are parts of longer videos, and then it is the headline; ``triggers`` where such validation videos
+    are labelled throughout.
     """
 
     test: dict[str, Any]
     validation: NotRequired[dict[str, Any]]
     unknown: NotRequired[OpenSetMetrics]
     segments: NotRequired[SegmentMetrics]
+    triggers: NotRequired[TriggerMetrics]
     train: dict[str, Any]
     model: dict[str, Any]
     data: dict[str, Any]

@@ -132,6 +132,23 @@ def score_videos(
     return scored, warnings
 
 
+@dataclass(frozen=True, eq=False)
+class PredictedTimelines:
+    """The result of :func:`predict_timelines`.
+
+    Args:
+        card: with the settings that were found.
+        test: the timelines of the test videos.
+        held_out: the windows of the videos by which the settings were found.
+        warnings: a line for each test video that could not be read.
+    """
+
+    card: ModelCard
+    test: list[VideoTimeline]
+    held_out: list[ScoredVideo]
+    warnings: list[str]
+
+
 def predict_timelines(
     card: ModelCard,
     learner: Learner,
@@ -140,7 +157,7 @@ def predict_timelines(
     solved: LinearResult | None = None,
     *,
     label: str | None = None,
-) -> tuple[ModelCard, list[VideoTimeline], list[str]]:
+) -> PredictedTimelines:
     """The timelines of whole test videos, by settings found on validation videos.
 
     Behind a solved head these are the training videos too, each scored by a head that was solved without it.
@@ -152,12 +169,9 @@ def predict_timelines(
         cache: see :func:`score_videos`.
         solved: the solved head and those of its folds.
         label: what the progress bars say; None shows none.
-
-    Returns:
-        The card with the settings, the timelines, and a line for each test video that could not be read.
     """
     if not videos["test"]:
-        return card, [], []
+        return PredictedTimelines(card, [], [], [])
     said = [f"{label} ({name})" if label else None for name in ("validation", "test")]
     if solved:
         held_out = _score_out_of_fold(card, learner, [*videos["train"], *videos["validation"]], cache, solved)
@@ -165,7 +179,8 @@ def predict_timelines(
         held_out, _ = score_videos(card, learner, videos["validation"], cache, label=said[0])
     card = replace(card, timeline=fit_timeline(held_out, card))
     scored, warnings = score_videos(card, learner, videos["test"], cache, label=said[1])
-    return card, [one.timeline(card.labels, card.timeline_settings) for one in scored], warnings
+    timelines = [one.timeline(card.labels, card.timeline_settings) for one in scored]
+    return PredictedTimelines(card, timelines, held_out, warnings)
 
 
 def _score_out_of_fold(

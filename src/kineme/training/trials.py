@@ -299,7 +299,7 @@ class TrialRunner:
         if len(result.held_out.items) > 1:
             detector, _ = fit_detector(learner.trained, cache, parts["train"], result, background=bool(gaps["train"]))
             card = replace(card, open_set=detector)
-        return predict_timelines(card, learner, videos, cache, result.solved)[1]
+        return predict_timelines(card, learner, videos, cache, result.solved).test
 
     def _pool(self, trials: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
         def joined(field: Any, seed: int = 0) -> list[Any]:

@@ -42,7 +42,7 @@ def check(
     """
     from kineme import api
     from kineme.errors import KinemeError
-    from kineme.report.audit_page import headline
+    from kineme.report.audit_page import headline, people_sentence
     from kineme.text import duration
 
     out = out or Path(f"{options.name_of(data)}-check.html")
@@ -63,6 +63,7 @@ def check(
         if found["findings"]:
             rows = [[one["severity"], one["kind"], _told(one)] for one in found["findings"]]
             print_table(["", "kind", "finding"], rows)
+        say(people_sentence(found["people"]))
         needs = found["needs"]
         say(
             f"One training: {needs['disk_bytes'] / 1e6:,.0f} MB of disk, {needs['memory_bytes'] / 1e9:.1f} GB of "

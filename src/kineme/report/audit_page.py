@@ -17,13 +17,16 @@ from kineme.dataset.audit.finding import Finding
 from kineme.dataset.audit.inspection import Inspection
 from kineme.errors import VideoError
 from kineme.files import write_text
+from kineme.people.survey import SMALL
 from kineme.report.filmstrip import jpeg_data_uri
 from kineme.report.template import render
 from kineme.report.verdict import pluralize
+from kineme.text import percent
 from kineme.video.decode import read_frames
 
 _HEIGHT = 120  # pixels of a picture
 _PICTURES, _WITH_PICTURES = 6, 60  # most of a finding; most findings of each kind that have any
+_FEW = 3  # names in a sentence
 _NAMES = 40  # most names listed below a finding
 _SHOWN = {"duplicate", "near-duplicate", "two-labels", "same-scene", "black", "frozen", "truncated", "damaged"}
 _TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
@@ -41,6 +44,28 @@ def headline(counts: Mapping[str, int], videos: int) -> str:
     if not found:
         return f"{looked}: nothing to complain of."
     return f"{looked}: {', '.join(found[:-1])}{' and ' if found[:-1] else ''}{found[-1]}."
+
+
+def people_sentence(people: Mapping[str, Any]) -> str:
+    """How many people the videos show, how large, and where nobody is."""
+    if "none" in people:
+        return f"Nobody was looked for: {people['none']}"
+    looked = f"In a few frames of {pluralize(people['videos'], 'videos')}"
+    shows = [f"{_persons(count)} in {videos}" for count, videos in people["by_count"].items() if count]
+    if not shows:
+        return f"{looked}, nobody is found."
+    height = percent(people["median_height"], 0)
+    sentence = f"{looked}: {', '.join(shows)}. Half of them are taller than {height} of the frame."
+    if people["nobody"]:
+        more = f" and {len(people['nobody']) - _FEW} more" if len(people["nobody"]) > _FEW else ""
+        sentence += f" Nobody is found in {', '.join(people['nobody'][:_FEW])}{more}."
+    if people["median_height"] < SMALL:
+        sentence += " People this small are few pixels high in a clip: train with --region people."
+    return sentence
+
+
+def _persons(count: int) -> str:
+    return "one person" if count == 1 else f"{count} people"
 
 
 def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[str, Any]) -> None:
@@ -81,6 +106,7 @@ def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[st
             *((title, str(document["counts"][name]), _MEANINGS[name]) for name, title in _TITLES.items()),
         ],
         parts=parts,
+        people=people_sentence(document["people"]),
         needs=document["needs"],
         moved=moved,
     )

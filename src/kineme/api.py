@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
-    from kineme.dataset.audit.audit import Audit
     from kineme.dataset.folds import Protocol
     from kineme.dataset.table import ClipTable
     from kineme.exporters.agreement import Export
@@ -294,8 +293,8 @@ def check(
 
     Returns:
         ``data`` (what it holds), ``findings`` (``kind``, ``severity``, ``files``, ``says``, ``advice`` each, the worst
-        first), ``counts`` of each severity, ``needs``, ``people`` (how many people a sample of the videos shows, and how
-        large, or ``none``: why nobody was looked for), and ``moved``: None, or where broken files are now.
+        first), ``counts`` of each severity, ``needs``, ``people`` (how many people a sample of the videos shows, how
+        large, and where nobody is; or ``none``, why nobody was looked for), and ``moved``: None, or where broken files are now.
 
     Raises:
         KinemeError: there is nothing usable, or a file cannot be written or moved.
@@ -310,6 +309,7 @@ def check(
     from kineme.dataset.audit.quarantine import quarantine_files
     from kineme.dataset.audit.suggest import write_groups
     from kineme.models.registry import make_approach
+    from kineme.people.survey import people_document
     from kineme.report.audit_page import write_check
     from kineme.training.options import TrainOptions
     from kineme.training.resources import estimate_resources
@@ -327,7 +327,7 @@ def check(
                 seen.lengths_s, seen.decoding_s, make_approach(approach, config), spec, options or TrainOptions()
             )
         ),
-        "people": _people_seen(seen),
+        "people": people_document([row for row in seen.table.rows.to_dicts() if row["path"] not in seen.broken]),
         "moved": moved
         and {
             "folder": str(moved.folder),
@@ -338,20 +338,6 @@ def check(
     if page is not None:
         write_check(page, seen, document)
     return document
-
-
-def _people_seen(seen: Audit) -> dict[str, Any]:
-    """What :func:`check` says of people, and nothing is fetched for it."""
-    from dataclasses import asdict
-
-    from kineme.errors import KinemeError
-    from kineme.people.survey import survey_people
-
-    rows = [row for row in seen.table.rows.to_dicts() if row["path"] not in seen.broken]
-    try:
-        return asdict(survey_people(rows))
-    except KinemeError as error:
-        return {"none": str(error)}
 
 
 def evaluate(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import VideoError
+from kineme.errors import KinemeError, VideoError
 from kineme.people.detector import PeopleDetector
 from kineme.people.tracker import SURE
 from kineme.progress import track
@@ -68,6 +68,14 @@ def survey_people(rows: Sequence[dict[str, Any]]) -> PeopleSurvey:
                 nobody.append(row["name"])
     median = round(float(np.median(heights)), 3) if heights else None
     return PeopleSurvey(by_count.total(), dict(sorted(by_count.items())), median, tuple(nobody))
+
+
+def people_document(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What :func:`survey_people` finds as JSON; ``none`` says why nobody was looked for."""
+    try:
+        return asdict(survey_people(rows))
+    except KinemeError as error:
+        return {"none": str(error)}
 
 
 def _frames(row: dict[str, Any]) -> Iterator[NDArray[np.uint8]]:

@@ -294,7 +294,8 @@ def check(
     Returns:
         ``data`` (what it holds), ``findings`` (``kind``, ``severity``, ``files``, ``says``, ``advice`` each, the worst
         first), ``counts`` of each severity, ``needs``, ``people`` (how many people a sample of the videos shows, how
-        large, and where nobody is; or ``none``, why nobody was looked for), and ``moved``: None, or where broken files are now.
+        large, and where nobody is; or ``none``, why nobody was looked for), and ``moved``: None, or where broken files
+        are now.
 
     Raises:
         KinemeError: there is nothing usable, or a file cannot be written or moved.

@@ -31,6 +31,7 @@ from kineme.training.cache import FrameCache
 from kineme.training.feed import class_weights, training_batches
 from kineme.training.items import parts_of
 from kineme.training.learner import make_learner
+from kineme.training.options import resolve_approach
 
 MARK = 20.0
 
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
     table = split(api.scan(arguments.data))
-    approach, config, spec = api.resolve_approach(None, None)
+    approach, config, spec = resolve_approach("lrcn", {"backbone": "efficientnet-lite0"})
     seed_everything(0)
     learner = make_learner(make_approach(approach, config), spec, len(table.labels))
     learner.trained.compile("adam", "sparse_categorical_crossentropy")

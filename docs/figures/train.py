@@ -119,7 +119,7 @@ STEPS = (
     _train("single-frame", f"--approach single-frame {_FROZEN}"),
     _train("late-fusion-mean", f"--approach late-fusion {_FROZEN} --set merge=mean"),
     _train("late-fusion", f"--approach late-fusion {_FROZEN}"),
-    _train("default", ""),
+    _train("default", f"--approach lrcn {_FROZEN}"),
     _train("slow-fusion", "--approach slow-fusion --epochs 30"),
     Step(
         "make-rooms",

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from kineme.prediction.stream import Stream
     from kineme.prediction.watch import Event
     from kineme.training.compare import Comparison
-    from kineme.training.options import TrainOptions
+    from kineme.training.options import AutoOptions, TrainOptions
     from kineme.training.run import Run
     from kineme.video.spec import ClipSpec
 
 _MODULES = {
     **dict.fromkeys(("check", "compare", "evaluate", "export", "load", "scan", "train"), "kineme.api"),
+    "AutoOptions": "kineme.training.options",
     "ClipSpec": "kineme.video.spec",
     "ClipTable": "kineme.dataset.table",
     "Comparison": "kineme.training.compare",
@@ -52,6 +53,7 @@ _MODULES = {
 }  # where each public name lives; it is imported on first use, so ``import kineme`` alone is instant
 
 __all__ = [
+    "AutoOptions",
     "ClipSpec",
     "ClipTable",
     "Comparison",

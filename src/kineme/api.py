@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kineme.model import Model
     from kineme.training.compare import Comparison
     from kineme.training.frame_order import FrameOrder
-    from kineme.training.options import TrainOptions
+    from kineme.training.options import AutoOptions, TrainOptions
     from kineme.training.run import Run
 
 Pathlike = str | os.PathLike[str]
@@ -97,22 +97,6 @@ def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | 
     return scan(data, group_column=group_column, fold_column=fold_column)
 
 
-def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
-    """The approach and options that a wish means, and the clip that they are meant for.
-
-    Raises:
-        UsageError: an unknown approach, backbone or option.
-    """
-    from kineme.models.registry import DEFAULT_APPROACH, DEFAULT_BACKBONE, find_backbone, make_approach, recommended
-
-    config = config or {}
-    backbone = config.get("backbone") or (DEFAULT_BACKBONE if approach is None else None)
-    approach = approach or DEFAULT_APPROACH
-    if backbone:
-        config = recommended(approach, backbone, config)
-    return approach, config, find_backbone(make_approach(approach, config).backbone).spec
-
-
 def train(
     data: ClipTable | Pathlike,
     out: Pathlike,
@@ -121,6 +105,7 @@ def train(
     config: dict[str, Any] | None = None,
     spec: ClipSpec | None = None,
     options: TrainOptions | None = None,
+    auto: AutoOptions | None = None,
     devices: int | str = 1,
     test: float = 0.2,
     validation: float = 0.2,
@@ -129,16 +114,23 @@ def train(
     allow_leaks: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Train, evaluate on groups never seen, and write the run folder with its report.
+
+    Where no approach is named, it is chosen: the joined model on what is pretrained here, unless folds of the training
+    groups speak clearly against it. ``metrics["selection"]`` tells what was tried and why it was chosen.
 
     Args:
         data: a table from :func:`scan`, or what it takes.
         out: the run folder to make.
-        approach: a name shown by ``kineme models list``; by default ``lrcn`` on features of EfficientNet-Lite0.
-        config: the approach's options, with its own defaults where the approach is named.
-        spec: what a clip is; by default 20 frames at 8 a second, of the size that the backbone is meant for.
+        approach: a name shown by ``kineme models list``; by default ``"auto"``, which chooses. It uses the pretrained
+            weights that are on this machine (nothing is fetched); without any it trains a network from scratch, and
+            ``selection`` says so.
+        config: the approach's options. With a backbone alone, the default approach on that is trained.
+        spec: what a clip is; by default what suits the backbone.
         options: how to train.
+        auto: what ``"auto"`` is to look for.
         devices: how many share the clips of each step, or ``"all"`` that there are; more than one needs JAX. It changes
             neither the steps nor what ``resume`` can go on from.
         test: fraction held out for the test, above 0.
@@ -150,10 +142,11 @@ def train(
         allow_leaks: go on where the same video is on two sides of the split or has two labels.
         resume: continue an interrupted training.
         overwrite: replace a finished run.
+        say: told how long features will take.
 
     Raises:
         KinemeError: the data or the folder cannot be used, or there are not so many devices.
-        UsageError: an unknown approach or option.
+        UsageError: an unknown approach or option, or ``auto`` beside a named approach.
 
     Example:
         >>> options = kineme.TrainOptions(epochs=1, augment=False)
@@ -165,14 +158,24 @@ def train(
 
     from kineme.report.run_page import write_run_report
     from kineme.training import run as training
+    from kineme.training.auto import choose_for_run
     from kineme.training.devices import shared_out
     from kineme.training.leaky import group_split_reference
+    from kineme.training.options import is_chosen, resolve_approach
 
     table = _table(data, labelled_throughout)
+    how: dict[str, Any] = {"options": options, "test": test, "validation": validation}
+    how |= {"resume": resume, "overwrite": overwrite}
+    chosen = is_chosen(approach, config, auto, options, devices=devices, leaky=leaky)
     approach, config, best_spec = resolve_approach(approach, config)
-    how: dict[str, Any] = {"approach": approach, "config": config, "spec": spec or best_spec, "options": options}
-    how |= {"test": test, "validation": validation, "resume": resume, "overwrite": overwrite}
     with shared_out(devices, Path(out)) as folder:
+        if chosen:
+            choice = choose_for_run(table, folder, spec=spec, wish=auto, allow_leaks=allow_leaks, say=say, **how)
+            table = choice.table
+            how |= {"approach": choice.candidate.approach_name, "config": choice.candidate.config}
+            how |= {"spec": choice.candidate.spec, "selection": choice.selection}
+        else:
+            how |= {"approach": approach, "config": config, "spec": spec or best_spec}
         reference = group_split_reference(table, folder, **how) if leaky else None
         run = training.train(
             table,
@@ -213,7 +216,7 @@ def compare(
         data: a table from :func:`scan`, or what it takes.
         out: the folder to make; where it holds a comparison already, what is finished is not run again.
         approaches: ``APPROACH[:BACKBONE][,OPTION=VALUE...]`` each; by default all approaches with their own
-            networks, and ``single-frame`` and ``lrcn`` on features of EfficientNet-Lite0.
+            networks, ``single-frame`` and ``lrcn`` on features of EfficientNet-Lite0, and the default of :func:`train`.
         backbones: try each approach that names none on each of these.
         spec_changes: fields of the clip spec, for all candidates.
         protocol: how the data is divided; by default once.
@@ -312,7 +315,7 @@ def check(
     from kineme.models.registry import make_approach
     from kineme.people.survey import people_document
     from kineme.report.audit_page import write_check
-    from kineme.training.options import TrainOptions
+    from kineme.training.options import TrainOptions, resolve_approach
     from kineme.training.resources import estimate_resources
 
     approach, config, spec = resolve_approach(approach, config)

@@ -230,7 +230,8 @@ def test_features_are_those_that_training_makes(tmp_path, monkeypatch, ray):
     assert sum(found.errors.values()) == 1
     made = {file.name: file.read_bytes() for file in Path(found.folder).glob("*.strip")}
     monkeypatch.setenv("KINEME_FRAME_CACHE", str(tmp_path / "strips"))
-    api.train(videos, tmp_path / "run", options=TrainOptions(epochs=1))
+    config = {"backbone": "efficientnet-lite0"}
+    api.train(videos, tmp_path / "run", approach="lrcn", config=config, options=TrainOptions(epochs=1))
     trained = {file.name: file.read_bytes() for file in (tmp_path / "strips").glob("*.strip")}
     assert len(trained) > 3 * 8
     assert {name: made[name] for name in trained} == trained

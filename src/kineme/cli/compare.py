@@ -18,7 +18,7 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="APPROACH[:BACKBONE][,OPTION=VALUE...]",
-            help="A candidate; give several.  [default: all seven approaches, and two of them on ImageNet features]",
+            help="A candidate; give several.  [default: all, two of them on ImageNet features, and what train does]",
         ),
     ] = None,
     backbone: Annotated[

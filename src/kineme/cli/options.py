@@ -159,6 +159,19 @@ def parse_seconds(option: str, text: str) -> float:
     return seconds
 
 
+def parse_duration(option: str, text: str) -> float:
+    """``"90"``, ``"90s"``, ``"10m"`` or ``"1.5h"`` in seconds.
+
+    Raises:
+        UsageError: it is none of these, or nothing; the line names ``option``.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not seconds:
+        raise UsageError(f"{option} {text}: give a time such as 90s, 10m or 2h")
+    return seconds
+
+
 def parse_size(option: str, text: str) -> int:
     """``"500M"``, ``"2G"`` or a number of bytes.
 

@@ -109,13 +109,20 @@ def says_how_to_go_on(how: Callable[[], str]) -> Iterator[None]:
 
 def print_verdict(metrics: Mapping[str, Any]) -> None:
     """The sentences that open the report: how good a model is, and what speaks against the figure."""
+    from kineme.report.selection_verdict import COLUMNS, live, opening, rows, why
     from kineme.report.verdict import caveats, headline
 
     words = {"group_noun": metrics["data"]["group_noun"], "leaky": metrics["model"]["split"]["leaky"]}
+    for line in opening(metrics):
+        say("", line)
     if "segments" in metrics:
         print_segments(metrics["segments"], metrics["data"]["group_noun"])
         say("", "The parts by themselves, as training sees them:")
     say("", headline(metrics["test"], **words), *(f"- {line}" for line in caveats(metrics["test"], **words)))
+    if selection := metrics.get("selection"):
+        if selection["candidates"]:
+            print_table(COLUMNS, rows(selection))
+        say(*filter(None, ["", why(selection), live(selection)]))
 
 
 def print_segments(segments: Mapping[str, Any], group_noun: str = "groups") -> None:

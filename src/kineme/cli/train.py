@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kineme.cli import options
 from kineme.cli.output import print_json, print_verdict, say, says_how_to_go_on, warn
-from kineme.errors import UsageError
+from kineme.errors import KinemeError, UsageError
+
+if TYPE_CHECKING:
+    from kineme.training.options import AutoOptions
 
 
 def train(
@@ -18,7 +21,7 @@ def train(
     approach: Annotated[
         str | None,
         typer.Option(
-            help="How a clip is classified: see 'kineme models list'.  [default: lrcn on efficientnet-lite0 features]"
+            help="How a clip is classified: see 'kineme models list'; or auto, which chooses on folds.  [default: auto]"
         ),
     ] = None,
     backbone: options.Backbone = None,
@@ -28,6 +31,21 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder to make.  [default: runs/DATA-APPROACH]")
     ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="With auto: features of single frames alone, in a tenth of the time.")
+    ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="With auto: time that features may take, as 90s, 10m or 2h; picks what fits."
+        ),
+    ] = None,
+    goal: Annotated[
+        str, typer.Option("--for", help="With auto: accuracy; or live, the best that keeps up with a camera.")
+    ] = "accuracy",
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="With auto: use no pretrained weights, and fetch none.")
+    ] = False,
     frames: options.Frames = None,
     fps: options.Fps = None,
     size: options.Size = None,
@@ -75,13 +93,15 @@ def train(
     A group is a person, a scene or a source video: it is never split between training and test.
     """
     from kineme import api
-    from kineme.training.options import TrainOptions
+    from kineme.training.options import AUTO, AutoOptions, TrainOptions, is_chosen, resolve_approach
 
     config: dict[str, Any] = dict(_name_value(text) for text in option or [])
     if backbone:
         config["backbone"] = backbone
-    approach, config, best = api.resolve_approach(approach, config)
-    spec = replace(best, **options.spec_changes(frames, fps, size, fit=fit, short=short, brightness=brightness))
+    wish = _wish(fast, budget, goal, from_scratch)
+    _, _, best = resolve_approach(approach, config)
+    changes = options.spec_changes(frames, fps, size, fit=fit, short=short, brightness=brightness)
+    spec = replace(best, **changes) if changes else None
     training = TrainOptions(
         epochs=epochs,
         batch_size=batch_size,
@@ -95,7 +115,9 @@ def train(
     )
     table = api.scan(data, group_column=group_column)
     warn(table.warnings)
-    out = out or Path("runs") / f"{options.name_of(data)}-{approach}"
+    if is_chosen(approach, config, wish, training, devices=devices, leaky=leaky_random_split):
+        _fetch_missing(wish or AutoOptions())
+    out = out or Path("runs") / f"{options.name_of(data)}-{approach or AUTO}"
     with says_how_to_go_on(lambda: _going_on(out)):
         run = api.train(
             table,
@@ -104,6 +126,7 @@ def train(
             config=config,
             spec=spec,
             options=training,
+            auto=wish,
             devices=devices,
             test=test,
             validation=validation,
@@ -112,6 +135,7 @@ def train(
             allow_leaks=allow_leaks,
             resume=resume,
             overwrite=overwrite,
+            say=lambda line: warn([line]),
         )
     warn(line for line in run.table.warnings if line not in table.warnings)
     warn(f"skipped {one.path}: {one.reason}" for one in run.table.skipped)
@@ -121,6 +145,32 @@ def train(
     print_verdict(run.metrics)
     say("", f"Model   {run.model_path}", f"Report  {run.folder / 'report.html'}")
     say("", f"Next: kineme predict VIDEO --model {run.folder} --save video")
+
+
+def _wish(fast: bool, budget: str | None, goal: str, from_scratch: bool) -> AutoOptions | None:
+    """What the default approach is to look for; None where nothing is said of that."""
+    from kineme.training.options import AutoOptions
+
+    if not (fast or budget or from_scratch or goal != "accuracy"):
+        return None
+    budget_s = options.parse_duration("--budget", budget) if budget else None
+    return AutoOptions(goal=goal, fast=fast, budget_s=budget_s, from_scratch=from_scratch)  # type: ignore[arg-type]
+
+
+def _fetch_missing(wish: AutoOptions) -> None:
+    """Fetch the weights of the default approach that are not here; what cannot be fetched is left out, and told."""
+    from kineme.cli.models import fetch
+    from kineme.models import weights
+    from kineme.training.feature_plan import wanted_weights
+
+    if wish.from_scratch:
+        return
+    for name in wanted_weights(fast=wish.fast, live=wish.goal == "live"):
+        if weights.find(name) is None:
+            try:
+                fetch(name)
+            except KinemeError as error:
+                warn([f"{error}; training goes on without"])
 
 
 def _going_on(out: Path) -> str:

@@ -55,19 +55,21 @@ class Standardize(keras.layers.Layer):
         return input_shape
 
 
-def build_linear_head(feature_shape: tuple[int, ...], classes: int) -> Any:
+def build_linear_head(feature_shape: tuple[int, ...], classes: int, *, with_deviation: bool = True) -> Any:
     """A Keras model from features (B, T, ...) to logits_BK, by the layers ``statistics``, ``standardize``, ``logits``.
 
     Args:
         feature_shape: (T, ...); further axes are flattened.
         classes: K.
+        with_deviation: see how features change over the clip, and not their mean alone.
     """
     features = keras.Input(feature_shape, name="features")
     x = features
     if len(feature_shape) > 2:
         x = keras.layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
-    check_matrix(2 * x.shape[-1], classes, "the linear head")
-    x = TimeStatistics(name="statistics")(x)
+    check_matrix((1 + with_deviation) * x.shape[-1], classes, "the linear head")
+    pool = TimeStatistics if with_deviation else keras.layers.GlobalAveragePooling1D
+    x = pool(name="statistics")(x)
     x = Standardize(name="standardize")(x)
     return keras.Model(features, logits(classes)(x), name="head")
 

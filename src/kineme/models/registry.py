@@ -33,9 +33,14 @@ BACKBONES = {
 }
 READY_MADE = {"i3d": "kineme.models.backbones.i3d:KineticsI3D"}  # in model cards, and never trained here
 
-# What `kineme train` uses when no approach is named: an LSTM over pretrained features learns from few videos.
-DEFAULT_APPROACH = "lrcn"
-DEFAULT_BACKBONE = "efficientnet-lite0"
+# What `kineme train` begins with when no approach is named (kineme.training.auto has the rest): an approach with its
+# options behind the joined features, and what they are without I3D, and where nothing else fits.
+DEFAULT_APPROACH = "late-fusion"
+DEFAULT_OPTIONS: dict[str, Any] = {"head": "linear"}
+DEFAULT_BACKBONE = "i3d"
+JOINTS_BACKBONE = "movenet"
+FAST_BACKBONE = "efficientnet-lite0"
+FROM_SCRATCH = "lrcn"  # of those that need no pretrained weights
 DEFAULT_MODEL = "i3d-kinetics400"  # what `kineme predict` uses when no model is named
 
 
@@ -88,6 +93,12 @@ def recommended(approach: str, backbone: str, given: Mapping[str, Any] | None = 
     """
     given = given or {}
     return {**find_approach(approach).suited_to(find_backbone(backbone), given), **given, "backbone": backbone}
+
+
+def default_candidate(backbone: str = DEFAULT_BACKBONE) -> str:
+    """The default approach on some features, as ``kineme compare`` takes it."""
+    options = "".join(f",{name}={value}" for name, value in DEFAULT_OPTIONS.items())
+    return f"{DEFAULT_APPROACH}:{backbone}{options}"
 
 
 def describe() -> dict[str, list[dict[str, Any]]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kineme.dataset.table import SPLITS, ClipTable
 from kineme.files import write_text
 from kineme.models.registry import find_approach, summary
-from kineme.report import plots, verdict
+from kineme.report import plots, selection_verdict, verdict
 from kineme.report.filmstrip import filmstrip, jpeg_data_uri
 from kineme.report.segment_verdict import segment_caveats, segment_headline
 from kineme.report.template import percent, render
@@ -89,6 +89,8 @@ class RunReport:
         reliability: bins of the reliability diagram: ``n``, ``confidence``, ``accuracy`` each.
         segments: the ``segments`` object of ``metrics.json``, where rows are parts of longer videos.
         triggers: the ``triggers`` object of ``metrics.json``, where there is one.
+        selection: the ``selection`` object of ``metrics.json``, where the approach was chosen.
+        opening: what must be read before the figures.
         unknown: the ``unknown`` object of ``metrics.json``, where there is one.
         open_set_scores: of the test videos, and of background made of them.
         mistakes: the worst first.
@@ -106,6 +108,8 @@ class RunReport:
     reliability: Sequence[Mapping[str, Any]] = ()
     segments: Mapping[str, Any] | None = None
     triggers: Mapping[str, Any] | None = None
+    selection: Mapping[str, Any] | None = None
+    opening: Sequence[str] = ()
     unknown: Mapping[str, Any] | None = None
     open_set_scores: tuple[Sequence[float], Sequence[float]] = ((), ())
     mistakes: Sequence[Mistake] = ()
@@ -135,6 +139,8 @@ def write_run_report(run: Run) -> Path:
         reliability=reliability_bins(run.test_probabilities_NK, truth_N),
         segments=metrics.get("segments"),
         triggers=metrics.get("triggers"),
+        selection=metrics.get("selection"),
+        opening=selection_verdict.opening(metrics),
         unknown=metrics.get("unknown"),
         open_set_scores=(
             run.test_open_set_scores_N.tolist() if run.test_open_set_scores_N is not None else (),
@@ -169,6 +175,8 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         subtitle=run.approach,
         headline=segment_headline(segments, group_noun=data.group_noun) if segments else of_clips,
         of_clips=of_clips,
+        opening=run.opening,
+        choice=_choice(run.selection),
         caveats=[
             *(segment_caveats(segments, group_noun=data.group_noun) if segments else []),
             *verdict.caveats(test, group_noun=data.group_noun, leaky=data.leaky),
@@ -201,6 +209,18 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         skipped_words=verdict.pluralize(len(data.skipped), "videos"),
     )
     write_text(path, page)
+
+
+def _choice(selection: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How the approach was chosen, for the page."""
+    if not selection:
+        return None
+    return {
+        "why": selection_verdict.why(selection),
+        "live": selection_verdict.live(selection),
+        "columns": selection_verdict.COLUMNS,
+        "rows": selection_verdict.rows(selection),
+    }
 
 
 def _shuffle_recall_drop(test: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

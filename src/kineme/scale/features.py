@@ -25,7 +25,8 @@ from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
 from kineme.scale.cluster import check_ray, check_workers, limit_threads, running, through_stages, with_ray
 from kineme.training.augment import Augmentation
-from kineme.training.cache import FrameCache, shown_name
+from kineme.training.cache import FrameCache
+from kineme.training.items import shown_name
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video
 

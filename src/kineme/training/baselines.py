@@ -18,6 +18,7 @@ from kineme.training.items import Item, parts_of
 from kineme.video.spec import ClipSpec
 
 _FRAMES = 4  # of each video, for the single-frame rule
+_MOVES = 10.0  # standard deviation of a pixel's brightness over time, of 255
 _BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
 
 
@@ -117,6 +118,11 @@ def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
     picture -= picture.mean()
     length = float(np.linalg.norm(picture))
     return np.asarray(picture / length if length > 0 else picture, np.float32)
+
+
+def moving_share(frames_THWC: NDArray[np.uint8]) -> float:
+    """Share of the picture that changes during a clip, 0 to 1: pixels whose brightness deviates clearly over time."""
+    return float(np.mean(frames_THWC.mean(axis=3).std(axis=0) > _MOVES))
 
 
 def small_frames() -> FrameCache:

@@ -17,7 +17,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,9 @@ from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.progress import progress
 from kineme.training.augment import Augmentation, Mirror, view_seed
 from kineme.training.frame_order import FrameOrder, reorder
-from kineme.training.items import Item
+from kineme.training.items import Item, shown_name
 from kineme.training.parts import Row, background_stretches, by_video, is_part, labelled_throughout, stretch_of
+from kineme.training.pool import decoding_threads
 from kineme.video.clips import cut_clips, refuse_short, ticks
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
@@ -107,17 +107,14 @@ class FrameCache:
 
         def read(row: Row) -> tuple[Item, list[str]] | Skipped:
             try:
-                stretch_s = (row["start_s"], row["end_s"])
-                if is_part(row):
-                    stretch_s = stretch_of(row, of_video[row["path"]], self._duration_s(row["path"]), self.spec)
-                return self._item(row, labels.index(row["label"]), stretch_s)
+                return self._item(row, labels.index(row["label"]), self._stretch(row, of_video))
             except (VideoError, MemoryError) as error:
                 return Skipped(
                     shown_name(row), error.reason if isinstance(error, VideoError) else "takes too much memory"
                 )
 
         with (
-            _pool() as pool,
+            decoding_threads() as pool,
             progress("looking at videos" if self.encoder else "decoding videos", len(rows)) as advance,
         ):
             for row, found in zip(rows, pool.map(read, rows), strict=True):
@@ -135,6 +132,19 @@ class FrameCache:
         )
         return readable, [item for item in items if item is not None]
 
+    def is_kept(self, table: ClipTable) -> list[bool]:
+        """Whether the records of each row are on disk already; of one that cannot be read, whether none are needed."""
+        rows = table.rows.to_dicts()
+        of_video = by_video(rows)
+
+        def kept(row: Row) -> bool:
+            try:
+                return self._file(row["path"], self._stretch(row, of_video)).exists()
+            except VideoError:
+                return True
+
+        return [kept(row) for row in rows]
+
     def background(self, table: ClipTable, label: int) -> list[Item]:
         """Items of what lies between the parts of the videos that are labelled throughout.
 
@@ -149,7 +159,7 @@ class FrameCache:
             for stretch_s in background_stretches(rows, self._duration_s(path), self.spec)
         ]
         found = []
-        with _pool() as pool, progress("looking at background" if wanted else None, len(wanted)) as advance:
+        with decoding_threads() as pool, progress("looking at background" if wanted else None, len(wanted)) as advance:
             for item, _ in pool.map(lambda one: self._item(one[0], label, one[1]), wanted):
                 advance()
                 found.append(replace(item, start_s=item.stretch_s[0], end_s=item.stretch_s[1]))
@@ -177,7 +187,7 @@ class FrameCache:
                     self._entry_length(job[0].path, job[0].stretch_s, job[1])
 
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
-        with _pool() as pool, progress("looking at augmented views" if jobs else None, len(jobs)) as advance:
+        with decoding_threads() as pool, progress("looking at augmented views" if jobs else None, len(jobs)) as advance:
             for _ in pool.map(compute, jobs):
                 advance()
 
@@ -254,6 +264,12 @@ class FrameCache:
         if self.encoder:
             return self.encoder.shape, np.float32
         return (self.spec.height, self.spec.width, 3), np.uint8
+
+    def _stretch(self, row: Row, of_video: dict[str, list[Row]]) -> tuple[float, float | None]:
+        """What of its file is read for a row, seconds."""
+        if not is_part(row):
+            return row["start_s"], row["end_s"]
+        return stretch_of(row, of_video[row["path"]], self._duration_s(row["path"]), self.spec)
 
     def _item(self, row: Row, label: int, stretch_s: tuple[float, float | None]) -> tuple[Item, list[str]]:
         """An item with its entry on disk, and the warnings met when it was decoded."""
@@ -374,26 +390,6 @@ class FrameCache:
 @functools.lru_cache(maxsize=100_000)
 def _duration_s(identity: Identity) -> float:
     return probe(identity[0]).duration_s
-
-
-def shown_name(row: Row) -> str:
-    """A row as people know it: the video, and which part of it."""
-    if row["end_s"] is None and not row["start_s"]:
-        return str(row["name"])
-    end = "the end" if row["end_s"] is None else f"{row['end_s']} s"
-    return f"{row['name']} ({row['start_s']} s to {end})"
-
-
-@contextlib.contextmanager
-def _pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads that decode; on an error or Ctrl-C, what has not begun is left out."""
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
 
 
 def _default_folder() -> Path:

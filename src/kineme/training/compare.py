@@ -23,7 +23,7 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import file_lock, write_json
 from kineme.models.approaches.single_frame import SingleFrame
-from kineme.models.registry import APPROACHES, DEFAULT_APPROACH, DEFAULT_BACKBONE, find_backbone
+from kineme.models.registry import APPROACHES, FAST_BACKBONE, FROM_SCRATCH, default_candidate, find_backbone
 from kineme.training.cache import FrameCache
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video, labelled_throughout
@@ -34,10 +34,11 @@ from kineme.training.trials import Candidate, Result, TrialRunner
 from kineme.video.spec import ClipSpec
 
 COMPARISON, TRIALS, WINNER = "comparison.json", "cells", "winner"
-# Each approach with its own network, and the two ends of what pretrained features can do.
+# Each approach with its own network, the two ends of what pretrained features of frames can do, and the default.
 CANDIDATES = (
     *APPROACHES,
-    *(f"{name}:{DEFAULT_BACKBONE}" for name in (SingleFrame.name, DEFAULT_APPROACH)),
+    *(f"{name}:{FAST_BACKBONE}" for name in (SingleFrame.name, FROM_SCRATCH)),
+    default_candidate(),
 )
 
 _SIGNIFICANT = 0.05

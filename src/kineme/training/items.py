@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kineme.dataset.table import SPLITS, ClipTable
-from kineme.training.parts import by_video
+from kineme.training.parts import Row, by_video
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,11 @@ def gaps_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
     """Items of background by the split that all rows of their video are in."""
     splits = {path: {row["split"] for row in rows} for path, rows in by_video(table.rows.to_dicts()).items()}
     return {name: [item for item in items if splits[item.path] == {name}] for name in SPLITS}
+
+
+def shown_name(row: Row) -> str:
+    """A row as people know it: the video, and which part of it."""
+    if row["end_s"] is None and not row["start_s"]:
+        return str(row["name"])
+    end = "the end" if row["end_s"] is None else f"{row['end_s']} s"
+    return f"{row['name']} ({row['start_s']} s to {end})"

@@ -23,6 +23,7 @@ from kineme.training.items import Item
 from kineme.training.metrics import accuracy_with_interval, baselines
 from kineme.training.prepare import Prepared
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
+from kineme.training.selection import Selection
 from kineme.training.timelines import labelled_videos, predict_timelines
 
 
@@ -44,6 +45,7 @@ class MeasuredDocument(TypedDict):
     unknown: NotRequired[OpenSetMetrics]
     segments: NotRequired[SegmentMetrics]
     triggers: NotRequired[TriggerMetrics]
+    selection: NotRequired[Selection]
 
 
 @dataclass(frozen=True, eq=False)

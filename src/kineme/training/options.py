@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from kineme.errors import UsageError
+from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
     from kineme.models.encoder import Encoder
+
+AUTO = "auto"  # in the place of an approach: it is chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +80,87 @@ class TrainOptions:
         if self.flip is not None:
             return self.flip
         return not any(re.search(r"(?<![a-z])(left|right)(?![a-z])", label.lower()) for label in labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoOptions:
+    """What the default approach is to look for.
+
+    Args:
+        goal: ``"accuracy"``, or ``"live"``: the best of those that follow a stream at the cost of one frame.
+        fast: use features of single frames alone.
+        budget_s: seconds that features may take; what does not fit is left out.
+        from_scratch: use no pretrained weights.
+
+    Raises:
+        UsageError: a value is out of its range, or two exclude each other.
+
+    Example:
+        >>> kineme.AutoOptions(budget_s=600).goal
+        'accuracy'
+    """
+
+    goal: Literal["accuracy", "live"] = "accuracy"
+    fast: bool = False
+    budget_s: float | None = None
+    from_scratch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.goal not in ("accuracy", "live"):
+            raise UsageError(f"a model is chosen for accuracy or live, not for {self.goal!r}")
+        if self.budget_s is not None and self.budget_s <= 0:
+            raise UsageError(f"the budget must be more than 0 seconds, not {self.budget_s:g}")
+        if self.from_scratch and (self.fast or self.budget_s is not None or self.goal != "accuracy"):
+            raise UsageError("from scratch there are no features to choose from: leave out --fast, --budget and --for")
+
+
+def is_chosen(
+    approach: str | None,
+    config: Mapping[str, Any] | None,
+    wish: AutoOptions | None,
+    options: TrainOptions | None,
+    *,
+    devices: int | str = 1,
+    leaky: bool = False,
+) -> bool:
+    """Whether what to train is chosen on folds of the training groups.
+
+    It is not where something says what to train: an approach, its options, fine-tuning, several devices; and not on a
+    leaky split, whose groups say nothing.
+
+    Raises:
+        UsageError: there is a wish for the choice, and none is made.
+    """
+    said = [
+        *([f"--approach {approach}"] if approach not in (None, AUTO) else []),
+        *(f"--set {name}" if name != "backbone" else "--backbone" for name in config or {}),
+        *(["--finetune"] if options and options.finetune else []),
+        *(["--devices"] if str(devices) != "1" else []),
+        *(["--leaky-random-split"] if leaky else []),
+    ]
+    if said and (wish is not None or approach == AUTO):
+        raise UsageError(f"{said[0]} says what to train, so nothing is chosen: leave out either")
+    return not said
+
+
+def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
+    """The approach and options that a wish means, and the clip that they are meant for.
+
+    Where no approach is named, these are what training begins with: the default on the backbone that is named, if
+    that is pretrained, and ``lrcn`` on one that is not.
+
+    Raises:
+        UsageError: an unknown approach, backbone or option.
+    """
+    from kineme.models import registry
+
+    config = config or {}
+    backbone = config.get("backbone")
+    if approach in (None, AUTO):
+        backbone = backbone or registry.DEFAULT_BACKBONE
+        is_pretrained = registry.find_backbone(backbone).is_pretrained
+        approach = registry.DEFAULT_APPROACH if is_pretrained else registry.FROM_SCRATCH
+        config = {**(registry.DEFAULT_OPTIONS if is_pretrained else {}), **config}
+    if backbone:
+        config = registry.recommended(approach, backbone, config)
+    return approach, config, registry.find_backbone(registry.make_approach(approach, config).backbone).spec

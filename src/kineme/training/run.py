@@ -19,13 +19,13 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import file_lock, remove_abandoned, write_csv, write_json
 from kineme.models.model_file import ModelCard, save_model
-from kineme.models.registry import DEFAULT_APPROACH
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item
 from kineme.training.options import TrainOptions
 from kineme.training.parts import has_parts
 from kineme.training.prepare import Prepared, prepare
 from kineme.training.segment_metrics import SegmentMetrics
+from kineme.training.selection import Selection
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class MetricsDocument(TypedDict):
     unknown: NotRequired[OpenSetMetrics]
     segments: NotRequired[SegmentMetrics]
     triggers: NotRequired[TriggerMetrics]
+    selection: NotRequired[Selection]
     train: dict[str, Any]
     model: dict[str, Any]
     data: dict[str, Any]
@@ -109,7 +110,7 @@ def train(
     table: ClipTable,
     out: str | Path,
     *,
-    approach: str = DEFAULT_APPROACH,
+    approach: str,
     config: dict[str, Any] | None = None,
     spec: ClipSpec | None = None,
     options: TrainOptions | None = None,
@@ -117,6 +118,7 @@ def train(
     validation: float = 0.2,
     leaky: bool = False,
     reference: dict[str, Any] | None = None,
+    selection: Selection | None = None,
     allow_leaks: bool = False,
     resume: bool = False,
     overwrite: bool = False,
@@ -135,6 +137,7 @@ def train(
         validation: share of the videos to stop by and to calibrate with.
         leaky: split at random, ignoring groups; the metrics then flatter.
         reference: from :func:`kineme.training.leaky.group_split_reference`, for ``test.honest`` of a leaky split.
+        selection: how the approach was chosen, where it was not named; see :mod:`kineme.training.auto`.
         allow_leaks: go on where the same video is on two sides of the split or has two labels.
         resume: go on from the run folder's checkpoint, which is there until the report is written.
         overwrite: replace a finished run.
@@ -166,6 +169,7 @@ def train(
 
         from kineme.training.fit import train_once
         from kineme.training.measure import measure
+        from kineme.training.stream_speed import looks_per_second
 
         result = train_once(
             prepared.learner,
@@ -181,6 +185,10 @@ def train(
         measured = measure(prepared, result, options.seed)
         if reference:
             measured.document["test"]["honest"] = reference
+        if selection:
+            card, video = prepared.card, prepared.parts["test"][0].path
+            speed = looks_per_second(prepared.learner.network, card, video)
+            measured.document["selection"] = {**selection, "looks_per_second": speed}
         run = _write(out, prepared, result, measured, started)
         if report:
             report(run)

@@ -6,6 +6,9 @@ averaging comes after. It averages logits, which is the same as averaging log-pr
 number a frame, common to all classes, and the softmax takes no notice of it): the frames count as independent
 witnesses whose evidence adds up, just as the windows of a video do elsewhere in this package.
 
+With ``head=linear`` the last layer is solved to its optimum behind frozen features (:mod:`kineme.training.linear`), on
+the mean of each clip's frames: a linear layer makes of the mean what it makes of the frames, averaged.
+
 Source: the single-frame network of Karpathy et al., "Large-scale Video Classification with Convolutional Neural
 Networks", CVPR 2014.
 """
@@ -13,7 +16,7 @@ Networks", CVPR 2014.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kineme.models.approach import Approach
 from kineme.models.backbones.small_cnn import SMALL_CNN
@@ -29,7 +32,8 @@ class SingleFrame(Approach):
 
     Args:
         backbone: the per-frame network; from one that mixes frames (``i3d``) a "frame" is one of its time steps.
-        dropout: share of a frame's features dropped while training, 0 to 0.9.
+        head: ``"trained"`` by epochs, or ``"linear"``: solved.
+        dropout: share of a frame's features dropped while training by epochs, 0 to 0.9.
 
     Raises:
         UsageError: a value is out of its range.
@@ -38,12 +42,16 @@ class SingleFrame(Approach):
     name: ClassVar[str] = "single-frame"
 
     backbone: str = SMALL_CNN.name
+    head: Literal["trained", "linear"] = "trained"
     dropout: float = 0.25
 
     def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import FrameAverage, check_matrix, logits
+        from kineme.models.linear_head import build_linear_head
 
+        if self.has_linear_head:
+            return build_linear_head(feature_shape, classes, with_deviation=False)
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
         x = features
@@ -54,10 +62,19 @@ class SingleFrame(Approach):
         return keras.Model(features, FrameAverage(name="average")(scores_BTK), name="head")
 
     @property
+    def has_linear_head(self) -> bool:
+        """Whether it is asked for."""
+        return self.head == "linear"
+
+    @property
     def uses_order(self) -> bool:
         """Never: frames are classified one by one."""
         return False
 
     def step(self, network: Any, x: Any, carry: Carry) -> Any:
         """The mean of the scores of the newest T frames."""
-        return carry.mean(network.get_layer("head").get_layer("logits")(carry.flat(x)))
+        head = network.get_layer("head")
+        frame = carry.flat(x)
+        if self.has_linear_head:
+            frame = head.get_layer("standardize")(frame)
+        return carry.mean(head.get_layer("logits")(frame))

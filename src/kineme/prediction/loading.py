@@ -30,8 +30,8 @@ def find_model_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def load_kinetics() -> tuple[Any, ModelCard]:
-    """Network and card of I3D, RGB stream, that recognises the 400 actions of Kinetics; nothing is fetched.
+def kinetics_card() -> ModelCard:
+    """Card of I3D, RGB stream, that recognises the 400 actions of Kinetics; nothing is fetched, nothing built.
 
     Its confidences are the network's own, not calibrated here.
 
@@ -41,9 +41,23 @@ def load_kinetics() -> tuple[Any, ModelCard]:
     Raises:
         KinemeError: the weights are not on this machine; the line says how to get them.
     """
+    weights.require(KINETICS)
+    provenance = {
+        "pretrained": KINETICS,
+        "source": WEIGHTS.source,
+        "archive_sha256": WEIGHTS.archive_sha256,
+        "licence": WEIGHTS.licence,
+    }
+    return ModelCard(approach=KineticsI3D.name, config={}, spec=I3D.spec, labels=labels(), provenance=provenance)
+
+
+def build_kinetics() -> Any:
+    """The network of :func:`kinetics_card`, with its weights.
+
+    Raises:
+        KinemeError: as for the card.
+    """
     files = weights.require(KINETICS)
     network = build(I3D.spec.frames, I3D.spec.height, I3D.spec.width, include_top=True)
     load_weights(network, files)
-    provenance = {"pretrained": KINETICS, "source": WEIGHTS.source, "licence": WEIGHTS.licence}
-    card = ModelCard(approach=KineticsI3D.name, config={}, spec=I3D.spec, labels=labels(), provenance=provenance)
-    return network, card
+    return network

@@ -24,7 +24,7 @@ from kineme.models.scoring import softmax
 from kineme.people.encoder import open_encoder
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
-from kineme.prediction.loading import KINETICS, MODEL_NAME, find_model_file, load_kinetics
+from kineme.prediction.loading import KINETICS, MODEL_NAME, build_kinetics, find_model_file, kinetics_card
 from kineme.text import printable
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ class TrainedModel:
         path: the file it was read from, if it was.
         stride: ticks from one window of a video to the next; half a clip by default, as in evaluation.
         exported: its parts, compiled, instead of a network.
+        build: makes the network where it is in no file of its own; ``card.provenance`` names its weights.
 
     Attributes:
         poses: what finds landmarks in frames, for a model on poses.
@@ -61,8 +62,10 @@ class TrainedModel:
         *,
         stride: int | None = None,
         exported: Exported | None = None,
+        build: Callable[[], Any] | None = None,
     ) -> None:
         self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
+        self._build = build
         self.poses: PoseEncoder | None = None
         if card.backbone.sees == "landmarks":
             self.poses = cast("PoseEncoder", open_encoder(network, card.architecture))
@@ -111,13 +114,15 @@ class TrainedModel:
 
     @classmethod
     def kinetics(cls) -> Self:
-        """The pretrained model that names 400 actions; see :func:`kineme.prediction.loading.load_kinetics`.
+        """The pretrained model that names 400 actions; see :func:`kineme.prediction.loading.kinetics_card`.
 
         Raises:
             KinemeError: its weights are not on this machine; the line says how to get them.
         """
-        network, card = load_kinetics()
-        return cls(network, card, KINETICS, stride=card.spec.frames)  # windows meet: each takes a second or more
+        card = kinetics_card()
+        return cls(
+            None, card, KINETICS, stride=card.spec.frames, build=build_kinetics
+        )  # windows meet: each takes a second or more
 
     @property
     def network(self) -> Any:
@@ -129,9 +134,9 @@ class TrainedModel:
         """
         self._claim()
         if self._network is None:
-            if self.exported or not self.path:
+            if self.exported or not (self.path or self._build):
                 raise KinemeError(f"{self.path}: an exported model only predicts; for all else use the one it is from")
-            network, _ = load_model(self.path)
+            network = self._build() if self._build else load_model(cast("Path", self.path))[0]
             self._seen = self._seen[0], _checksum(network)
             self._network = network
         return self._network
@@ -207,9 +212,12 @@ class TrainedModel:
             built = {"approach": card.approach, "config": card.config, "spec": card.spec.to_json()}
             told = [made_with(), built | {"labels": len(card.labels)}]
             digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-            for name, tensor in sorted(self.weights(), key=itemgetter(0)):
-                digest.update(name.encode())
-                digest.update(np.ascontiguousarray(tensor).data)
+            if self._build and not version:  # published weights, by the hash of what carries them
+                digest.update(json.dumps(card.provenance, sort_keys=True).encode())
+            else:
+                for name, tensor in sorted(self.weights(), key=itemgetter(0)):
+                    digest.update(name.encode())
+                    digest.update(np.ascontiguousarray(tensor).data)
             self._fingerprint = version, digest.hexdigest()[:32]
         return self._fingerprint[1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -12,7 +12,10 @@ from kineme.text import duration, printable
 
 T = TypeVar("T")
 
+Listener = Callable[[str, int, int | None], None]
+
 _SECONDS_BETWEEN_LINES = 10.0
+_listener: Listener | None = None
 
 _hidden = False
 
@@ -31,6 +34,17 @@ class Advance(Protocol):
 
 
 @contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """While the context lasts, ``listener`` is told of all progress: what is done, how many steps, and of how many."""
+    global _listener
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+@contextmanager
 def progress(label: str | None, total: int | None) -> Iterator[Advance]:
     """Show the progress of ``total`` steps on standard error.
 
@@ -38,6 +52,23 @@ def progress(label: str | None, total: int | None) -> Iterator[Advance]:
         label: what is being done, such as ``"decoding"``; None shows nothing.
         total: number of steps, or None where unknown.
     """
+    with _shown(label, total) as advance:
+        if label is None or (listener := _listener) is None:
+            yield advance
+            return
+        done = 0
+
+        def tell(steps: int = 1, note: str = "") -> None:
+            nonlocal done
+            done += steps
+            listener(label, done, total)
+            advance(steps, note)
+
+        yield tell
+
+
+@contextmanager
+def _shown(label: str | None, total: int | None) -> Iterator[Advance]:
     if label is None or _hidden or sys.stderr is None:  # a program without a console has no standard error
         yield lambda steps=1, note="": None
     elif hasattr(sys.stderr, "isatty") and sys.stderr.isatty():

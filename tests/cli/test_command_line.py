@@ -149,6 +149,7 @@ VERBS = {
         "--validation",
         "--views",
     },
+    "label": {"--approach", "--browser", "--camera", "--json", "--model", "--no-browser", "--port"},
     "datasets get": {"--classes", "--from", "--json", "--per-class", "--yes"},
     "datasets list": {"--json"},
     "datasets preview": {"--columns", "--json", "--out", "--per-class"},

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kineme.dataset.folds import Protocol, make_folds
 from kineme.dataset.groups import guess_groups
 from kineme.dataset.scan import scan
 from kineme.dataset.split import split
@@ -219,3 +220,29 @@ def test_real_sets_split_evenly():
     assert straddling(table) == 0
     assert shares(table, "test") == pytest.approx(dict.fromkeys(labels, 0.2), abs=0.03)
     assert shares(table, "validation") == pytest.approx(dict.fromkeys(labels, 0.2), abs=0.03)
+
+
+def test_what_no_person_has_confirmed_is_never_tested_on():
+    rows = people("ab", 10)
+    table = make_table(rows)
+    by = [
+        "model" if group in ("person03", "person07") and n % 2 else "model+person" for n, (_, group) in enumerate(rows)
+    ]
+    marked = ClipTable(table.rows.with_columns(pl.Series("labelled_by", by)), table.group_source)
+    for seed in range(20):
+        divided = split(marked, seed=seed, test=0.4)
+        tested = set(divided.rows.filter(pl.col("split") == "test")["group"])
+        assert len(tested) == 4
+        assert not tested & {"person03", "person07"}
+    for part in make_folds(marked, Protocol(kind="folds", folds=5)):
+        tested = part.rows.filter(pl.col("split") == "test")
+        assert "model" not in tested["labelled_by"].to_list()
+    alone = [("model" if row[0] == "a" else "person") for row in rows]
+    with pytest.raises(KinemeError, match="class 'a', 'b' has no group of which a person has confirmed all labels"):
+        split(ClipTable(table.rows.with_columns(pl.Series("labelled_by", alone)), table.group_source))
+    given = table.rows.with_columns(
+        pl.Series("labelled_by", ["model"] * len(rows)),
+        pl.Series("split", ["test" if row[1] < "person03" else "train" for row in rows]),
+    )
+    with pytest.raises(KinemeError, match="labels in test that no person has confirmed"):
+        split(ClipTable(given, table.group_source))

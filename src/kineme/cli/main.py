@@ -23,6 +23,7 @@ from kineme.cli import (
     evaluate,
     explain,
     export,
+    label,
     models,
     predict,
     runs,
@@ -52,7 +53,7 @@ app = typer.Typer(
 )
 for _section, _verbs in {
     "Start": (demo.demo, predict.predict),
-    "Train": (check.check, train.train, evaluate.evaluate, compare.compare, runs.runs),
+    "Train": (label.label, check.check, train.train, evaluate.evaluate, compare.compare, runs.runs),
     "Use": (explain.explain, export.export, serve.serve, batch.batch, benchmark.benchmark),
 }.items():
     for _verb in _verbs:

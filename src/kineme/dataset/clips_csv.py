@@ -9,10 +9,20 @@ from typing import Any
 
 from kineme.dataset.labels import clean
 from kineme.dataset.sheet import Sheet, read_sheet, seconds
-from kineme.dataset.table import SPLITS, ClipTable, Skipped, build_table, clip_row, listed
+from kineme.dataset.table import (
+    BY_MODEL,
+    BY_PERSON,
+    CONFIRMED,
+    SPLITS,
+    ClipTable,
+    Skipped,
+    build_table,
+    clip_row,
+    listed,
+)
 from kineme.errors import KinemeError
 
-COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name", "fold", "labelled_throughout")
+COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name", "fold", "labelled_throughout", "labelled_by")
 
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": None}
 
@@ -96,6 +106,11 @@ def _row(
     video = video_of(written, folder)
     start_s, end_s = _span(where, cells)
     group, fold, split = (cells[column] if (column := columns[key]) else None for key in ("group", "fold", "split"))
+    labelled_by = cells.get("labelled_by", "").strip().lower() or None
+    if labelled_by not in (None, BY_PERSON, CONFIRMED, BY_MODEL):
+        raise KinemeError(
+            f"{where}: labelled_by must be {BY_PERSON}, {CONFIRMED} or {BY_MODEL}, not {cells['labelled_by'][:40]!r}"
+        )
     return clip_row(
         path=str(video),
         name=cells.get("name") or _name(video, folder, written),
@@ -105,6 +120,7 @@ def _row(
         group=clean(group) if group else None,
         fold=clean(fold) if fold else None,
         split=_split_name(where, split) if split else None,
+        labelled_by=labelled_by,
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from kineme.dataset.split import split
-from kineme.dataset.table import ClipTable, listed
+from kineme.dataset.table import BY_MODEL, ClipTable, listed
 from kineme.errors import KinemeError, UsageError
 
 Kind = Literal["split", "folds", "leave-one-group-out", "column"]
@@ -99,5 +99,6 @@ def _tested_on(table: ClipTable, tested_N: NDArray[np.bool_], protocol: Protocol
     if unlearned:
         raise KinemeError(f"the class {listed(unlearned)} is in one fold only, so it cannot be both learned and tested")
     marked = table.rows.with_columns(pl.Series("split", np.where(tested_N, "test", "train"), pl.String))
+    marked = marked.filter((pl.col("split") == "train") | pl.col("labelled_by").ne_missing(BY_MODEL))
     divided = split(replace(table, rows=marked), seed=protocol.seed, validation=protocol.validation)
     return replace(divided, warnings=table.warnings)  # that a fold tests only some of the classes is as it should be

@@ -23,10 +23,11 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_
 
     Args:
         data: a folder of ``class/video.*`` (folders inside a class folder are searched too); or a CSV with the
-            columns path and label and perhaps group, split, fold, start_s, end_s, labelled_throughout, its paths
-            relative to its own folder; or a folder that holds such a ``clips.csv``. ``start_s`` and ``end_s`` make a
-            row a part of a longer video. ``labelled_throughout`` (yes or no, once for each video) says that every
-            action in the video has a row, so that the time between its rows is background.
+            columns path and label and perhaps group, split, fold, start_s, end_s, labelled_throughout, labelled_by, its
+            paths relative to its own folder; or a folder that holds such a ``clips.csv``. ``start_s`` and ``end_s``
+            make a row a part of a longer video. ``labelled_throughout`` (yes or no, once for each video) says that
+            every action in the video has a row, so that the time between its rows is background. ``labelled_by``
+            (person, model+person or model) says who gave the label: what no person has confirmed is never tested on.
         group_column: the column of the CSV that holds the groups, where it is not ``group``.
         fold_column: the column of the CSV that holds the folds, if any.
 
@@ -54,7 +55,7 @@ def _read_folder(folder: Path) -> ClipTable:
     """The table of ``folder/class/.../video.*``."""
     skipped: list[Skipped] = []
     rows: list[dict[str, Any]] = []
-    for file in _walk(folder, skipped):
+    for file in walk(folder, skipped):
         parts = file.relative_to(folder).parts
         if not _is_text(str(file)):
             readable = os.fsencode(file).decode(errors="replace")
@@ -85,7 +86,7 @@ def _read_folder(folder: Path) -> ClipTable:
     return build_table(rows, skipped, warnings, group_source=None)
 
 
-def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
+def walk(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
     """Every file below ``folder`` but hidden ones and junk, in order of name; links are followed, loops are not."""
     seen: set[str] = set()
 

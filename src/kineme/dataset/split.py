@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kineme.dataset.groups import ONE_PER_VIDEO
-from kineme.dataset.table import ClipTable, listed
+from kineme.dataset.table import BY_MODEL, ClipTable, listed
 from kineme.errors import KinemeError, UsageError
 
 _NEAR_ENOUGH = 0.01  # a class share this close to the wanted one ends the search
@@ -23,7 +23,8 @@ def split(
 
     A table that already has splits keeps them: they are checked, and a missing validation set is taken from the
     training rows. Otherwise whole groups are drawn at random, many times over, and the draw is kept whose classes
-    come nearest to the wanted shares. The result depends on the seed and the rows, not on their order.
+    come nearest to the wanted shares. The result depends on the seed and the rows, not on their order. A group with a
+    label that a model gave and no person has confirmed is never tested on.
 
     Args:
         table: at least two labels, each with at least two groups. A class with just two has none for validation.
@@ -45,6 +46,7 @@ def split(
         )
     rows = table.rows.sort("name", "start_s", "end_s", "label")
     labels, units = rows["label"].to_numpy(), rows["name" if leaky else "group"].to_numpy()
+    unconfirmed = rows["labelled_by"].eq_missing(BY_MODEL).to_numpy()
     rng = np.random.default_rng(seed)
     warnings: list[str] = []
 
@@ -60,7 +62,9 @@ def split(
         splits = np.full(len(rows), "train", dtype=object)
         leaks = leaky
         _check_groups(table, labels, units, leaky=leaky)
-        chosen = _draw_test(labels, units, test, rng, spare=validation > 0)
+        trusted = ~np.isin(units, units[unconfirmed])
+        _check_confirmed(table, labels, trusted)
+        chosen = _draw_test(labels, units, test, rng, spare=validation > 0, trusted=trusted)
         splits[np.isin(units, chosen)] = "test"
         got = float(np.mean(splits == "test"))
         if abs(got - test) > _FAR_OFF:
@@ -104,6 +108,11 @@ def _check_given(rows: pl.DataFrame, *, leaky: bool) -> bool:
     untrained = set(rows["label"]) - set(rows.filter(pl.col("split") == "train")["label"])
     if untrained:
         raise KinemeError(f"the split column has no training row for {listed(sorted(untrained))}")
+    if rows.filter(is_test & (pl.col("labelled_by") == BY_MODEL)).height:
+        raise KinemeError(
+            "the split column has labels in test that no person has confirmed (labelled_by is 'model'): confirm them, "
+            "or move their groups to train"
+        )
     straddling = sorted(set(rows.filter(is_test)["group"]) & set(rows.filter(~is_test)["group"]))
     if straddling and not leaky:
         raise KinemeError(
@@ -111,6 +120,15 @@ def _check_given(rows: pl.DataFrame, *, leaky: bool) -> bool:
             f"too easy: keep each group on one side, or ask for a leaky split"
         )
     return bool(straddling)
+
+
+def _check_confirmed(table: ClipTable, labels: NDArray[np.object_], trusted: NDArray[np.bool_]) -> None:
+    untestable = [label for label in table.labels if not trusted[labels == label].any()]
+    if untestable:
+        raise KinemeError(
+            f"the class {listed(untestable)} has no group of which a person has confirmed all labels (labelled_by is "
+            f"{BY_MODEL!r}), so it cannot be tested: confirm the labels of some groups"
+        )
 
 
 def _check_groups(table: ClipTable, labels: NDArray[np.object_], units: NDArray[np.object_], *, leaky: bool) -> None:
@@ -129,12 +147,18 @@ def _check_groups(table: ClipTable, labels: NDArray[np.object_], units: NDArray[
 
 
 def _draw_test(
-    labels: NDArray[np.object_], units: NDArray[np.object_], share: float, rng: np.random.Generator, *, spare: bool
+    labels: NDArray[np.object_],
+    units: NDArray[np.object_],
+    share: float,
+    rng: np.random.Generator,
+    *,
+    spare: bool,
+    trusted: NDArray[np.bool_],
 ) -> NDArray[np.object_]:
-    """The units of the test set, leaving two of each class that has three if ``spare``, else one."""
+    """Units of ``trusted`` rows for the test set, leaving two of each class that has three if ``spare``, else one."""
     missing: list[str] = []
     for keep in (2, 1) if spare else (1,):
-        chosen, missing = _draw(labels, units, share, rng, keep=keep)
+        chosen, missing = _draw(labels, units, share, rng, keep=keep, trusted=trusted)
         if not missing:
             return chosen
     raise KinemeError(
@@ -144,11 +168,17 @@ def _draw_test(
 
 
 def _draw(
-    labels: NDArray[np.object_], units: NDArray[np.object_], share: float, rng: np.random.Generator, *, keep: int
+    labels: NDArray[np.object_],
+    units: NDArray[np.object_],
+    share: float,
+    rng: np.random.Generator,
+    *,
+    keep: int,
+    trusted: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.object_], list[str]]:
     """Draw units that hold about ``share`` of the rows of each class; also the classes none could be drawn for.
 
-    Each class keeps at least ``keep`` units, or one where it has two.
+    Each class keeps at least ``keep`` units, or one where it has two. Only units of ``trusted`` rows are drawn.
     """
     classes, class_index = np.unique(labels, return_inverse=True)
     names, unit_index = np.unique(units, return_inverse=True)
@@ -156,12 +186,14 @@ def _draw(
     np.add.at(counts_UC, (unit_index, class_index), 1)
     shares_UC = counts_UC / counts_UC.sum(axis=0)
     has_UC = counts_UC > 0
+    may_U = np.ones(len(names), bool) if trusted is None else np.isin(names, units[trusted])
     most_C = has_UC.sum(axis=0) - np.minimum(keep, np.maximum(1, has_UC.sum(axis=0) - 1))
 
     best = np.empty(0, np.int64)
     best_cost = np.inf
     for _ in range(max(8, min(200, 100_000 // len(names)))):
-        drawn, off_C = _draw_once(shares_UC, has_UC, most_C, share, rng.permutation(len(names)))
+        order = rng.permutation(len(names))
+        drawn, off_C = _draw_once(shares_UC, has_UC, most_C, share, order[may_U[order]])
         missing = off_C <= -share  # nothing drawn
         cost = float((off_C**2).sum() + missing.sum())
         if cost < best_cost:
@@ -183,7 +215,7 @@ def _draw_once(
     Returns:
         The units taken, and how far above its wanted share each class then is.
     """
-    taken = np.zeros(len(order), bool)
+    taken = np.zeros(len(shares_UC), bool)
     off_C = np.full(shares_UC.shape[1], -share)
     room_C = most_C.copy()
     for cover in (True, False):

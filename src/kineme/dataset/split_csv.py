@@ -10,18 +10,20 @@ from kineme.dataset.table import ClipTable
 from kineme.files import write_csv
 
 _COLUMNS = ["path", "label", "group", "start_s", "end_s", "split", "name"]
+_WHERE_KNOWN = ["labelled_throughout", "labelled_by"]
 
 
 def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
-    """Write the rows as ``path,label,group,start_s,end_s,split,name``, and ``labelled_throughout`` where it is known.
+    """Write the rows as ``path,label,group,start_s,end_s,split,name``.
 
+    ``labelled_throughout`` and ``labelled_by`` follow where they are known.
     ``path`` is written relative to the folder of the CSV, so that :func:`kineme.dataset.scan.scan` reads the file
     as it reads any CSV; ``name`` finds the videos again after the data has moved (:func:`read_split_csv`).
 
     Raises:
         KinemeError: the file cannot be written.
     """
-    columns = [*_COLUMNS, *(["labelled_throughout"] if table.rows["labelled_throughout"].count() else [])]
+    columns = [*_COLUMNS, *(name for name in _WHERE_KNOWN if table.rows[name].count())]
     folder = Path(path).parent
     rows = table.rows.select(columns).iter_rows()
     write_csv(path, columns, ([relative_to(row[0], folder), *row[1:]] for row in rows))

@@ -28,7 +28,11 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "split": pl.String,
     "fold": pl.String,
     "labelled_throughout": pl.Boolean,
+    "labelled_by": pl.String,
 }
+
+BY_MODEL = "model"  # in ``labelled_by``: a model proposed the row, and no person has confirmed it
+BY_PERSON, CONFIRMED = "person", "model+person"
 
 
 SkipKind = Literal["unusable", "no-video", "no-class", "again"]
@@ -61,7 +65,8 @@ class ClipTable:
             is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: what is tested together when every
             value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
             the video is labelled, so that the time between its parts is background, or null where nobody said; it is
-            the same in all rows of a video.
+            the same in all rows of a video; ``labelled_by``: ``"person"``, ``"model+person"`` (proposed by a model and
+            confirmed by a person), ``"model"`` (confirmed by nobody: such a row is never tested on), or null.
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.

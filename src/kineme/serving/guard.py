@@ -28,7 +28,6 @@ COOKIE = "kineme_session"
 _OPEN = ("/", "/healthz", "/readyz", "/v1/session")  # without a token; and what the page is made of
 _STATIC = "/static/"
 _CHANGES = ("POST", "DELETE", "PUT", "PATCH")
-_READS_ITS_BODY = "/v1/predict"  # which goes to disk as it comes
 _MOST_BODY, _BODY_S = 1 << 16, 10.0  # of all other requests
 # A body that is refused is read on, so that its sender reads why: not one that came too slowly, or broke off.
 _HEARD_OUT = frozenset(range(401, 600)) - {408}
@@ -116,10 +115,19 @@ class Guard:
         settings: of the server.
         token: what visitors must know, if anything.
         registry: where requests are counted.
+        reads_its_body: the address whose body goes to disk as it comes; those of all others are small.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, token: Token | None, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        token: Token | None,
+        registry: CollectorRegistry,
+        reads_its_body: str = "/v1/predict",
+    ) -> None:
         self._app, self._settings, self._token = app, settings, token
+        self._reads_its_body = reads_its_body
         self._public_name = settings.public_name and settings.public_name.lower()
         self._rate, self._heard_out = Rate(_REQUESTS), 0
         self._requests = Counter(
@@ -168,7 +176,9 @@ class Guard:
 
         try:
             self._check(scope)
-            passed_on = receive_noted if scope["path"] == _READS_ITS_BODY else await _small_body(scope, receive_noted)
+            passed_on = (
+                receive_noted if scope["path"] == self._reads_its_body else await _small_body(scope, receive_noted)
+            )
         except ServiceError as refused:
             await refused.response()(scope, receive_noted, send_guarded)
         else:

@@ -14,7 +14,10 @@ from kineme.errors import KinemeError
 from kineme.serving.settings import Settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from kineme.model import Model
+    from kineme.serving.connections import Connections
     from kineme.triggers.alarm import Alarm
 
 log = logging.getLogger("kineme.serving")
@@ -37,11 +40,10 @@ def serve(
         KinemeError: a model, the folder or the port cannot be used, or the extra is not installed.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401 - seen to be there before models are loaded
 
         from kineme.serving.app import make_app, names_of
-        from kineme.serving.connections import BACKLOG, Config, Connections, connections_that_fit
-        from kineme.serving.live import MOST_MESSAGE
+        from kineme.serving.connections import BACKLOG, Connections, connections_that_fit
     except ModuleNotFoundError as error:
         raise KinemeError(f'serve needs {error.name}: pip install "kineme[serve]"') from error
 
@@ -54,7 +56,31 @@ def serve(
     alarm = _alarm(settings, served, on_warning)
     app = make_app(settings, served, locations, connections, alarm)
     listening = listen(settings.host, settings.port, BACKLOG)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    with alarm or nullcontext():
+        answer(app, settings, connections, listening, lambda address: on_start(address, names))
+
+
+def answer(
+    app: FastAPI,
+    settings: Settings,
+    connections: Connections,
+    listening: socket.socket,
+    on_start: Callable[[str], None],
+) -> None:
+    """Answer requests until SIGINT or SIGTERM.
+
+    Args:
+        app: who answers.
+        settings: of the server.
+        connections: of the server.
+        listening: where requests come.
+        on_start: told the address as soon as requests are accepted.
+    """
+    import uvicorn
+
+    from kineme.serving.connections import Config
+    from kineme.serving.live import MOST_MESSAGE
+
     config = Config(
         app,
         connections,
@@ -68,9 +94,25 @@ def serve(
         ws_per_message_deflate=False,  # pictures are packed already
         timeout_graceful_shutdown=_GRACE_S,
     )
-    on_start(f"http://{host}:{listening.getsockname()[1]}", names)
-    with listening, alarm or nullcontext(), suppress(KeyboardInterrupt):
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    on_start(f"http://{host}:{listening.getsockname()[1]}")
+    with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(host: str, port: int, backlog: int = 64) -> socket.socket:
+    """A socket that takes connections.
+
+    Raises:
+        KinemeError: the address is not of this machine, or taken.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=backlog)
+    except OSError as error:
+        raise KinemeError(
+            f"--host {host} --port {port}: cannot listen there ({error.strerror or error}); choose another"
+        ) from error
 
 
 def _alarm(settings: Settings, models: dict[str, Model], on_warning: Callable[[str], None]) -> Alarm | None:
@@ -99,18 +141,3 @@ def _check_links(settings: Settings, on_warning: Callable[[str], None]) -> None:
     check_cookies(FetchOptions(cookies=settings.cookies))
     if problem := javascript_support().problem:
         on_warning(f"--allow-links: {problem}; other sites work without")
-
-
-def listen(host: str, port: int, backlog: int = 64) -> socket.socket:
-    """A socket that takes connections.
-
-    Raises:
-        KinemeError: the address is not of this machine, or taken.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=backlog)
-    except OSError as error:
-        raise KinemeError(
-            f"--host {host} --port {port}: cannot listen there ({error.strerror or error}); choose another"
-        ) from error

@@ -79,7 +79,7 @@ def make_app(settings: Settings, service: LabelService, connections: Connections
         except ServiceError as refused:
             await socket.send_denial_response(refused.response())
         else:
-            await streams.follow(socket, loaded[name])
+            await streams.follow(socket, loaded[name], name)
 
     return app
 

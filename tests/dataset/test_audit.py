@@ -58,6 +58,7 @@ def test_each_fault_is_named_with_its_kind_and_file(people, tmp_path):
     save(data / "left" / "person18_short.mp4", scene(18, count=8))
     save(data / "left" / "person19_black.mp4", (frame * 0 for frame in scene(19)))
     save(data / "left" / "person20_still.mp4", [next(scene(20))] * COUNT)
+    save(data / "left" / "person22_edited.mp4", [*scene(22), *scene(23)])
     save(data / "left-" / "person01_odd.mp4", scene(21))
     (data / "left" / "notes.txt").write_text("no video")
     shutil.copyfile(good, data / "left" / "video.bak")
@@ -70,6 +71,7 @@ def test_each_fault_is_named_with_its_kind_and_file(people, tmp_path):
         ("warning", "truncated", ("person14_part.avi",)),
         ("warning", "wrong-extension", ("person15_other.avi",)),
         ("note", "variable-rate", ("person16_uneven.mp4",)),
+        ("note", "edited", ("person22_edited.mp4",)),
         ("note", "rotated", ("person17_turned.mp4",)),
         ("warning", "too-short", ("person18_short.mp4",)),
         ("warning", "black", ("person19_black.mp4",)),

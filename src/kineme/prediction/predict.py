@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ from kineme.prediction.windows import collect_windows, file_stride, open_scorer
 from kineme.progress import track
 from kineme.sources.local_video import FetchOptions
 from kineme.video.clips import ticks
+from kineme.video.cuts import by_shot, number_shots
 from kineme.video.prefetch import prefetch
 from kineme.video.probe import probe
 
@@ -52,10 +54,12 @@ def predict_file(
     spec = model.card.spec
     warnings: list[str] = []
     stride = file_stride(model)
-    shown: Iterator[Tick] = prefetch(ticks(path, spec, on_warning=warnings.append))
+    cuts: list[float] = []
+    shown: Iterator[Tick] = ticks(path, spec, on_warning=warnings.append)
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
-    scored = scorer.score(path, shown, stride)
+    shots = by_shot(prefetch(number_shots(shown, spec, cuts.append)))
+    scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in shots)
     if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
         scored = track(scored, f"{Path(str(path)).name}, windows", count)
@@ -70,6 +74,7 @@ def predict_file(
         logits_WK,
         duration_s=info.duration_s,
         fps=float(info.fps),
+        cuts=cuts,
         warnings=warnings,
         timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times_W2)},
     )

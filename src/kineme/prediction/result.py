@@ -53,6 +53,7 @@ class PredictionDocument(TypedDict):
     fps: float
     top: list[LabelDocument]
     segments: list[SegmentDocument]
+    cuts: list[float]
     timing: dict[str, float]
     warnings: list[str]
     people: NotRequired[list[PersonDocument]]
@@ -204,6 +205,7 @@ class Prediction(Scored):
             :class:`~kineme.models.open_set.OpenSetDetector`; None where the model cannot tell, and nothing is
             background.
         people: what each person does, where that was asked for; empty where nobody was found.
+        cuts: where an edited video goes from one shot to the next, seconds; no window and no segment crosses one.
 
     Example:
         >>> result = model.predict("new.mp4")
@@ -226,6 +228,7 @@ class Prediction(Scored):
     warnings: tuple[str, ...] = ()
     window_scores_W: NDArray[np.float64] | None = None
     people: tuple[PersonPrediction, ...] | None = None
+    cuts: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         shape = self.window_probabilities_WK.shape
@@ -247,6 +250,7 @@ class Prediction(Scored):
             "fps": round(self.fps, 3),
             "top": [{"label": label, "probability": round(value, 4)} for label, value in self.top[:top]],
             "segments": [one.to_json() for one in self.segments],
+            "cuts": [round(one, 3) for one in self.cuts],
             "timing": self.timing,
             "warnings": list(self.warnings),
         }
@@ -285,7 +289,7 @@ def _bars_html(top: Sequence[tuple[str, float]]) -> str:
 
 
 def _timeline_html(result: Prediction) -> str:
-    """The segments as bars on a line of time, with what they are on hovering; background stays empty."""
+    """The segments as bars on a line of time, with what they are on hovering; background is empty, cuts are dashed."""
     scale = 100 / max(result.duration_s, 1e-9)
     names = list(dict.fromkeys(one.label for one in result.actions))
     bars = "".join(
@@ -293,4 +297,9 @@ def _timeline_html(result: Prediction) -> str:
         f"fill='{_COLOURS[names.index(one.label) % len(_COLOURS)]}'><title>{html.escape(_in_words(one))}</title></rect>"
         for one in result.actions
     )
-    return f"<svg width='100%' height='16' style='background:#8882'>{bars}</svg>"
+    cuts = "".join(
+        f"<line x1='{one * scale:.2f}%' x2='{one * scale:.2f}%' y2='16' stroke='currentColor' stroke-dasharray='3 2'>"
+        f"<title>cut at {one:.1f} s</title></line>"
+        for one in result.cuts
+    )
+    return f"<svg width='100%' height='16' style='background:#8882'>{bars}{cuts}</svg>"

@@ -21,10 +21,11 @@ import pyarrow as pa
 from kineme.errors import KinemeError, VideoError
 from kineme.prediction.featurizers import FrameFeaturizer
 from kineme.prediction.windows import file_stride
-from kineme.scale.parts import SCHEMA, Part, Tick, cut, failed, from_table, to_table
+from kineme.scale.parts import SCHEMA, Part, Tick, cut_shots, failed, from_table, to_table
 from kineme.scale.plan import Plan
 from kineme.scale.sources import Source, fetched
 from kineme.video.clips import ticks
+from kineme.video.cuts import by_shot, number_shots
 from kineme.video.probe import probe
 
 TRIES = 2  # of a video alone: something else may have ended the first
@@ -77,14 +78,17 @@ class Decoding:
                 watch.feed()
                 info = probe(path)
                 warnings: list[str] = []
+                cuts: list[float] = []
                 shown = watch.guard(ticks(path, spec, on_warning=warnings.append))
+                of_shots = by_shot(number_shots(shown, spec, cuts.append))
                 if self._featurizer is not None:
-                    shown = _featurized(shown, self._featurizer)
-                for number, (lead, of_ticks, is_last) in enumerate(cut(shown, spec, file_stride(self._model))):
+                    of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)
+                parts = cut_shots(of_shots, spec, file_stride(self._model))
+                for number, (lead, of_ticks, is_last) in enumerate(parts):
                     facts: dict[str, Any] = {}
                     if is_last:
                         told = list(dict.fromkeys(warnings))
-                        facts = {"duration_s": info.duration_s, "fps": float(info.fps), "warnings": told}
+                        facts = {"duration_s": info.duration_s, "fps": float(info.fps), "cuts": cuts, "warnings": told}
                     yield Part(source.path, number, is_last, lead, of_ticks, facts)
         except KinemeError as error:
             yield failed(source.path, error.reason if isinstance(error, VideoError) else str(error))

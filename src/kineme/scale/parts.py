@@ -35,7 +35,7 @@ class Part:
         is_last: whether the video ends with it.
         lead: how many of the ticks lead in.
         of_ticks: instant, and frame (or another record), of each; where a frame is shown on, the same array.
-        facts: of the video, with its last part: ``duration_s``, ``fps`` and ``warnings``; or ``error``.
+        facts: of the video, with its last part: ``duration_s``, ``fps``, ``cuts`` and ``warnings``; or ``error``.
     """
 
     path: str
@@ -78,6 +78,20 @@ def cut(
             lead = next(([one] for one in reversed([*lead, *held[:start]]) if one[1] is not first), [])
             held = held[start:]
     yield len(lead), [*lead, *held], True
+
+
+def cut_shots(
+    of_shots: Iterable[Iterable[Tick]], spec: ClipSpec, stride: int | None, part_bytes: int = PART_BYTES
+) -> Iterator[tuple[int, list[Tick], bool]]:
+    """The parts of all shots of a video, as :func:`cut` yields them: no part holds ticks of two shots."""
+    waiting: tuple[int, list[Tick], bool] | None = None
+    for shot in of_shots:
+        for lead, of_ticks, _ in cut(shot, spec, stride, part_bytes):
+            if waiting:
+                yield waiting
+            waiting = lead, of_ticks, False
+    if waiting:
+        yield waiting[0], waiting[1], True
 
 
 def to_table(part: Part) -> pa.Table:

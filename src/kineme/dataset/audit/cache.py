@@ -23,7 +23,7 @@ from kineme.disk_cache import DiskCache
 from kineme.files import user_cache_folder
 from kineme.progress import track
 
-_FORMAT = 5  # of what is kept; a change of what an inspection holds, or of what counts as a copy, raises it
+_FORMAT = 6  # of what is kept; a change of what an inspection holds, or of what counts as a copy, raises it
 _SUFFIX = ".look"
 _LIMIT_BYTES = 10**9  # about 25,000 videos
 

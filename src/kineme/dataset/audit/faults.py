@@ -107,6 +107,14 @@ _TRAITS = (
         "Nothing: frames are taken by their time stamps.",
     ),
     _Trait(
+        "edited",
+        "note",
+        lambda one: one.facts.cuts > 0,
+        "{n} {noun} are edited: they go from one shot to another.",
+        "{name} is edited: it goes from one shot to another.",
+        "A clip that crosses a cut mixes two shots. Cut them there, or name the shots as parts in a clips.csv.",
+    ),
+    _Trait(
         "rotated",
         "note",
         lambda one: one.facts.rotation != 0,

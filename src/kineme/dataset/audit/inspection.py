@@ -7,6 +7,7 @@ the median over time of a few larger pictures.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 
 from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import frame_rate
+from kineme.video.cuts import CutFinder
 from kineme.video.decode import Decoder, TimedFrame
 
 T = TypeVar("T")
 
 SIDE, FRAMES = 32, 48
+_COMPARED_FPS = 8.0  # frames a second that are compared with one another
 _BACKGROUND_HEIGHT, _BACKGROUND_FRAMES = 160, 9
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _KINDS = {"empty": "zero-length", "sound-only": "audio-only", "truncated": "truncated"}  # ours of VideoError's
@@ -45,6 +48,7 @@ class Facts:
         missing_s: by how much its header says that it is longer.
         rotation: degrees clockwise that its frames are turned for display.
         uneven: share of the frames that are shown a quarter longer or shorter than most.
+        cuts: how often it goes from one shot to another.
         damage: what the decoder said, a line each.
         cut: whether the file ends before its video does.
         took_s: seconds that decoding took, on one thread among others.
@@ -59,6 +63,7 @@ class Facts:
     missing_s: float
     rotation: int
     uneven: float
+    cuts: int
     damage: tuple[str, ...]
     cut: bool
     took_s: float
@@ -119,11 +124,17 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
         height, width = small.displayed
         larger = decoder.converter(size=(_BACKGROUND_HEIGHT, max(8, round(_BACKGROUND_HEIGHT * width / height))))
         missing, until_s = 0.0, start_s
+        finder, cuts, compared_s = CutFinder(_COMPARED_FPS), 0, -math.inf
         for shown in _until(decoder.iter_frames(start_s), end_s):
             until_s = shown.pts_s + shown.duration_s
             lengths.append(shown.duration_s)
+            pixels_HWC = None
+            if shown.pts_s >= compared_s + 0.999 / _COMPARED_FPS:
+                compared_s, pixels_HWC = shown.pts_s, small(shown.frame)
+                cuts += len(finder.push(pixels_HWC))
             if thumbnails.wants_next():
-                thumbnails.add(shown.pts_s, (small(shown.frame) @ _GREY).round().astype(np.uint8))
+                pixels_HWC = small(shown.frame) if pixels_HWC is None else pixels_HWC
+                thumbnails.add(shown.pts_s, (pixels_HWC @ _GREY).round().astype(np.uint8))
             if backgrounds.wants_next():
                 backgrounds.add(shown.pts_s, larger(shown.frame))
             if shown.is_last:
@@ -140,6 +151,7 @@ def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) 
             missing_s=missing,
             rotation=small.orientation.rotation,
             uneven=_uneven(lengths[:-1]),
+            cuts=cuts + len(finder.finish()),
             damage=tuple(str(one) for one in warnings if one.kind in _DAMAGE),
             cut=any(one.kind == "truncated" for one in warnings),
             took_s=time.perf_counter() - started,

@@ -92,6 +92,11 @@ export const showResult = (job, result, found, service) => {
     });
     return button;
   }));
+  $("cuts").replaceChildren(...(result.cuts ?? []).map((time) => {
+    const mark = Object.assign(document.createElement("div"), { className: "cut", title: `cut at ${clock(time)}` });
+    mark.style.left = `${(100 * time) / curves.duration_s}%`;
+    return mark;
+  }));
   $("parts").replaceChildren(...segments.map((one) => {
     const row = document.createElement("tr");
     row.append(...[clock(one.start_s), clock(one.end_s), one.label, percent(one.confidence)].map((text) =>

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
-    from kineme.models.encoder import Encoder
+    from kineme.models.encoder import Encoder, WindowEncoder
     from kineme.models.poses import PoseLayout
 
 MB = 1_000_000
@@ -80,6 +80,10 @@ class Backbone:
         load_weights: gives what ``build`` made the published weights, from their files by name; None where the
             networks in the files run as they are.
         encoder: makes the frozen backbone's encoder of its key, the network and the number of views.
+        external: makes its encoder of the clip where another library than Keras runs it: the network under an approach
+            begins with its features, and ``build`` passes them on.
+        provenance: what a model file keeps of where its weights come from, where the package does not say it.
+        frozen_because: why it cannot be trained further, where that is more than a choice.
         can_finetune: whether a pretrained one can be trained further.
         convolves_time: as an approach's.
         views: augmented views of each video whose features are computed by default.
@@ -97,6 +101,9 @@ class Backbone:
     weights: Pretrained | None = None
     load_weights: Callable[[Any, Mapping[str, Path]], None] | None = None
     encoder: Callable[[str, Any, int], Encoder] | None = None
+    external: Callable[[ClipSpec], WindowEncoder] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    frozen_because: str = ""
     can_finetune: bool = False
     convolves_time: bool = False
     views: int = 0
@@ -106,7 +113,7 @@ class Backbone:
     @property
     def is_pretrained(self) -> bool:
         """Whether it has learned from other videos or pictures, and is frozen unless it is fine-tuned."""
-        return self.weights is not None
+        return self.encoder is not None or self.external is not None
 
     @property
     def is_per_frame(self) -> bool:

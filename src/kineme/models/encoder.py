@@ -12,7 +12,7 @@ import importlib.util
 import itertools
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -115,30 +115,29 @@ class WindowEncoder:
 
     Args:
         key: as :class:`TickEncoder`'s.
-        network: a Keras model from uint8 clips_BTHWC to features (B, T', D).
+        window: from frames_THWC, uint8, of one clip to its features (T', D), float32; more at a time would take
+            gigabytes. Several threads may call it.
+        shape: of the features of a clip: (T', D).
         views: as :class:`TickEncoder`'s.
     """
 
     key: str
-    network: Any
+    window: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    shape: tuple[int, ...]
     views: int
     is_temporal: ClassVar[bool] = True
     per_window: ClassVar[bool] = True
 
     @classmethod
     def of(cls, key: str, network: Any, views: int) -> WindowEncoder:
-        """Of a whole network."""
-        return cls(key, network.get_layer("backbone"), views)
+        """Of a whole network, whose backbone is a Keras model from uint8 clips_BTHWC to features (B, T', D)."""
+        backbone = network.get_layer("backbone")
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the features of a clip: (T', D)."""
-        return tuple(self.network.output.shape[1:])
+        def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+            features_TD: NDArray[np.float32] = _run(backbone, frames_THWC[None])[0]
+            return features_TD
 
-    def window(self, frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features (T', D), float32, of one clip: more at a time would take gigabytes."""
-        features_TD: NDArray[np.float32] = _run(self.network, frames_THWC[None])[0]
-        return features_TD
+        return cls(key, window, tuple(backbone.output.shape[1:]), views)
 
 
 Encoder = TickEncoder | WindowEncoder

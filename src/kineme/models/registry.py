@@ -31,6 +31,10 @@ BACKBONES = {
     "blazepose": "kineme.models.backbones.blazepose:BLAZEPOSE",
     "movenet": "kineme.models.backbones.people_encoder:MOVENET",
 }
+# Networks of other libraries: what begins with one of these and a colon names one, and the function makes its record.
+PREFIXES = {
+    "hf": "kineme.models.backbones.hf:find",
+}
 READY_MADE = {"i3d": "kineme.models.backbones.i3d:KineticsI3D"}  # in model cards, and never trained here
 
 # What `kineme train` begins with when no approach is named (kineme.training.auto has the rest): an approach with its
@@ -54,11 +58,15 @@ def find_approach(name: str) -> type[Approach]:
 
 
 def find_backbone(name: str) -> Backbone:
-    """The record registered under ``name``.
+    """The record registered under ``name``, or made of what a name such as ``hf:OWNER/NAME`` stands for.
 
     Raises:
         UsageError: there is none; the line lists those that there are.
+        KinemeError: the files of the network of another library cannot be used.
     """
+    prefix, colon, _ = name.partition(":")
+    if colon and prefix in PREFIXES:
+        return _find(PREFIXES, prefix, "backbone")(name)  # type: ignore[no-any-return]
     return _find(BACKBONES, name, "backbone")  # type: ignore[no-any-return]
 
 

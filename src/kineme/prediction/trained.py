@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
-from kineme.models.encoder import Encoder
+from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.poses import PoseEncoder
@@ -148,7 +148,17 @@ class TrainedModel:
         def make() -> Encoder | None:
             return open_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
 
-        return self.poses or self.once("encoder", make, holds_weights=True)
+        return self.poses or self.external or self.once("encoder", make, holds_weights=True)
+
+    @property
+    def external(self) -> WindowEncoder | None:
+        """What makes the features of clips with which the network begins, where that is another program.
+
+        Raises:
+            KinemeError: its library or its files are not on this machine; a model does not hold them.
+        """
+        make = self.card.backbone.external
+        return self.once("external", lambda: make(self.card.spec), holds_weights=False) if make else None
 
     @property
     def classifier(self) -> Any:

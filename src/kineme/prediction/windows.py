@@ -49,6 +49,7 @@ class WindowScorer:
         per_frame = model.card.is_per_frame
         makes_features = per_frame and not has_features
         self.featurizer: FrameFeaturizer = open_featurizer(model, engine) if makes_features else RawFrames()
+        self._encoder = model.external
         self._function = engine.function("window" if per_frame else "clip")
 
     def score(
@@ -101,6 +102,8 @@ class WindowScorer:
 
     def score_batch(self, features_NT: Array) -> NDArray[np.float32]:
         """Logits_NK of N windows, all at once; each is the features of T ticks, as they came from ``featurizer``."""
+        if self._encoder is not None:
+            features_NT = np.stack([self._encoder.window(frames_THWC) for frames_THWC in features_NT])
         initial = self.featurizer.initial_feature
         if initial is not None:
             initial_N1 = np.broadcast_to(initial, (len(features_NT), 1, *initial.shape))

@@ -78,6 +78,8 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
     """
     record = find_backbone(approach.backbone)
     if finetune and not record.can_finetune:
+        if record.frozen_because:
+            raise UsageError(f"--finetune: {record.name}: {record.frozen_because}")
         able = ", ".join(name for name in BACKBONES if find_backbone(name).can_finetune)
         raise UsageError(f"--finetune trains a pretrained backbone ({able}), and {record.name} is none of them")
     network = build_network(approach, spec, classes, pretrained=True)
@@ -86,7 +88,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         _thaw(backbone)
         learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))
     else:
-        encoder = open_encoder(network, approach)
+        encoder = record.external(spec) if record.external else open_encoder(network, approach)
         trained = network.get_layer("head") if encoder else network
         learner = Learner(approach, spec, classes, network, trained, encoder)
     learner.reset_weights(seed)

@@ -77,6 +77,8 @@ def prepare(
     from kineme.training.learner import make_learner
 
     approach_object = make_approach(approach, config).for_labels(mirrored=options.flips(table.labels))
+    # The record's own name says which files exactly, where the given one does not.
+    approach_object = replace(approach_object, backbone=find_backbone(approach_object.backbone).name)
     refuse_too_much_memory(approach_object, spec, options)
     needs_none = not options.finetune and approach_object.has_linear_head
     needs_none = needs_none and find_backbone(approach_object.backbone).is_pretrained

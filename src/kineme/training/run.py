@@ -260,7 +260,7 @@ def _write(out: Path, prepared: Prepared, result: TrainingResult, measured: Meas
         open_set=measured.open_set,
         timeline=measured.timeline,
         temperature=result.temperature,
-        provenance=_provenance(document),
+        provenance=_provenance(document) | _of_backbone(prepared),
     )
     probabilities_NK = softmax(measured.logits_NK, result.temperature)
     write_csv(out / HISTORY, list(result.history[0]), [list(row.values()) for row in result.history])
@@ -296,6 +296,12 @@ def _provenance(document: MetricsDocument) -> dict[str, Any]:
         "versions": document["versions"],
         "test": figures,
     }
+
+
+def _of_backbone(prepared: Prepared) -> dict[str, Any]:
+    """Where the weights of its backbone come from, where their package does not say it."""
+    provenance = prepared.card.backbone.provenance
+    return {"backbone": dict(provenance)} if provenance else {}
 
 
 def _training_facts(history: list[dict[str, float]], videos: int, total_s: float) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""Video networks of transformers by name: ``hf:OWNER/NAME`` from the Hugging Face Hub, ``hf:./FOLDER`` from a folder.
+
+Frames are Kineme's own, by time stamp; size, crop and colours are those of the model's processor, and the network is
+the library's, frozen. It runs in PyTorch, outside the Keras network, which begins with its features (B, T', D).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.models.backbone import Backbone
+from kineme.models.encoder import WindowEncoder
+from kineme.models.hub.catalogue import how_to_get
+from kineme.models.hub.families import Family, family_of
+from kineme.models.hub.processing import Processing, read_processing
+from kineme.models.hub.snapshot import CONFIG, Snapshot, find_snapshot
+from kineme.models.hub.torch_network import load_transformers, require_modules, run
+from kineme.video.spec import ClipSpec
+
+_FROZEN = (
+    "it stays frozen: it runs in PyTorch, outside the network that is trained here. Fine-tuning it would take a GPU "
+    "and transformers' own Trainer; save the result with save_pretrained and give its folder as hf:./FOLDER"
+)
+
+
+def find(name: str) -> Backbone:
+    """The record of a model, made of its configuration.
+
+    Raises:
+        UsageError: no model can have such a name.
+        KinemeError: it is not on this machine, or cannot be used; one line says why.
+    """
+    return _record(require_snapshot(name))
+
+
+def require_snapshot(name: str) -> Snapshot:
+    """The checked files of a model; arguments and errors as of :func:`find`."""
+    snapshot = find_snapshot(name)
+    if snapshot is None:
+        raise KinemeError(how_to_get(name))
+    return snapshot
+
+
+def clip_spec(family: Family, config: Any, processing: Processing) -> ClipSpec:
+    """The clip that a model is meant for."""
+    frames = family.frames(config)
+    return ClipSpec(
+        frames=frames,
+        fps=round(family.fps(frames), 4),
+        height=processing.height,
+        width=processing.width,
+        fit=processing.fit,
+        short="loop",  # as for I3D: these networks never saw a still film
+    )
+
+
+def check_spec(name: str, family: Family, config: Any, spec: ClipSpec, best: ClipSpec) -> int:
+    """Steps T' of the features of a clip.
+
+    Raises:
+        UsageError: the network cannot take such clips.
+    """
+    if (spec.height, spec.width) != (best.height, best.width):
+        raise UsageError(f"{name}: sees frames of {best.width} x {best.height} pixels; leave --size out")
+    tubelet = family.tubelet(config)
+    if spec.frames != best.frames and not (family.is_any_length and spec.frames % tubelet == 0):
+        many = f"a multiple of {tubelet}" if family.is_any_length else str(best.frames)
+        raise UsageError(f"{name}: sees clips of {many} frames, not {spec.frames}; leave --frames out")
+    return spec.frames // tubelet
+
+
+def _record(snapshot: Snapshot) -> Backbone:
+    family, config = family_of(snapshot.name, snapshot.json(CONFIG))
+    processing = read_processing(snapshot)
+    if processing.crop != family.size(config):
+        raise KinemeError(
+            f"{snapshot.name}: its processor gives frames of {processing.crop}, its network takes {family.size(config)}"
+        )
+    best = clip_spec(family, config, processing)
+
+    def build(spec: ClipSpec) -> Any:
+        from kineme.models.backend import keras
+
+        shape = check_spec(snapshot.name, family, config, spec, best), family.features(config)
+        features = keras.Input(shape, name="features_of_clip")
+        return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
+
+    def encoder(spec: ClipSpec) -> WindowEncoder:
+        shape = check_spec(snapshot.name, family, config, spec, best), family.features(config)
+        require_modules(snapshot.name, ("torch", "transformers"), "hf")
+
+        def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+            loaded = load_transformers(snapshot.pinned, snapshot.folder, family.network, family.unused)
+            return run(lambda pixels: family.tokens(loaded, pixels), processing(frames_THWC)[None])[0]
+
+        return WindowEncoder(snapshot.pinned, window, shape, views=0)
+
+    return Backbone(
+        name=snapshot.pinned,
+        what=f"{family.title} of transformers, {snapshot.name}: one vector for every {family.tubelet(config)} frames.",
+        build=build,
+        sees="clip",
+        spec=best,
+        external=encoder,
+        frozen_because=_FROZEN,
+        values=best.frames // family.tubelet(config) * family.features(config),
+        provenance=snapshot.provenance(),
+    )

@@ -148,7 +148,7 @@ def _parts(model: TrainedModel) -> dict[str, _Part]:
     """The clip model and, where a state can be carried, the step model; both end in calibrated probabilities."""
     from kineme.prediction.engines.steps import stream_part
 
-    clip = "landmarks" if model.poses else "clip"
+    clip = "landmarks" if model.poses else "features" if model.external else "clip"
     parts = {"clip": _Part(_calibrated(model, model.network), (clip,), _SCORES)}
     if model.card.spec.fps is not None:  # else it is not for streams
         with suppress(UsageError):  # or keeps no state
@@ -189,7 +189,8 @@ def _both(
     else:
         spec = model.card.spec
         timed = zip((time_s for time_s, _ in of_ticks), features, strict=True)
-        clips = [clip.frames_THWC[None] for clip in cut_clips("the frames compared", timed, spec)]
+        cut = [clip.frames_THWC for clip in cut_clips("the frames compared", timed, spec)]
+        clips = [(model.external.window(one) if model.external else one)[None] for one in cut]
         whole = engine.function("clip")
         logits_NK = np.concatenate([whole(clip)[0] for clip in clips])
         rows = [run({first: clip}) for clip in clips]

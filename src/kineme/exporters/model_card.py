@@ -42,6 +42,11 @@ def model_card(card: ModelCard, document: Mapping[str, Any], format_: Format) ->
         f"- **How good?** {_accuracy(card.provenance)}",
         "",
     ]
+    if card.backbone.external:
+        lines[-1:] = [
+            f"- **Takes** the features that `{backbone}` gives of such a clip, not its frames; that network is not in it.",
+            "",
+        ]
     for name, part in document["parts"].items():
         lines += _part(name, part, document, card)
     lines += [

@@ -110,16 +110,17 @@ class Exported:
             ValueError: they do not fit.
         """
         spec, classes = self.card.spec, len(self.card.labels)
+        external = self.card.backbone.external
         frame = 1, spec.height, spec.width, 3
         states = function.input_shapes[1:]
         fits = {
             "frame": function.input_shapes in ([frame], [frame, frame]) and len(function.output_shapes) == 1,
-            "clip": function.input_shapes == [(1, spec.frames, *frame[1:])],
+            "clip": function.input_shapes == [(1, *(external(spec).shape if external else (spec.frames, *frame[1:])))],
             "window": len(function.input_shapes) == 1 and function.input_shapes[0][:2] == (1, spec.frames),
             "step": function.output_shapes[1:] == states,
         }[part]
         seen = function.input_types[:1] if part in ("window", "step") else function.input_types
-        wanted_type = "float32" if part in ("window", "step") else "uint8"
+        wanted_type = "float32" if external or part in ("window", "step") else "uint8"
         if not fits or set(seen) != {wanted_type} or set(function.input_types[1:]) - {wanted_type}:
             raise ValueError("its inputs are not those of the model that its description tells of")
         if part != "frame" and function.output_shapes[0] != (1, classes):

@@ -171,6 +171,11 @@ def explain_file(
     heat_NHW = joints_NL = None
     if model.exported:
         warnings.append("an exported model has no gradients: where it looked, the model that was exported can say")
+    elif model.external:
+        warnings.append(
+            f"{model.card.backbone.name} runs outside the network that is trained here, and no gradient reaches its "
+            "frames: when it looked is told, where is not"
+        )
     elif model.poses:
         joints_NL = seen.joints(times_N, tell("gradient"))
         attributions["gradient"] = joints_NL.sum(axis=1, dtype=np.float64)

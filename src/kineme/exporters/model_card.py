@@ -44,7 +44,8 @@ def model_card(card: ModelCard, document: Mapping[str, Any], format_: Format) ->
     ]
     if card.backbone.external:
         lines[-1:] = [
-            f"- **Takes** the features that `{backbone}` gives of such a clip, not its frames; that network is not in it.",
+            f"- **Takes** the features that `{backbone}` gives of such a clip, not its frames; that network is not in "
+            "it.",
             "",
         ]
     for name, part in document["parts"].items():

@@ -95,7 +95,9 @@ def _record(snapshot: Snapshot) -> Backbone:
 
         def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
             loaded = load_transformers(snapshot.pinned, snapshot.folder, family.network, family.unused)
-            return run(lambda pixels: family.tokens(loaded, pixels), processing(frames_THWC)[None])[0]
+            features_1TD = run(lambda pixels: family.tokens(loaded, pixels), processing(frames_THWC)[None])
+            features_TD: NDArray[np.float32] = features_1TD[0]
+            return features_TD
 
         return WindowEncoder(snapshot.pinned, window, shape, views=0)
 

@@ -46,8 +46,8 @@ class Processing:
         top, left = (frames_THWC.shape[1] - height) // 2, (frames_THWC.shape[2] - width) // 2
         pixels_THWC = frames_THWC[:, top : top + height, left : left + width].astype(np.float32)
         pixels_THWC = pixels_THWC * np.float32(self.scale) + np.float32(self.offset)
-        pixels_THWC = (pixels_THWC - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(pixels_THWC.transpose(0, 3, 1, 2))
+        mean_C, std_C = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        return np.ascontiguousarray(((pixels_THWC - mean_C) / std_C).transpose(0, 3, 1, 2), np.float32)
 
 
 def read_processing(snapshot: Snapshot) -> Processing:

@@ -91,9 +91,7 @@ def hub_name(name: str) -> str:
     """
     rest = name.removeprefix(PREFIX)
     if not _HUB_NAME.fullmatch(rest) or ".." in rest:
-        raise UsageError(
-            f"{name}: write hf:OWNER/NAME for a model of the Hugging Face Hub, or hf:./FOLDER for a folder"
-        )
+        raise UsageError(f"{name}: write hf:OWNER/NAME for a model of the Hugging Face Hub, hf:./FOLDER for a folder")
     return rest
 
 

@@ -55,9 +55,7 @@ def load_transformers(name: str, folder: Path, class_name: str, unused: str = ""
     lacking = sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]]))
     lacking = [one for one in lacking if not (unused and one.startswith(unused))]
     if lacking:
-        raise KinemeError(
-            f"{name}: its files lack weights of {class_name} (see {lacking[0]!r}); it would be random there"
-        )
+        raise KinemeError(f"{name}: its files lack weights of {class_name} (see {lacking[0]!r})")
     return network.eval().to(device())
 
 

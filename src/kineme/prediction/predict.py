@@ -55,11 +55,10 @@ def predict_file(
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
-    shown: Iterator[Tick] = ticks(path, spec, on_warning=warnings.append)
+    shown = prefetch(number_shots(ticks(path, spec, on_warning=warnings.append), spec, cuts.append))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
-    shots = by_shot(prefetch(number_shots(shown, spec, cuts.append)))
-    scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in shots)
+    scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in by_shot(shown))
     if model.card.is_heavy:
         count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
         scored = track(scored, f"{Path(str(path)).name}, windows", count)
@@ -81,8 +80,10 @@ def predict_file(
     return replace(result, people=found)
 
 
-def _telling(of_ticks: Iterable[Tick], duration_s: float, on_progress: OnProgress) -> Iterator[Tick]:
+def _telling(
+    numbered: Iterable[tuple[int, Tick]], duration_s: float, on_progress: OnProgress
+) -> Iterator[tuple[int, Tick]]:
     """The same ticks; with each that is done with, how far the video is."""
-    for tick in of_ticks:
-        yield tick
+    for shot, tick in numbered:
+        yield shot, tick
         on_progress(min(1.0, tick[0] / duration_s) if duration_s else 1.0)

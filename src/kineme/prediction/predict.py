@@ -55,7 +55,8 @@ def predict_file(
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
-    shown = prefetch(number_shots(ticks(path, spec, on_warning=warnings.append), spec, cuts.append))
+    of_ticks = ticks(path, spec, on_warning=warnings.append)
+    shown: Iterator[tuple[int, Tick]] = prefetch(number_shots(of_ticks, spec, cuts.append))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
     scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in by_shot(shown))

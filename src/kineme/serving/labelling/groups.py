@@ -34,8 +34,10 @@ def suggestions(name: str, usual: str, named: Sequence[str], alike: Sequence[str
     if path.parent.name:
         offered.append((path.parent.name, "the folder's name"))
     offered += [(group, "used before") for group in named]
-    unique = {group: reason for group, reason in reversed(offered) if group}
-    return [{"group": group, "reason": reason} for group, reason in reversed(unique.items())][:_MOST]
+    unique: dict[str, str] = {}
+    for group, reason in offered:
+        unique.setdefault(group, reason)
+    return [{"group": group, "reason": reason} for group, reason in unique.items()][:_MOST]
 
 
 def same_place(path: Path, others: Mapping[Path, str]) -> list[str]:

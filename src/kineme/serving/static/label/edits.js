@@ -44,14 +44,15 @@ const post = async (video, body) => {
 };
 
 const enqueue = (make) => {
+  if (!state.video) return line;
   waiting += 1;
   $("saved").textContent = "Saving…";
-  const video = state.video?.id;
+  const video = state.video.id;
   line = line.then(async () => {
-    if (state.video?.id === video) {
-      const body = make();
+    try {
+      const body = state.video?.id === video && make();
       if (body) await post(state.video, body);
-    }
+    } catch (error) { notice(error.message); }
     waiting -= 1;
     if (!waiting) $("saved").textContent = "All saved";
     changed();

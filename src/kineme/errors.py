@@ -26,6 +26,8 @@ VideoFlaw = Literal[
     "sound",  # its sound could not be kept
     "colour",  # its brightness is not what a screen of its kind would show
     "interlaced",
+    "nobody",  # a clip of the people in it shows the whole frame
+    "several-people",  # a clip of one of them
 ]
 
 

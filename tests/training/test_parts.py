@@ -103,7 +103,7 @@ def test_background_is_what_lies_between_the_parts_where_the_table_says_that_all
 
 def test_frames_spread_over_a_part_stay_within_it(tmp_path):
     _, items, cache = prepared(tmp_path, [("x.mp4", 5.0, 6.0, "a"), *OTHER], ClipSpec(frames=4, fps=None))
-    assert items[0].stretch_s == (5.0, 6.0)
+    assert items[0].stretch[:2] == (5.0, 6.0)
     assert cache.window(items[0], 0).shape[0] == 4
 
 

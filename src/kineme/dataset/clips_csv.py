@@ -22,7 +22,10 @@ from kineme.dataset.table import (
 )
 from kineme.errors import KinemeError
 
-COLUMNS = ("path", "label", "group", "split", "start_s", "end_s", "name", "fold", "labelled_throughout", "labelled_by")
+COLUMNS = (
+    *("path", "label", "group", "split", "start_s", "end_s", "name", "fold", "labelled_throughout", "labelled_by"),
+    *("track", "person_box"),
+)
 
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": None}
 
@@ -58,14 +61,14 @@ def read_clips_csv(
     skipped: list[Skipped] = []
     rows: list[dict[str, Any]] = []
     throughout: dict[str, bool] = {}
-    first_lines: dict[tuple[str, float, float | None], tuple[int, dict[str, Any]]] = {}
+    first_lines: dict[tuple[object, ...], tuple[int, dict[str, Any]]] = {}
     for line, cells in sheet.rows:
         where = f"{path}, line {line}"
         row = _row(where, cells, folder, columns, by_name=base is not None)
         said = _yes_or_no(where, "labelled_throughout", cells.get("labelled_throughout", ""))
         if said is not None and throughout.setdefault(row["path"], said) != said:
             raise KinemeError(f"{where}: labelled_throughout must be the same in all rows of {cells['path']}")
-        span = os.path.normpath(Path(row["path"]).absolute()), row["start_s"], row["end_s"]
+        span = os.path.normpath(Path(row["path"]).absolute()), row["start_s"], row["end_s"], *_person(row)
         first_line, first = first_lines.setdefault(span, (line, row))
         if any(first[key] != row[key] for key in ("label", "group", "split")):
             raise KinemeError(
@@ -121,6 +124,8 @@ def _row(
         fold=clean(fold) if fold else None,
         split=_split_name(where, split) if split else None,
         labelled_by=labelled_by,
+        track=_track(where, cells.get("track", "")),
+        person_box=_box(where, cells.get("person_box", "")),
     )
 
 
@@ -168,6 +173,34 @@ def _yes_or_no(where: str, column: str, text: str) -> bool | None:
         return _YES_OR_NO[text.strip().lower()]
     except KeyError:
         raise KinemeError(f"{where}: {column} must be yes or no, not {text!r}") from None
+
+
+def _track(where: str, text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal():
+        raise KinemeError(f"{where}: track must be the number of a person, not {text!r}")
+    return int(text)
+
+
+def _box(where: str, text: str) -> list[float] | None:
+    """A cell that holds ``"x0 y0 x1 y1"``."""
+    if not text.strip():
+        return None
+    try:
+        left, top, right, bottom = box = [float(side) for side in text.replace(",", " ").split()]
+    except ValueError:
+        box, left, top, right, bottom = [], 0.0, 0.0, 0.0, 0.0
+    if not (left < right and top < bottom and all(map(math.isfinite, box))):
+        raise KinemeError(
+            f"{where}: person_box must be 'x0 y0 x1 y1' in pixels, with x0 < x1 and y0 < y1, not {text!r}"
+        )
+    return box
+
+
+def _person(row: dict[str, Any]) -> tuple[object, ...]:
+    """What a row says of whom it is about."""
+    return row["track"], *(row["person_box"] or ())
 
 
 def _split_name(where: str, text: str) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import polars as pl
+
 from kineme.dataset.clips_csv import read_clips_csv
 from kineme.dataset.table import ClipTable
 from kineme.files import write_csv
 
 _COLUMNS = ["path", "label", "group", "start_s", "end_s", "split", "name"]
-_WHERE_KNOWN = ["labelled_throughout", "labelled_by"]
+_WHERE_KNOWN = ["labelled_throughout", "labelled_by", "track", "person_box"]
 
 
 def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
     """Write the rows as ``path,label,group,start_s,end_s,split,name``.
 
-    ``labelled_throughout`` and ``labelled_by`` follow where they are known.
+    ``labelled_throughout``, ``labelled_by``, ``track`` and ``person_box`` follow where they are known.
     ``path`` is written relative to the folder of the CSV, so that :func:`kineme.dataset.scan.scan` reads the file
     as it reads any CSV; ``name`` finds the videos again after the data has moved (:func:`read_split_csv`).
 
@@ -25,8 +27,8 @@ def write_split_csv(table: ClipTable, path: str | os.PathLike[str]) -> None:
     """
     columns = [*_COLUMNS, *(name for name in _WHERE_KNOWN if table.rows[name].count())]
     folder = Path(path).parent
-    rows = table.rows.select(columns).iter_rows()
-    write_csv(path, columns, ([relative_to(row[0], folder), *row[1:]] for row in rows))
+    rows = table.rows.with_columns(pl.col("person_box").cast(pl.List(pl.String)).list.join(" ")).select(columns)
+    write_csv(path, columns, ([relative_to(row[0], folder), *row[1:]] for row in rows.iter_rows()))
 
 
 def read_split_csv(path: str | os.PathLike[str], data: str | os.PathLike[str]) -> ClipTable:

@@ -18,7 +18,7 @@ from kineme.errors import KinemeError, UsageError
 
 SPLITS = ("train", "validation", "test")
 
-SCHEMA: dict[str, type[pl.DataType]] = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "path": pl.String,
     "name": pl.String,
     "label": pl.String,
@@ -29,6 +29,8 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "fold": pl.String,
     "labelled_throughout": pl.Boolean,
     "labelled_by": pl.String,
+    "track": pl.Int64,
+    "person_box": pl.List(pl.Float64),
 }
 
 BY_MODEL = "model"  # in ``labelled_by``: a model proposed the row, and no person has confirmed it
@@ -66,7 +68,10 @@ class ClipTable:
             value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
             the video is labelled, so that the time between its parts is background, or null where nobody said; it is
             the same in all rows of a video; ``labelled_by``: ``"person"``, ``"model+person"`` (proposed by a model and
-            confirmed by a person), ``"model"`` (confirmed by nobody: such a row is never tested on), or null.
+            confirmed by a person), ``"model"`` (confirmed by nobody: such a row is never tested on), or null;
+            ``track``: the person that the row is about, by the id that
+            :func:`kineme.find_people` gives; ``person_box``: the same by where the person is, x0, y0, x1, y1 in pixels.
+            Both are null where nobody said.
         group_source: where the groups come from, one readable phrase.
         skipped: what was found and is not used.
         warnings: what the user should know, one line each.
@@ -106,7 +111,7 @@ class ClipTable:
         return self.rows.height
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over names, labels, groups, spans, file sizes and what is labelled throughout.
+        """SHA-256 (hex) over names, labels, groups, spans, persons, file sizes and what is labelled throughout.
 
         Where the folder lies, the order of the rows and the split do not count.
 
@@ -120,8 +125,9 @@ class ClipTable:
             except OSError as error:
                 raise KinemeError(f"{row['path']}: cannot be read any more ({error.strerror})") from error
             throughout = [True] if row["labelled_throughout"] else []
+            person = [row[key] for key in ("track", "person_box") if row[key] is not None]
             kept = [row[key] for key in ("name", "label", "group", "start_s", "end_s")]
-            lines.append(json.dumps([*kept, size, *throughout]))
+            lines.append(json.dumps([*kept, size, *throughout, *person]))
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.people.region import region_ticks
 from kineme.prediction.engine import Engine
 from kineme.prediction.featurizers import Tick, open_featurizer
 from kineme.prediction.trained import TrainedModel
-from kineme.video.clips import ticks
 
 TOLERANCE = 1e-4  # of the scale of the scores
 
@@ -64,7 +64,7 @@ def ticks_to_compare(model: TrainedModel, check: str | os.PathLike[str] | None) 
     spec = model.card.spec
     most = max(_FRAMES, spec.frames)
     if check is not None:
-        return list(itertools.islice(ticks(check, spec), most))
+        return list(itertools.islice(region_ticks(check, spec), most))
     from drawn_people.make import make_dataset
 
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
@@ -73,7 +73,7 @@ def ticks_to_compare(model: TrainedModel, check: str | os.PathLike[str] | None) 
         make_dataset(folder, clips=1, people=videos, untrimmed=videos, workers=1)
         found: list[Tick] = []
         for video in sorted(Path(folder, "untrimmed").glob("*.mp4")):
-            found += [(len(found) + number, frame) for number, (_, frame) in enumerate(ticks(video, spec))]
+            found += [(len(found) + number, frame) for number, (_, frame) in enumerate(region_ticks(video, spec))]
     return [(number * spec.step_s(1.0), frame) for number, (_, frame) in enumerate(found[:most])]
 
 

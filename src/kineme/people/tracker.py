@@ -197,7 +197,7 @@ class Tracker:
         """Number those who are certain now; let go of those not seen for too long, and of doubtful ones at once."""
         stay = []
         for person in self._people:
-            if not person.id and (person.detections >= _CONFIRMED_AFTER or person.score >= _SURE_AT_ONCE):
+            if not person.id and _is_certain(person.detections, person.score):
                 self._ids += 1
                 person.id = self._ids
             if person.seen_s == time_s or (person.id and time_s - person.seen_s < LONGEST_GAP_S):
@@ -219,6 +219,18 @@ class Tracker:
             if person.id:
                 rows.append(row)
         return tuple(rows)
+
+
+def certain_from(track: Track) -> int:
+    """The first row of a track at which a stream knew of the person; those before were only a guess then."""
+    seen_T = track.scores_T > 0
+    certain_T = seen_T & ((np.cumsum(seen_T) >= _CONFIRMED_AFTER) | (track.scores_T >= _SURE_AT_ONCE))
+    return int(np.argmax(certain_T))
+
+
+def _is_certain(detections: int, score: float) -> bool:
+    """Whether there is somebody, and not only a mistake of the detector."""
+    return detections >= _CONFIRMED_AFTER or score >= _SURE_AT_ONCE
 
 
 def _middle(points_X2: Floats) -> Floats:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.memory import peak_mb
+from kineme.people.region import region_ticks
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.litert import LiteRTEngine
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.stream import Mode, Stream
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride
-from kineme.video.clips import ticks
 from kineme.video.prefetch import prefetch
 from kineme.video.spec import ClipSpec
 
@@ -81,7 +81,7 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
     loaded = TrainedModel.load(model)
     opened_s = time.perf_counter() - started
     spec = loaded.card.spec
-    shown = [pixels for _, pixels in ticks(video, spec, end_s=None if spec.fps is None else part_s)]
+    shown = [pixels for _, pixels in region_ticks(video, spec, end_s=None if spec.fps is None else part_s)]
     shown = list(itertools.islice(itertools.cycle(shown), max(len(shown), spec.frames)))
     timed = [(number * spec.step_s(part_s), pixels) for number, pixels in enumerate(shown)]
     started = time.perf_counter()
@@ -116,7 +116,9 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
 
 def _look_at(video: str, scorer: WindowScorer, spec: ClipSpec, part_s: float, stride: int | None) -> None:
     """What ``predict`` does of a file."""
-    for _ in scorer.score(video, prefetch(ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride):
+    for _ in scorer.score(
+        video, prefetch(region_ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride
+    ):
         pass
 
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.people.find import RATE, find_people
+from kineme.people.region import region_ticks
 from kineme.people.tracks import Track
-from kineme.prediction.featurizers import Tick
 from kineme.prediction.result import PersonPrediction
 from kineme.prediction.summary import summarize_person
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import collect_windows, file_stride, open_scorer
 from kineme.progress import progress
 from kineme.progress import track as show_progress
-from kineme.video.clips import ticks
 from kineme.video.container import PathLike
 from kineme.video.prefetch import prefetch
 
@@ -70,23 +67,9 @@ def _predict_person(
     model: TrainedModel, path: PathLike, track: Track, engine: str, duration_s: float
 ) -> PersonPrediction:
     start_s, end_s = track.start_s, min(track.end_s + 1 / RATE, duration_s)
-    scored = open_scorer(model, engine).score(path, _ticks(model, path, track, start_s, end_s), file_stride(model))
-    times_W2, logits_WK = collect_windows(scored, len(model.labels))
+    spec = replace(model.card.spec, region="person")
+    shown = prefetch(region_ticks(path, spec, start_s=start_s, end_s=end_s, track=track.id))
+    times_W2, logits_WK = collect_windows(
+        open_scorer(model, engine).score(path, shown, file_stride(model)), len(model.labels)
+    )
     return summarize_person(model, track, times_W2, logits_WK, start_s=start_s, end_s=end_s)
-
-
-def _ticks(model: TrainedModel, path: PathLike, track: Track, start_s: float, end_s: float) -> Iterator[Tick]:
-    """The instants of the model's ticks while a person is seen, and the person cut out of the frame."""
-    spec = model.card.spec
-    for time_s, frame_HWC in prefetch(ticks(path, spec, start_s=start_s, end_s=end_s, full_size=True), 4):
-        yield time_s, _cut(frame_HWC, track.box_at(time_s), spec.height, spec.width)
-
-
-def _cut(frame_HWC: NDArray[np.uint8], box_4: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
-    """The window around a box with a margin, of the clip's aspect; what lies outside the frame is black."""
-    import cv2
-
-    x, y = (box_4[:2] + box_4[2:]) / 2
-    scale = height / (1.25 * max(box_4[3] - box_4[1], (box_4[2] - box_4[0]) * height / width))
-    to_crop = np.array([[scale, 0, width / 2 - scale * x], [0, scale, height / 2 - scale * y]])
-    return np.asarray(cv2.warpAffine(frame_HWC, to_crop, (width, height), flags=cv2.INTER_AREA), np.uint8)

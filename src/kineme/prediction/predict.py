@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kineme.people.region import region_ticks
 from kineme.prediction.featurizers import Tick
 from kineme.prediction.people import predict_people
 from kineme.prediction.result import Prediction
@@ -18,7 +19,6 @@ from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import collect_windows, file_stride, open_scorer
 from kineme.progress import track
 from kineme.sources.local_video import FetchOptions
-from kineme.video.clips import ticks
 from kineme.video.cuts import by_shot, number_shots
 from kineme.video.prefetch import prefetch
 from kineme.video.probe import probe
@@ -34,9 +34,9 @@ def fetch_options(model: TrainedModel, *, people: bool = False, **more: Any) -> 
 
 
 def smallest_side(model: TrainedModel, people: bool) -> int:
-    """How many pixels wide a video is to be fetched at least; people are cut out of it where they are asked for."""
+    """How many pixels wide a video is to be fetched at least; people may be cut out of it."""
     spec = model.card.spec
-    return max(spec.height, spec.width, _WITH_PEOPLE if people else 0)
+    return max(spec.height, spec.width, _WITH_PEOPLE if people or spec.region != "frame" else 0)
 
 
 def predict_file(
@@ -46,8 +46,18 @@ def predict_file(
     on_progress: OnProgress | None = None,
     *,
     people: bool = False,
+    person: int | None = None,
 ) -> Prediction:
-    """The prediction of a video file; arguments and errors as of :meth:`kineme.model.Model.predict`."""
+    """The prediction of a video file; arguments and errors as of :meth:`kineme.model.Model.predict`.
+
+    Args:
+        model: that looks.
+        path: of the file.
+        engine: that runs the model.
+        on_progress: told how far the video is.
+        people: whether each person gets a timeline too.
+        person: track of the person to look at, for a model of the region ``"person"``; None is the one who moves most.
+    """
     scorer = open_scorer(model, engine)
     started = time.perf_counter()
     info = probe(path)
@@ -55,7 +65,7 @@ def predict_file(
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
-    of_ticks = ticks(path, spec, on_warning=warnings.append)
+    of_ticks = region_ticks(path, spec, track=person, on_warning=warnings.append)
     shown: Iterator[tuple[int, Tick]] = prefetch(number_shots(of_ticks, spec, cuts.append))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)

@@ -12,6 +12,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
+from kineme.people.find import RATE
+from kineme.people.region import LiveRegion
 from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.featurizers import open_featurizer
@@ -20,6 +22,7 @@ from kineme.prediction.windows import WindowScorer, stream_stride
 from kineme.video.brightness import Brightener
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
+from kineme.video.geometry import Window
 from kineme.video.spec import ClipSpec
 
 Array = NDArray[Any]
@@ -87,6 +90,8 @@ class Stream:
         self._reader: _Reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
         self._ticks = _Ticks(spec)
         self._sizer = _Sizer(spec)
+        self._region = None if spec.region == "frame" else LiveRegion(spec)
+        self._looks = _Ticks(ClipSpec(fps=RATE))
         self._brighten = Brightener(spec)
         self.mode, self.stride = mode, self._reader.stride
         self.reset()
@@ -100,6 +105,9 @@ class Stream:
     def reset(self) -> None:
         """Forget all frames; the next one is a first one."""
         self._ticks.reset()
+        self._looks.reset()
+        if self._region:
+            self._region.reset()
         self._brighten.reset()
         self._reader.reset()
         self._newest: NDArray[np.float64] | None = None
@@ -120,14 +128,15 @@ class Stream:
             time_s: when it was taken, in seconds on any clock that runs on.
             convert: turns ``frame`` into pixels of the model's size, and is called only if it is seen at a tick.
                 ``frame`` may then be anything that keeps its content, such as a decoded frame with a
-                :class:`~kineme.video.convert.Converter`, which gives the very pixels of reading the file.
+                :class:`~kineme.video.convert.Converter`, which gives the very pixels of reading the file. A model that
+                sees the region of people takes no other.
 
         Returns:
             The newest calibrated probabilities_K, not to be written to; the same as before where no tick came, and
             None until there are any: in mode ``"exact"`` until T ticks have been seen.
 
         Raises:
-            UsageError: the frame is not such an array, or the time is not a number.
+            UsageError: the frame is not such an array, the time is not a number, or ``convert`` cannot cut a region.
 
         Example:
             >>> frame_HWC = np.zeros((240, 320, 3), np.uint8)
@@ -138,10 +147,12 @@ class Stream:
             raise UsageError(f"stream: the time of a frame must be a number of seconds, not {time_s}")
         if self._ticks.is_seek(time_s):
             self.reset()
+        if self._region and convert and not isinstance(convert, Converter):
+            raise UsageError("stream: for a model of a region of the frame, 'convert' must be a Converter")
         shown = _Shown(frame, convert) if convert else _Shown(_checked(frame), self._sizer)
-        self._see(self._ticks.push(time_s, shown))
+        self._see(self._ticks.push(time_s, shown), self._looks.push(time_s, shown) if self._region else [])
         if convert is None:
-            shown.keep()
+            shown.keep(always=self._region is not None)
         return self._newest
 
     def advance_to(self, time_s: float) -> NDArray[np.float64] | None:
@@ -152,14 +163,21 @@ class Stream:
         Returns:
             As :meth:`push`.
         """
-        self._see(self._ticks.until(time_s))
+        self._see(self._ticks.until(time_s), self._looks.until(time_s) if self._region else [])
         return self._newest
 
-    def _see(self, due: Due) -> None:
-        """Run through the ticks that have come."""
-        if not due:
+    def _see(self, due: Due, looks: Due) -> None:
+        """Run through the ticks that have come, and the looks at people between them."""
+        seen: Seen = []
+        for instant_s, shown in due:
+            while looks and looks[0][0] <= instant_s + EPSILON_S:
+                self._look(*looks.pop(0))
+            window = self._region.window(instant_s) if self._region else None
+            seen.append((instant_s, self._brighten(shown.pixels(window))))
+        for look in looks:
+            self._look(*look)
+        if not seen:
             return
-        seen = [(instant_s, self._brighten(shown.pixels())) for instant_s, shown in due]
         answer = self._reader.read(seen, skipped=self._ticks.skipped)
         if answer is not None:
             instant_s, self.logits_K = answer
@@ -167,23 +185,34 @@ class Stream:
             self._newest.flags.writeable = False
             self.prediction_time_s = self._ticks.origin_s + instant_s
 
+    def _look(self, instant_s: float, shown: _Shown) -> None:
+        assert self._region
+        self._region.see(shown.displayed_pixels(), instant_s)
+
 
 class _Shown:
-    """A frame on the screen, whose pixels are made when first wanted, and once."""
+    """A frame on the screen, whose pixels are made when first wanted, and once for each window."""
 
-    def __init__(self, frame: Any, convert: Callable[[Any], Pixels]) -> None:
+    def __init__(self, frame: Any, convert: Callable[..., Pixels]) -> None:
         self._frame, self._convert = frame, convert
         self._pixels: Pixels | None = None
+        self._window: Window | None = None
 
-    def pixels(self) -> Pixels:
-        if self._pixels is None:
-            self._pixels = self._convert(self._frame)
-            self._frame = None
+    def pixels(self, window: Window | None) -> Pixels:
+        if self._pixels is None or window != self._window:
+            self._pixels = self._convert(self._frame, window) if window else self._convert(self._frame)
+            self._window = window
         return self._pixels
 
-    def keep(self) -> None:
-        """Copy what its owner may write to."""
-        if self._frame is not None:
+    def displayed_pixels(self) -> Pixels:
+        """The whole frame at the size at which it is displayed."""
+        convert = self._convert
+        assert isinstance(convert, Converter | _Sizer)
+        return convert.displayed_pixels(self._frame)
+
+    def keep(self, *, always: bool) -> None:
+        """Copy what its owner may write to, unless all that is wanted of it has been made."""
+        if always or self._pixels is None:
             self._frame = self._frame.copy()
 
 
@@ -301,13 +330,16 @@ class _Sizer:
         self._size, self._fit = (spec.height, spec.width), spec.fit
         self._convert: Converter | None = None
 
-    def __call__(self, frame_HWC: Pixels) -> Pixels:
-        if frame_HWC.shape[:2] == self._size:
+    def __call__(self, frame_HWC: Pixels, window: Window | None = None) -> Pixels:
+        if frame_HWC.shape[:2] == self._size and not window:
             return frame_HWC.copy()
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
         if self._convert is None:
             self._convert = Converter(frame, size=self._size, fit=self._fit)
-        return self._convert(frame)
+        return self._convert(frame, window)
+
+    def displayed_pixels(self, frame_HWC: Pixels) -> Pixels:
+        return frame_HWC
 
 
 def _checked(frame: Any) -> Pixels:

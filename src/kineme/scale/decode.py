@@ -19,12 +19,12 @@ from typing import Any, Self
 import pyarrow as pa
 
 from kineme.errors import KinemeError, VideoError
+from kineme.people.region import region_ticks
 from kineme.prediction.featurizers import FrameFeaturizer
 from kineme.prediction.windows import file_stride
 from kineme.scale.parts import SCHEMA, Part, Tick, cut_shots, failed, from_table, to_table
 from kineme.scale.plan import Plan
 from kineme.scale.sources import Source, fetched
-from kineme.video.clips import ticks
 from kineme.video.cuts import by_shot, number_shots
 from kineme.video.probe import probe
 
@@ -79,8 +79,8 @@ class Decoding:
                 info = probe(path)
                 warnings: list[str] = []
                 cuts: list[float] = []
-                shown = watch.guard(ticks(path, spec, on_warning=warnings.append))
-                of_shots = by_shot(number_shots(shown, spec, cuts.append))
+                of_ticks = region_ticks(path, spec, on_look=lambda _: watch.feed(), on_warning=warnings.append)
+                of_shots = by_shot(number_shots(watch.guard(of_ticks), spec, cuts.append))
                 if self._featurizer is not None:
                     of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)
                 parts = cut_shots(of_shots, spec, file_stride(self._model))

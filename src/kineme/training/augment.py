@@ -73,7 +73,7 @@ class Mirror:
         return np.ascontiguousarray(frames_THWC[:, :, ::-1])
 
 
-def view_seed(path: str, stretch_s: tuple[float, float | None], what: object) -> int:
+def view_seed(path: str, span_s: tuple[float, float | None], what: object) -> int:
     """Seed of what is drawn for a stretch of a video: the same wherever the data set lies, so a copy gives the same."""
-    told = json.dumps([Path(path).parts[-2:], stretch_s, what])
+    told = json.dumps([Path(path).parts[-2:], span_s, what])
     return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")

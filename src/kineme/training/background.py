@@ -77,7 +77,7 @@ class Background:
     def _moving_part(self, item: Item) -> tuple[int, int]:
         """First and last tick of the movement; of a part, no more than what is labelled."""
         first, last = _moving_part(self._cache.records(item, list(range(item.ticks))))
-        rate, begins_s = self._cache.spec.fps, item.stretch_s[0]
+        rate, begins_s = self._cache.spec.fps, item.stretch.start_s
         if rate is None or item.end_s is None:
             return first, last
         ticks = (np.array([item.start_s, item.end_s]) - begins_s) * rate * self._cache.per_frame

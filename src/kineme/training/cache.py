@@ -27,22 +27,23 @@ from numpy.typing import NDArray
 
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.disk_cache import DiskCache
-from kineme.errors import KinemeError, VideoError
+from kineme.errors import KinemeError, VideoError, VideoWarning
 from kineme.files import user_cache_folder, write_text
 from kineme.models.encoder import Encoder, WindowEncoder
+from kineme.people.region import REGION_FLAWS, region_key, region_ticks
 from kineme.progress import progress
 from kineme.training.augment import Augmentation, Mirror, view_seed
 from kineme.training.frame_order import FrameOrder, reorder
 from kineme.training.items import Item, shown_name
-from kineme.training.parts import Row, background_stretches, by_video, is_part, labelled_throughout, stretch_of
+from kineme.training.parts import Row, Stretch, background_stretches, by_video, labelled_throughout, stretch_of
+from kineme.training.persons import with_persons
 from kineme.training.pool import decoding_threads
-from kineme.video.clips import cut_clips, refuse_short, ticks
+from kineme.video.clips import Tick, cut_clips, refuse_short
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
 
 SUFFIX = ".strip"
 Identity = tuple[str, int, int]  # path without links, bytes, time of the last change
-Tick = tuple[float, NDArray[np.uint8]]
 
 _FORMAT = 1  # of the entries; a change of what the same key would hold raises it
 
@@ -97,6 +98,7 @@ class FrameCache:
             The table of the videos that could be read, with the others in its ``skipped`` and a warning for each
             that was damaged but usable; and an item for each of its rows.
         """
+        table = with_persons(table, self.spec)
         rows = table.rows.to_dicts()
         for row in rows:
             self._identities.pop(row["path"], None)
@@ -107,7 +109,9 @@ class FrameCache:
 
         def read(row: Row) -> tuple[Item, list[str]] | Skipped:
             try:
-                return self._item(row, labels.index(row["label"]), self._stretch(row, of_video))
+                return self._item(
+                    row, labels.index(row["label"]), stretch_of(row, of_video, self._duration_s, self.spec)
+                )
             except (VideoError, MemoryError) as error:
                 return Skipped(
                     shown_name(row), error.reason if isinstance(error, VideoError) else "takes too much memory"
@@ -139,7 +143,7 @@ class FrameCache:
 
         def kept(row: Row) -> bool:
             try:
-                return self._file(row["path"], self._stretch(row, of_video)).exists()
+                return self._file(row["path"], stretch_of(row, of_video, self._duration_s, self.spec)).exists()
             except VideoError:
                 return True
 
@@ -153,26 +157,26 @@ class FrameCache:
             label: that the items get: the number of classes.
         """
         wanted = [
-            (rows[0], stretch_s)
-            for path, rows in by_video(table.rows.to_dicts()).items()
+            (rows[0], stretch)
+            for (path, _), rows in by_video(table.rows.to_dicts()).items()
             if labelled_throughout(rows)
-            for stretch_s in background_stretches(rows, self._duration_s(path), self.spec)
+            for stretch in background_stretches(rows, self._duration_s(path), self.spec)
         ]
         found = []
         with decoding_threads() as pool, progress("looking at background" if wanted else None, len(wanted)) as advance:
             for item, _ in pool.map(lambda one: self._item(one[0], label, one[1]), wanted):
                 advance()
-                found.append(replace(item, start_s=item.stretch_s[0], end_s=item.stretch_s[1]))
+                found.append(replace(item, start_s=item.stretch.start_s, end_s=item.stretch.end_s))
         return found
 
-    def whole(self, path: str) -> Item:
-        """A whole video as one item, without a label that counts.
+    def whole(self, path: str, track: int | None = None) -> Item:
+        """A whole video, or a person in it, as one item without a label that counts.
 
         Raises:
             VideoError: it cannot be read.
         """
         row = {"name": path, "path": path, "group": "", "start_s": 0.0, "end_s": None}
-        return self._item(row, 0, (0.0, None))[0]
+        return self._item(row, 0, Stretch(0.0, None, track))[0]
 
     def add_views(self, items: Sequence[Item], augmentation: Augmentation | Mirror, views: int) -> None:
         """Compute the features of ``views`` augmented views of each item that are not on disk yet, with progress.
@@ -184,7 +188,7 @@ class FrameCache:
         def compute(job: tuple[Item, int]) -> None:
             if self._disk.problem is None:
                 with contextlib.suppress(VideoError):  # whoever asks for it is told
-                    self._entry_length(job[0].path, job[0].stretch_s, job[1])
+                    self._entry_length(job[0].path, job[0].stretch, job[1])
 
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
         with decoding_threads() as pool, progress("looking at augmented views" if jobs else None, len(jobs)) as advance:
@@ -197,14 +201,14 @@ class FrameCache:
         They are kept like all others, since such an encoder is slow.
         """
         assert self.encoder
-        file = self._file(item.path, item.stretch_s, frame_order)
+        file = self._file(item.path, item.stretch, frame_order)
         middle = len(self.evaluation_starts(item)) // 2
         shape, dtype = self._record
 
         def compute() -> NDArray[np.float32]:
-            of_ticks = self._ticks(item.path, item.stretch_s)
+            of_ticks = self._ticks(item.path, item.stretch)
             clip = next(itertools.islice(cut_clips(item.path, of_ticks, self.spec), middle, None))
-            rng = np.random.default_rng(view_seed(item.path, item.stretch_s, frame_order))
+            rng = np.random.default_rng(view_seed(item.path, item.stretch[:2], frame_order))
             frames_THWC = reorder(clip.frames_THWC, frame_order, rng)
             if isinstance(self.encoder, WindowEncoder):
                 return self.encoder.window(frames_THWC)[None]
@@ -222,7 +226,7 @@ class FrameCache:
 
     def records(self, item: Item, wanted: list[int], view: int = 0) -> NDArray[Any]:
         """Records (N, ...) at the given fine ticks of an item: frames, or features."""
-        file = self._file(item.path, item.stretch_s, view)
+        file = self._file(item.path, item.stretch, view)
         shape, dtype = self._record
         try:
             # Mapped for one read only: a lasting map would count every record ever touched as resident memory.
@@ -265,16 +269,10 @@ class FrameCache:
             return self.encoder.shape, np.float32
         return (self.spec.height, self.spec.width, 3), np.uint8
 
-    def _stretch(self, row: Row, of_video: dict[str, list[Row]]) -> tuple[float, float | None]:
-        """What of its file is read for a row, seconds."""
-        if not is_part(row):
-            return row["start_s"], row["end_s"]
-        return stretch_of(row, of_video[row["path"]], self._duration_s(row["path"]), self.spec)
-
-    def _item(self, row: Row, label: int, stretch_s: tuple[float, float | None]) -> tuple[Item, list[str]]:
+    def _item(self, row: Row, label: int, stretch: Stretch) -> tuple[Item, list[str]]:
         """An item with its entry on disk, and the warnings met when it was decoded."""
-        length, notes = self._entry_length(row["path"], stretch_s)
-        item = Item(row["name"], row["path"], label, row["group"], row["start_s"], row["end_s"], stretch_s, length)
+        length, notes = self._entry_length(row["path"], stretch)
+        item = Item(row["name"], row["path"], label, row["group"], row["start_s"], row["end_s"], stretch, length)
         return item, notes
 
     def _identity(self, path: str) -> Identity:
@@ -290,25 +288,25 @@ class FrameCache:
     def _duration_s(self, path: str) -> float:
         return _duration_s(self._identity(path))
 
-    def _file(self, path: str, stretch_s: tuple[float, float | None], view: int | FrameOrder = 0) -> Path:
+    def _file(self, path: str, stretch: Stretch, view: int | FrameOrder = 0) -> Path:
         """Where an entry lies: a name made of all that its pixels depend on."""
         spec = self.spec
         length = spec.frames if spec.fps is None or spec.short == "refuse" else None
-        key: list[object] = [*self._identity(path), *stretch_s]
+        key: list[object] = [*self._identity(path), *stretch[:2]]
         key += [spec.fps, length, spec.height, spec.width, spec.fit, self.per_frame]
         if spec.brightness != "as-is" or spec.region != "frame":  # else the key has the form that it always had
-            key += [spec.frames, spec.region, spec.brightness]
+            key += [spec.frames, spec.region, spec.brightness, stretch.track, *region_key(spec)]
         key += [self.encoder and self.encoder.key, view, _FORMAT]
         key += [asdict(self._augmentation)] if isinstance(view, int) and view and self._augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)
 
-    def _entry_length(self, path: str, stretch_s: tuple[float, float | None], view: int = 0) -> tuple[int, list[str]]:
+    def _entry_length(self, path: str, stretch: Stretch, view: int = 0) -> tuple[int, list[str]]:
         """Number of records of an entry, and the warnings met when it was decoded; decodes it if need be.
 
         Raises:
             VideoError: the video cannot be used.
         """
-        file = self._file(path, stretch_s, view)
+        file = self._file(path, stretch, view)
         notes = file.with_suffix(".json")
         shape, dtype = self._record
         record_bytes = math.prod(shape) * np.dtype(dtype).itemsize
@@ -318,11 +316,11 @@ class FrameCache:
             return self._checked(path, file.stat().st_size // record_bytes), kept
         said: list[str] = []
         if self._disk.problem:
-            return self._checked(path, self._count(path, stretch_s, said.append)), said
+            return self._checked(path, self._count(path, stretch, said.append)), said
         count = 0
         try:
             with self._disk.storing(file.name) as temporary, temporary.open("wb") as out:
-                for record in self._encoded(path, self._viewed(path, stretch_s, view, said.append)):
+                for record in self._encoded(path, self._viewed(path, stretch, view, said.append)):
                     out.write(np.ascontiguousarray(record).data)
                     count += 1
             if said:
@@ -331,7 +329,7 @@ class FrameCache:
             raise
         except KinemeError:  # the disk is full: training goes on, decoding again where it must
             said.clear()
-            return self._checked(path, self._count(path, stretch_s, said.append)), said
+            return self._checked(path, self._count(path, stretch, said.append)), said
         return self._checked(path, count), said
 
     def _checked(self, path: str, records: int) -> int:
@@ -339,9 +337,9 @@ class FrameCache:
             refuse_short(path, self.spec, -(-records // self.per_frame))
         return records
 
-    def _count(self, path: str, stretch_s: tuple[float, float | None], on_warning: Callable[[str], None]) -> int:
+    def _count(self, path: str, stretch: Stretch, on_warning: Callable[[str], None]) -> int:
         """Number of records of an entry that is not kept."""
-        of_ticks = self._ticks(path, stretch_s, on_warning)
+        of_ticks = self._ticks(path, stretch, on_warning)
         return sum(1 for _ in (cut_clips(path, of_ticks, self.spec) if self.per_window else of_ticks))
 
     def _encoded(self, path: str, of_ticks: Iterator[Tick]) -> Iterator[NDArray[Any]]:
@@ -351,32 +349,31 @@ class FrameCache:
         return (record for _, record in (self.encoder(of_ticks) if self.encoder else of_ticks))
 
     def _viewed(
-        self,
-        path: str,
-        stretch_s: tuple[float, float | None],
-        view: int,
-        on_warning: Callable[[str], None] | None = None,
+        self, path: str, stretch: Stretch, view: int, on_warning: Callable[[str], None] | None = None
     ) -> Iterator[Tick]:
         """The ticks as filmed (view 0), or with every frame changed alike."""
-        of_ticks = self._ticks(path, stretch_s, on_warning)
+        of_ticks = self._ticks(path, stretch, on_warning)
         augmentation = self._augmentation if view else None
         if augmentation is None:
             yield from of_ticks
             return
-        seed = view_seed(path, stretch_s, view)
+        seed = view_seed(path, stretch[:2], view)
         for instant, frame in of_ticks:
             yield instant, augmentation(frame[None], np.random.default_rng(seed))[0]
 
-    def _ticks(
-        self, path: str, stretch_s: tuple[float, float | None], on_warning: Callable[[str], None] | None = None
-    ) -> Iterator[Tick]:
-        start_s, end_s = stretch_s
-        return ticks(path, self.spec, start_s=start_s, end_s=end_s, per_frame=self.per_frame, on_warning=on_warning)
+    def _ticks(self, path: str, stretch: Stretch, on_warning: Callable[[str], None] | None = None) -> Iterator[Tick]:
+        def warn(warning: VideoWarning) -> None:
+            if on_warning and warning.kind not in REGION_FLAWS:  # of these the table has been told
+                on_warning(warning)
+
+        start_s, end_s, track = stretch
+        shape = {"start_s": start_s, "end_s": end_s, "per_frame": self.per_frame}
+        return region_ticks(path, self.spec, **shape, track=track, on_warning=warn)
 
     def _decode_some(self, item: Item, wanted: list[int], view: int) -> NDArray[Any]:
         """Decode an item that is not on disk, keeping only the wanted records."""
         needed = sorted(set(wanted))
-        of_ticks = self._viewed(item.path, item.stretch_s, view)
+        of_ticks = self._viewed(item.path, item.stretch, view)
         if not self.per_window:
             of_ticks = itertools.islice(of_ticks, needed[-1] + 1)
         # All of them are encoded: an encoder may follow what it sees in time.

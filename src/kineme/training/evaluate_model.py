@@ -111,7 +111,7 @@ def _timelines(model: TrainedModel, table: ClipTable, seed: int) -> tuple[Segmen
     timelines, warnings = [], []
     for video in track(videos, "predicting whole videos"):
         try:
-            prediction = predict_file(model, video.path)
+            prediction = predict_file(model, video.path, person=video.track)
         except KinemeError as error:
             warnings.append(f"{video.name}: has no timeline ({error})")
             continue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kineme.dataset.table import SPLITS, ClipTable
-from kineme.training.parts import Row, by_video
+from kineme.training.parts import Row, Stretch, by_video
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Item:
         group: what must not straddle a split.
         start_s: where the labelled part begins.
         end_s: where it ends; None is the video's end.
-        stretch_s: what of the file the entry holds; more than the part where that is shorter than a clip.
+        stretch: what of the file the entry holds; more than the part where that is shorter than a clip.
         ticks: number of fine ticks in the entry.
     """
 
@@ -30,7 +30,7 @@ class Item:
     group: str
     start_s: float
     end_s: float | None
-    stretch_s: tuple[float, float | None]
+    stretch: Stretch
     ticks: int
 
 
@@ -44,8 +44,8 @@ def parts_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
 
 def gaps_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:
     """Items of background by the split that all rows of their video are in."""
-    splits = {path: {row["split"] for row in rows} for path, rows in by_video(table.rows.to_dicts()).items()}
-    return {name: [item for item in items if splits[item.path] == {name}] for name in SPLITS}
+    splits = {whom: {row["split"] for row in rows} for whom, rows in by_video(table.rows.to_dicts()).items()}
+    return {name: [item for item in items if splits[item.path, item.stretch.track] == {name}] for name in SPLITS}
 
 
 def shown_name(row: Row) -> str:

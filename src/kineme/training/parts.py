@@ -9,9 +9,9 @@ or such a part leaves no room. Background is treated the same way between parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,15 @@ _PIECE = 2.0  # clips: the middles of the clips of one piece of background span 
 _MOST_PIECES = 8  # of one gap between two parts; they are spread over it
 
 Row = Mapping[str, Any]
+Whom = tuple[str, int | None]  # a video by its path, or a person in it
+
+
+class Stretch(NamedTuple):
+    """What is read of a file for a row: from ``start_s`` to ``end_s``, seconds, and the track of whom it is about."""
+
+    start_s: float
+    end_s: float | None
+    track: int | None = None
 
 
 def is_part(row: Row) -> bool:
@@ -56,17 +65,22 @@ def rule_of_parts(table: ClipTable) -> dict[str, Any]:
     if not has_parts(table):
         return {}
     throughout = [
-        path for path, rows in by_video(table.rows.iter_rows(named=True)).items() if labelled_throughout(rows)
+        whom for whom, rows in by_video(table.rows.iter_rows(named=True)).items() if labelled_throughout(rows)
     ]
     return {"parts": {"rule": _RULE, "labelled_throughout": len(throughout)}}
 
 
-def by_video(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each video, by its path, in the order of time."""
-    found: dict[str, list[Row]] = {}
+def by_video(rows: Iterable[Row]) -> dict[Whom, list[Row]]:
+    """The rows of each video, or of each person where rows name their tracks, in the order of time."""
+    found: dict[Whom, list[Row]] = {}
     for row in rows:
-        found.setdefault(row["path"], []).append(row)
-    return {path: sorted(those, key=lambda row: row["start_s"]) for path, those in found.items()}
+        found.setdefault(whom(row), []).append(row)
+    return {key: sorted(those, key=lambda row: row["start_s"]) for key, those in found.items()}
+
+
+def whom(row: Row) -> Whom:
+    """The video that a row is of, or the person in it."""
+    return row["path"], row["track"]
 
 
 def labelled_throughout(rows: Sequence[Row]) -> bool:
@@ -74,31 +88,37 @@ def labelled_throughout(rows: Sequence[Row]) -> bool:
     return len({row["group"] for row in rows}) == 1 and all(row["labelled_throughout"] and is_part(row) for row in rows)
 
 
-def stretch_of(row: Row, of_video: Sequence[Row], duration_s: float, spec: ClipSpec) -> tuple[float, float | None]:
+def stretch_of(
+    row: Row, rows: Mapping[Whom, Sequence[Row]], duration_of: Callable[[str], float], spec: ClipSpec
+) -> Stretch:
     """Start and end of what is read for a row, seconds: all its clips lie in it, and no part with another label does.
 
     A whole file, and a clip that is spread over a part, take nothing from around them.
 
     Args:
         row: one of the rows.
-        of_video: all rows of its video.
-        duration_s: of the video.
+        rows: all rows, from :func:`by_video`.
+        duration_of: gives the seconds that a video lasts.
         spec: what a clip is.
+
+    Raises:
+        VideoError: the video cannot be used.
     """
     start_s, end_s = float(row["start_s"]), row["end_s"]
-    if spec.seconds is None or not is_part(row) or start_s >= duration_s:
-        return start_s, end_s
+    if spec.seconds is None or not is_part(row) or start_s >= (duration_s := duration_of(row["path"])):
+        return Stretch(start_s, end_s, row["track"])
     end_s = min(_end(row), duration_s)
     half_s = spec.seconds / 2
     inside_s = min(_INSIDE * (end_s - start_s), half_s)
-    others = [one for one in of_video if (one["label"], one["group"]) != (row["label"], row["group"])]
+    others = [one for one in rows[whom(row)] if (one["label"], one["group"]) != (row["label"], row["group"])]
     before = [min(_end(one) + _FRAME_S, start_s) for one in others if one["start_s"] < start_s]
     after = [max(one["start_s"], end_s) for one in others if _end(one) > end_s]
     limits = max([0.0, *before]), min([duration_s, *after])
-    return _within(start_s + inside_s - half_s, end_s - inside_s + half_s, limits, spec.seconds)
+    start_s, end_s = _within(start_s + inside_s - half_s, end_s - inside_s + half_s, limits, spec.seconds)
+    return Stretch(start_s, end_s, row["track"])
 
 
-def background_stretches(of_video: Sequence[Row], duration_s: float, spec: ClipSpec) -> list[tuple[float, float]]:
+def background_stretches(of_video: Sequence[Row], duration_s: float, spec: ClipSpec) -> list[Stretch]:
     """Where clips of background lie in a video that is labelled throughout: their middles outside of all parts."""
     if spec.seconds is None or not labelled_throughout(of_video):
         return []
@@ -112,8 +132,9 @@ def background_stretches(of_video: Sequence[Row], duration_s: float, spec: ClipS
         step_s = (last_s - first_s) / count
         for number in sorted({round(k) for k in np.linspace(0, count - 1, min(count, _MOST_PIECES))}):
             middle_s = first_s + number * step_s
-            stretch = middle_s - half_s, middle_s + step_s + half_s
-            found.append(_within(*stretch, (0.0, duration_s), spec.seconds))
+            start_s, end_s = middle_s - half_s, middle_s + step_s + half_s
+            start_s, end_s = _within(start_s, end_s, (0.0, duration_s), spec.seconds)
+            found.append(Stretch(start_s, end_s, of_video[0]["track"]))
     return found
 
 

@@ -42,12 +42,12 @@ def measure(model: str | os.PathLike[str], video: str | os.PathLike[str]) -> dic
         memory of the process, Python and the backend included (None where the system does not tell); ``model_mb``:
         size of the file.
     """
+    from kineme.people.region import region_clips
     from kineme.prediction.trained import TrainedModel
     from kineme.prediction.windows import score_clip
-    from kineme.video.clips import read_clips
 
     loaded = TrainedModel.from_file(model)
-    clip = next(read_clips(video, loaded.card.spec))
+    clip = next(region_clips(video, loaded.card.spec))
     seconds: list[float] = []
     started = time.perf_counter()
     score_clip(loaded, clip, "keras")  # compiles

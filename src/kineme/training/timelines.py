@@ -47,6 +47,7 @@ class LabelledVideo:
         group: of its rows.
         true: its labelled parts, without those called background; one may end after the video.
         throughout: whether all that happens in it is labelled.
+        track: the person in it that the parts are about; None for all of it.
     """
 
     path: str
@@ -54,12 +55,13 @@ class LabelledVideo:
     group: str
     true: tuple[Segment, ...]
     throughout: bool
+    track: int | None = None
 
 
 def labelled_videos(table: ClipTable) -> list[LabelledVideo]:
     """The videos of which the table has parts, and parts only."""
     found = []
-    for path, rows in by_video(table.rows.to_dicts()).items():
+    for (path, person), rows in by_video(table.rows.to_dicts()).items():
         if not all(map(is_part, rows)):
             continue
         true = [
@@ -67,7 +69,8 @@ def labelled_videos(table: ClipTable) -> list[LabelledVideo]:
             for row in rows
             if row["label"].lower() != BACKGROUND
         ]
-        found.append(LabelledVideo(path, rows[0]["name"], rows[0]["group"], tuple(true), labelled_throughout(rows)))
+        name, group = rows[0]["name"], rows[0]["group"]
+        found.append(LabelledVideo(path, name, group, tuple(true), labelled_throughout(rows), person))
     return found
 
 
@@ -121,7 +124,7 @@ def score_videos(
     scored, warnings = [], []
     for video in track(videos, label):
         try:
-            item, duration_s = cache.whole(video.path), probe(video.path).duration_s
+            item, duration_s = cache.whole(video.path, video.track), probe(video.path).duration_s
             times_W, starts = _windows(item, cache, file_stride(model), duration_s)
             logits_WK = score_clips(learner.trained, (cache.window(item, start) for start in starts))
         except VideoError as error:

@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import VideoError, VideoWarning
+from kineme.errors import UsageError, VideoError, VideoWarning
 from kineme.memory import total_bytes
 from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
+from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S, Decoder
+from kineme.video.geometry import Window
 from kineme.video.probe import VideoInfo, describe
 from kineme.video.spec import ClipSpec
 
 Warn = Callable[[VideoWarning], None]
+Tick = tuple[float, NDArray[np.uint8]]  # instant in seconds, and the frame shown then
+Windows = Callable[[float], Window | None]  # of each instant, asked for in order of time; None is the whole frame
 
 _MUCH = 500_000_000  # bytes of ticks that show a few frames again and again: a clock that is broken, and a full disk
 _REPEATS = 10
@@ -63,9 +67,10 @@ def ticks(
     end_s: float | None = None,
     per_frame: int = 1,
     full_size: bool = False,
+    windows: Windows | None = None,
     on_warning: Warn | None = None,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Yield the instant and the frame of every tick, in order, brightened where the spec says so.
+    """Yield the instant and the frame of every tick, in order: its region, brightened where the spec says so.
 
     Tick ``k`` is the instant ``start_s + k * step``; its frame is the last one whose time stamp is not after it. The
     ticks end where the frames end, whatever the container says of its length. Each frame is converted at most once,
@@ -73,14 +78,17 @@ def ticks(
 
     Args:
         path: a video file.
-        spec: rate, size, fit and brightness.
+        spec: rate, size, fit, region and brightness.
         start_s: where the part begins, in seconds.
         end_s: where it ends; None is the end of the video.
         per_frame: ticks for each clip frame, for windows that start between frames.
-        full_size: frames come at the size they are displayed at, not at that of ``spec``.
+        full_size: whole frames come, at the size they are displayed at, not at that of ``spec``.
+        windows: the part of the frame at each instant, for a spec with another region than the whole frame;
+            :func:`kineme.people.region.region_ticks` brings them.
         on_warning: told in one line when the video is damaged.
 
     Raises:
+        UsageError: windows are missing.
         VideoError: the file cannot be used, or the part begins after its end.
     """
     if end_s is not None and end_s <= start_s:
@@ -89,18 +97,26 @@ def ticks(
         if spec.fps is None:  # spread over the whole: its length is needed first
             length_s = describe(decoder, decode=True).duration_s
             end_s = length_s if end_s is None else min(end_s, length_s)
-        yield from _ticks(decoder, spec, start_s, end_s, per_frame, full_size)
+        convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
+        yield from _ticks(decoder, spec, convert, start_s, end_s, per_frame, windows)
 
 
 def _ticks(
-    decoder: Decoder, spec: ClipSpec, start_s: float, end_s: float | None, per_frame: int, full_size: bool = False
+    decoder: Decoder,
+    spec: ClipSpec,
+    convert: Converter,
+    start_s: float,
+    end_s: float | None,
+    per_frame: int,
+    windows: Windows | None = None,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """See :func:`ticks`; where the frames are spread, the end is given."""
+    if spec.region != "frame" and windows is None:
+        raise UsageError(f"clips of the region {spec.region!r} are read by the functions of kineme.people.region")
     if end_s is not None and end_s <= start_s:
         raise _nothing_between(decoder.path, start_s, end_s)
     step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
     limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
-    convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
     brighten = Brightener(spec)
     tick = 0
     for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.iter_frames(start_s, step_s), 1):
@@ -109,8 +125,11 @@ def _ticks(
             limit = min(limit, spec.tick_count(until_s - start_s, per_frame))
             until_s = float("inf")
         pixels: NDArray[np.uint8] | None = None
+        shown: Window | None = None
         while tick < limit and start_s + tick * step_s + EPSILON_S < until_s:
-            pixels = convert(frame) if pixels is None else pixels
+            window = windows(start_s + tick * step_s) if windows else None
+            if pixels is None or window != shown:
+                pixels, shown = convert(frame, window), window
             if tick > _REPEATS * per_frame * number and tick * pixels.nbytes > _MUCH:
                 raise VideoError(decoder.path, f"shows {number} frames for {tick * step_s:,.0f} s: its clock is broken")
             yield start_s + tick * step_s, brighten(pixels, counts=tick % per_frame == 0)
@@ -145,7 +164,8 @@ def read_sampled_video(
             takes = f"{math.prod(shape) / 1e9:,.0f} GB as frames of {spec.width} x {spec.height}"
             raise VideoError(path, f"lasts {expected_s:,.0f} s, which takes {takes}; give a part of it", "too-large")
         frames_NHWC = np.empty(shape, np.uint8)
-        for instant, frame in _ticks(decoder, spec, start_s, end_s, per_frame):
+        convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
+        for instant, frame in _ticks(decoder, spec, convert, start_s, end_s, per_frame):
             if len(times) == len(frames_NHWC):  # longer than its packets told
                 frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
             frames_NHWC[len(times)] = frame
@@ -161,6 +181,7 @@ def read_clips(
     start_s: float = 0.0,
     end_s: float | None = None,
     stride: int | None = None,
+    windows: Windows | None = None,
     on_warning: Warn | None = None,
 ) -> Iterator[Clip]:
     """Yield the clips that cover a video: those of ``ClipSpec.window_starts``, keeping T frames at a time.
@@ -171,12 +192,15 @@ def read_clips(
         start_s: where the part to be covered begins, in seconds.
         end_s: where it ends; None is the end of the video.
         stride: ticks from one clip to the next; half a clip by default.
+        windows: as for :func:`ticks`.
         on_warning: told in one line when the video is damaged.
 
     Raises:
+        UsageError: as :func:`ticks`.
         VideoError: as :func:`read_sampled_video`.
     """
-    yield from cut_clips(path, ticks(path, spec, start_s=start_s, end_s=end_s, on_warning=on_warning), spec, stride)
+    shown = ticks(path, spec, start_s=start_s, end_s=end_s, windows=windows, on_warning=on_warning)
+    yield from cut_clips(path, shown, spec, stride)
 
 
 def cut_clips(

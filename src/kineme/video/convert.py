@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kineme.video.geometry import (
     Orientation,
     ResizeGeometry,
+    Window,
     displayed_size,
     orientation_of_matrix,
     orientation_of_rotation,
@@ -71,8 +72,15 @@ class Converter:
             self.size = layout.displayed
             self._layouts.clear()
 
-    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """The pixels of ``frame``: uint8, RGB, (height, width, 3), contiguous."""
+    def __call__(self, frame: VideoFrame, window: Window | None = None) -> NDArray[np.uint8]:
+        """The pixels of ``frame``: uint8, RGB, (height, width, 3), contiguous.
+
+        Args:
+            frame: decoded.
+            window: what of the frame is to fill the picture; None is the whole frame, brought to the size by the fit.
+        """
+        if window:
+            return self._cut(frame, window)
         height, width = self.size
         layout = self._layout(frame)
         spot = layout.resized
@@ -87,6 +95,25 @@ class Converter:
             return np.ascontiguousarray(pixels[-spot.top : height - spot.top, -spot.left : width - spot.left])
         canvas = np.zeros((height, width, 3), np.uint8)
         canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = pixels
+        return canvas
+
+    def displayed_pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The pixels of ``frame`` at the size at which it is displayed: uint8, RGB, (H, W, 3)."""
+        layout = self._layout(frame)
+        if _has_alpha(frame.format.name):
+            frame = self._on_black(frame)
+        return self._upright(frame, layout.orientation, *layout.displayed)
+
+    def _cut(self, frame: VideoFrame, window: Window) -> NDArray[np.uint8]:
+        """A window of a frame, black where it reaches beyond the frame."""
+        pixels = self.displayed_pixels(frame)
+        canvas = np.zeros((*self.size, 3), np.uint8)
+        (top, bottom), (from_row, to_row) = _overlap(window.top, window.bottom, pixels.shape[0], self.size[0])
+        (left, right), (from_column, to_column) = _overlap(window.left, window.right, pixels.shape[1], self.size[1])
+        if from_row < to_row and from_column < to_column:
+            part = VideoFrame.from_ndarray(np.ascontiguousarray(pixels[top:bottom, left:right]), format="rgb24")
+            scaled = self._pixels(part, to_row - from_row, to_column - from_column)
+            canvas[from_row:to_row, from_column:to_column] = scaled
         return canvas
 
     def _layout(self, frame: VideoFrame) -> _Layout:
@@ -174,6 +201,21 @@ class StreamGeometry:
         if size not in self._of_size or size == (self._context.height, self._context.width):
             self._of_size[size] = self._context.sample_aspect_ratio
         return self._of_size[size]
+
+
+def _overlap(low: float, high: float, length: int, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The pixels of a frame from ``low`` to ``high``, in shares of its ``length``, and where they lie in a picture.
+
+    The picture, of ``size`` pixels, shows all from ``low`` to ``high``; there may be less of the frame.
+    """
+    begin = round(low * length)
+    end = max(round(high * length), begin + 1)
+    first, last = min(max(begin, 0), length), min(max(end, 0), length)
+    scale = size / (end - begin)
+    if first >= last:
+        return (0, 0), (0, 0)
+    place = min(round((first - begin) * scale), size - 1)
+    return (first, last), (place, max(place + 1, round((last - begin) * scale)))
 
 
 @cache

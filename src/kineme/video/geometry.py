@@ -1,4 +1,4 @@
-"""Where a frame lands in a picture of another shape: the geometry of stretch, crop and letterbox. No pixels here."""
+"""Where a frame lands in a picture of another shape: stretch, crop, letterbox, and windows. No pixels here."""
 
 from __future__ import annotations
 
@@ -88,6 +88,27 @@ def resize_geometry(source: tuple[int, int], target: tuple[int, int], fit: Resiz
     scaled_height = height if scale == scales[0] else max(1, round(source_height * scale))
     scaled_width = width if scale == scales[1] else max(1, round(source_width * scale))
     return ResizeGeometry(scaled_height, scaled_width, (height - scaled_height) // 2, (width - scaled_width) // 2)
+
+
+class Window(NamedTuple):
+    """The part of a frame that fills a picture: its edges, in shares of the frame's width and height.
+
+    It may reach beyond the frame, where all is black.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def window_geometry(window: Window, target: tuple[int, int]) -> ResizeGeometry:
+    """Place a frame so that a window of it fills a picture of ``target`` (height, width)."""
+    height, width = (
+        max(1, round(side / max(high - low, 1e-6)))
+        for side, low, high in ((target[0], window.top, window.bottom), (target[1], window.left, window.right))
+    )
+    return ResizeGeometry(height, width, -round(window.top * height), -round(window.left * width))
 
 
 def source_part(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
+from kineme.people.region import region_clips, region_ticks
 from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride, open_scorer
-from kineme.video.clips import read_clips, ticks
 from kineme.video.container import PathLike
 
 Array = NDArray[Any]
@@ -251,7 +251,7 @@ class _Seen:
 
         maps = attribution_of(self._model)
         at_once = 1 if self._model.card.is_heavy else _MAPS_AT_ONCE
-        clips = read_clips(self._path, self._model.card.spec, stride=self._stride)
+        clips = region_clips(self._path, self._model.card.spec, stride=self._stride)
         times: list[Floats] = []
         rows: list[Floats] = []
         while batch := list(itertools.islice(clips, at_once)):
@@ -271,7 +271,7 @@ class _Seen:
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def _cut(self, on_progress: OnProgress) -> Iterator[tuple[Floats, Array]]:
-        shown = ticks(self._path, self._model.card.spec)
+        shown = region_ticks(self._path, self._model.card.spec)
         for number, window in enumerate(self._scorer.iter_windows(self._path, shown, self._stride), 1):
             yield window
             on_progress(number / len(self._counts_W))

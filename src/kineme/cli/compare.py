@@ -40,6 +40,7 @@ def compare(
     size: options.Size = None,
     fit: options.Fit = None,
     short: options.Short = None,
+    region: options.Region = None,
     brightness: options.Brightness = None,
     epochs: options.Epochs = 60,
     batch_size: options.BatchSize = None,
@@ -97,7 +98,9 @@ def compare(
             out,
             approaches=approach,
             backbones=backbone,
-            spec_changes=options.spec_changes(frames, fps, size, fit=fit, short=short, brightness=brightness),
+            spec_changes=options.spec_changes(
+                frames, fps, size, fit=fit, short=short, region=region, brightness=brightness
+            ),
             protocol=protocol,
             seeds=seeds,
             options=training,

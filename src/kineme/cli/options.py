@@ -59,6 +59,10 @@ Short = Annotated[
         help="Videos shorter than a clip: hold, loop or refuse.  [default: hold, for i3d loop]", rich_help_panel=CLIP
     ),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option(help="What of the frame clips show: frame, people, or person (one of them).  [default: frame]"),
+]
 Brightness = Annotated[
     str | None, typer.Option(help="auto brightens dark clips, as-is leaves all as they are.  [default: as-is]")
 ]

@@ -51,6 +51,7 @@ def train(
     size: options.Size = None,
     fit: options.Fit = None,
     short: options.Short = None,
+    region: options.Region = None,
     brightness: options.Brightness = None,
     epochs: options.Epochs = 100,
     batch_size: options.BatchSize = None,
@@ -100,7 +101,7 @@ def train(
         config["backbone"] = backbone
     wish = _wish(fast, budget, goal, from_scratch)
     _, _, best = resolve_approach(approach, config)
-    changes = options.spec_changes(frames, fps, size, fit=fit, short=short, brightness=brightness)
+    changes = options.spec_changes(frames, fps, size, fit=fit, short=short, region=region, brightness=brightness)
     spec = replace(best, **changes) if changes else None
     training = TrainOptions(
         epochs=epochs,

@@ -367,8 +367,8 @@ class FrameCache:
                 on_warning(warning)
 
         start_s, end_s, track = stretch
-        shape = {"start_s": start_s, "end_s": end_s, "per_frame": self.per_frame}
-        return region_ticks(path, self.spec, **shape, track=track, on_warning=warn)
+        of_part = functools.partial(region_ticks, path, self.spec, start_s=start_s, end_s=end_s)
+        return of_part(per_frame=self.per_frame, track=track, on_warning=warn)
 
     def _decode_some(self, item: Item, wanted: list[int], view: int) -> NDArray[Any]:
         """Decode an item that is not on disk, keeping only the wanted records."""

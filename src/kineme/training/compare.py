@@ -144,9 +144,9 @@ def compare(
     out.mkdir(parents=True, exist_ok=True)
     with file_lock(out / ".lock", busy=f"{out}: another comparison is writing here; choose another --out, or wait"):
         readable, _ = FrameCache(ClipSpec(), per_frame=1).prepare(table, table.labels)
-        same = {"on": ["name", "start_s", "end_s"], "nulls_equal": True}
-        rows = table.rows.join(readable.rows, how="semi", maintain_order="left", **same)
-        readable = replace(readable, rows=rows)  # with the persons that they name
+        named = ["name", "start_s", "end_s"]  # of the table itself, whose rows may name persons
+        rows = table.rows.join(readable.rows, on=named, how="semi", nulls_equal=True, maintain_order="left")
+        readable = replace(readable, rows=rows)
         folds = make_folds(readable, protocol)
         copies = check_splits(folds, allow=allow_leaks)
         runner = TrialRunner(out / TRIALS, folds, options, seeds, table.labels, readable.fingerprint())

@@ -21,7 +21,7 @@ from kineme.video.spec import ClipSpec
 
 Found = Literal["named", "only", "moves-most", "nobody"]
 
-_SAME = 0.2  # intersection over union of a track's box and that of a row, from which on they are of one person
+_SAME = 0.1  # intersection over union of a track's box and that of a row, from which on they are of one person
 
 
 def with_persons(table: ClipTable, spec: ClipSpec) -> ClipTable:

@@ -79,8 +79,8 @@ class Decoding:
                 info = probe(path)
                 warnings: list[str] = []
                 cuts: list[float] = []
-                of_ticks = region_ticks(path, spec, on_look=lambda _: watch.feed(), on_warning=warnings.append)
-                of_shots = by_shot(number_shots(watch.guard(of_ticks), spec, cuts.append))
+                seen = region_ticks(path, spec, on_look=lambda _: watch.feed(), on_warning=warnings.append)
+                of_shots = by_shot(number_shots(watch.guard(seen), spec, cuts.append))
                 if self._featurizer is not None:
                     of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)
                 parts = cut_shots(of_shots, spec, file_stride(self._model))

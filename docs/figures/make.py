@@ -26,6 +26,7 @@ MODULES = (
     "videos",
     "inside_cnn",
     "approaches",
+    "two_people",
     "inside_lstm",
     "training_it",
     "any_good",

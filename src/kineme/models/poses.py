@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Frame = NDArray[np.uint8]
+People = Literal["one", "pair", "all"]  # of several in a frame: whom a model reads
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class PoseLayout:
         joints_DJ: float32, (D, P * L): which share of each number is about which joint, people after people.
         is_motion_D: whether a number is a speed, which is zero where people stand still.
         flag_D: for each number the one that is above zero where it means anything.
+        noun: what a body of the skeleton is called where there are several.
+        ways: the orders and signs in which the numbers of some of several people mean the same, (V, C) each, given
+            which people and whether a mirror image means the same; None where there is nothing to choose.
     """
 
     skeleton: Skeleton
@@ -72,13 +76,17 @@ class PoseLayout:
     joints_DJ: Array
     is_motion_D: NDArray[np.bool_]
     flag_D: NDArray[np.intp]
+    noun: str = "person"
+    ways: Callable[[People, bool], tuple[NDArray[np.intp], Array]] | None = None
 
     @property
     def names(self) -> list[str]:
         """Of the P * L joints."""
         if self.people == 1:
             return list(self.skeleton.joints)
-        return [f"person {number}, {joint}" for number in range(1, self.people + 1) for joint in self.skeleton.joints]
+        return [
+            f"{self.noun} {number}, {joint}" for number in range(1, self.people + 1) for joint in self.skeleton.joints
+        ]
 
     def held_still(self, features_TD: Array) -> Array:
         """The features of the same postures without motion."""

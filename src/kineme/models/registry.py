@@ -29,6 +29,7 @@ BACKBONES = {
     "efficientnet-lite0": "kineme.models.backbones.efficientnet_lite0:EFFICIENTNET_LITE0",
     "i3d": "kineme.models.backbones.i3d:I3D",
     "blazepose": "kineme.models.backbones.blazepose:BLAZEPOSE",
+    "hands": "kineme.models.backbones.hands:HANDS",
     "movenet": "kineme.models.backbones.people_encoder:MOVENET",
 }
 # Networks of other libraries: what begins with one of these and a colon names one, and the function makes its record.

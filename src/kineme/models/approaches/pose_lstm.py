@@ -26,7 +26,6 @@ from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backbones.blazepose import BLAZEPOSE
 from kineme.models.backbones.movenet import MOST_PEOPLE
-from kineme.models.backbones.pair_window import ways_of_reading
 from kineme.models.backbones.people_encoder import MOVENET
 from kineme.models.backend import keras
 from kineme.models.registry import find_backbone
@@ -123,8 +122,8 @@ class PoseLSTM(Approach):
             UsageError: the backbone finds one person alone.
         """
         layout = find_backbone(self.backbone).pose
-        if layout is not None and layout.people > 1:
-            return ways_of_reading(self.people, mirror=self.mirror)
+        if layout is not None and layout.ways is not None:
+            return layout.ways(self.people, self.mirror)
         if self.people != "one" or self.mirror:
             raise UsageError(
                 f"{self.name}: people={self.people} and mirror={str(self.mirror).lower()} need a backbone that finds "

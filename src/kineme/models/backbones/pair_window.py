@@ -6,13 +6,14 @@ the numbers of :mod:`~kineme.models.backbones.people_features` into another orde
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.backbones.movenet import JOINT_COUNT, JOINTS, MOST_PEOPLE
 from kineme.models.backbones.people_features import BETWEEN, PARTS, PEOPLE_FEATURES, PERSON, Array
+from kineme.models.poses import People
 
 _QUARTERS = 4
 
@@ -82,7 +83,7 @@ SWAPPED = _swapped()
 """The features with the first two people in each other's places."""
 
 
-def ways_of_reading(people: Literal["one", "pair", "all"], *, mirror: bool) -> tuple[NDArray[np.intp], Array]:
+def ways_of_reading(people: People, mirror: bool) -> tuple[NDArray[np.intp], Array]:
     """The orders and signs in which the numbers of some of the people may be read, as they mean the same.
 
     Args:

@@ -7,6 +7,7 @@ turns their joints into numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from kineme.models.backbone import Backbone
 from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
+from kineme.models.backbones.pair_window import ways_of_reading
 from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, PeopleFeatures
 from kineme.models.backend import keras
 from kineme.models.poses import Pose, PoseEncoder, Tracker
@@ -82,7 +84,7 @@ MOVENET = Backbone(
     what="MoveNet: finds up to six people in each frame of a video and 17 joints of each, and follows them.",
     build=build,
     sees="landmarks",
-    pose=LAYOUT,
+    pose=replace(LAYOUT, ways=ways_of_reading),
     spec=ClipSpec(height=LONG_SIDE, width=LONG_SIDE, fit="letterbox"),
     weights=WEIGHTS,
     encoder=make_encoder,

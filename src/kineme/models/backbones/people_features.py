@@ -2,7 +2,8 @@
 
 A row of features belongs to an instant and depends on the instants before it alone, so a stream has the rows of a
 file. It says nothing of where in the picture people stand, how far away they are or how many frames a second were
-taken: lengths are in body heights, speeds in body heights a second.
+taken: lengths are in body sizes, speeds in body sizes a second. A body size is 2.5 torsos, three quarters of the height
+of somebody who stands.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ BETWEEN = 6 + 2 * len(PARTS) ** 2 + 1
 PEOPLE_FEATURES = MOST_PEOPLE * PERSON + BETWEEN
 """D, the length of a row."""
 
-_FASTEST = 10.0  # body heights a second; only a wrong joint is faster
-_FARTHEST = 3.0  # body heights; those who are farther apart have nothing to do with each other
-_TALLER = 1.25  # a body's height by the distance of its farthest joint from the hips, or by 2.5 times its torso
+_FASTEST = 10.0  # body sizes a second; only a wrong joint is faster
+_FARTHEST = 3.0  # body sizes; those who are farther apart have nothing to do with each other
+_TALLER = 1.25  # a body's size by the distance of its farthest joint from the hips, or by 2.5 times its torso
 _SIZE_MEMORY_S = 1.0
 _MAIN_MEMORY_S = 2.0
 _TAKES_OVER = 1.5  # times as much must somebody have been seen to take the place of another
@@ -60,10 +61,10 @@ def people_features(people_T: Sequence[Joints], times_s: Sequence[float]) -> Arr
     A row holds, in this order,
 
     - six people, the two who matter most first, each with 86 numbers: x and y of each joint from the middle of the
-      hips, in body heights (34); x and y velocity of each joint in the picture, in body heights a second, within ±10
+      hips, in body sizes (34); x and y velocity of each joint in the picture, in body sizes a second, within ±10
       (34); scores of the joints (17); and 1. **The numbers of a person who is not there are zeros**;
     - what lies between the first two, 105 numbers: the way from the first one's hips to the second one's, in the mean
-      of their heights (2), and how it changes in a second (2); how fast the first and the second walk towards the other
+      of their sizes (2), and how it changes in a second (2); how fast the first and the second walk towards the other
       (2); the distance from each part of the first to each of the second (49; see ``PARTS``), within 3; how it changes
       in a second (49); and 1. Zeros where one of the two is not seen.
 
@@ -84,11 +85,11 @@ def people_features(people_T: Sequence[Joints], times_s: Sequence[float]) -> Arr
 
 @dataclass(eq=False)
 class _Body:
-    """What is remembered of somebody: joints (17, 2) and height in pixels, when seen, and how much they mattered."""
+    """What is remembered of somebody: joints (17, 2) and size in pixels, when seen, and how much they mattered."""
 
     points_J2: Floats
     scores_J: Floats
-    height: float
+    size: float
     seen_s: float
     mattered: float
     velocity_J2: Floats  # pixels a second
@@ -155,13 +156,13 @@ class PeopleFeatures:
     def _between(self, first: int, second: int, time_s: float) -> Floats:
         """What lies between two people, (105,)."""
         one, two = self._bodies[first], self._bodies[second]
-        height = (one.height + two.height) / 2
-        way_2 = (two.hips_2 - one.hips_2) / height
-        change_2 = (two.hips_velocity_2 - one.hips_velocity_2) / height
+        size = (one.size + two.size) / 2
+        way_2 = (two.hips_2 - one.hips_2) / size
+        change_2 = (two.hips_velocity_2 - one.hips_velocity_2) / size
         unit_2 = way_2 / max(float(np.linalg.norm(way_2)), 1e-6)
-        towards = one.hips_velocity_2 @ unit_2 / height, -two.hips_velocity_2 @ unit_2 / height
+        towards = one.hips_velocity_2 @ unit_2 / size, -two.hips_velocity_2 @ unit_2 / size
         parts_22P2 = [np.stack([body.points_J2[joints].mean(axis=0) for joints in _PART_JOINTS]) for body in (one, two)]
-        distance_PP = np.linalg.norm(parts_22P2[0][:, None] - parts_22P2[1][None], axis=-1) / height
+        distance_PP = np.linalg.norm(parts_22P2[0][:, None] - parts_22P2[1][None], axis=-1) / size
         distance_PP = np.minimum(distance_PP, _FARTHEST)
         rate_PP = np.zeros_like(distance_PP)
         if self._parts is not None and self._parts[0] == (first, second) and time_s > self._parts[1]:
@@ -178,23 +179,23 @@ def _seen(before: _Body | None, joints_JC: Floats, time_s: float, step_s: float)
     hips_2 = points_J2[_HIPS].mean(axis=0)
     torso = float(np.linalg.norm(points_J2[_SHOULDERS].mean(axis=0) - hips_2))
     reach = float(np.linalg.norm(points_J2 - hips_2, axis=-1).max())
-    height = max(2.5 * torso, _TALLER * reach, 1e-3)
+    size = max(2.5 * torso, _TALLER * reach, 1e-3)
     velocity_J2 = np.zeros_like(points_J2)
     mattered = 0.0
     if before is not None:
         gap_s = time_s - before.seen_s
         if gap_s > 0:
-            height = before.height + (1 - math.exp(-gap_s / _SIZE_MEMORY_S)) * (height - before.height)
+            size = before.size + (1 - math.exp(-gap_s / _SIZE_MEMORY_S)) * (size - before.size)
             velocity_J2 = (points_J2 - before.points_J2) / gap_s
         mattered = before.mattered
-    mattered += max(step_s, 1e-3) * height * float(scores_J.mean())
-    return _Body(points_J2, scores_J, height, time_s, mattered, velocity_J2)
+    mattered += max(step_s, 1e-3) * size * float(scores_J.mean())
+    return _Body(points_J2, scores_J, size, time_s, mattered, velocity_J2)
 
 
 def _person(body: _Body) -> Floats:
     """The 86 numbers of somebody."""
-    posture_J2 = np.clip((body.points_J2 - body.hips_2) / body.height, -_FARTHEST, _FARTHEST)
-    velocity_J2 = np.clip(body.velocity_J2 / body.height, -_FASTEST, _FASTEST)
+    posture_J2 = np.clip((body.points_J2 - body.hips_2) / body.size, -_FARTHEST, _FARTHEST)
+    velocity_J2 = np.clip(body.velocity_J2 / body.size, -_FASTEST, _FASTEST)
     return np.concatenate((posture_J2.ravel(), velocity_J2.ravel(), body.scores_J, [1.0]))
 
 

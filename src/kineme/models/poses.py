@@ -115,6 +115,7 @@ class PoseEncoder:
         views: likewise.
         shape: likewise.
         open_finder: makes what finds the people of one video, given what makes a tracker.
+        tracks: whether it needs a tracker.
         make_tracker: makes what tells who is who; it is no part of the backbone.
     """
 
@@ -122,6 +123,7 @@ class PoseEncoder:
     views: int
     shape: tuple[int, ...]
     open_finder: Callable[[Callable[[], Tracker] | None], PoseFinder]
+    tracks: bool = False
     make_tracker: Callable[[], Tracker] | None = None
     is_temporal: ClassVar[bool] = True  # velocities
     per_window: ClassVar[bool] = False

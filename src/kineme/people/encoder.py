@@ -9,10 +9,12 @@ from kineme.models.approach import Approach
 from kineme.models.encoder import Encoder
 from kineme.models.network import frozen_encoder
 from kineme.models.poses import PoseEncoder
-from kineme.people.tracker import Tracker
+from kineme.people.tracker import VERSION, Tracker
 
 
 def open_encoder(network: Any, approach: Approach, *, finetuned: bool = False) -> Encoder | None:
     """As :func:`kineme.models.network.frozen_encoder`, whose poses are of people who are tracked."""
     encoder = frozen_encoder(network, approach, finetuned=finetuned)
-    return replace(encoder, make_tracker=Tracker) if isinstance(encoder, PoseEncoder) else encoder
+    if not isinstance(encoder, PoseEncoder):
+        return encoder
+    return replace(encoder, make_tracker=Tracker, key=f"{encoder.key}:{VERSION}" if encoder.tracks else encoder.key)

@@ -139,9 +139,8 @@ class HandFinder:
             # A box is its centre and size, then 7 points: the wrist, and the root of the middle finger as the third.
             palm = boxes_N18[number].astype(np.float64) / _DETECTOR_SIZE * side
             centre, wrist, finger = palm[:2], palm[4:6], palm[8:10]
-            shift = _anchors()[number] * side - (left, top)
-            angle = _upright(wrist, finger)
-            region = _shifted(*(centre + shift), float(palm[2:4].max()), angle, _PALM_ROOM, _PALM_SHIFT)
+            x, y = (centre + _anchors()[number] * side - (left, top)).tolist()
+            region = _shifted(x, y, float(palm[2:4].max()), _upright(wrist, finger), _PALM_ROOM, _PALM_SHIFT)
             if region.size > 1 and not any(_is_same(region, one) for one in found):
                 found.append(region)
         return found

@@ -16,7 +16,7 @@ import numpy as np
 from kineme.models.backbone import Backbone
 from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
 from kineme.models.backbones.pair_window import ways_of_reading
-from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, PeopleFeatures
+from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, VERSION, PeopleFeatures
 from kineme.models.backend import keras
 from kineme.models.poses import Pose, PoseEncoder, Tracker
 from kineme.video.spec import ClipSpec
@@ -70,7 +70,7 @@ def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
         assert make_tracker is not None
         return PeopleFinder(files, make_tracker())
 
-    return PoseEncoder(key, views, (PEOPLE_FEATURES,), open_finder)
+    return PoseEncoder(f"{key}:{VERSION}", views, (PEOPLE_FEATURES,), open_finder, tracks=True)
 
 
 def build(spec: ClipSpec) -> Any:

@@ -22,6 +22,8 @@ Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Joints = dict[int, Array]  # of everybody seen at an instant, by id: float32 (17, 3), x, y in pixels, and score
 
+VERSION = 1  # whatever changes the rows raises it: what was kept of earlier ones is then made again
+
 PERSON = 5 * JOINT_COUNT + 1
 """Numbers of one person in a row: posture, velocity, scores of the joints, and 1."""
 

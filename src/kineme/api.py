@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 Pathlike = str | os.PathLike[str]
 
 
-def load(model: Pathlike) -> Model:
+def load(model: Pathlike, *, labels: Sequence[str] | None = None, prompt: str = "{}") -> Model:
     """Load a trained model. Its network is built when first wanted: a model predicts without, where it is compiled.
 
     Args:
         model: a model file, or a run folder made by :func:`train`, or what ``kineme export`` wrote, or
             ``i3d-kinetics400`` for the pretrained model that names 400 actions. What exists under that name goes
-            first.
+            first. Or a network of another library by name, such as ``hf:OWNER/NAME``, with its own labels.
+        labels: classes by text, for a text-image model such as ``hf:microsoft/xclip-base-patch32``: nothing is trained,
+            and no figure is known for them until :func:`evaluate` measures it on labelled videos.
+        prompt: the sentence for a label, which takes the place of ``{}``.
 
     Raises:
         KinemeError: it is missing, damaged, or of another version; or the weights of the pretrained model are not
@@ -41,6 +44,10 @@ def load(model: Pathlike) -> Model:
     """
     from kineme.model import Model
 
+    if labels is not None:
+        from kineme.models.hub.text import with_labels
+
+        return Model.published(with_labels(os.fspath(model), labels, prompt))
     return Model.load(model)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +12,7 @@ from kineme.text import percent
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file, or the run folder that holds it.")],
+    model: Annotated[str, typer.Argument(help="Model file, or the run folder that holds it; or hf:NAME.")],
     data: options.Data,
     split: Annotated[
         str | None,
@@ -24,6 +23,8 @@ def evaluate(
     ] = "ordered",
     group_column: options.GroupColumn = None,
     labelled_throughout: options.LabelledThroughout = False,
+    labels: options.Labels = None,
+    prompt: options.Prompt = None,
     seed: Annotated[int, typer.Option(help="Of the shuffling and of the intervals.")] = 0,
     json: options.Json = False,
 ) -> None:
@@ -32,9 +33,10 @@ def evaluate(
     On the data of its training, the test split is used.
     """
     from kineme import api
+    from kineme.cli.models import load
 
     figures = api.evaluate(
-        model,
+        load(model, labels, prompt),
         data,
         split=split,
         frame_order=frames,  # type: ignore[arg-type]  # checked there

@@ -59,17 +59,28 @@ def list_models(json: options.Json = False) -> None:
 @app.command("pull")
 def pull_models(
     name: Annotated[
-        list[str] | None, typer.Argument(help="Pretrained weights, as named by kineme models list.")
+        list[str] | None, typer.Argument(help="Pretrained weights, as named by kineme models list; or hf:OWNER/NAME.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    accept_licence: Annotated[
+        str | None,
+        typer.Option(metavar="LICENCE", help="Accept, by its name, a licence that allows no commercial use."),
+    ] = None,
 ) -> None:
     """Fetch pretrained weights into the cache folder that all runs share, and check them."""
     from kineme.errors import UsageError
     from kineme.models import weights
+    from kineme.models.registry import library_of
+    from kineme.models.registry import pull as pull_from_library
 
     if bool(name) == everything:
         raise UsageError(f"name what to pull, one or more of {', '.join(weights.PRETRAINED)}; or give --all")
     names = list(weights.PRETRAINED) if everything else list(dict.fromkeys(name or []))
+    of_libraries = [one for one in names if library_of(one)]
+    for one in of_libraries:
+        snapshot = pull_from_library(one, accept_licence, tell)
+        say(f"{one}: on this machine, {snapshot.folder}", f"  licence {snapshot.licence or 'not told'}")
+    names = [one for one in names if one not in of_libraries]
     found = {one: weights.find(one) for one in names}  # a wrong name is reported before anything is fetched
     for one, files in found.items():
         here = files or fetch(one)
@@ -77,12 +88,20 @@ def pull_models(
         say(f"{one}: {already}on this machine, {', '.join(map(str, here.values()))}")
 
 
-def load(model: str) -> Model:
-    """Load a model; the pretrained one is fetched first where it is not here, after saying so."""
+def load(model: str, labels: str | None = None, prompt: str | None = None) -> Model:
+    """Load a model; the pretrained one is fetched first where it is not here, after saying so.
+
+    Args:
+        model: as :func:`kineme.load` takes it.
+        labels: classes by text, as the user wrote them.
+        prompt: the sentence for each.
+    """
     from kineme import api
     from kineme.models import weights
     from kineme.prediction.loading import KINETICS
 
+    if labels is not None or prompt is not None:
+        return _with_labels(model, labels, prompt)
     if model == KINETICS and not Path(model).exists() and weights.find(model) is None:
         fetch(model)
     return api.load(model)
@@ -100,3 +119,17 @@ def fetch(name: str) -> dict[str, Path]:
     if pretrained.notice:
         tell(f"{name}: {pretrained.notice}")
     return weights.pull(name)
+
+
+def _with_labels(model: str, text: str | None, prompt: str | None) -> Model:
+    """A model of classes by text; how it asks is told."""
+    from kineme import api
+    from kineme.errors import UsageError
+    from kineme.models.hub.text import NOTE, PROMPT, read_labels
+
+    if text is None:
+        raise UsageError("--prompt is for --labels")
+    labels = read_labels(text)
+    found = api.load(model, labels=labels, prompt=prompt or PROMPT)
+    tell(f"{NOTE}", f"{len(labels)} labels, asked as: {(prompt or PROMPT).replace('{}', labels[0])}, ...")
+    return found

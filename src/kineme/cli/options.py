@@ -26,6 +26,13 @@ Cookies = Annotated[
 CookiesFromBrowser = Annotated[
     str | None, typer.Option(metavar="NAME[:PROFILE]", help="For links: the cookies of a browser of this machine.")
 ]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        help="Classes by text, with commas between, or a file with one a line: for --model hf:NAME with a text side."
+    ),
+]
+Prompt = Annotated[str | None, typer.Option(help="The sentence for a label of --labels, which stands for its {}.")]
 GroupColumn = Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")]
 Backbone = Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")]
 

@@ -24,6 +24,8 @@ def predict(
             help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions.",
         ),
     ] = DEFAULT_MODEL,
+    labels: options.Labels = None,
+    prompt: options.Prompt = None,
     engine: options.Engine = "auto",
     save: Annotated[
         str | None,
@@ -101,7 +103,7 @@ def predict(
         raise UsageError(f"{given[0]} is for a camera or live stream, and {source[0]} is none")
     if live and people:
         raise UsageError("--people is for videos; a live source is watched as a whole")
-    loaded = load(model)
+    loaded = load(model, labels, prompt)
     if live:
         watch(
             loaded,

@@ -70,6 +70,12 @@ class ModelCard:
         """How its windows become segments: as training has found, or by the length of its clips."""
         return self.timeline or TimelineSettings.of(self.spec)
 
+    @property
+    def note(self) -> str:
+        """What must be read beside its predictions wherever they are shown."""
+        told = self.provenance.get("zero_shot")
+        return str(told.get("note", "")) if isinstance(told, dict) else ""
+
     @functools.cached_property
     def architecture(self) -> Approach:
         """The approach with its options, from the registry."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
-from collections.abc import Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from kineme.models.hub.published import Published
 
 APPROACHES = {
     "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
@@ -32,11 +35,34 @@ BACKBONES = {
     "hands": "kineme.models.backbones.hands:HANDS",
     "movenet": "kineme.models.backbones.people_encoder:MOVENET",
 }
-# Networks of other libraries: what begins with one of these and a colon names one, and the function makes its record.
-PREFIXES = {
-    "hf": "kineme.models.backbones.hf:find",
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """Where the networks of another library come from; what begins with its prefix and a colon names one.
+
+    Args:
+        find: makes the record of a backbone of its name.
+        pull: fetches it: name, licence that the user accepts, and what is told before.
+        published: makes a model that predicts without training of its name.
+    """
+
+    find: str
+    pull: str
+    published: str
+
+
+LIBRARIES = {
+    "hf": Library(
+        find="kineme.models.backbones.hf:find",
+        pull="kineme.models.hub.fetch:pull",
+        published="kineme.models.hub.published:classifier",
+    ),
 }
-READY_MADE = {"i3d": "kineme.models.backbones.i3d:KineticsI3D"}  # in model cards, and never trained here
+READY_MADE = {  # in model cards, and never trained here
+    "i3d": "kineme.models.backbones.i3d:KineticsI3D",
+    "as-published": "kineme.models.hub.published:AsPublished",
+}
 
 # What `kineme train` begins with when no approach is named (kineme.training.auto has the rest): an approach with its
 # options behind the joined features, and what they are without I3D, and where nothing else fits.
@@ -65,10 +91,44 @@ def find_backbone(name: str) -> Backbone:
         UsageError: there is none; the line lists those that there are.
         KinemeError: the files of the network of another library cannot be used.
     """
-    prefix, colon, _ = name.partition(":")
-    if colon and prefix in PREFIXES:
-        return _find(PREFIXES, prefix, "backbone")(name)  # type: ignore[no-any-return]
+    library = library_of(name)
+    if library:
+        return _imported(library.find)(name)  # type: ignore[no-any-return]
     return _find(BACKBONES, name, "backbone")  # type: ignore[no-any-return]
+
+
+def library_of(name: str) -> Library | None:
+    """The library that a name such as ``hf:OWNER/NAME`` belongs to, if it does to one."""
+    prefix, colon, _ = name.partition(":")
+    return LIBRARIES.get(prefix) if colon else None
+
+
+def pull(name: str, licence: str | None, tell: Callable[[str], None]) -> Any:
+    """Fetch a network of another library unless it is here.
+
+    Args:
+        name: such as ``hf:OWNER/NAME``.
+        licence: that the user accepts.
+        tell: told of size and licence before anything large is fetched.
+
+    Raises:
+        UsageError: the licence asks to be accepted, and was not.
+        KinemeError: it cannot be fetched, or is of a kind that is not read.
+    """
+    library = library_of(name)
+    assert library
+    return _imported(library.pull)(name, licence, tell)
+
+
+def published(name: str) -> Published:
+    """A network of another library as a model with its own labels.
+
+    Raises:
+        KinemeError: it is not on this machine, has no labels, or cannot be used.
+    """
+    library = library_of(name)
+    assert library
+    return _imported(library.published)(name)  # type: ignore[no-any-return]
 
 
 def make_approach(name: str, options: dict[str, Any] | None = None, *, ready_made: bool = False) -> Approach:
@@ -134,7 +194,12 @@ def summary(approach: type[Approach]) -> str:
 def _find(table: dict[str, str], name: str, kind: str) -> Any:
     if name not in table:
         raise UsageError(f"there is no {kind} {name!r}; choose one of {', '.join(table)}")
-    module, attribute = table[name].split(":")
+    return _imported(table[name])
+
+
+def _imported(place: str) -> Any:
+    """What lies at ``module:attribute``."""
+    module, attribute = place.split(":")
     return getattr(importlib.import_module(module), attribute)
 
 

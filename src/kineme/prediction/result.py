@@ -56,6 +56,7 @@ class PredictionDocument(TypedDict):
     cuts: list[float]
     timing: dict[str, float]
     warnings: list[str]
+    note: NotRequired[str]
     people: NotRequired[list[PersonDocument]]
 
 
@@ -206,6 +207,7 @@ class Prediction(Scored):
             background.
         people: what each person does, where that was asked for; empty where nobody was found.
         cuts: where an edited video goes from one shot to the next, seconds; no window and no segment crosses one.
+        note: what must be read beside it wherever it is shown, such as that nothing is known of its accuracy.
 
     Example:
         >>> result = model.predict("new.mp4")
@@ -229,17 +231,19 @@ class Prediction(Scored):
     window_scores_W: NDArray[np.float64] | None = None
     people: tuple[PersonPrediction, ...] | None = None
     cuts: tuple[float, ...] = ()
+    note: str = ""
 
     def __repr__(self) -> str:
         shape = self.window_probabilities_WK.shape
         return (
             f"Prediction({self.source!r}, {self.duration_s:.1f} s: {top_in_words(self.top)}; "
-            f"{_segments_in_words(self.segments)}; windows {shape[0]} x {shape[1]})"
+            f"{_segments_in_words(self.segments)}; windows {shape[0]} x {shape[1]}{self.note and f'; {self.note}'})"
         )
 
     def _repr_html_(self) -> str:
         """For a notebook: the likeliest labels as bars, and the timeline."""
-        return f"<div>{html.escape(self.source)}{_bars_html(self.top)}{_timeline_html(self)}</div>"
+        note = f"<div><i>{html.escape(self.note)}</i></div>" if self.note else ""
+        return f"<div>{html.escape(self.source)}{note}{_bars_html(self.top)}{_timeline_html(self)}</div>"
 
     def to_json(self, top: int = 5) -> PredictionDocument:
         """The document of ``--json`` and ``--save json``, with the ``top`` likeliest labels."""
@@ -254,6 +258,8 @@ class Prediction(Scored):
             "timing": self.timing,
             "warnings": list(self.warnings),
         }
+        if self.note:
+            document["note"] = self.note
         if self.people is not None:
             document["people"] = [one.to_json() for one in self.people]
         return document

@@ -48,6 +48,7 @@ def summarize_windows(
         timing=timing or {},
         warnings=tuple(dict.fromkeys(warnings)),
         cuts=tuple(cuts),
+        note=model.note,
         **_scored(model, times_W2, logits_WK, [0.0, *cuts, duration_s]),
     )
 

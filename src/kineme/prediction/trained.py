@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,16 @@ from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.poses import PoseEncoder
+from kineme.models.registry import library_of, published
 from kineme.models.scoring import softmax
 from kineme.people.encoder import open_encoder
 from kineme.prediction.exported import SUFFIX as EXPORTED_SUFFIX
 from kineme.prediction.exported import Exported
 from kineme.prediction.loading import KINETICS, MODEL_NAME, build_kinetics, find_model_file, kinetics_card
 from kineme.text import printable
+
+if TYPE_CHECKING:
+    from kineme.models.hub.published import Published
 
 T = TypeVar("T")
 
@@ -44,6 +48,7 @@ class TrainedModel:
         stride: ticks from one window of a video to the next; half a clip by default, as in evaluation.
         exported: its parts, compiled, instead of a network.
         build: makes the network where it is in no file of its own; ``card.provenance`` names its weights.
+        external: what gives the scores of clips, where the network only passes them on.
 
     Attributes:
         poses: what finds landmarks in frames, for a model on poses.
@@ -63,9 +68,10 @@ class TrainedModel:
         stride: int | None = None,
         exported: Exported | None = None,
         build: Callable[[], Any] | None = None,
+        external: WindowEncoder | None = None,
     ) -> None:
         self.card, self.name, self.path, self.stride, self.exported = card, name, path, stride, exported
-        self._build = build
+        self._build, self._external = build, external
         self.poses: PoseEncoder | None = None
         if card.backbone.sees == "landmarks":
             self.poses = cast("PoseEncoder", open_encoder(network, card.architecture))
@@ -94,6 +100,8 @@ class TrainedModel:
     @classmethod
     def load(cls, model: str | os.PathLike[str]) -> Self:
         """Load a model by its path (:meth:`from_file`), or that of :meth:`kinetics` where no file has its name."""
+        if library_of(os.fspath(model)) and not Path(model).exists():
+            return cls.published(published(os.fspath(model)))
         return cls.kinetics() if os.fspath(model) == KINETICS and not Path(model).exists() else cls.from_file(model)
 
     @classmethod
@@ -123,6 +131,27 @@ class TrainedModel:
         return cls(
             None, card, KINETICS, stride=card.spec.frames, build=build_kinetics
         )  # windows meet: each takes a second or more
+
+    @classmethod
+    def published(cls, found: Published) -> Self:
+        """A network of another library as it was published."""
+        from kineme.models.hub.published import pass_on
+
+        card = found.card
+        name, note = str(card.provenance["pretrained"]), card.note
+        return cls(
+            None,
+            card,
+            f"{name} ({note})" if note else name,
+            stride=card.spec.frames,
+            build=lambda: pass_on(len(card.labels)),
+            external=found.encoder,
+        )
+
+    @property
+    def note(self) -> str:
+        """What must be read beside its predictions wherever they are shown; mostly nothing."""
+        return self.card.note
 
     @property
     def network(self) -> Any:
@@ -157,6 +186,8 @@ class TrainedModel:
         Raises:
             KinemeError: its library or its files are not on this machine; a model does not hold them.
         """
+        if self._external:
+            return self._external
         make = self.card.backbone.external
         return self.once("external", lambda: make(self.card.spec), holds_weights=False) if make else None
 

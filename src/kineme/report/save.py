@@ -94,6 +94,7 @@ def save_prediction(
                 result.segments,
                 decorate=skeletons(model.poses) if model.poses else None,
                 people=result.people or (),
+                title=result.note or None,
                 on_warning=on_warning,
             )
         if "html" in formats:

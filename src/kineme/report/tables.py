@@ -24,26 +24,31 @@ def to_json(result: Prediction) -> str:
 def to_csv(result: Prediction) -> str:
     """A row for each window: ``start_s``, ``end_s``, then the probability of each label.
 
+    A column ``note`` follows where the prediction has one.
+
     Where people were asked for, their windows follow, and the second column, ``person``, says whose each is; it is
     empty for those of the video as a whole.
     """
     has_people = result.people is not None
-    lines = [csv_head(result.labels, has_people)]
+    noted = (result.note,) if result.note else ()
+    lines = [csv_head((*result.labels, *(["note"] if noted else [])), has_people)]
     for one in (result, *(result.people or ())):
         person = (one.id if isinstance(one, PersonPrediction) else "",) if has_people else ()
         for times, shares_K in zip(one.window_times_W2.tolist(), one.window_probabilities_WK, strict=True):
-            lines.append(csv_row(times[0], times[1], shares_K, *person))
+            lines.append(csv_row(times[0], times[1], shares_K, *person, note=noted))
     return "".join(lines)
 
 
 def to_srt(result: Prediction) -> str:
     """A subtitle for each segment but background: its label and confidence, and whose it is where people are found."""
-    return "".join(srt_cue(number, *one) for number, one in enumerate(shown_segments(result), start=1))
+    shown = enumerate(shown_segments(result), start=1)
+    return "".join(srt_cue(number, *one, note=result.note) for number, one in shown)
 
 
 def to_vtt(result: Prediction) -> str:
     """As :func:`to_srt`, as WebVTT for HTML video."""
-    return VTT_HEAD + "".join(vtt_cue(number, *one) for number, one in enumerate(shown_segments(result), start=1))
+    shown = enumerate(shown_segments(result), start=1)
+    return VTT_HEAD + "".join(vtt_cue(number, *one, note=result.note) for number, one in shown)
 
 
 def shown_segments(result: Prediction) -> list[tuple[Segment, int | None]]:
@@ -62,27 +67,33 @@ def csv_head(labels: Sequence[str], has_people: bool = False) -> str:
     return _csv_line(["start_s", "end_s", *(["person"] if has_people else []), *labels])
 
 
-def csv_row(start_s: float, end_s: float, probabilities_K: NDArray[np.float64], *person: int | str) -> str:
+def csv_row(
+    start_s: float,
+    end_s: float,
+    probabilities_K: NDArray[np.float64],
+    *person: int | str,
+    note: tuple[str, ...] = (),
+) -> str:
     """The line of a window."""
     shares = (f"{value:.4f}" for value in probabilities_K.tolist())
-    return _csv_line([f"{start_s:.3f}", f"{end_s:.3f}", *map(str, person), *shares])
+    return _csv_line([f"{start_s:.3f}", f"{end_s:.3f}", *map(str, person), *shares, *note])
 
 
-def srt_cue(number: int, segment: Segment, person: int | None = None) -> str:
+def srt_cue(number: int, segment: Segment, person: int | None = None, note: str = "") -> str:
     """The subtitle of a segment, counted from 1.
 
     SRT has no way to escape: what players would take for a tag is written with similar letters.
     """
-    line = _line(segment, person).translate(str.maketrans("<>{}", "‹›()"))
+    line = _line(segment, person, note).translate(str.maketrans("<>{}", "‹›()"))
     return f"{number}\n{_time(segment.start_s, ',')} --> {_time(segment.end_s, ',')}\n{line}\n\n"
 
 
 VTT_HEAD = "WEBVTT\n\n"
 
 
-def vtt_cue(number: int, segment: Segment, person: int | None = None) -> str:
+def vtt_cue(number: int, segment: Segment, person: int | None = None, note: str = "") -> str:
     """As :func:`srt_cue`; WebVTT needs no number."""
-    line = html.escape(_line(segment, person), quote=False)
+    line = html.escape(_line(segment, person, note), quote=False)
     return f"{_time(segment.start_s, '.')} --> {_time(segment.end_s, '.')}\n{line}\n\n"
 
 
@@ -119,10 +130,10 @@ def _csv_line(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _line(segment: Segment, person: int | None) -> str:
+def _line(segment: Segment, person: int | None, note: str) -> str:
     share = f"{segment.confidence:.0%}".replace("%", " %")
     whose = "" if person is None else f"person {person}: "
-    return f"{whose}{' '.join(segment.label.split())} {share}"
+    return f"{whose}{' '.join(segment.label.split())} {share}" + (note and f"\n{note}")
 
 
 def _time(seconds: float, mark: str) -> str:

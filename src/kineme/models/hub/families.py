@@ -32,6 +32,7 @@ class Family:
         tubelet: frames that become one token.
         features: D.
         tokens: from the network and pixels_BTCHW to features (B, T', D).
+        text: from the network, pixels_BTCHW and embeddings of sentences (K, D) to logits_BK, where it has a text side.
         is_any_length: whether it also takes other numbers of frames: its positions are computed.
         unused: beginning of the names of weights that the tokens do not need, and that files may lack.
     """
@@ -46,6 +47,7 @@ class Family:
     tubelet: Callable[[Config], int]
     features: Callable[[Config], int]
     tokens: Callable[[Any, Any], Any]
+    text: Callable[[Any, Any, Any], Any] | None = None
     is_any_length: bool = False
     unused: str = ""
 
@@ -109,6 +111,20 @@ def _xclip(network: Any, pixels: Any) -> Any:
     batch, frames = pixels.shape[:2]
     seen = network.vision_model(pixel_values=pixels.reshape(-1, *pixels.shape[2:])).pooler_output
     return network.mit(network.visual_projection(seen).view(batch, frames, -1)).last_hidden_state
+
+
+def _xclip_text(network: Any, pixels: Any, text_KD: Any) -> Any:
+    """The forward pass of ``XCLIPModel``, whose sentences are embedded once instead of for every clip."""
+    batch, frames = pixels.shape[:2]
+    seen = network.vision_model(pixel_values=pixels.reshape(-1, *pixels.shape[2:]))
+    video_BD = network.mit(network.visual_projection(seen.pooler_output).view(batch, frames, -1)).pooler_output
+    places = network.prompts_visual_layernorm(seen.last_hidden_state[:, 1:]) @ network.prompts_visual_projection
+    places = places.view(batch, frames, -1, video_BD.shape[-1]).mean(1)
+    text_BKD = text_KD.unsqueeze(0).expand(batch, -1, -1)
+    text_BKD = text_BKD + network.prompts_generator(text_BKD, places)
+    text_BKD = text_BKD / text_BKD.norm(dim=-1, keepdim=True)
+    video_BD = video_BD / video_BD.norm(dim=-1, keepdim=True)
+    return (text_BKD @ video_BD.unsqueeze(-1)).squeeze(-1) * network.logit_scale.exp()
 
 
 _DEFAULTS: dict[str, Config] = {
@@ -190,5 +206,6 @@ FAMILIES = {
         tubelet=lambda config: 1,
         features=lambda config: int(config["mit_hidden_size"]),
         tokens=_xclip,
+        text=_xclip_text,
     ),
 }

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ WANTED = (
     *(CONFIG, *PROCESSORS, "*.safetensors", "*.safetensors.index.json"),
     *("tokenizer*.json", "vocab.json", "merges.txt", "special_tokens_map.json"),
 )
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 Stamp = tuple[tuple[str, int, int], ...]
 _MOST_JSON_BYTES = 2**26
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -161,23 +161,36 @@ def check_files(name: str, folder: Path, stamp: Stamp) -> dict[str, str]:
     if not (folder / CONFIG).is_file():
         raise KinemeError(f"{name}: holds no {CONFIG}; is it a model saved by transformers (save_pretrained)?")
     for path in files:
-        if path.suffix == ".json" and "auto_map" in read_json(path):
-            raise KinemeError(
-                f"{name}: its {path.name} asks for code of its own (auto_map), and code that comes with a model is "
-                "never run; choose a model whose network is part of transformers"
-            )
-    if not any(path.suffix == ".safetensors" for path in files):
-        pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-        if pickles:
-            raise KinemeError(
-                f"{name}: its weights are a pickle ({pickles[0]}), which can run any program when it is opened; only "
-                ".safetensors are read: look for a revision that has them, or convert it where you trust it"
-            )
-        raise KinemeError(f"{name}: holds no weights (*.safetensors)")
+        if path.suffix == ".json":
+            refuse_code(name, path)
+    refuse_pickles(name, [path.name for path in folder.iterdir()])
     for path in files:
         if path.suffix == ".safetensors":
             tensor_shapes(name, path)
     return {path.name: sha256_of(path) for path in files}
+
+
+def refuse_code(name: str, path: Path) -> None:
+    """Raise KinemeError where a configuration asks for code that comes with the model."""
+    if "auto_map" in read_json(path):
+        raise KinemeError(
+            f"{name}: its {path.name} asks for code of its own (auto_map), and code that comes with a model is never "
+            "run; choose a model whose network is part of transformers"
+        )
+
+
+def refuse_pickles(name: str, files: Iterable[str]) -> None:
+    """Raise KinemeError where a model has weights of another kind alone, or none."""
+    files = sorted(files)
+    if any(file.endswith(".safetensors") for file in files):
+        return
+    pickles = [file for file in files if file.endswith(_PICKLES)]
+    if pickles:
+        raise KinemeError(
+            f"{name}: its weights are a pickle ({pickles[0]}), which can run any program when it is opened; only "
+            ".safetensors are read: look for a revision that has them, or convert it where you trust it"
+        )
+    raise KinemeError(f"{name}: holds no weights (*.safetensors)")
 
 
 def tensor_shapes(name: str, path: Path) -> dict[str, tuple[int, ...]]:

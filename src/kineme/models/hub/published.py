@@ -1,0 +1,106 @@
+"""A network as published, with its own classes or with classes by text: a model that is not trained here.
+
+Its scores take the place of features: the Keras network that follows passes them on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError
+from kineme.models.approach import Approach
+from kineme.models.backend import keras
+from kineme.models.encoder import WindowEncoder
+from kineme.models.model_file import ModelCard
+from kineme.text import printable
+from kineme.video.spec import ClipSpec
+
+
+@dataclass(frozen=True)
+class AsPublished(Approach):
+    """Scores of a network of another library, as they are; it is not trained here."""
+
+    name: ClassVar[str] = "as-published"
+
+    backbone: str = ""
+
+    def build(self, backbone: Any, spec: ClipSpec, classes: int) -> Any:
+        """Logits_BK as they come."""
+        return pass_on(classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """What predicts without training.
+
+    Args:
+        card: of the model.
+        encoder: from a clip to its logits_K.
+    """
+
+    card: ModelCard
+    encoder: WindowEncoder
+
+
+def pass_on(classes: int) -> Any:
+    """A network whose logits are its input."""
+    logits = keras.Input((classes,), name="logits_of_clip")
+    head = keras.Model(logits, keras.layers.Identity(name="logits")(logits), name="head")
+    outer = keras.Input((classes,), name="clip")
+    return keras.Model(outer, head(outer), name="network")
+
+
+def classifier(name: str) -> Published:
+    """A video classifier of transformers with its own labels.
+
+    Args:
+        name: ``hf:OWNER/NAME`` or ``hf:./FOLDER``.
+
+    Raises:
+        KinemeError: it is not on this machine, gives features alone, or cannot be used.
+    """
+    from kineme.models.backbones.hf import find, require_snapshot
+    from kineme.models.hub.families import family_of
+    from kineme.models.hub.processing import read_processing
+    from kineme.models.hub.snapshot import CONFIG
+    from kineme.models.hub.torch_network import load_transformers, require_modules, run
+
+    snapshot = require_snapshot(name)
+    config = snapshot.json(CONFIG)
+    family, _ = family_of(snapshot.name, config)
+    labels = _labels(config)
+    if family.network in config.get("architectures", []) or not family.classifier or len(labels) < 2:
+        how = ", or give --labels 'a person falls, a person sits down'" if family.text else ""
+        raise KinemeError(
+            f"{snapshot.name}: names no actions of its own; train on it with --backbone {snapshot.name}{how}"
+        )
+    record, processing = find(snapshot.pinned), read_processing(snapshot)
+    require_modules(snapshot.name, ("torch", "transformers"), "hf")
+
+    def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        network = load_transformers(snapshot.pinned, snapshot.folder, family.classifier)
+        logits_1K = run(lambda pixels: network(**{family.pixels: pixels}).logits, processing(frames_THWC)[None])
+        logits_K: NDArray[np.float32] = logits_1K[0]
+        return logits_K
+
+    card = ModelCard(
+        approach=AsPublished.name,
+        config={"backbone": snapshot.pinned},
+        spec=record.spec,
+        labels=labels,
+        provenance={"pretrained": snapshot.name, "backbone": snapshot.provenance()},
+    )
+    return Published(card, WindowEncoder(f"{snapshot.pinned}:logits", window, (len(labels),), views=0))
+
+
+def _labels(config: dict[str, Any]) -> tuple[str, ...]:
+    """The classes of a configuration in the order of the logits; none where it holds only stand-ins."""
+    named = config.get("id2label")
+    if not isinstance(named, dict):
+        return ()
+    found = [printable(str(named[key])) for key in sorted(named, key=int)]
+    return tuple(one if one not in found[:k] else f"{one} ({k})" for k, one in enumerate(found))

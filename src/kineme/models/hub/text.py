@@ -1,0 +1,118 @@
+"""Classes by text, without training: how well a clip fits each of some sentences, by X-CLIP.
+
+Source: Ni et al., "Expanding Language-Image Pretrained Models for General Video Recognition", ECCV 2022.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import KinemeError, UsageError
+from kineme.models.encoder import WindowEncoder
+from kineme.models.hub.published import AsPublished, Published
+from kineme.models.model_file import ModelCard
+from kineme.text import printable
+
+NOTE = "zero-shot: no figure is known for these labels"
+PROMPT = "{}"  # X-CLIP learned from the names of actions as they are
+_MOST_LABELS, _LONGEST = 2000, 500
+
+
+def read_labels(text: str) -> tuple[str, ...]:
+    """Labels with commas between them, quoted where one has a comma itself; or the name of a file, a label a line.
+
+    Raises:
+        UsageError: there are fewer than two, too many, or one occurs twice.
+    """
+    file = Path(text) if "," not in text and "\n" not in text else None
+    if file and file.is_file():
+        named = file.read_text(encoding="utf-8").splitlines()
+    else:
+        named = next(csv.reader([text], skipinitialspace=True), [])
+    labels = tuple(printable(one.strip()) for one in named if one.strip())
+    if not 2 <= len(labels) <= _MOST_LABELS:
+        raise UsageError(
+            f"--labels: give 2 to {_MOST_LABELS} labels with commas between them, or a file with a label a line, not "
+            f"{len(labels)}"
+        )
+    if any(len(one) > _LONGEST for one in labels):
+        raise UsageError(f"--labels: a label may have {_LONGEST} letters at most")
+    twice = [one for number, one in enumerate(labels) if one in labels[:number]]
+    if twice:
+        raise UsageError(f"--labels: {twice[0]!r} occurs twice")
+    return labels
+
+
+def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Published:
+    """A model of classes by text.
+
+    Args:
+        name: ``hf:OWNER/NAME`` or ``hf:./FOLDER`` of an X-CLIP.
+        labels: the classes.
+        prompt: the sentence for a label, which takes the place of ``{}`` in it.
+
+    Raises:
+        UsageError: the prompt has no place for the label.
+        KinemeError: it is not on this machine, has no text side, or cannot be used.
+    """
+    from kineme.models.backbones.hf import find, require_snapshot
+    from kineme.models.hub.families import family_of
+    from kineme.models.hub.processing import read_processing
+    from kineme.models.hub.snapshot import CONFIG
+    from kineme.models.hub.torch_network import load_transformers, require_modules, run
+
+    if prompt.count("{}") != 1:
+        raise UsageError(f"--prompt {prompt!r}: write {{}} once, where the label goes")
+    snapshot = require_snapshot(name)
+    family, _ = family_of(snapshot.name, snapshot.json(CONFIG))
+    if family.text is None:
+        raise KinemeError(f"{snapshot.name}: {family.title} has no text side; --labels needs an X-CLIP")
+    score = family.text
+    record, processing = find(snapshot.pinned), read_processing(snapshot)
+    require_modules(snapshot.name, ("torch", "transformers"), "hf")
+    sentences = [prompt.replace("{}", label) for label in labels]
+    kept: list[Any] = []
+
+    def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        network = load_transformers(snapshot.pinned, snapshot.folder, family.network)
+        if not kept:
+            kept.append(_embed(snapshot.name, snapshot.folder, network, sentences))
+        logits_1K = run(lambda pixels: score(network, pixels, kept[0]), processing(frames_THWC)[None])
+        logits_K: NDArray[np.float32] = logits_1K[0]
+        return logits_K
+
+    card = ModelCard(
+        approach=AsPublished.name,
+        config={"backbone": snapshot.pinned},
+        spec=record.spec,
+        labels=tuple(labels),
+        provenance={
+            "pretrained": snapshot.name,
+            "backbone": snapshot.provenance(),
+            "zero_shot": {"note": NOTE, "prompt": prompt},
+        },
+    )
+    key = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:32]
+    return Published(card, WindowEncoder(f"{snapshot.pinned}:{key}", window, (len(labels),), views=0))
+
+
+def _embed(name: str, folder: Path, network: Any, sentences: list[str]) -> Any:
+    """Projected embeddings of sentences, (K, D)."""
+    import torch
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever a wrong file makes of it
+        raise KinemeError(f"{name}: its tokenizer cannot be loaded ({' '.join(str(error).split())[:200]})") from error
+    tokens = tokenizer(sentences, padding=True, truncation=True, return_tensors="pt").to(network.device)
+    with torch.inference_mode():
+        return network.get_text_features(**tokens).pooler_output

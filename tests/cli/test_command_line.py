@@ -77,6 +77,8 @@ VERBS = {
         "--group-column",
         "--json",
         "--labelled-throughout",
+        "--labels",
+        "--prompt",
         "--seed",
         "--split",
     },
@@ -88,6 +90,7 @@ VERBS = {
     "predict": {
         *("--end", "--engine", "--json", "--max-size", "--model", "--out", "--people", "--save", "--start", "--top"),
         *("--cookies", "--cookies-from-browser"),  # of links
+        *("--labels", "--prompt"),  # classes by text
         *("--max-seconds", "--mode", "--retry-seconds", "--show"),  # of live sources
         *("--clip", "--cooldown", "--mqtt", "--on", "--run", "--webhook"),
     },
@@ -159,7 +162,7 @@ VERBS = {
     "datasets convert": {"--columns", "--json", "--tier", "--to", "--video"},
     "datasets make": {"--actions", "--clips", "--json", "--people", "--seed", "--strong-scenes", "--untrimmed"},
     "models list": {"--json"},
-    "models pull": {"--all"},
+    "models pull": {"--accept-licence", "--all"},
 }
 
 

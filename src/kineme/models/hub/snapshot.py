@@ -18,7 +18,7 @@ from typing import Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import sha256_of, user_cache_folder
-from kineme.models.hub.licences import licence_in, refuse_unaccepted
+from kineme.models.hub.licences import is_accepted, licence_in, refuse_unaccepted
 
 PREFIX = "hf:"
 MANIFEST = "kineme.json"
@@ -68,7 +68,13 @@ class Snapshot:
 
     def provenance(self) -> dict[str, Any]:
         """What a model file keeps of it."""
-        return {"name": self.name, "revision": self.pin, "licence": self.licence, "files": dict(self.files)}
+        return {
+            "name": self.name,
+            "revision": self.pin,
+            "licence": self.licence,
+            "licence_accepted": is_accepted(self.pin),
+            "files": dict(self.files),
+        }
 
 
 def split_pin(name: str) -> tuple[str, str | None]:

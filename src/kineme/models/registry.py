@@ -6,14 +6,11 @@ import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
-
-if TYPE_CHECKING:
-    from kineme.models.hub.published import Published
 
 APPROACHES = {
     "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
@@ -54,7 +51,7 @@ class Library:
 
 LIBRARIES = {
     "hf": Library(
-        find="kineme.models.backbones.hf:find",
+        find="kineme.models.hub.backbone:find",
         pull="kineme.models.hub.fetch:pull",
         published="kineme.models.hub.published:classifier",
     ),
@@ -120,15 +117,15 @@ def pull(name: str, licence: str | None, tell: Callable[[str], None]) -> Any:
     return _imported(library.pull)(name, licence, tell)
 
 
-def published(name: str) -> Published:
-    """A network of another library as a model with its own labels.
+def published(name: str) -> Any:
+    """A network of another library as a model with its own labels, :class:`kineme.models.hub.published.Published`.
 
     Raises:
         KinemeError: it is not on this machine, has no labels, or cannot be used.
     """
     library = library_of(name)
     assert library
-    return _imported(library.published)(name)  # type: ignore[no-any-return]
+    return _imported(library.published)(name)
 
 
 def make_approach(name: str, options: dict[str, Any] | None = None, *, ready_made: bool = False) -> Approach:

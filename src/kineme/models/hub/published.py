@@ -15,6 +15,11 @@ from kineme.errors import KinemeError
 from kineme.models.approach import Approach
 from kineme.models.backend import keras
 from kineme.models.encoder import WindowEncoder
+from kineme.models.hub.backbone import find, require_snapshot
+from kineme.models.hub.families import family_of
+from kineme.models.hub.processing import read_processing
+from kineme.models.hub.snapshot import CONFIG
+from kineme.models.hub.torch_network import load_transformers, require_modules, run
 from kineme.models.model_file import ModelCard
 from kineme.text import printable
 from kineme.video.spec import ClipSpec
@@ -63,12 +68,6 @@ def classifier(name: str) -> Published:
     Raises:
         KinemeError: it is not on this machine, gives features alone, or cannot be used.
     """
-    from kineme.models.backbones.hf import find, require_snapshot
-    from kineme.models.hub.families import family_of
-    from kineme.models.hub.processing import read_processing
-    from kineme.models.hub.snapshot import CONFIG
-    from kineme.models.hub.torch_network import load_transformers, require_modules, run
-
     snapshot = require_snapshot(name)
     config = snapshot.json(CONFIG)
     family, _ = family_of(snapshot.name, config)

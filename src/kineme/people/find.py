@@ -15,8 +15,8 @@ from kineme.disk_cache import DiskCache
 from kineme.errors import VideoError
 from kineme.files import user_cache_folder
 from kineme.models.backbones.movenet import WEIGHTS
-from kineme.people.detector import PeopleDetector
-from kineme.people.tracker import VERSION, Tracker
+from kineme.people.follower import PeopleFollower
+from kineme.people.tracker import VERSION
 from kineme.people.tracks import People, packed, unpacked
 from kineme.video.clips import ticks
 from kineme.video.container import PathLike
@@ -27,7 +27,7 @@ Frame = NDArray[np.uint8]
 
 RATE = 8.0  # looks a second
 
-_FORMAT = 1  # of what is kept
+_FORMAT = 2  # of what is kept, and of how people are looked for
 _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at
@@ -36,7 +36,7 @@ _AHEAD = 2  # frames of full size that are decoded before they are looked at
 def find_people(
     source: PathLike,
     rate: float = RATE,
-    second_look: bool = False,
+    second_look: bool = True,
     *,
     on_progress: Callable[[float], None] | None = None,
 ) -> People:
@@ -48,7 +48,8 @@ def find_people(
     Args:
         source: a video file.
         rate: looks a second, above zero.
-        second_look: whether small people are looked for in parts of the frame, which takes several times as long.
+        second_look: whether small people are looked for in parts of the frame; it costs nothing as long as somebody
+            large is there.
         on_progress: told at each look at which second of the video it is.
 
     Raises:
@@ -66,7 +67,7 @@ def find_people(
     if (content := cache.read(name)) is not None:
         with suppress(ValueError):  # damaged: it is made anew
             return unpacked(content)
-    people = _follow(PeopleDetector(second_look=second_look), source, looks, on_progress)
+    people = _follow(PeopleFollower(second_look=second_look, keeps=True), source, looks, on_progress)
     cache.write(name, packed(people))
     return people
 
@@ -77,19 +78,18 @@ def people_cache() -> DiskCache:
 
 
 def _follow(
-    detect: PeopleDetector, source: PathLike, looks: ClipSpec, on_progress: Callable[[float], None] | None
+    follower: PeopleFollower, source: PathLike, looks: ClipSpec, on_progress: Callable[[float], None] | None
 ) -> People:
-    tracker = Tracker(keeps=True)
     times: list[float] = []
     height, width = 0, 0
     with closing(prefetch(ticks(source, looks, full_size=True), _AHEAD)) as shown:
         for time_s, frame_HWC in shown:
             height, width = frame_HWC.shape[:2]
-            tracker.update(detect(frame_HWC), time_s)
+            follower.look(frame_HWC, time_s)
             times.append(time_s)
             if on_progress:
                 on_progress(time_s)
-    return People(np.array(times), width, height, tracker.tracks())
+    return People(np.array(times), width, height, follower.tracks())
 
 
 def _name(source: PathLike, rate: float, second_look: bool) -> str:

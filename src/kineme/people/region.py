@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import VideoWarning
-from kineme.people.detector import PeopleDetector
 from kineme.people.find import RATE, find_people
-from kineme.people.tracker import Tracker, certain_from
+from kineme.people.follower import PeopleFollower
+from kineme.people.tracker import certain_from
 from kineme.people.tracks import People, Track
 from kineme.video.clips import Clip, Tick, Warn, Windows, cut_clips, ticks
 from kineme.video.container import PathLike
@@ -38,7 +38,7 @@ _WIDENS_S, _NARROWS_S = 0.15, 1.0  # in which an edge goes 63 % of the way outwa
 _FORGETS_S = 3.0  # without anybody, after which the whole frame is shown
 _SMALLEST = 16.0  # pixels of the frame
 _EPSILON_S = 1e-6
-_FORMAT = 1  # of the windows; a change of what they show raises it
+_FORMAT = 2  # of the windows; a change of what they show raises it
 
 
 class RegionFollower:
@@ -238,20 +238,19 @@ class LiveRegion:
 
     def __init__(self, spec: ClipSpec) -> None:
         self._only_one = spec.region == "person"
-        self._detect = PeopleDetector()
-        self._tracker = Tracker()
+        self._everybody = PeopleFollower()
         self._aspect = spec.width / spec.height
         self.reset()
 
     def reset(self) -> None:
         """Forget everybody."""
-        self._tracker.reset()
+        self._everybody.reset()
         self._follower = RegionFollower(self._aspect)
         self._person: int | None = None
 
     def see(self, frame_HWC: NDArray[np.uint8], time_s: float) -> None:
         """A look at a frame of the size at which it is displayed; later than the look before."""
-        people = [one for one in self._tracker.update(self._detect(frame_HWC), time_s) if one.score > 0]
+        people = [one for one in self._everybody.look(frame_HWC, time_s) if one.score > 0]
         if self._only_one and people:  # the one so far, else whoever has been there longest
             if self._person not in (ids := [one.id for one in people]):
                 self._person = min(ids)

@@ -50,7 +50,7 @@ def survey_people(rows: Sequence[dict[str, Any]]) -> PeopleSurvey:
     Raises:
         KinemeError: the weights of the detector are not on this machine.
     """
-    detect = PeopleDetector()
+    detect = PeopleDetector(second_look=False)
     chosen = [rows[place] for place in np.unique(np.linspace(0, len(rows) - 1, _VIDEOS).astype(int))] if rows else []
     by_count: Counter[int] = Counter()
     heights: list[float] = []

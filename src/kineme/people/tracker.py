@@ -136,6 +136,11 @@ class Tracker:
         self._people = []
         self._time_s = None
 
+    @property
+    def boxes(self) -> Floats:
+        """Boxes_P4 of everybody who is followed at the last look, also of those who are not certain yet, in pixels."""
+        return np.stack([one.box_4 for one in self._people]) if self._people else np.zeros((0, 4), np.float32)
+
     def update(self, found: Detections, time_s: float) -> tuple[TrackedPerson, ...]:
         """Assign the detections of the next look.
 

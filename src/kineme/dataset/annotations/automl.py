@@ -25,12 +25,13 @@ def _is_csv(document: Document) -> bool:
 
 
 def _read_csv(document: Document) -> Found:
-    found = Found()
+    found, has_uses = Found(), False
     for line, written in document.rows:
         where, cells = f"{document.path}, line {line}", [cell.strip() for cell in written]
         while cells and cells[-1] == "":
             cells.pop()
         if cells and cells[0].lower() in _USES:
+            has_uses = has_uses or bool(cells[0])
             cells = cells[1:]
         if not cells or cells[0].upper() == "VIDEO_URI":
             continue
@@ -44,6 +45,8 @@ def _read_csv(document: Document) -> Found:
             found.add(where, start_s or 0.0, _time(where, rest[2]) if len(rest) > 2 else None, rest[0], video=uri)
         else:
             found.left_out.append(f"{where}: has no label, left out")
+    if has_uses:
+        found.left_out.append(f"{document.path}: not used: which rows were for training and which for the test")
     return found
 
 

@@ -37,8 +37,15 @@ def write_segments(videos: Mapping[Path, Sequence[Segment]], out: Path, target: 
     if target not in get_args(Target):
         raise UsageError(f"the form must be one of {', '.join(get_args(Target))}, not {target!r}")
     if target == "csv":
+        has_groups = any(one.group for segments in videos.values() for one in segments)
         rows = [
-            [relative_to(str(video), out.parent), one.start_s, one.end_s, one.label, one.group]
+            [
+                relative_to(str(video), out.parent),
+                one.start_s,
+                one.end_s,
+                one.label,
+                one.group or (video.name if has_groups else ""),
+            ]
             for video, segments in videos.items()
             for one in segments
         ]

@@ -21,10 +21,9 @@ const row = (one) => {
   button.type = "button";
   button.dataset.id = one.id;
   const name = Object.assign(document.createElement("span"), { className: "name", textContent: one.name });
-  const parts = [one.segments ? `${one.segments}` : WORDS[one.state], one.state === "done" ? "✓ done" : "", one.proposals ? `${one.proposals} proposed` : ""];
+  const parts = [one.segments ? `${one.segments} segment${one.segments > 1 ? "s" : ""}` : WORDS[one.state], one.state === "done" ? "✓ done" : "", one.proposals ? `${one.proposals} proposed` : ""];
   const words = Object.assign(document.createElement("span"), { className: "state", textContent: parts.filter(Boolean).join(" · ") });
   button.append(name, words);
-  button.setAttribute("aria-label", `${one.name}: ${one.segments} segments, ${WORDS[one.state]}${one.proposals ? `, ${one.proposals} proposals` : ""}`);
   if (one.id === state.video?.id) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => open(one.id));
   item.append(button);

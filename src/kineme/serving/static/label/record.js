@@ -39,6 +39,7 @@ const record = async (label) => {
     throw new Error(error.name === "NotAllowedError" ? "The browser does not let this page use the camera." : "No camera can be used.");
   }
   try {
+    $("record-video").hidden = false;
     $("record-video").srcObject = media;
     await $("record-video").play();
     for (let number = 1; number <= count && !stopped; number += 1) {
@@ -56,6 +57,7 @@ const record = async (label) => {
     $("record-count-down").textContent = "";
     media.getTracks().forEach((track) => track.stop());
     $("record-video").srcObject = null;
+    $("record-video").hidden = true;
   }
 };
 

@@ -25,7 +25,8 @@ const lanesOf = (ones) => {
   });
 };
 
-const words = (one, isProposal) => `${isProposal ? `proposal, ${Math.round(100 * one.confidence)} % sure: ` : ""}${one.label}, ${clock(one.start_s)} to ${clock(endOf(one))}${one.track ? `, person ${one.track}` : ""}${one.by === "model" ? ", from a model, not confirmed" : ""}`;
+// What is read aloud begins with what is seen.
+const words = (one, isProposal, seen) => `${seen}: ${isProposal ? `proposal, ${Math.round(100 * one.confidence)} % sure, ` : ""}${clock(one.start_s)} to ${clock(endOf(one))}${one.track ? `, person ${one.track}` : ""}${one.by === "model" ? ", not confirmed" : ""}`;
 
 const bar = (one, lane, isProposal) => {
   const button = document.createElement("button");
@@ -33,7 +34,7 @@ const bar = (one, lane, isProposal) => {
   button.dataset.id = one.id;
   button.className = `${colourOf(one.label)}${isProposal ? " proposal" : ""}`;
   button.textContent = isProposal ? `? ${one.label}` : `${one.label}${one.track ? ` · ${one.track}` : ""}${one.by === "model" ? " · model" : ""}`;
-  button.title = words(one, isProposal);
+  button.title = words(one, isProposal, button.textContent);
   button.setAttribute("aria-label", button.title);
   button.setAttribute("aria-pressed", String(state.selected === one.id));
   button.style.top = `${lane * LANE_REM + 0.3}rem`;

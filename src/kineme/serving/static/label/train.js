@@ -65,10 +65,10 @@ export const start = (refreshOverview) => {
   $("camera-start").addEventListener("click", async () => {
     notice("");
     $("camera-start").hidden = true;
-    $("camera-stop").hidden = false;
+    $("camera-stop").hidden = $("camera").hidden = false;
     try { await startCamera({ name: state.overview.model, clip: "live" }); } catch (error) { notice(error.message); }
     $("camera-start").hidden = false;
-    $("camera-stop").hidden = true;
+    $("camera-stop").hidden = $("camera").hidden = true;
   });
   $("camera-stop").addEventListener("click", stopCamera);
 };

@@ -210,6 +210,14 @@ def region_ticks(
     return ticks(path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, windows=windows, on_warning=on_warning)
 
 
+def windows_at(path: PathLike, spec: ClipSpec, times_s: list[float]) -> list[Window | None]:
+    """The windows of a file's region at some instants, in order; None is the whole frame."""
+    if spec.region == "frame":
+        return [None] * len(times_s)
+    people = find_people(path)
+    return list(map(region_windows(people, spec, choose_track(people)), times_s))
+
+
 def region_clips(path: PathLike, spec: ClipSpec, *, stride: int | None = None) -> Iterator[Clip]:
     """Yield the clips that cover a video, cut to the region of the spec: see :func:`kineme.video.clips.read_clips`."""
     return cut_clips(path, region_ticks(path, spec), spec, stride)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kineme.models.poses import Pose
 from kineme.prediction.explain.explain import Explanation
 from kineme.report.skeleton import draw_skeleton
-from kineme.video.geometry import resize_geometry
+from kineme.video.geometry import Window, resize_geometry, window_geometry
 from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]
@@ -62,7 +62,8 @@ class Drawer:
             return frame_HWC.copy()
         shares = self._shares_N[self._found.at(time_s)]
         if self._found.heat_NHW is not None:
-            return lay_heat(frame_HWC, shares, self._found.card.spec)
+            window = self._found.windows_N[self._found.at(time_s)] if self._found.windows_N else None
+            return lay_heat(frame_HWC, shares, self._found.card.spec, window)
         assert self._find_poses is not None
         layout = self._found.card.backbone.pose
         assert layout is not None
@@ -75,17 +76,19 @@ class Drawer:
         return drawn_HWC
 
 
-def lay_heat(frame_HWC: Frame, shares_HW: Shares, spec: ClipSpec) -> Frame:
+def lay_heat(frame_HWC: Frame, shares_HW: Shares, spec: ClipSpec, window: Window | None = None) -> Frame:
     """Give a copy of a frame with a heat map laid over what the model sees of it; the rest is darker.
 
     Args:
         frame_HWC: RGB uint8, of any size.
         shares_HW: 0 to 1, at as many places as the map has.
         spec: how the model is shown frames.
+        window: the part of the frame that it sees; None is the whole frame.
     """
     height, width = frame_HWC.shape[:2]
     rows, columns = shares_HW.shape
-    lies = resize_geometry((height, width), (spec.height, spec.width), spec.fit)
+    size = spec.height, spec.width
+    lies = window_geometry(window, size) if window else resize_geometry((height, width), size, spec.fit)
     # From a pixel of the frame to a place of the map, by way of the model's picture; centres to centres.
     across, down = lies.width / width * columns / spec.width, lies.height / height * rows / spec.height
     to_map = np.array(

@@ -168,14 +168,15 @@ def number_shots(
 ) -> Iterator[tuple[int, Tick]]:
     """Yield each tick of a video with the number of its shot, from 0.
 
-    Clips that are spread over the whole video have only one shot; so do those that may not be short, for a shot may be.
+    Clips that are spread over the whole video have only one shot; so do those that may not be short, for a shot may be;
+    and those of a region of the frame, which looks otherwise whenever somebody comes or goes.
 
     Args:
         of_ticks: instant and frame of every tick, from :func:`kineme.video.clips.ticks`.
         spec: of the clips.
         on_cut: told the first instant of each shot but the first.
     """
-    if spec.fps is None or spec.short == "refuse":
+    if spec.fps is None or spec.short == "refuse" or spec.region != "frame":
         yield from ((0, tick) for tick in of_ticks)
         return
     finder, begins = CutFinder(spec.fps), set[int]()

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
-from kineme.people.region import region_clips, region_ticks
+from kineme.people.region import region_clips, region_ticks, windows_at
 from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride, open_scorer
 from kineme.video.container import PathLike
+from kineme.video.geometry import Window
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -64,6 +65,7 @@ class Explanation:
             None for a model on landmarks, or without gradients.
         joints_NL: how much each joint (``joint_names``) spoke for the label, float32, from 0 on, in
             log-odds; None for a model that is not on landmarks.
+        windows_N: the part of the frame that the model sees at each instant; None is the whole frame.
         warnings: what could not be had.
 
     Example:
@@ -80,6 +82,7 @@ class Explanation:
     attributions: dict[str, Floats]
     heat_NHW: NDArray[np.float32] | None = None
     joints_NL: NDArray[np.float32] | None = None
+    windows_N: tuple[Window | None, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -193,6 +196,7 @@ def explain_file(
         attributions=attributions,
         heat_NHW=heat_NHW,
         joints_NL=joints_NL,
+        windows_N=tuple(windows_at(path, model.card.spec, times_N.tolist())),
         warnings=tuple(warnings),
     )
 

@@ -102,6 +102,11 @@ class Approach:
         """Whether its head is solved (:mod:`kineme.training.linear`) where the backbone is frozen."""
         return False
 
+    @property
+    def reads_others(self) -> bool:
+        """Whether what it says of a person depends on whoever else is there."""
+        return False
+
     def for_labels(self, *, mirrored: bool) -> Self:
         """The approach for some labels.
 

@@ -65,6 +65,11 @@ class PoseLSTM(Approach):
     mirror: bool = False
     pooling: Literal["last", "mean"] = "last"
 
+    @property
+    def reads_others(self) -> bool:
+        """See :attr:`Approach.reads_others`."""
+        return self.people != "one"
+
     def for_labels(self, *, mirrored: bool) -> Self:
         """See :meth:`Approach.for_labels`: a clip counts like its mirror image where both have one label."""
         return self if mirrored else replace(self, mirror=False)

@@ -103,6 +103,22 @@ def test_events_of_a_stream_come_by_webhook_with_their_clips(tmp_path):
             assert 1.0 < sum(1 for _ in container.decode(video=0)) / 25 < 2.3
 
 
+def test_with_json_events_are_told_all_the_same_and_nothing_else_is_printed(tmp_path, monkeypatch, capsys):
+    script = tmp_path / "take.py"
+    script.write_text(f"import sys; open({str(tmp_path / 'told')!r}, 'a').write(sys.stdin.read())")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    arguments = ["--model", str(MODEL), "--engine", "litert", "--max-seconds", "1.5", "--json"]
+    with motion_jpeg() as live:
+        arguments += ["--on", "any > 0.1 for 0.1s", "--run", f'"{sys.executable}" "{script}"']
+        monkeypatch.setattr(sys, "argv", ["kineme", "predict", live.url, *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert not end.value.code
+    assert json.loads(capsys.readouterr().out)["source"] == live.url
+    told = [json.loads(line)["type"] for line in (tmp_path / "told").read_text().splitlines()]
+    assert told == ["enter", "leave"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

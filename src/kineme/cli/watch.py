@@ -19,6 +19,7 @@ from kineme.text import percent, printable
 
 if TYPE_CHECKING:
     from kineme.model import Model
+    from kineme.prediction.result import Prediction
     from kineme.prediction.watch import Event
     from kineme.triggers.alarm import AlarmOptions
 
@@ -56,7 +57,7 @@ def watch(
             window = stack.enter_context(PreviewWindow(f"kineme: {model.name}"))
         write = output.write if out is None else None
         recording = stack.enter_context(Recording(model, source, formats, out or Path(), write=write))
-        told = stack.enter_context(_Told(model, source, alarm)) if alarm else None
+        told = stack.enter_context(_Events(model, source, alarm)) if alarm else _Labels()
         events = model.watch(
             source,
             mode=mode,
@@ -64,19 +65,13 @@ def watch(
             max_seconds=max_seconds,
             retry_s=retry_seconds,
             stop=stop,
-            on_packet=told.on_packet if told else None,
+            on_packet=told.on_packet,
         )
         stack.enter_context(closing(events))
         stack.enter_context(_stopped_by_signals(stop))
-        line = stack.enter_context(_LiveLine()) if sys.stderr.isatty() else None
+        line = stack.enter_context(_LiveLine()) if sys.stderr.isatty() and not alarm else None
         tells_changes = not json and out is not None and not (line and sys.stdout.isatty())
         paint = Painter(model) if window or "video" in formats else None
-        label = None
-
-        def tell_events(lines: list[str]) -> None:
-            for text in lines if tells_changes else ():
-                output.write(f"{text}\n")
-
         try:
             for event in events:
                 picture = paint(event) if paint else None
@@ -88,41 +83,61 @@ def watch(
                     window.show(picture)
                     if not window.is_open:
                         stop.set()
-                if told:
-                    tell_events(told.see(event))
-                elif tells_changes and event.current_segment and event.label != label:
-                    output.write(f"{event.current_segment.start_s:.1f} s  {printable(event.label)}\n")
-                label = event.label
+                lines = told.see(event)
+                output.write(lines if tells_changes else "")
         except KinemeError as error:
             failure = error
-        if told:
-            tell_events(told.end())
+        lines = told.end()
+        output.write(lines if tells_changes else "")
     tell(*(f"wrote {path}" for path in recording.written))
     if output.is_broken:
         raise BrokenPipeError
     if failure is None or recording.has_answer:
-        result = recording.result()
-        if json:
-            print_json(result.to_json(top))
-        elif out is not None:
-            print_table(
-                ["source", "watched", "action", "frames", "dropped", "longest delay"],
-                [
-                    [
-                        result.source,
-                        f"{result.duration_s:.1f} s",
-                        best(result, top),
-                        result.timing["frames"],
-                        result.timing["dropped"],
-                        f"{result.timing['longest_delay_s']:.2f} s",
-                    ]
-                ],
-            )
+        _print_result(recording.result(), out, top, json=json)
     if failure:
         raise failure
 
 
-class _Told:
+def _print_result(result: Prediction, out: Path | None, top: int, *, json: bool) -> None:
+    if json:
+        print_json(result.to_json(top))
+    elif out is not None:
+        print_table(
+            ["source", "watched", "action", "frames", "dropped", "longest delay"],
+            [
+                [
+                    result.source,
+                    f"{result.duration_s:.1f} s",
+                    best(result, top),
+                    result.timing["frames"],
+                    result.timing["dropped"],
+                    f"{result.timing['longest_delay_s']:.2f} s",
+                ]
+            ],
+        )
+
+
+class _Labels:
+    """What is printed without ``--on``: each label when it begins."""
+
+    on_packet = None
+
+    def __init__(self) -> None:
+        self._label: str | None = None
+
+    def see(self, event: Event) -> str:
+        """A line where another label begins."""
+        before, self._label = self._label, event.label
+        if event.current_segment is None or event.label == before:
+            return ""
+        return f"{event.current_segment.start_s:.1f} s  {printable(event.label)}\n"
+
+    def end(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class _Events:
     """Follows the rules of ``--on``; notices of receivers come at the next event, in the thread that prints."""
 
     def __init__(self, model: Model, source: str, options: AlarmOptions) -> None:
@@ -142,15 +157,15 @@ class _Told:
         self._alarm.close()
         self._warn()
 
-    def see(self, event: Event) -> list[str]:
+    def see(self, event: Event) -> str:
         """What has begun or ended, a line each."""
         self._warn()
         self._last_s = event.time_s
-        return list(map(line_of, self._follower.see(event)))
+        return "".join(f"{line_of(document)}\n" for document in self._follower.see(event))
 
-    def end(self) -> list[str]:
+    def end(self) -> str:
         """What ends since nobody watches any more, a line each."""
-        return list(map(line_of, self._follower.interrupt(self._last_s)))
+        return "".join(f"{line_of(document)}\n" for document in self._follower.interrupt(self._last_s))
 
     def _warn(self) -> None:
         while self._notices:
@@ -165,7 +180,7 @@ class _Output:
         self._stop = stop
 
     def write(self, text: str) -> None:
-        if self.is_broken:
+        if self.is_broken or not text:
             return
         try:
             print_text(text)

@@ -297,3 +297,14 @@ def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_pa
     features = replace(run, unknown=refused | {"background_refused": None}, open_set_scores=([0.5], []))
     assert "windows without an action" not in written(tmp_path, features).text
     assert "When no known action happens" not in written(tmp_path, report(SIX)).text
+
+
+def test_false_alarms_an_hour_are_shown_where_background_was_measured(tmp_path: Path) -> None:
+    row = {"threshold": 0.8, "false_alarms": 3, "per_hour": 12.0, "per_hour_interval": [2.47, 35.1], "found": 0.9}
+    triggers = {"videos": 1, "groups": 1, "background_hours": 0.25, "hold_s": 0.5, "thresholds": [row]}
+    page = written(tmp_path, replace(report(SIX), triggers=triggers))
+
+    assert page.faults == []
+    assert "1 whole validation video of 1 person, with 15 min of background" in page.source
+    assert "<td>12.0</td><td>2.5 to 35.1</td>" in page.source
+    assert "False alarms" not in written(tmp_path, report(SIX)).source

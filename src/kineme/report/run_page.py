@@ -19,6 +19,7 @@ from kineme.report.filmstrip import filmstrip, jpeg_data_uri
 from kineme.report.segment_verdict import segment_caveats, segment_headline
 from kineme.report.template import percent, render
 from kineme.report.timeline_plot import MOST_VIDEOS, timelines
+from kineme.text import duration
 from kineme.training.metrics import reliability_bins
 from kineme.training.run import MetricsDocument, Run
 
@@ -175,6 +176,7 @@ def write_report(path: str | os.PathLike[str], run: RunReport) -> None:
         subtitle=run.approach,
         headline=segment_headline(segments, group_noun=data.group_noun) if segments else of_clips,
         of_clips=of_clips,
+        alarms_of=_alarms_of(run),
         opening=run.opening,
         choice=_choice(run.selection),
         caveats=[
@@ -221,6 +223,15 @@ def _choice(selection: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "columns": selection_verdict.COLUMNS,
         "rows": selection_verdict.rows(selection),
     }
+
+
+def _alarms_of(run: RunReport) -> str:
+    """The videos that false alarms were counted in."""
+    if run.triggers is None:
+        return ""
+    videos = verdict.pluralize(run.triggers["videos"], "whole validation videos")
+    groups = verdict.pluralize(run.triggers["groups"], run.data.group_noun)
+    return f"{videos} of {groups}, with {duration(3600 * run.triggers['background_hours'])} of background"
 
 
 def _shuffle_recall_drop(test: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

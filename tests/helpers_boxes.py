@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drawn_people.make import _clip_jobs, _Job, _rate, _script, _untrimmed_jobs
-from drawn_people.render import Person, Shot, _figure, _times
+from drawn_people.render import Person, Shot, _figure, times_of
 
 _PER_PIXEL = 16  # outlines are in sixteenths of a pixel
 
@@ -32,7 +32,7 @@ def true_boxes(folder: Path) -> Iterator[tuple[Path, float, NDArray[np.float64]]
 
 def _boxes(job: _Job) -> NDArray[np.float64]:
     script, shot = _script(job), Shot.draw(job.generator(13), job.height, job.width)
-    times = _times(script, float(_rate(job)))
+    times = times_of(script, float(_rate(job)))
     figure, _, _ = _figure(Person.draw(job.seed, job.person), script, shot, times, job.generator(14))
     low = np.min([part.outline_TN2.min(axis=1) for part in figure.parts], axis=0) / _PER_PIXEL
     high = np.max([part.outline_TN2.max(axis=1) for part in figure.parts], axis=0) / _PER_PIXEL

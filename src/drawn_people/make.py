@@ -73,6 +73,8 @@ def make_dataset(
     width: int = 320,
     height: int = 240,
     strong_scenes: bool = False,
+    scenes: int = 0,
+    people_per_scene: int = 3,
     workers: int | None = None,
 ) -> Path:
     """Draw a data set of people doing named actions.
@@ -96,6 +98,10 @@ def make_dataset(
         height: of the videos, in pixels.
         strong_scenes: each person does one action only, over and over, so that whoever knows the person or the place
             knows the action: as in sets cut from a few long videos of each action.
+        scenes: number of videos of several people at once, with what is true of each of them: ``folder/scenes/*.mp4``,
+            ``folder/scenes/segments.csv`` (who does what when, with the person's box at its start) and
+            ``folder/scenes/boxes.csv`` (where everybody is in each frame). Half of them show the cast of another one.
+        people_per_scene: how many people a scene shows, 2 to 4.
         workers: processes that draw; by default one for each processor.
 
     Returns:
@@ -105,6 +111,8 @@ def make_dataset(
         UsageError: an argument is out of its range, or an action is not known.
         KinemeError: the folder holds something else, or cannot be written.
     """
+    from drawn_people.crowd import write_scenes
+
     names = _checked(actions, clips=clips, people=people, untrimmed=untrimmed, seed=seed, width=width, height=height)
     root = Path(folder)
     parameters = {
@@ -117,6 +125,10 @@ def make_dataset(
         "width": width,
         "height": height,
     } | ({"strong_scenes": True} if strong_scenes else {})
+    if scenes:
+        parameters |= {"scenes": scenes, "people_per_scene": people_per_scene}
+    if scenes < 0 or not 2 <= people_per_scene <= 4:
+        raise UsageError(f"scenes must be 0 or more, of 2 to 4 people each, not {scenes} of {people_per_scene}")
     if strong_scenes and people < 2 * len(names):
         raise UsageError(f"strong scenes need two people for each action: {2 * len(names)}, not {people}")
     with sole_writer(root):
@@ -134,6 +146,8 @@ def make_dataset(
                 for start, end, label in _script(job).segments
             ]
             write_csv(segments, ("path", "start_s", "end_s", "label", "labelled_throughout"), rows)
+        if scenes:
+            write_scenes(root / "scenes", scenes, people_per_scene, names, seed, (height, width))
         table = root / "clips.csv"
         if not table.exists():
             listed = [(job.path.relative_to(root).as_posix(), str(job.action), job.group) for job in clip_jobs]

@@ -15,7 +15,7 @@ Colour = tuple[float, float, float]
 Image = NDArray[np.uint8]
 
 _SHIFT = 4  # OpenCV takes sub-pixel coordinates as integers in sixteenths
-_PER_PIXEL = 1 << _SHIFT
+PER_PIXEL = 1 << _SHIFT
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Camera:
 
 def fixed(points: Floats) -> NDArray[np.int32]:
     """Sub-pixel coordinates as :func:`polygon` wants them."""
-    return np.ascontiguousarray(np.rint(points * _PER_PIXEL), dtype=np.int32)
+    return np.ascontiguousarray(np.rint(points * PER_PIXEL), dtype=np.int32)
 
 
 def polygon(image: Image, fixed_N2: NDArray[np.int32], colour: Colour) -> None:

@@ -25,7 +25,7 @@ from drawn_people.paint import (
 from drawn_people.scene import PLACES, background
 from drawn_people.script import Script, Style, draw_sway
 
-_MARGIN = 24  # pixels of background beyond the frame, for pans
+MARGIN = 24  # pixels of background beyond the frame, for pans
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Shot:
     aside: float  # metres the person stands aside from the middle
     distance: float
     eye: float  # height of the camera in metres
-    pan: tuple[float, float]  # pixels in all, at most _MARGIN - 6
+    pan: tuple[float, float]  # pixels in all, at most MARGIN - 6
     shake: Floats  # waves of the hand that holds the camera
     flipped: bool
     gain: tuple[float, float, float]  # brightness of red, green and blue
@@ -122,23 +122,23 @@ class Shot:
 
 def frames(person: Person, script: Script, shot: Shot, fps: float, rng: np.random.Generator) -> Iterator[Image]:
     """Draw the frames of a video, uint8 RGB ``(height, width, 3)``, one every ``1 / fps`` seconds."""
-    times = _times(script, fps)
+    times = times_of(script, fps)
     figure, body, pan = _figure(person, script, shot, times, rng)
     camera = shot.camera(person.build.stature)
-    furniture = _add_props(figure, person, script, times, body, camera)
+    furniture = add_props(figure, person, script, times, body, camera)
     order = np.argsort(np.stack([part.depth_T for part in figure.parts], axis=1), axis=1, kind="stable")
-    shadow = _Shadow(person, body, camera, pan, shot.size)
-    finish = _Finish(shot, rng)
+    shadow = Shadow(person, body, camera, pan, shot.size)
+    finish = Finish(shot, rng)
     height, width = shot.size
     scenery = background(
         person.place,
         person.place_seed,
-        shot.camera(person.build.stature, _MARGIN),
-        height + 2 * _MARGIN,
-        width + 2 * _MARGIN,
+        shot.camera(person.build.stature, MARGIN),
+        height + 2 * MARGIN,
+        width + 2 * MARGIN,
     )
     for frame in range(len(times)):
-        image = _window(scenery, _MARGIN - pan[frame], height, width)
+        image = window(scenery, MARGIN - pan[frame], height, width)
         shadow.draw(image, frame)
         for corners, colour in furniture:
             draw_cuboid(image, corners + pan[frame], colour)
@@ -147,7 +147,8 @@ def frames(person: Person, script: Script, shot: Shot, fps: float, rng: np.rando
         yield finish(image)
 
 
-def _times(script: Script, fps: float) -> Floats:
+def times_of(script: Script, fps: float) -> Floats:
+    """The instants of the frames of a video, in seconds."""
     return np.arange(max(1, round(script.duration_s * fps))) / fps
 
 
@@ -155,14 +156,14 @@ def _figure(
     person: Person, script: Script, shot: Shot, times: Floats, rng: np.random.Generator
 ) -> tuple[Figure, Skeleton, Floats]:
     """The person's parts in all frames, the poses, and the shift of the picture."""
-    body = _body(person, script, shot, times, draw_sway(rng))
+    body = place_body(person, script, shot, times, draw_sway(rng))
     pan = shot.shifts(times, script.duration_s)
     camera = shot.camera(person.build.stature)
     light = (np.sign(person.sun[0]) * -0.75, -0.66)
     return Figure(person.appearance, person.build, body, camera, pan, light), body, pan
 
 
-def _window(picture: Image, corner: Floats, height: int, width: int) -> Image:
+def window(picture: Image, corner: Floats, height: int, width: int) -> Image:
     """Cut out a window at a corner between pixels; bilinear, and much faster than a general warp."""
     x, y = np.floor(corner).astype(int)
     right, down = corner - [x, y]
@@ -172,7 +173,7 @@ def _window(picture: Image, corner: Floats, height: int, width: int) -> Image:
     )
 
 
-def _body(person: Person, script: Script, shot: Shot, times: Floats, sway: Floats) -> Skeleton:
+def place_body(person: Person, script: Script, shot: Shot, times: Floats, sway: Floats) -> Skeleton:
     """The poses, placed so that the middle of the way is where the shot wants the person."""
     angles = script.angles(times, sway)
     body = skeleton(person.build, angles)
@@ -188,7 +189,7 @@ def _body(person: Person, script: Script, shot: Shot, times: Floats, sway: Float
     return body.moved(np.array([[shot.aside - middle[0], 0.0, -middle[1]]]))
 
 
-def _add_props(
+def add_props(
     figure: Figure, person: Person, script: Script, times: Floats, body: Skeleton, camera: Camera
 ) -> list[tuple[Floats, Colour]]:
     """Add what moves to the figure's parts; returns projected boxes of the furniture, back to front."""
@@ -311,7 +312,7 @@ _BONES = (
 )  # fmt: skip
 
 
-class _Shadow:
+class Shadow:
     """The soft shadow of the body on the floor."""
 
     def __init__(self, person: Person, body: Skeleton, camera: Camera, pan: Floats, size: tuple[int, int]) -> None:
@@ -327,6 +328,7 @@ class _Shadow:
         self._strength = 0.42
 
     def draw(self, image: Image, frame: int) -> None:
+        """Darken the floor of frame number ``frame``."""
         height, width = self._size
         lines = self._lines[frame]
         top = int(max(0, lines[:, 1].min() / 8 - 8))
@@ -351,7 +353,7 @@ class _Shadow:
         cv2.multiply(floor, light, floor, scale=1 / 255)
 
 
-class _Finish:
+class Finish:
     """What lens and sensor do to a picture: softness, light level, tint, noise, mirror."""
 
     def __init__(self, shot: Shot, rng: np.random.Generator) -> None:
@@ -368,6 +370,7 @@ class _Finish:
         self._rng = rng
 
     def __call__(self, image: Image) -> Image:
+        """The picture as it is recorded."""
         height, width = self._shot.size
         if self._shot.blurred:
             image = cv2.GaussianBlur(image, (3, 3), 0.6)

@@ -160,7 +160,17 @@ VERBS = {
     "datasets preview": {"--columns", "--json", "--out", "--per-class"},
     "datasets split": {"--columns", "--json", "--out", "--tier"},
     "datasets convert": {"--columns", "--json", "--tier", "--to", "--video"},
-    "datasets make": {"--actions", "--clips", "--json", "--people", "--seed", "--strong-scenes", "--untrimmed"},
+    "datasets make": {
+        "--actions",
+        "--clips",
+        "--json",
+        "--people",
+        "--people-per-scene",
+        "--scenes",
+        "--seed",
+        "--strong-scenes",
+        "--untrimmed",
+    },
     "models list": {"--json"},
     "models pull": {"--accept-licence", "--all"},
 }

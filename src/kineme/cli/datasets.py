@@ -34,6 +34,8 @@ def make(
     strong_scenes: Annotated[
         bool, typer.Option("--strong-scenes", help="Each person does one action only: the place gives it away.")
     ] = False,
+    scenes: Annotated[int, typer.Option(min=0, help="Videos of several people at once, with their truth.")] = 0,
+    people_per_scene: Annotated[int, typer.Option(min=2, max=4, help="People in each of them.")] = 3,
     json: options.Json = False,
 ) -> None:
     """Make a data set of drawn people; nothing is downloaded."""
@@ -49,6 +51,8 @@ def make(
         untrimmed=untrimmed,
         seed=seed,
         strong_scenes=strong_scenes,
+        scenes=scenes,
+        people_per_scene=people_per_scene,
     )
     sheet = contact_sheet_of(table, folder / "contact-sheet.png")
     if json:

@@ -21,6 +21,7 @@ from kineme.video.spec import ClipSpec
 
 Found = Literal["named", "only", "moves-most", "nobody"]
 
+_SOON_S = 1.0  # after the beginning of a row: its box is where the person is then
 _SAME = 0.1  # intersection over union of a track's box and that of a row, from which on they are of one person
 
 
@@ -108,9 +109,11 @@ def _seen(people: People, start_s: float, end_s: float | None) -> list[int]:
 
 
 def _overlap(track: Track, box: list[float], start_s: float, end_s: float | None) -> float:
-    """The largest intersection over union of a box and those of a track between two instants."""
+    """The largest intersection over union of a box and those of a track when a row begins, or else later in it."""
     last_s = np.inf if end_s is None else end_s
     within_T = (track.scores_T > 0) & (track.times_T >= start_s) & (track.times_T <= last_s)
+    soon_T = within_T & (track.times_T <= start_s + _SOON_S)
+    within_T = soon_T if soon_T.any() else within_T
     boxes_T4, box_4 = track.boxes_T4[within_T], np.asarray(box)
     sides_T2 = np.minimum(boxes_T4[:, 2:], box_4[2:]) - np.maximum(boxes_T4[:, :2], box_4[:2])
     shared_T = np.prod(np.maximum(sides_T2, 0), axis=1)

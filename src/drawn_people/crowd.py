@@ -174,7 +174,8 @@ def _boxes(figure: Figure, shot: Shot) -> Floats:
 
 def rows_of(scene: Scene, film: SceneFilm, name: str, group: str) -> tuple[Rows, Rows]:
     """The rows of :data:`SEGMENTS` and of :data:`BOXES` of a scene."""
-    segments, boxes = [], []
+    segments: Rows = []
+    boxes: Rows = []
     for member, boxes_T4 in zip(scene.members, film.boxes_PT4, strict=True):
         who = f"person{member.person.number:02d}"
         for start_s, end_s, label in member.script.segments:

@@ -89,6 +89,10 @@ class Backbone:
         views: augmented views of each video whose features are computed by default.
         values: float32 values of its features: of a tick, or of a whole clip where it sees clips.
         rate: frames, or clips where it sees clips, that it does in a second on two cores.
+        statistics: makes the layer that a linear head pools its features over time with; by default mean and standard
+            deviation.
+        mirror: the features of the mirrored clip from those of a clip; None where it must be looked at again.
+        members: of joined backbones (:mod:`kineme.models.joined`).
     """
 
     name: str
@@ -109,11 +113,14 @@ class Backbone:
     views: int = 0
     values: int = 0
     rate: float = 0.0
+    statistics: Callable[..., Any] | None = None
+    mirror: Callable[..., Any] | None = None
+    members: tuple[Backbone, ...] = ()
 
     @property
     def is_pretrained(self) -> bool:
         """Whether it has learned from other videos or pictures, and is frozen unless it is fine-tuned."""
-        return self.encoder is not None or self.external is not None
+        return self.encoder is not None or self.external is not None or bool(self.members)
 
     @property
     def is_per_frame(self) -> bool:

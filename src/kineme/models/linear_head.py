@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kineme.models.backbone import Backbone
 from kineme.models.backend import keras
 from kineme.models.carry import Carry
 from kineme.models.layers import check_matrix, logits
@@ -55,23 +56,28 @@ class Standardize(keras.layers.Layer):
         return input_shape
 
 
-def build_linear_head(feature_shape: tuple[int, ...], classes: int, *, with_deviation: bool = True) -> Any:
+def build_linear_head(
+    feature_shape: tuple[int, ...], classes: int, backbone: Backbone, *, with_deviation: bool = True
+) -> Any:
     """A Keras model from features (B, T, ...) to logits_BK, by the layers ``statistics``, ``standardize``, ``logits``.
 
     Args:
         feature_shape: (T, ...); further axes are flattened.
         classes: K.
+        backbone: whose features they are. Where they are of people, the logits are zeros where nobody was found.
         with_deviation: see how features change over the clip, and not their mean alone.
     """
     features = keras.Input(feature_shape, name="features")
     x = features
     if len(feature_shape) > 2:
         x = keras.layers.Reshape((feature_shape[0], -1), name="flatten_frame")(x)
-    check_matrix((1 + with_deviation) * x.shape[-1], classes, "the linear head")
-    pool = TimeStatistics if with_deviation else keras.layers.GlobalAveragePooling1D
+    pool = (backbone.statistics or TimeStatistics) if with_deviation else keras.layers.GlobalAveragePooling1D
     x = pool(name="statistics")(x)
-    x = Standardize(name="standardize")(x)
-    return keras.Model(features, logits(classes)(x), name="head")
+    check_matrix(x.shape[-1], classes, "the linear head")
+    x = logits(classes)(Standardize(name="standardize")(x))
+    if backbone.sees == "landmarks":
+        x = x * ops.cast(ops.any(ops.not_equal(features, 0.0), axis=(1, 2)), "float32")[:, None]
+    return keras.Model(features, x, name="head")
 
 
 def linear_step(head: Any, x: Any, carry: Carry) -> Any:

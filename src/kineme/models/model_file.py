@@ -21,6 +21,7 @@ from kineme.files import write_tensors
 from kineme.memory import total_bytes
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
+from kineme.models.joined import JoinedNetwork, member_approaches, member_specs
 from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.models.scoring import HEAVY_PIXELS
@@ -52,6 +53,8 @@ class ModelCard:
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
         finetuned: a pretrained backbone was trained further, so its weights are the model's own.
         open_set: tells whether logits show one of the labels at all; None where that was not learned.
+        member_specs: of joined backbones, the clip of each; by default as :func:`kineme.models.joined.member_specs` has
+            it.
         timeline: how its windows become segments, where training has found that; see :attr:`timeline_settings`.
     """
 
@@ -64,6 +67,7 @@ class ModelCard:
     finetuned: bool = False
     open_set: OpenSetDetector | None = None
     timeline: TimelineSettings | None = None
+    member_specs: tuple[ClipSpec, ...] = ()
 
     @property
     def timeline_settings(self) -> TimelineSettings:
@@ -85,6 +89,18 @@ class ModelCard:
     def backbone(self) -> Backbone:
         """What is under the approach."""
         return find_backbone(self.architecture.backbone)
+
+    @functools.cached_property
+    def members(self) -> tuple[ModelCard, ...]:
+        """The cards of the members of a joined model; their calibration is that of the whole."""
+        if not self.backbone.members:
+            return ()
+        approaches = member_approaches(self.architecture, self.backbone)
+        specs = self.member_specs or member_specs(self.backbone, self.spec)
+        return tuple(
+            ModelCard(self.approach, config_of(one), spec, self.labels)
+            for one, spec in zip(approaches, specs, strict=True)
+        )
 
     @property
     def is_per_frame(self) -> bool:
@@ -116,6 +132,7 @@ class ModelCard:
             },
             "provenance": self.provenance,
             "finetuned": self.finetuned,
+            **({"members": [_member(one) for one in self.members]} if self.members else {}),
         }
 
     @classmethod
@@ -140,6 +157,7 @@ class ModelCard:
                 )
             document = {"finetuned": False, **document}  # older files say neither this nor the next two
             calibration = {"known": None, "timeline": None, **_part(document, "calibration", dict)}
+            members = _part({"members": [], **document}, "members", list)
             card = cls(
                 approach=_part(document, "approach", str),
                 config=_part(document, "config", dict),
@@ -148,10 +166,13 @@ class ModelCard:
                 temperature=float(_part(calibration, "temperature", int, float)),
                 provenance=_part(document, "provenance", dict),
                 finetuned=_part(document, "finetuned", bool),
+                member_specs=tuple(ClipSpec.from_json(_part(one, "spec", dict)) for one in members),
                 open_set=OpenSetDetector.from_json(_part(calibration, "known", dict, type(None))),
                 timeline=TimelineSettings.from_json(_part(calibration, "timeline", dict, type(None))),
             )
             _check(card)
+            if len(card.members) != len(members):
+                raise ValueError("it has as many members as backbones")
         except (UsageError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             raise KinemeError(
                 f"{path}: its description cannot be read ({one_line(str(error), 300)}); copy or train it again"
@@ -202,7 +223,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
     from kineme.models.network import build_network
 
     try:
-        network = build_network(card.architecture, card.spec, len(card.labels))
+        network = build_network(card.architecture, card.spec, len(card.labels), member_specs=card.member_specs)
     except UsageError as error:
         raise KinemeError(f"{path}: {error}") from error
     wanted = named_weights(network)
@@ -224,8 +245,14 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
 def named_weights(network: Any) -> dict[str, Any]:
     """Every weight of a network under a name of its own: its path, with a number where another has the same path.
 
-    A backbone and a head may both have a layer ``conv1``.
+    A backbone and a head may both have a layer ``conv1``. Those of a joined model begin with the member's backbone.
     """
+    if isinstance(network, JoinedNetwork):
+        return {
+            f"{member}/{name}": weight
+            for member, one in network.members.items()
+            for name, weight in named_weights(one).items()
+        }
     named: dict[str, Any] = {}
     for weight in network.weights:
         alike = sum(name.partition("#")[0] == weight.path for name in named)
@@ -287,6 +314,11 @@ def _check(card: ModelCard) -> None:
     if spec.frames * spec.height * spec.width * 3 > min(_MOST_CLIP_BYTES, total_bytes() or _MOST_CLIP_BYTES):
         raise ValueError(f"clips of {spec.frames} frames of {spec.width} x {spec.height} pixels fit into no memory")
     card.backbone  # noqa: B018 (it refuses what is not in the registry)
+
+
+def _member(card: ModelCard) -> dict[str, Any]:
+    """What the document says of a member."""
+    return {"config": card.config, "spec": card.spec.to_json()}
 
 
 def _part(document: dict[str, Any], name: str, *kinds: type) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kineme.errors import UsageError
+from kineme.models import joined
 from kineme.models.approach import Approach
 from kineme.models.encoder import Encoder, hash_of
 from kineme.models.registry import find_backbone
@@ -12,18 +14,28 @@ from kineme.models.weights import require
 from kineme.video.spec import ClipSpec
 
 
-def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretrained: bool = False) -> Any:
+def build_network(
+    approach: Approach,
+    spec: ClipSpec,
+    classes: int,
+    *,
+    pretrained: bool = False,
+    member_specs: Sequence[ClipSpec] = (),
+) -> Any:
     """Join the approach's backbone and head.
 
     Args:
         approach: from :func:`kineme.models.registry.make_approach`.
         spec: what a clip is.
         classes: K, at least 2.
+        member_specs: the clip of each of joined backbones; by default as
+            :func:`kineme.models.joined.member_specs` says.
         pretrained: give a frozen backbone its published weights, for training; a loaded model brings its own.
 
     Returns:
         A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32. Its layers ``backbone`` and
-        ``head`` are models too. With landmarks as backbone it starts from features_BTD.
+        ``head`` are models too. With landmarks as backbone it starts from features_BTD. Of joined backbones, a
+        :class:`~kineme.models.joined.JoinedNetwork`.
 
     Raises:
         UsageError: the parts do not fit together, or fewer than two classes.
@@ -32,6 +44,12 @@ def build_network(approach: Approach, spec: ClipSpec, classes: int, *, pretraine
     if classes < 2:
         raise UsageError(f"a model needs at least two classes, not {classes}")
     record = find_backbone(approach.backbone)
+    if record.members:
+        specs = member_specs or joined.member_specs(record, spec)
+        each = zip(joined.member_approaches(approach, record), specs, strict=True)
+        return joined.JoinedNetwork(
+            {one.backbone: build_network(one, its, classes, pretrained=pretrained) for one, its in each}
+        )
     backbone = record.build(spec)
     if pretrained and record.weights and record.load_weights:
         record.load_weights(backbone, require(record.weights.name))

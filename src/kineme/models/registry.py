@@ -82,12 +82,18 @@ def find_approach(name: str) -> type[Approach]:
 
 
 def find_backbone(name: str) -> Backbone:
-    """The record registered under ``name``, or made of what a name such as ``hf:OWNER/NAME`` stands for.
+    """The record registered under ``name``, or that of several, joined by ``+``.
+
+    A name such as ``hf:OWNER/NAME`` stands for the network of another library.
 
     Raises:
         UsageError: there is none; the line lists those that there are.
         KinemeError: the files of the network of another library cannot be used.
     """
+    if "+" in name:
+        from kineme.models.joined import join
+
+        return join([find_backbone(one) for one in name.split("+")])
     library = library_of(name)
     if library:
         return _imported(library.find)(name)  # type: ignore[no-any-return]

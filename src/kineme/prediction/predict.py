@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kineme.people.region import region_ticks
 from kineme.prediction.featurizers import Tick
+from kineme.prediction.joined import leading_frame, model_ticks
 from kineme.prediction.people import predict_people
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summarize_windows
@@ -35,8 +35,9 @@ def fetch_options(model: TrainedModel, *, people: bool = False, **more: Any) -> 
 
 def smallest_side(model: TrainedModel, people: bool) -> int:
     """How many pixels wide a video is to be fetched at least; people may be cut out of it."""
-    spec = model.card.spec
-    return max(spec.height, spec.width, _WITH_PEOPLE if people or spec.region != "frame" else 0)
+    specs = [model.card.spec, *(one.card.spec for one in model.members)]
+    sides = [max(spec.height, spec.width) for spec in specs]
+    return max(*sides, _WITH_PEOPLE if people or model.card.spec.region != "frame" else 0)
 
 
 def predict_file(
@@ -65,8 +66,8 @@ def predict_file(
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
-    of_ticks = region_ticks(path, spec, track=person, on_warning=warnings.append)
-    shown: Iterator[tuple[int, Tick]] = prefetch(number_shots(of_ticks, spec, cuts.append))
+    of_ticks = model_ticks(model, path, track=person, on_warning=warnings.append)
+    shown: Iterator[tuple[int, Tick]] = prefetch(number_shots(of_ticks, spec, cuts.append, leading_frame(model)))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
     scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in by_shot(shown))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from kineme.people.region import LiveRegion
 from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.featurizers import open_featurizer
+from kineme.prediction.joined import JoinedPixels, JoinedReader
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, stream_stride
 from kineme.video.brightness import Brightener
@@ -85,14 +87,24 @@ class Stream:
             )
         if stride is not None and (stride < 1 or mode != "exact"):
             raise UsageError(f"stream: stride is for mode 'exact' and must be 1 or more, not {stride} for {mode!r}")
-        runs = open_engine(engine, model)
         self._model = model
-        self._reader: _Reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
         self._ticks = _Ticks(spec)
-        self._sizer = _Sizer(spec)
+        self._sizer: Callable[..., Any]
+        self._brighten: Any
+        if model.members:
+            if mode != "exact" or spec.region != "frame":
+                raise UsageError(
+                    f"{model.name} is on joined backbones, which follow a stream in mode 'exact' and on the whole frame"
+                )
+            specs = [one.card.spec for one in model.members]
+            self._sizer, self._brighten = JoinedPixels(_Sizer, specs), JoinedPixels(Brightener, specs)
+            self._reader: _Reader = JoinedReader(model, functools.partial(open_engine, engine), _Exact, stride)
+        else:
+            runs = open_engine(engine, model)
+            self._sizer, self._brighten = _Sizer(spec), Brightener(spec)
+            self._reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
         self._region = None if spec.region == "frame" else LiveRegion(spec)
         self._looks = _Ticks(ClipSpec(fps=RATE))
-        self._brighten = Brightener(spec)
         self.mode, self.stride = mode, self._reader.stride
         self.reset()
 
@@ -113,6 +125,11 @@ class Stream:
         self._newest: NDArray[np.float64] | None = None
         self.prediction_time_s: float | None = None
         self.logits_K: NDArray[np.float32] | None = None
+
+    @property
+    def to_pixels(self) -> Callable[[Any], Any]:
+        """Brings a frame that is an array to what the model sees of it."""
+        return self._sizer
 
     def push(
         self, frame: Any, time_s: float, *, convert: Callable[[Any], Pixels] | None = None

@@ -52,6 +52,7 @@ class TrainedModel:
 
     Attributes:
         poses: what finds landmarks in frames, for a model on poses.
+        members: of a model on joined backbones, each by itself, without the calibration of the whole.
 
     Raises:
         KinemeError: the weights of what finds landmarks are not on this machine; a model on landmarks does not hold
@@ -76,6 +77,8 @@ class TrainedModel:
         if card.backbone.sees == "landmarks":
             self.poses = cast("PoseEncoder", open_encoder(network, card.architecture))
         self._network = network
+        self._whole: TrainedModel | None = None  # of a member
+        self.members = self._members()
         self._seen: tuple[int, int | None] = 0, None  # how often the weights have changed, and their checksum
         self._fingerprint: tuple[int, str] | None = None
         self._of_thread = threading.local()
@@ -170,9 +173,21 @@ class TrainedModel:
             self._network = network
         return self._network
 
+    def _members(self) -> tuple[TrainedModel, ...]:
+        def member(card: ModelCard) -> TrainedModel:
+            name = card.architecture.backbone
+            network = None if self._network is None else self._network.members[name]
+            one = TrainedModel(network, card, f"{self.name}, {name}", build=lambda: self.network.members[name])
+            one._whole = self
+            return one
+
+        return tuple(map(member, self.card.members))
+
     @property
     def encoder(self) -> Encoder | None:
         """The encoder inside the network, if its backbone is pretrained."""
+        if self.members:
+            return self.members[0].encoder
 
         def make() -> Encoder | None:
             return open_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
@@ -194,6 +209,8 @@ class TrainedModel:
     @property
     def classifier(self) -> Any:
         """What follows the encoder; the whole network where there is none."""
+        if self.members:
+            return self.network.heads
         return self.network.get_layer("head") if self.encoder else self.network
 
     @property
@@ -252,8 +269,12 @@ class TrainedModel:
             card = self.card
             built = {"approach": card.approach, "config": card.config, "spec": card.spec.to_json()}
             told = [made_with(), built | {"labels": len(card.labels)}]
+            if self._whole is not None:
+                told.append({"member of": self._whole.fingerprint})
             digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-            if self._build and not version:  # published weights, by the hash of what carries them
+            if self._whole is not None and not version:
+                pass
+            elif self._build and not version:  # published weights, by the hash of what carries them
                 digest.update(json.dumps(card.provenance, sort_keys=True).encode())
             else:
                 for name, tensor in sorted(self.weights(), key=itemgetter(0)):

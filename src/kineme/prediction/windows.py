@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from kineme.prediction.engine import Array, Engine
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.featurizers import FrameFeaturizer, RawFrames, Tick, open_featurizer
+from kineme.prediction.joined import JoinedScorer
 from kineme.prediction.trained import TrainedModel
 from kineme.video.clips import Clip, cut_clips
 from kineme.video.container import PathLike
@@ -131,6 +133,9 @@ def open_scorer(model: TrainedModel, engine: str) -> WindowScorer:
     """
 
     def make() -> WindowScorer:
+        if model.members:
+            scorers = [WindowScorer(one, open_engine(engine, one)) for one in model.members]
+            return cast("WindowScorer", JoinedScorer(model, scorers))
         return WindowScorer(model, open_engine(engine, model))
 
     return model.once(("scorer", engine), make, holds_weights=engine != "keras" and not model.exported)

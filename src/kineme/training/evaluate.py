@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from kineme.training import metrics
 from kineme.training.cache import FrameCache
 from kineme.training.frame_order import CHANGED_ORDERS, FrameOrder, check_order, reorder
 from kineme.training.items import Item
+from kineme.training.joined_cache import JoinedCache
 
 _MOST_REORDERED = 100  # videos whose frames are put in another order for an encoder that sees time, and is slow
 
@@ -62,14 +63,23 @@ def score_windows(
     *,
     frame_order: FrameOrder = "ordered",
     view: int = 0,
+    change: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
     seed: int = 0,
     label: str | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Logits_WK of each window of each video, and the number of its video; arguments as for :func:`score_items`.
 
-    ``view`` is the number of an augmented view of the videos; 0 is as filmed.
+    ``view`` is the number of an augmented view of the videos, 0 as filmed; ``change`` is done to each window.
     """
     check_order(frame_order)
+    if isinstance(cache, JoinedCache):
+        return cache.score(
+            lambda head, its, member: score_windows(
+                head, its, member, frame_order=frame_order, view=view, seed=seed, label=label
+            ),
+            network,
+            items,
+        )
     recompute = frame_order != "ordered" and cache.encoder is not None and cache.encoder.is_temporal
     windows_of: list[int] = []
 
@@ -83,7 +93,8 @@ def score_windows(
             starts = cache.evaluation_starts(item)
             windows_of.extend([number] * len(starts))
             for start in starts:
-                yield reorder(cache.window(item, start, view), frame_order, rng)
+                window = reorder(cache.window(item, start, view), frame_order, rng)
+                yield change(window) if change else window
 
     return score_clips(network, windows()), np.array(windows_of, np.int64)
 

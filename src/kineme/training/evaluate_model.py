@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kineme.dataset.split_csv import read_split_csv
 from kineme.dataset.table import SPLITS, ClipTable
@@ -16,6 +16,7 @@ from kineme.progress import track
 from kineme.training.cache import FrameCache
 from kineme.training.evaluate import classification_metrics, order_metrics, score_items
 from kineme.training.frame_order import FrameOrder, check_order
+from kineme.training.joined_cache import JoinedCache
 from kineme.training.parts import has_parts, mark_labelled_throughout
 from kineme.training.run import METRICS, SPLIT
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
@@ -90,7 +91,7 @@ def _clips(
     model: TrainedModel, table: ClipTable, split: str, frame_order: FrameOrder, seed: int
 ) -> tuple[dict[str, Any], ClipTable]:
     """What the model makes of each row by itself, and the table of the rows that could be read."""
-    cache = FrameCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
+    cache = _cache(model)
     table, items = cache.prepare(table, model.labels)
     if not items:
         raise KinemeError(f"no readable video to evaluate in the {split} split")
@@ -101,6 +102,12 @@ def _clips(
     if frame_order == "ordered":
         found |= order_metrics(model.classifier, items, cache, logits_NK, model.labels, seed, label="testing")
     return found, table
+
+
+def _cache(model: TrainedModel) -> FrameCache:
+    if model.members:
+        return cast("FrameCache", JoinedCache(model.card.spec, [_cache(one) for one in model.members]))
+    return FrameCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
 
 
 def _timelines(model: TrainedModel, table: ClipTable, seed: int) -> tuple[SegmentMetrics | None, list[str]]:

@@ -22,6 +22,7 @@ class Item:
         end_s: where it ends; None is the video's end.
         stretch: what of the file the entry holds; more than the part where that is shorter than a clip.
         ticks: number of fine ticks in the entry.
+        members: the same as each member of joined backbones has it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Item:
     end_s: float | None
     stretch: Stretch
     ticks: int
+    members: tuple[Item, ...] = ()
 
 
 def parts_of(table: ClipTable, items: Sequence[Item]) -> dict[str, list[Item]]:

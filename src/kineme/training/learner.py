@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backend import keras
 from kineme.models.encoder import Encoder
+from kineme.models.joined import JoinedNetwork, member_approaches, member_specs
 from kineme.models.network import build_network
 from kineme.models.registry import BACKBONES, find_backbone
 from kineme.people.encoder import open_encoder
 from kineme.training.cache import FrameCache
+from kineme.training.joined_cache import JoinedCache
 from kineme.video.spec import ClipSpec
 
 
@@ -27,6 +29,7 @@ class Learner:
         network: uint8 clips_BTHWC (with landmarks: features_BTD) to logits_BK.
         trained: what training changes: the network, or its head alone behind a frozen backbone.
         encoder: the frozen backbone, or None.
+        members: of joined backbones, each with its own network; ``network`` and ``trained`` are those of all.
         backbone_weights: of a fine-tuned network: how many of its trainable variables, the first ones, were pretrained.
     """
 
@@ -38,6 +41,8 @@ class Learner:
     encoder: Encoder | None
     backbone_weights: int = 0
 
+    members: tuple[Learner, ...] = ()
+
     @property
     def is_solved(self) -> bool:
         """Whether its head is solved instead of trained by epochs; it then needs no validation videos."""
@@ -45,6 +50,8 @@ class Learner:
 
     def cache(self) -> FrameCache:
         """Where its clips come from; frames are kept at twice the rate so that windows can start in between."""
+        if self.members:
+            return cast("FrameCache", JoinedCache(self.spec, [one.cache() for one in self.members]))
         return FrameCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)
 
     def reset_weights(self, seed: int) -> None:
@@ -53,6 +60,10 @@ class Learner:
         A network once compiled serves many trainings this way; compiling takes longer than a small training.
         """
         keras.utils.set_random_seed(seed)
+        for one in self.members:
+            one.reset_weights(seed)
+        if self.members:
+            return
         if self.encoder:
             fresh = self.approach.build_head(tuple(self.trained.input.shape[1:]), self.classes)
         else:
@@ -82,6 +93,12 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
             raise UsageError(f"--finetune: {record.name}: {record.frozen_because}")
         able = ", ".join(name for name in BACKBONES if find_backbone(name).can_finetune)
         raise UsageError(f"--finetune trains a pretrained backbone ({able}), and {record.name} is none of them")
+    if record.members:
+        each = zip(member_approaches(approach, record), member_specs(record, spec), strict=True)
+        members = {one.backbone: make_learner(one, its, classes, seed=seed) for one, its in each}
+        networks = JoinedNetwork({name: one.network for name, one in members.items()})
+        encoder = next(iter(members.values())).encoder
+        return Learner(approach, spec, classes, networks, networks.heads, encoder, members=tuple(members.values()))
     network = build_network(approach, spec, classes, pretrained=True)
     if finetune or (record.can_finetune and approach.is_inside_backbone):
         backbone = network.get_layer("backbone")

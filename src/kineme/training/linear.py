@@ -13,18 +13,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.backend import keras
+from kineme.models.joined import JoinedNetwork
+from kineme.models.registry import find_backbone
 from kineme.progress import progress
 from kineme.training.augment import Mirror
 from kineme.training.cache import FrameCache
 from kineme.training.evaluate import loss_and_accuracy, mean_of_windows, score_windows
 from kineme.training.folds import grouped_folds
 from kineme.training.items import Item
+from kineme.training.joined_cache import JoinedCache, joined_windows
 from kineme.training.learner import Learner
 
 C = 0.01
@@ -47,15 +50,33 @@ class LinearWeights:
     kernel_FK: NDArray[np.float64]
     bias_K: NDArray[np.float64]
 
+    @classmethod
+    def of_nobody(cls, features: int, classes: int) -> LinearWeights:
+        """Where there is nothing to learn from: all classes are alike."""
+        return cls(np.zeros(features), np.ones(features), np.zeros((features, classes)), np.zeros(classes))
+
     def logits(self, pooled_WF: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits_WK of windows."""
         standard_WF = (pooled_WF.astype(np.float64) - self.mean_F) * self.factor_F
-        return (standard_WF @ self.kernel_FK + self.bias_K).astype(np.float32)
+        logits_WK = standard_WF @ self.kernel_FK + self.bias_K
+        return (logits_WK * has_anybody(pooled_WF)[:, None]).astype(np.float32)
 
     def assign_to(self, head: Any) -> None:
         """Write them into a head made by :func:`kineme.models.linear_head.build_linear_head`."""
         head.get_layer("standardize").set_weights([self.mean_F, self.factor_F])
         head.get_layer("logits").set_weights([self.kernel_FK, self.bias_K])
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedWeights:
+    """The solved heads of the members of joined backbones, in order."""
+
+    members: tuple[LinearWeights | JoinedWeights, ...]
+
+    def assign_to(self, heads: JoinedNetwork) -> None:
+        """Write them into the heads."""
+        for weights, head in zip(self.members, heads.members.values(), strict=True):
+            weights.assign_to(head)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +99,11 @@ class PooledWindows:
 
     def solve(self, classes: int, chosen_N: NDArray[np.bool_] | None = None) -> LinearWeights:
         """The head that is best on these videos, or on the chosen ones; every video counts alike, however long."""
-        used_W = np.ones(len(self.item_W), bool) if chosen_N is None else chosen_N[self.item_W]
+        used_W = has_anybody(self.pooled_WF)
+        if chosen_N is not None:
+            used_W &= chosen_N[self.item_W]
+        if not used_W.any():
+            return LinearWeights.of_nobody(self.pooled_WF.shape[1], classes)
         item_W = self.item_W[used_W]
         views = 1 if self.is_plain_W.all() else 2
         weight_W = views / np.bincount(item_W, minlength=len(self.labels_N))[item_W]
@@ -90,15 +115,24 @@ class PooledWindows:
         return solve(self.pooled_WF[used_W], labels_W, weight_W, classes)
 
 
+def has_anybody(pooled_WF: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether there is anything in the features of each window: those of people are zeros where nobody is."""
+    return np.asarray((pooled_WF != 0).any(axis=1))
+
+
 def pool_windows(
     learner: Learner, items: Sequence[Item], cache: FrameCache, *, mirrored: bool, label: str | None = None
 ) -> PooledWindows:
     """The pooled features of the windows that evaluation sees of each video, and of their mirror images."""
     head = learner.trained
     pool = keras.Model(head.input, head.get_layer("statistics").output)
-    if mirrored:
+    found = [score_windows(pool, items, cache, label=label)]
+    mirror = find_backbone(learner.approach.backbone).mirror
+    if mirrored and mirror:
+        found.append(score_windows(pool, items, cache, change=mirror))
+    elif mirrored:
         cache.add_views(items, Mirror(), 1)
-    found = [score_windows(pool, items, cache, view=view, label=label) for view in range(1 + mirrored)]
+        found.append(score_windows(pool, items, cache, view=1, label=label))
     return PooledWindows(
         pooled_WF=np.concatenate([pooled_WF for pooled_WF, _ in found]),
         item_W=np.concatenate([item_W for _, item_W in found]),
@@ -163,11 +197,11 @@ class LinearResult:
         history: one row, as of one epoch.
     """
 
-    weights: LinearWeights
+    weights: LinearWeights | JoinedWeights
     held_out: list[Item]
     logits_WK: NDArray[np.float32]
     item_W: NDArray[np.int64]
-    folds: list[tuple[NDArray[np.int64], LinearWeights]]
+    folds: Sequence[tuple[NDArray[np.int64], LinearWeights | JoinedWeights]]
     history: list[dict[str, float]]
 
 
@@ -190,12 +224,14 @@ def fit_linear(
         gaps: background that was filmed, labelled K.
         label: what the progress bar says; None shows none.
     """
+    if learner.members:
+        return _fit_joined(learner, items, cast("JoinedCache", cache), mirrored=mirrored, gaps=gaps, label=label)
     started = time.perf_counter()
     windows = pool_windows(learner, [*items, *gaps], cache, mirrored=mirrored)
     folds = grouped_folds(windows.labels_N, windows.groups_N)
     plain = windows.is_plain_W & (windows.labels_N[windows.item_W] < learner.classes)
     logits_WK = np.zeros((len(plain), learner.classes), np.float32)
-    solved: list[tuple[NDArray[np.int64], LinearWeights]] = []
+    solved: list[tuple[NDArray[np.int64], LinearWeights | JoinedWeights]] = []
     with progress(label, len(folds) + 1) as advance:
         for held_out in folds:
             chosen_N = np.ones(len(windows.labels_N), bool)
@@ -213,6 +249,38 @@ def fit_linear(
         logits_WK, item_W = logits_WK[:0], item_W[:0]
     history = _history(weights, windows, logits_WK, item_W, time.perf_counter() - started)
     return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, solved, [history])
+
+
+def _fit_joined(
+    learner: Learner,
+    items: Sequence[Item],
+    cache: JoinedCache,
+    *,
+    mirrored: bool,
+    gaps: Sequence[Item],
+    label: str | None,
+) -> LinearResult:
+    """The heads of all members, each solved for itself; out of fold they answer together."""
+    started = time.perf_counter()
+    found = []
+    for number, (member, its) in enumerate(zip(learner.members, cache.caches, strict=True)):
+        said = f"{label} ({member.approach.backbone})" if label else None
+        items_of, gaps_of = ([one.members[number] for one in several] for several in (items, gaps))
+        found.append(fit_linear(member, items_of, its, mirrored=mirrored, gaps=gaps_of, label=said))
+    logits_WK, item_W = joined_windows([(one.logits_WK, one.item_W) for one in found])
+    folds = [
+        (each[0][0], JoinedWeights(tuple(weights for _, weights in each)))
+        for each in zip(*(one.folds for one in found), strict=True)
+    ]
+    rows = [one.history[0] for one in found]
+    history = rows[0] | {"loss": float(np.mean([row["loss"] for row in rows]))}
+    history["accuracy"] = float(np.mean([row["accuracy"] for row in rows]))
+    if len(item_W):
+        truth_N = np.array([item.label for item in items])
+        history["val_loss"], history["val_accuracy"] = loss_and_accuracy(mean_of_windows(logits_WK, item_W), truth_N)
+    history["seconds"] = round(max(time.perf_counter() - started, 1e-3), 3)
+    weights = JoinedWeights(tuple(one.weights for one in found))
+    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, folds, [history])
 
 
 def _history(

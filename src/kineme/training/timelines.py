@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from kineme.prediction.windows import file_stride
 from kineme.progress import track
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item
+from kineme.training.joined_cache import JoinedCache, Windows
 from kineme.training.learner import Learner
 from kineme.training.linear import LinearResult
 from kineme.training.parts import by_video, is_part, labelled_throughout
@@ -125,8 +127,8 @@ def score_videos(
     for video in track(videos, label):
         try:
             item, duration_s = cache.whole(video.path, video.track), probe(video.path).duration_s
-            times_W, starts = _windows(item, cache, file_stride(model), duration_s)
-            logits_WK = score_clips(learner.trained, (cache.window(item, start) for start in starts))
+            times_W, _ = _windows(item, cache, file_stride(model), duration_s)
+            logits_WK = _score(learner.trained, item, cache, file_stride(model), duration_s)
         except VideoError as error:
             warnings.append(f"{video.name}: has no timeline ({error.reason})")
             continue
@@ -150,6 +152,21 @@ class PredictedTimelines:
     test: list[VideoTimeline]
     held_out: list[ScoredVideo]
     warnings: list[str]
+
+
+def _score(
+    network: Any, item: Item, cache: FrameCache | JoinedCache, stride: int | None, duration_s: float
+) -> NDArray[np.float32]:
+    """Logits_WK of the windows of a whole video."""
+
+    def of_member(head: Any, items: Sequence[Item], its: FrameCache) -> Windows:
+        _, starts = _windows(items[0], its, stride, duration_s)
+        logits_WK = score_clips(head, (its.window(items[0], start) for start in starts))
+        return logits_WK, np.zeros(len(logits_WK), np.int64)
+
+    if isinstance(cache, JoinedCache):
+        return cache.score(of_member, network, [item])[0]
+    return of_member(network, [item], cache)[0]
 
 
 def predict_timelines(

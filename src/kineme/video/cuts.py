@@ -11,6 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,10 @@ def by_shot(of_numbered: Iterable[tuple[int, Tick]]) -> Iterator[Iterator[Tick]]
 
 
 def number_shots(
-    of_ticks: Iterable[Tick], spec: ClipSpec, on_cut: Callable[[float], object]
+    of_ticks: Iterable[Tick],
+    spec: ClipSpec,
+    on_cut: Callable[[float], object],
+    picture: Callable[[Any], NDArray[np.uint8]] = lambda frame: frame,
 ) -> Iterator[tuple[int, Tick]]:
     """Yield each tick of a video with the number of its shot, from 0.
 
@@ -174,6 +178,7 @@ def number_shots(
     Args:
         of_ticks: instant and frame of every tick, from :func:`kineme.video.clips.ticks`.
         spec: of the clips.
+        picture: gives what is looked at of a tick's frame.
         on_cut: told the first instant of each shot but the first.
     """
     if spec.fps is None or spec.short == "refuse" or spec.region != "frame":
@@ -195,7 +200,7 @@ def number_shots(
 
     for tick in of_ticks:
         held.append(tick)
-        begins.update(finder.push(tick[1]))
+        begins.update(finder.push(picture(tick[1])))
         if len(held) > finder.delay:
             yield release()
     begins.update(finder.finish())

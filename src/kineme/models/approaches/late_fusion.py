@@ -59,9 +59,10 @@ class LateFusion(Approach):
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import ClassToken, check_matrix, logits
         from kineme.models.linear_head import build_linear_head
+        from kineme.models.registry import find_backbone
 
         if self.has_linear_head:
-            return build_linear_head(feature_shape, classes)
+            return build_linear_head(feature_shape, classes, find_backbone(self.backbone))
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
         x = features
@@ -98,7 +99,12 @@ class LateFusion(Approach):
     @property
     def uses_order(self) -> bool:
         """Not where all frames are averaged."""
-        return not self.has_linear_head and (self.merge != "mean" or self.frames != "all")
+        if self.has_linear_head:
+            from kineme.models.registry import find_backbone
+
+            record = find_backbone(self.backbone)
+            return any(one.statistics for one in (record, *record.members))
+        return self.merge != "mean" or self.frames != "all"
 
     def step(self, network: Any, x: Any, carry: Carry) -> Any:
         """The newest T frames, merged.
@@ -109,6 +115,8 @@ class LateFusion(Approach):
         from kineme.models.linear_head import linear_step
 
         head = network.get_layer("head")
+        if self.has_linear_head and self.uses_order:
+            raise UsageError(f"{self.name} on {self.backbone} reads whole windows in order: use mode='exact'")
         if self.has_linear_head:
             return linear_step(head, x, carry)
         if self.merge == "attention" and self.frames == "all":

@@ -49,9 +49,10 @@ class SingleFrame(Approach):
         """features_BTD to logits_BK; any further axes of the features are flattened."""
         from kineme.models.layers import FrameAverage, check_matrix, logits
         from kineme.models.linear_head import build_linear_head
+        from kineme.models.registry import find_backbone
 
         if self.has_linear_head:
-            return build_linear_head(feature_shape, classes, with_deviation=False)
+            return build_linear_head(feature_shape, classes, find_backbone(self.backbone), with_deviation=False)
         layers = keras.layers
         features = keras.Input(feature_shape, name="features")
         x = features

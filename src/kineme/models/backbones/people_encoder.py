@@ -15,7 +15,7 @@ import numpy as np
 
 from kineme.models.backbone import Backbone
 from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
-from kineme.models.backbones.pair_window import ways_of_reading
+from kineme.models.backbones.pair_window import IN_MIRROR, ways_of_reading
 from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, VERSION, PeopleFeatures
 from kineme.models.backend import keras
 from kineme.models.poses import Pose, PoseEncoder, Tracker
@@ -73,6 +73,13 @@ def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
     return PoseEncoder(f"{key}:{VERSION}", views, (PEOPLE_FEATURES,), open_finder, tracks=True)
 
 
+def pair_statistics(**named: Any) -> Any:
+    """See :class:`~kineme.models.backbones.pair_statistics.PairStatistics`."""
+    from kineme.models.backbones.pair_statistics import PairStatistics
+
+    return PairStatistics(**named)
+
+
 def build(spec: ClipSpec) -> Any:
     """Features as they are, features_BTD: finding people is no part of the network."""
     features = keras.Input((spec.frames, PEOPLE_FEATURES), name="people")
@@ -91,4 +98,6 @@ MOVENET = Backbone(
     views=0,
     values=PEOPLE_FEATURES,
     rate=30.0,
+    statistics=pair_statistics,
+    mirror=lambda features_TD: IN_MIRROR(features_TD),
 )

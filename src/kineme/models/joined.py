@@ -1,0 +1,143 @@
+"""Joined backbones, such as ``i3d+movenet``: each has a head of its own, and their probabilities are averaged.
+
+The members look at the same seconds of a video, each at its own pace and size. A member that has seen nobody in a
+window answers with zeros, and is left out of the mean of that window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kineme.errors import UsageError
+from kineme.models.approach import Approach
+from kineme.models.backbone import Backbone
+from kineme.video.spec import ClipSpec
+
+
+def join(members: Sequence[Backbone]) -> Backbone:
+    """The record of several backbones.
+
+    Raises:
+        UsageError: one is not pretrained, or is there twice.
+    """
+    for one in members:
+        if not one.is_pretrained:
+            raise UsageError(f"backbones are joined where they are pretrained, and {one.name} is not")
+    names = [one.name for one in members]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--backbone {'+'.join(names)}: a backbone is there twice")
+    leader = _leader(members)
+    return Backbone(
+        name="+".join(names),
+        what="Several backbones, whose probabilities are averaged.",
+        build=_no_single_network,
+        sees=leader.sees,
+        spec=leader.spec,
+        convolves_time=leader.convolves_time,
+        values=leader.values,
+        rate=leader.rate,
+        members=tuple(members),
+    )
+
+
+def _no_single_network(spec: ClipSpec) -> Any:
+    raise UsageError("joined backbones are no single network")
+
+
+def _leader(members: Sequence[Backbone]) -> Backbone:
+    """Whose windows all take: the first that sees whole clips, or else the first."""
+    return next((one for one in members if not one.is_per_frame), members[0])
+
+
+def steps_of(backbone: Backbone, spec: ClipSpec) -> list[int]:
+    """How many ticks of ``spec`` lie between two of each member, so that both cover the same seconds.
+
+    It is the divisor of the frames of a window that brings a member nearest to the pace it is meant for; beside others
+    that look at frames one by one, all share one pace.
+    """
+    leader = _leader(backbone.members)
+    found = []
+    for one in backbone.members:
+        wanted = (spec.fps or 0) / one.spec.fps if one.spec.fps and not leader.is_per_frame else 1.0
+        divisors = [step for step in range(1, spec.frames + 1) if spec.frames % step == 0 and spec.frames // step > 3]
+        nearest = min(divisors or [1], key=lambda step: abs(np.log(step / max(wanted, 1e-9))))
+        found.append(1 if one is leader or spec.fps is None else nearest)
+    return found
+
+
+def member_specs(backbone: Backbone, spec: ClipSpec) -> list[ClipSpec]:
+    """The clip of each member, where that of the joined model is ``spec``."""
+    leader = _leader(backbone.members)
+    specs = []
+    for one, step in zip(backbone.members, steps_of(backbone, spec), strict=True):
+        same = spec if one is leader else one.spec
+        specs.append(
+            replace(
+                same,
+                frames=spec.frames // step,
+                fps=None if spec.fps is None else spec.fps / step,
+                short=spec.short,
+                region=spec.region,
+                brightness=spec.brightness,
+            )
+        )
+    return specs
+
+
+def member_approaches(approach: Approach, backbone: Backbone) -> list[Approach]:
+    """The approach on each member.
+
+    Raises:
+        UsageError: its head is not linear.
+    """
+    if not approach.has_linear_head:
+        raise UsageError(f"joined backbones take a linear head: late-fusion with head=linear, not {approach.name}")
+    return [replace(approach, backbone=one.name) for one in backbone.members]
+
+
+def mean_logits(logits_MNK: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float32]:
+    """Logits_NK of members together: the logarithm of the mean of their probabilities.
+
+    A row of zeros is of a member that saw nobody, and is left out; where all are left out, the row is zeros.
+    """
+    rows_MNK = np.stack([np.asarray(one, np.float64) for one in logits_MNK])
+    present_MN1 = (rows_MNK != 0).any(axis=2, keepdims=True)
+    powers_MNK = np.exp(rows_MNK - rows_MNK.max(axis=2, keepdims=True))
+    shares_MNK = powers_MNK / powers_MNK.sum(axis=2, keepdims=True)
+    count_N1 = present_MN1.sum(axis=0)
+    mean_NK = (shares_MNK * present_MN1).sum(axis=0) / np.maximum(count_N1, 1)
+    return np.where(count_N1 > 0, np.log(np.maximum(mean_NK, 1e-12)), 0.0).astype(np.float32)
+
+
+class JoinedNetwork:
+    """The networks of the members of a joined model, or the heads in them.
+
+    Args:
+        members: by the name of their backbone, in order.
+    """
+
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.members = members
+
+    @property
+    def heads(self) -> JoinedNetwork:
+        """The heads alone."""
+        return JoinedNetwork({name: network.get_layer("head") for name, network in self.members.items()})
+
+    @property
+    def weights(self) -> list[Any]:
+        """Of all members."""
+        return [weight for network in self.members.values() for weight in network.weights]
+
+    def count_params(self) -> int:
+        """Of all members."""
+        return sum(int(network.count_params()) for network in self.members.values())
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """Of all members."""
+        return [values for network in self.members.values() for values in network.get_weights()]

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from helpers_browser import browser
+from helpers_dataset import make_videos
 from helpers_labelling import Labeller, free_port, labelling, post, table, text, visible
 from helpers_serving import write_video
 from helpers_video import encode, numbered_video
@@ -178,14 +179,15 @@ def test_many_long_large_and_unplayable_videos(page, tmp_path, monkeypatch):
 def test_proposals_are_accepted_corrected_and_rejected_by_one_key_each(page, model, tmp_path):
     write_video(tmp_path / "a.mp4", seconds=6)
     write_video(tmp_path / "b.mp4", seconds=6)
+    write_video(tmp_path / "c.mp4", seconds=6)
     hand = Labeller(page)
     with labelling(tmp_path, "--model", str(model)) as server:
         page.go(server.address + "/")
-        page.wait_for("document.querySelectorAll('#videos li').length === 2")
+        page.wait_for("document.querySelectorAll('#videos li').length === 3")
         page.click("#show-train")
         page.wait_for("!document.querySelector('#propose').disabled")
         page.click("#propose")
-        page.wait_for("document.querySelector('#propose-state').textContent === '2 of 2 videos looked at'", 30)
+        page.wait_for("document.querySelector('#propose-state').textContent === '3 of 3 videos looked at'", 30)
         page.click("#show-label")
         page.click("#videos button")
         hand.opened("a.mp4")
@@ -202,45 +204,63 @@ def test_proposals_are_accepted_corrected_and_rejected_by_one_key_each(page, mod
         hand.saved(1)
         hand.shift("Y")
         hand.saved(2)
+        page.click("#show-train")
+        page.click("#unseen")
+        page.wait_for("document.querySelector('#propose-state').textContent === '2 proposals taken'")
+        page.click("#show-label")
+        hand.press("v")
+        hand.opened("c.mp4")
+        hand.press("n", "y")
+        page.wait_for("document.querySelector('#selected').textContent.includes('from a model, confirmed')")
     rows = table(tmp_path)
-    assert [row[0] for row in rows] == ["a.mp4", "b.mp4", "b.mp4"]
-    assert [row[3] for row in rows][1:] == ["dark", "bright"]
+    assert [row[0] for row in rows] == ["a.mp4", "b.mp4", "b.mp4", "c.mp4", "c.mp4"]
+    assert [row[3] for row in rows][1:] == ["dark", "bright"] * 2
     assert rows[0][3] == "day"
-    assert {row[5] for row in rows} == {"model+person"}
+    assert sorted(row[5] for row in rows) == ["model", *["model+person"] * 4]
 
 
-def test_clips_of_the_camera_have_their_length_and_group_and_train(page, tmp_path):
-    with labelling(tmp_path / "new", "--camera", "--approach", "single-frame") as server:
+@pytest.mark.slow
+def test_clips_of_the_camera_have_their_length_and_group_and_train_a_model_to_try(page, tmp_path):
+    folder, films = tmp_path / "new", make_videos(tmp_path / "films", people=4)
+    with labelling(folder, "--camera", "--approach", "single-frame") as server:
         page.go(server.address + "/")
         page.wait_for(visible("#record-form"))
-        for field, value in (
-            ("class", "nod"),
-            ("person", "Anna"),
-            ("session", "monday"),
-            ("count", "1"),
-            ("seconds", "1"),
-        ):
+        wishes = {"class": "to-left", "person": "Anna", "session": "monday", "count": "1", "seconds": "1"}
+        for field, value in wishes.items():
             page.run(f"document.querySelector('#record-{field}').value = {value!r}")
         page.click("#record-form button.main")
-        page.wait_for("document.querySelectorAll('#recorded li').length === 1", 30)
+        page.wait_for("document.querySelectorAll('#recorded li').length === 1", 40)
         assert text(page, "#notice") == ""
-        (clip,) = (tmp_path / "new" / "recordings" / "Anna-monday").iterdir()
+        (clip,) = (folder / "recordings" / "Anna-monday").iterdir()
         assert probe(clip).duration_s == pytest.approx(1.0, abs=1 / 20)
-        assert table(tmp_path / "new") == [
-            ("recordings/Anna-monday/nod-001.mp4", "0", f"{probe(clip).duration_s:.4g}", "nod", "Anna", "yes")
-        ]
-        for person in ("Ben", "Carl", "Dora"):
-            for label in ("nod", "background"):
-                recorded = write_video(tmp_path / "recorded.webm", seconds=2).read_bytes()
-                about = f"label={label}&person={person}&seconds=1.5"
-                answer = server.ask(f"/v1/label/recordings?{about}", "POST", recorded)
-                assert (answer.status, answer.json["duration_s"]) == (200, 1.5)
-        too_short = server.ask("/v1/label/recordings?label=nod&person=Ben&seconds=9", "POST", recorded)
-        assert (too_short.status, too_short.json["error"]["message"]) == (
-            422,
-            "the recording is 2.0 s long, not 9 s; record it again",
+        length = f"{probe(clip).duration_s:.4g}"
+        assert table(folder) == [("recordings/Anna-monday/to-left-001.mp4", "0", length, "to-left", "Anna", "yes")]
+
+        page.click("#show-train")
+        page.click("#train")
+        page.wait_for("document.querySelector('#train-state').textContent.includes('have one class only')", 120)
+        for film in sorted(films.rglob("*.mp4")):
+            person, label = film.stem.split("_")[:2]
+            about = f"label={label}&person={person}&seconds=0.8"
+            answer = server.ask(f"/v1/label/recordings?{about}", "POST", film.read_bytes())
+            assert (answer.status, answer.json["duration_s"]) == (200, 0.8)
+        for seconds, body, says in ((9, film.read_bytes(), "not 9 s; record it again"), (1, b"no video", "")):
+            refused = server.ask(f"/v1/label/recordings?label=x&person=Ben&seconds={seconds}", "POST", body)
+            assert refused.status == 422
+            assert says in refused.json["error"]["message"]
+        assert not list((folder / ".kineme-label" / "recorded").iterdir())
+
+        page.click("#train")
+        page.wait_for("!document.querySelector('#train-report').hidden", 300)
+        assert "it names the action right in" in text(page, "#train-state").replace("\u00a0", " ")
+        report = server.ask(page.run("document.querySelector('#train-report').getAttribute('href')"))
+        assert report.status == 200
+        assert "sandbox" in report.headers["Content-Security-Policy"]
+        page.wait_for("!document.querySelector('#propose').disabled")
+        page.click("#camera-start")
+        page.wait_for(
+            "['to-left', 'to-right', 'nothing known'].includes(document.querySelector('#live-label').textContent)", 60
         )
-        assert server.ask("/v1/label/recordings?label=nod&person=Ben&seconds=1", "POST", b"no video").status == 422
-        assert not list((tmp_path / "new" / ".kineme-label" / "recorded").iterdir())
-    rows = scan(tmp_path / "new" / "labels.csv").rows
-    assert sorted(set(rows["group"])) == ["Anna", "Ben", "Carl", "Dora"]
+        page.click("#camera-stop")
+    rows = scan(folder / "labels.csv").rows
+    assert sorted(set(rows["group"])) == ["Anna", "person01", "person02", "person03", "person04"]

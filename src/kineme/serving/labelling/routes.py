@@ -154,6 +154,12 @@ def propose(request: Request, video_id: Annotated[str, Query(pattern="^([0-9a-f]
     return work(request)
 
 
+@router.post("/proposals/unseen")
+def take_unseen(request: Request) -> dict[str, Any]:
+    """Take all proposals that are left, marked as confirmed by nobody: they are learned from, and never tested on."""
+    return {"taken": _service(request).take_unseen()}
+
+
 @router.post("/training")
 def train(request: Request) -> dict[str, Any]:
     """Train a model on the labels so far."""

@@ -14,7 +14,7 @@ from typing import Any
 from kineme.dataset.labels import clean
 from kineme.errors import KinemeError, VideoError
 from kineme.files import user_cache_folder, write_json
-from kineme.serving.labelling.changes import VideoLabels
+from kineme.serving.labelling.changes import Change, LabelledSegment, VideoLabels
 from kineme.serving.labelling.groups import suggestions, usual_groups
 from kineme.serving.labelling.helpers import Helpers
 from kineme.serving.labelling.store import LabelStore
@@ -177,6 +177,27 @@ class LabelService:
         for video in videos:
             if not self._kept(video):
                 self.helpers.ask("propose", self._key(video), self._model, str(video.path), first=first)
+
+    def take_unseen(self) -> int:
+        """Make segments of all proposals that are left, marked as confirmed by nobody; gives how many."""
+        taken = 0
+        for video in self.list_videos():
+            labels = self.store.get(video.name)
+            left = self._open(video, labels) if self._model else []
+            put = [
+                LabelledSegment(
+                    id=f"m-{one['id']}",
+                    start_s=one["start_s"],
+                    end_s=one["end_s"],
+                    label=one["label"],
+                    by="model",
+                )
+                for one in left
+            ]
+            if put:
+                self.store.change(video.name, labels.revision, "change", Change(put=put))
+                taken += len(put)
+        return taken
 
     def train(self) -> str:
         """Have a model trained on the table; gives the name of the run.

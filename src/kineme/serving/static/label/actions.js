@@ -98,6 +98,7 @@ const asSegment = (one, label, by) => ({ id: newId(), start_s: one.start_s, end_
 
 export const accept = (label = null) => {
   const one = proposalOf(state.selected);
+  if (segmentOf(state.selected)?.by === "model") { change((taken) => ({ put: [confirmed(taken)] })); return; }
   if (!one) { nextProposal(); return; }
   // The proposal is noted as decided, so that it does not come back when the segment is moved or undone.
   edit(() => ({ put: [asSegment(one, label ?? one.label, "model+person")] }));

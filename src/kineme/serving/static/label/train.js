@@ -26,6 +26,7 @@ const showTraining = (training) => {
 const showProposing = ({ done = 0, running = 0, waiting = 0, failed = 0 }) => {
   const all = done + running + waiting + failed;
   $("propose-state").textContent = all ? `${done} of ${all} videos looked at${failed ? `, ${failed} could not be read` : ""}` : "";
+  $("unseen").disabled = !state.overview.videos.some((one) => one.proposals);
   $("propose").disabled = !state.overview.model || running + waiting > 0;
   $("propose-says").textContent = state.overview.model
     ? `Proposed by ${state.overview.model}. In the list, choose “least sure first”; in a video, P goes to the next proposal, Y accepts, R rejects, a digit corrects.`
@@ -62,6 +63,15 @@ export const start = (refreshOverview) => {
   $("train").addEventListener("click", act("/training", "POST"));
   $("train-stop").addEventListener("click", act("/training", "DELETE"));
   $("propose").addEventListener("click", act("/proposals", "POST"));
+  $("unseen").addEventListener("click", async () => {
+    notice("");
+    try {
+      const { taken } = await ask("/proposals/unseen", "POST");
+      await refresh();
+      $("propose-state").textContent = `${taken} proposals taken`;
+    } catch (error) { notice(error.message); }
+    watch();
+  });
   $("camera-start").addEventListener("click", async () => {
     notice("");
     $("camera-start").hidden = true;

@@ -176,7 +176,7 @@ def test_many_long_large_and_unplayable_videos(page, tmp_path, monkeypatch):
     assert frame_times(copy).tolist() == pytest.approx(frame_times(folder / "old.avi").tolist())
 
 
-def test_proposals_are_accepted_corrected_and_rejected_by_one_key_each(page, model, tmp_path):
+def test_a_model_proposes_and_its_labels_are_accepted_corrected_and_rejected_by_one_key_each(page, model, tmp_path):
     write_video(tmp_path / "a.mp4", seconds=6)
     write_video(tmp_path / "b.mp4", seconds=6)
     write_video(tmp_path / "c.mp4", seconds=6)
@@ -212,6 +212,10 @@ def test_proposals_are_accepted_corrected_and_rejected_by_one_key_each(page, mod
         hand.opened("c.mp4")
         hand.press("n", "y")
         page.wait_for("document.querySelector('#selected').textContent.includes('from a model, confirmed')")
+        page.click("#show-train")
+        page.click("#camera-start")
+        page.wait_for("['dark', 'bright'].includes(document.querySelector('#live-label').textContent)", 60)
+        page.click("#camera-stop")
     rows = table(tmp_path)
     assert [row[0] for row in rows] == ["a.mp4", "b.mp4", "b.mp4", "c.mp4", "c.mp4"]
     assert [row[3] for row in rows][1:] == ["dark", "bright"] * 2
@@ -220,7 +224,7 @@ def test_proposals_are_accepted_corrected_and_rejected_by_one_key_each(page, mod
 
 
 @pytest.mark.slow
-def test_clips_of_the_camera_have_their_length_and_group_and_train_a_model_to_try(page, tmp_path):
+def test_clips_of_the_camera_have_their_length_and_group_and_train(page, tmp_path):
     folder, films = tmp_path / "new", make_videos(tmp_path / "films", people=4)
     with labelling(folder, "--camera", "--approach", "single-frame") as server:
         page.go(server.address + "/")
@@ -257,10 +261,5 @@ def test_clips_of_the_camera_have_their_length_and_group_and_train_a_model_to_tr
         assert report.status == 200
         assert "sandbox" in report.headers["Content-Security-Policy"]
         page.wait_for("!document.querySelector('#propose').disabled")
-        page.click("#camera-start")
-        page.wait_for(
-            "['to-left', 'to-right', 'nothing known'].includes(document.querySelector('#live-label').textContent)", 60
-        )
-        page.click("#camera-stop")
     rows = scan(folder / "labels.csv").rows
     assert sorted(set(rows["group"])) == ["Anna", "person01", "person02", "person03", "person04"]

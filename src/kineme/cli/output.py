@@ -77,6 +77,9 @@ def best(result: Prediction, top: int) -> str:
     return "   ".join(f"{label} {percent(share)}" for label, share in result.top[:top])
 
 
+PEOPLE_COLUMNS = ("video", "person", "from", "to", "action")
+
+
 def people_rows(result: Prediction) -> list[list[object]]:
     """Rows of a table: video, person, from, to, and what the person does then; one without known actions has a row."""
     rows: list[list[object]] = []

@@ -101,8 +101,6 @@ def predict(
         raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
     if given := [] if live else [option for option, value in for_live.items() if value]:
         raise UsageError(f"{given[0]} is for a camera or live stream, and {source[0]} is none")
-    if live and people:
-        raise UsageError("--people is for videos; a live source is watched as a whole")
     loaded = load(model, labels, prompt)
     if live:
         watch(
@@ -110,6 +108,7 @@ def predict(
             source[0],
             mode=mode or "exact",
             engine=engine,
+            people=people,
             max_seconds=end_after_s,
             retry_seconds=retry_s,
             formats=formats,

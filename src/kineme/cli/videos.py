@@ -6,7 +6,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kineme.cli.output import best, people_rows, print_json, print_table, print_text, print_timeline, tell, warn
+from kineme.cli.output import (
+    PEOPLE_COLUMNS,
+    best,
+    people_rows,
+    print_json,
+    print_table,
+    print_text,
+    print_timeline,
+    tell,
+    warn,
+)
 from kineme.errors import KinemeError, UsageError
 from kineme.sources.local import for_each_video
 from kineme.sources.local_video import FetchOptions, LocalVideo
@@ -87,6 +97,6 @@ def predict_videos(
             if is_one and len(segments) > 1:
                 print_timeline(segments)
             if of_people:
-                print_table(["video", "person", "from", "to", "action"], of_people, "What each person does")
+                print_table(PEOPLE_COLUMNS, of_people, "What each person does")
     if failed:
         raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")

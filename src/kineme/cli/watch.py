@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kineme.cli.output import best, print_json, print_table, print_text, tell, warn
+from kineme.cli.output import PEOPLE_COLUMNS, best, people_rows, print_json, print_table, print_text, tell, warn
 from kineme.cli.triggers import line_of
 from kineme.errors import KinemeError
 from kineme.text import percent, printable
@@ -35,6 +35,7 @@ def watch(
     *,
     mode: str,
     engine: str,
+    people: bool,
     max_seconds: float | None,
     retry_seconds: float,
     formats: tuple[str, ...],
@@ -62,6 +63,7 @@ def watch(
             source,
             mode=mode,
             engine=engine,
+            people=people,
             max_seconds=max_seconds,
             retry_s=retry_seconds,
             stop=stop,
@@ -115,6 +117,8 @@ def _print_result(result: Prediction, out: Path | None, top: int, *, json: bool)
                 ]
             ],
         )
+        if result.people:
+            print_table(PEOPLE_COLUMNS, people_rows(result), "What each person did")
 
 
 class _Labels:

@@ -23,6 +23,7 @@ from kineme.prediction.stream_ticks import (
     Array,
     Due,
     Pixels,
+    Reader,
     Shown,
     Sizer,
     Ticks,
@@ -174,8 +175,11 @@ class PeopleStream:
         gone = [self._left(self._followed.pop(number)) for number in [*self._followed] if number not in people]
         for number, person in people.items():
             if number not in self._followed:
-                self._followed[number] = _Followed(self._model, self, instant_s)
-            self._followed[number].look(person, (frame_HWC.shape[0], frame_HWC.shape[1]), instant_s)
+                self._followed[number] = _Followed(self._model, self._open_reader(), self._ticks.origin_s + instant_s)
+            one = self._followed[number]
+            one.look(person, (frame_HWC.shape[0], frame_HWC.shape[1]), instant_s)
+            if person.score:
+                one.last_s = self._ticks.origin_s + instant_s
         return gone
 
     def _tick(self, instant_s: float, shown: Shown, skipped: int) -> None:
@@ -189,13 +193,13 @@ class PeopleStream:
                 row = one.features({id_: seen[id_] for id_ in (number, *others) if id_ in seen}, instant_s)
             one.tick(instant_s, self._ticks.origin_s, row, skipped)
 
-    def open_reader(self) -> Any:
+    def _open_reader(self) -> Reader:
         """What scores the ticks of one person."""
         return open_reader(self._model, self._engine, self._mode, self._stride, has_features=reads_joints(self._model))
 
     def _left(self, person: _Followed) -> LivePerson:
         """The last that is heard of somebody."""
-        closed = person.timeline.close(self._ticks.origin_s + person.last_s)
+        closed = person.timeline.close(person.last_s)
         told = person.told()
         return replace(told, finished_segments=(*told.finished_segments, *closed), current_segment=None, has_left=True)
 
@@ -203,20 +207,20 @@ class PeopleStream:
 class _Followed:
     """What is kept of somebody who is followed."""
 
-    def __init__(self, model: TrainedModel, stream: PeopleStream, instant_s: float) -> None:
+    def __init__(self, model: TrainedModel, reader: Reader, start_s: float) -> None:
         spec = model.card.spec
-        self._model, self._reader = model, stream.open_reader()
+        self._model, self._reader = model, reader
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
         self.region, self.brighten = RegionFollower(spec.width / spec.height), Brightener(spec)
         self.features = PeopleFeatures() if reads_joints(model) else None
-        self.timeline: Timeline = Timeline(model.labels, model.card.timeline_settings, start_s=instant_s)
+        self.timeline: Timeline = Timeline(model.labels, model.card.timeline_settings, start_s=start_s)
         self.probabilities_K: NDArray[np.float64] | None = None
         self.finished: tuple[Segment, ...] = ()
-        self.last_s = instant_s
+        self.last_s = start_s
 
     def look(self, person: TrackedPerson, size: tuple[int, int], instant_s: float) -> None:
         """A look at the person."""
-        self.person, self.last_s = person, instant_s if person.score else self.last_s
+        self.person = person
         self.region.see(person.box_4[None] if person.score else np.zeros((0, 4), np.float32), size, instant_s)
 
     def tick(self, instant_s: float, origin_s: float, row: Array, skipped: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.prediction.people_stream import LivePerson, PeopleStream
 from kineme.prediction.result import Segment, ranked, top_in_words
 from kineme.prediction.stream import Stream
 from kineme.prediction.timeline import Timeline
@@ -44,6 +45,7 @@ class Event:
         fps: frames a second that come.
         notices: what has happened to the connection since the last event, a line each.
         frame: the newest frame, if it came since the last event; ``frame.pixels()`` gives its picture.
+        people: everybody in that frame and those who have left since, where they are followed.
 
     Example:
         >>> for event in model.watch(0, max_seconds=5):  # doctest: +SKIP
@@ -64,6 +66,7 @@ class Event:
     fps: float
     notices: tuple[str, ...]
     frame: LiveFrame | None
+    people: tuple[LivePerson, ...] = ()
 
     def __repr__(self) -> str:
         known = f"{printable(self.label or 'nothing certain')}; {top_in_words(self.top) or 'no window yet'}"
@@ -86,9 +89,10 @@ class Event:
 class Watcher:
     """Brings frames to a stream, and its answers to a timeline; see :meth:`kineme.model.Model.watch`."""
 
-    def __init__(self, model: TrainedModel, stream: Stream) -> None:
+    def __init__(self, model: TrainedModel, stream: Stream, everybody: PeopleStream | None = None) -> None:
         spec = model.card.spec
-        self._model, self._stream = model, stream
+        self._model, self._stream, self._everybody = model, stream, everybody
+        self._people: tuple[LivePerson, ...] = ()
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
         self._timeline = Timeline(model.labels, model.card.timeline_settings)
         self._newest: LiveFrame | None = None
@@ -107,7 +111,7 @@ class Watcher:
                 try:
                     update = reader.poll(_POLL_S)
                 except KinemeError:
-                    yield self._event(update, self._close(), is_new=False)
+                    yield self._event(update, self._end(), is_new=False)
                     raise
                 finished = self._see(update.frame) if update.frame else ()
                 if update.frame or update.notices or time.monotonic() - told_s > _SILENCE_S:
@@ -118,7 +122,7 @@ class Watcher:
                     # By the clock too, for the case that nothing comes any more.
                     if self._newest.time_s >= max_seconds or time.monotonic() - began_s > max_seconds + _SILENCE_S:
                         break
-        yield self._event(update, self._close(), is_new=False)
+        yield self._event(update, self._end(), is_new=False)
 
     def _warm_up(self) -> None:
         """Run a window of black frames: the first run of a network takes long, and frames would be dropped."""
@@ -126,15 +130,22 @@ class Watcher:
         self._stream.push(np.zeros((spec.height, spec.width, 3), np.uint8), 0.0)
         self._stream.advance_to((spec.frames + 1) * spec.step_s(0.0))
         self._stream.reset()
+        if self._everybody:
+            self._everybody.push(np.zeros((spec.height, spec.width, 3), np.uint8), 0.0)
+            self._everybody.reset()
 
     def _see(self, frame: LiveFrame) -> tuple[Segment, ...]:
         """Show the model a frame; gives the segments that are over."""
         finished: tuple[Segment, ...] = ()
+        gone: tuple[LivePerson, ...] = ()
         if self._newest and frame.connection != self._newest.connection:  # nobody knows what was in between
             finished = self._close()
             self._stream.reset()
+            gone = self._everybody.close() if self._everybody else ()
             self._timeline = Timeline(self._model.labels, self._model.card.timeline_settings, start_s=frame.time_s)
         self._newest = frame
+        if self._everybody:
+            self._people = (*gone, *self._everybody.push(frame.frame, frame.time_s, convert=frame.model_pixels))
         stream, before_s = self._stream, self._stream.prediction_time_s
         convert: Callable[[Any], Any] = frame.model_pixels
         if self._model.members:  # each sees another size
@@ -149,6 +160,11 @@ class Watcher:
         middle_s = stream.prediction_time_s - self._half_s
         score = math.inf if self._score is None else self._score
         return (*finished, *self._timeline.push(middle_s, self._probabilities_K, score))
+
+    def _end(self) -> tuple[Segment, ...]:
+        """Say that no more comes, of people too."""
+        self._people = self._everybody.close() if self._everybody else ()
+        return self._close()
 
     def _close(self) -> tuple[Segment, ...]:
         return self._timeline.close(self._newest.time_s) if self._newest else ()
@@ -169,4 +185,5 @@ class Watcher:
             fps=update.fps,
             notices=update.notices if is_new else (),
             frame=update.frame if is_new else None,
+            people=self._people if update.frame or not is_new else (),
         )

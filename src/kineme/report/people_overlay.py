@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.backbones.movenet import JOINTS
+from kineme.prediction.people_stream import LivePerson
 from kineme.prediction.result import PersonPrediction
 from kineme.report.overlay import Colour, Frame, line_width, write_line
 from kineme.text import percent
@@ -123,6 +124,14 @@ def shown_people(people: Sequence[PersonPrediction], time_s: float) -> list[Show
             )
         )
     return shown
+
+
+def shown_live(person: LivePerson) -> ShownPerson:
+    """Somebody in a stream."""
+    segment = person.current_segment
+    is_known = segment is not None and not segment.is_background
+    label = person.label if is_known else None
+    return ShownPerson(person.id, person.box_4, person.joints_JC, person.is_hidden, label, person.probability)
 
 
 def face_of(person: ShownPerson) -> Rectangle | None:

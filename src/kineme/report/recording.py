@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from kineme.errors import UsageError, VideoError
 from kineme.files import atomic_write
-from kineme.prediction.result import Prediction, Segment
+from kineme.people.tracks import Track
+from kineme.prediction.people_stream import LivePerson
+from kineme.prediction.result import PersonPrediction, Prediction, Segment
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.watch import Event
 from kineme.report import tables
 from kineme.report.overlay import draw_prediction
+from kineme.report.people_overlay import PeoplePainter, shown_live
 from kineme.report.save import FORMATS, claimed_name, skeletons
 from kineme.video.geometry import resize_geometry
 from kineme.video.live import file_name, without_password
@@ -38,17 +41,25 @@ class Painter:
     def __init__(self, model: TrainedModel) -> None:
         self._skeleton = skeletons(model.poses) if model.poses else None
         self._size: tuple[int, int] | None = None
+        self._paint_people = PeoplePainter()
 
     def __call__(self, event: Event) -> NDArray[np.uint8] | None:
         """The newest frame, RGB, with the likeliest labels if anything known goes on; None where there is none.
+
+        Where people are followed, each has a box with a label instead.
 
         All are of the size of the first.
         """
         if event.frame is None:
             return None
         frame_HWC = event.frame.pixels()
+        people = [shown_live(one) for one in event.people if not one.has_left]
+        if people:
+            frame_HWC = self._paint_people(frame_HWC, people)
         self._size = self._size or (frame_HWC.shape[0], frame_HWC.shape[1])
         frame_HWC = _fitted(frame_HWC, self._size)
+        if people:
+            return frame_HWC
         if self._skeleton:
             frame_HWC = self._skeleton(frame_HWC, event.time_s)
         is_pause = event.current_segment is not None and event.current_segment.is_background
@@ -91,6 +102,8 @@ class Recording:
         self._began_s: float | None = None
         self._last: Event | None = None
         self._segments: list[Segment] = []
+        self._people: dict[int, LivePerson] = {}  # as first seen
+        self._of_people: dict[int, list[Segment]] = {}
         self._notices: list[str] = []
         self._frames = self._windows = 0
         self._seconds = 0.0  # since the first frame
@@ -131,6 +144,12 @@ class Recording:
             self._segments.append(segment)
             for text in self._texts:
                 text.segment(segment)
+        for person in event.people:
+            self._people.setdefault(person.id, person)
+            for segment in person.finished_segments:
+                self._of_people.setdefault(person.id, []).append(segment)
+                for text in self._texts:
+                    text.segment(segment, person.id)
         self._notices += event.notices
         self._seconds = time.monotonic() - self._began_s if self._began_s is not None else 0.0
         self._last = event
@@ -169,7 +188,24 @@ class Recording:
                 "longest_delay_s": round(self._most_latency_s, 3),
             },
             warnings=tuple(self._notices),
+            people=self._people_so_far() if self._people else None,
         )
+
+    def _people_so_far(self) -> tuple[PersonPrediction, ...]:
+        """What each person did; of the boxes the first alone is kept."""
+        found = []
+        for number, segments in sorted(self._of_people.items()):
+            person, labels = self._people[number], self._model.labels
+            track = Track(
+                number,
+                np.array([segments[0].start_s]),
+                person.joints_JC[None],
+                person.box_4[None],
+                np.array([not person.is_hidden], np.float32),
+            )
+            windows = np.zeros((0, 2)), np.zeros((0, len(labels)))
+            found.append(PersonPrediction(track, labels, np.zeros(len(labels)), *windows, tuple(segments)))
+        return tuple(found)
 
     def _path(self, suffix: str) -> Path:
         path = self._folder / f"{self._name}.{suffix}"
@@ -223,11 +259,11 @@ class _Text:
         if self._name == "csv":
             self._write(tables.csv_row(start_s, end_s, probabilities_K))
 
-    def segment(self, segment: Segment) -> None:
+    def segment(self, segment: Segment, person: int | None = None) -> None:
         cue = {"srt": tables.srt_cue, "vtt": tables.vtt_cue}.get(self._name)
         if cue and not segment.is_background:
             self._actions += 1
-            self._write(cue(self._actions, segment))
+            self._write(cue(self._actions, segment, person))
 
     def end(self, result: Prediction) -> None:
         if self._name == "json":

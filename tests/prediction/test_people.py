@@ -141,9 +141,7 @@ def test_json_csv_parquet_and_subtitles_name_the_person(result, video, tmp_path)
     rows = list(csv.DictReader(io.StringIO(to_csv(result))))
     assert list(rows[0]) == ["start_s", "end_s", "person", "bow", "wave"]
     assert {row["person"] for row in rows} == {"", "1", "2"}
-    assert list(csv.DictReader(io.StringIO(to_csv(replace(result, people=None)))))[0].keys() == {
-        *("start_s", "end_s", "bow", "wave")
-    }
+    assert to_csv(replace(result, people=None)).startswith("start_s,end_s,bow,wave\n")
     srt = to_srt(result)
     assert "person 1: " in srt
     assert "person 2: " in srt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from kineme.people.region import region_ticks
 from kineme.prediction.engine import Engine
 from kineme.prediction.trained import TrainedModel
 from kineme.video.container import PathLike
-from kineme.video.spec import ClipSpec
+from kineme.video.spec import ClipSpec, Region
 
 Views = tuple[NDArray[np.uint8] | None, ...]
 Scored = tuple[NDArray[np.float64], NDArray[np.float32]]
@@ -38,11 +39,17 @@ def leader_of(model: TrainedModel) -> int:
     return heavy[0] if heavy else steps.index(min(steps))
 
 
-def model_ticks(model: TrainedModel, path: PathLike, **options: Any) -> Iterator[tuple[float, Any]]:
-    """The ticks that a model sees of a video; arguments as of :func:`kineme.people.region.region_ticks`."""
+def model_ticks(
+    model: TrainedModel, path: PathLike, *, region: Region | None = None, **options: Any
+) -> Iterator[tuple[float, Any]]:
+    """The ticks that a model sees of a video; arguments as of :func:`kineme.people.region.region_ticks`.
+
+    With ``region``, that of the frame in place of the model's own.
+    """
+    specs = [one.card.spec for one in model.members or (model,)]
+    each = [region_ticks(path, spec if region is None else replace(spec, region=region), **options) for spec in specs]
     if not model.members:
-        return region_ticks(path, model.card.spec, **options)
-    each = [region_ticks(path, one.card.spec, **options) for one in model.members]
+        return each[0]
     return _together(each, member_steps(model), leader_of(model))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError
 from kineme.models.backbones.people_features import PeopleFeatures
 from kineme.people.find import RATE, find_people
-from kineme.people.region import region_ticks
 from kineme.people.tracker import certain_from
 from kineme.people.tracks import People, Track
 from kineme.prediction.engine import Array
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.joined import model_ticks
 from kineme.prediction.result import PersonPrediction
 from kineme.prediction.summary import summarize_person
 from kineme.prediction.trained import TrainedModel
@@ -92,8 +91,7 @@ def _predict_person(
         of_ticks = _rows(model, people, track, start_s, end_s)
     else:
         scorer = open_scorer(model, engine)
-        of_one = replace(spec, region="person")
-        of_ticks = prefetch(region_ticks(path, of_one, start_s=start_s, end_s=end_s, track=track.id))
+        of_ticks = prefetch(model_ticks(model, path, region="person", start_s=start_s, end_s=end_s, track=track.id))
     times_W2, logits_WK = collect_windows(scorer.score(path, of_ticks, file_stride(model)), len(model.labels))
     return summarize_person(model, track, times_W2, logits_WK, start_s=start_s, end_s=end_s)
 

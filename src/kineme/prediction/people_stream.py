@@ -100,6 +100,8 @@ class PeopleStream:
         self, model: TrainedModel, *, mode: str = "exact", engine: str = "auto", stride: int | None = None
     ) -> None:
         check_stream(model, mode, stride)
+        if model.members:
+            raise UsageError(f"{model.name} is on joined backbones, which follow people in files alone")
         self._model, self._engine, self._mode, self._stride = model, open_engine(engine, model), mode, stride
         spec = model.card.spec
         self._ticks, self._looks, self._sizer = Ticks(spec), Ticks(ClipSpec(fps=RATE)), Sizer(spec)

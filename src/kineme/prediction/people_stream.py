@@ -189,7 +189,7 @@ class PeopleStream:
         seen = {number: one.person.joints_JC for number, one in self._followed.items() if one.person.score}
         for number, one in self._followed.items():
             if one.features is None:
-                row = one.brighten(shown.pixels(one.region.window(instant_s)))
+                row: Array = one.brighten(shown.pixels(one.region.window(instant_s)))
             else:
                 others = _nearest(number, self._followed) if self._model.card.architecture.reads_others else []
                 row = one.features({id_: seen[id_] for id_ in (number, *others) if id_ in seen}, instant_s)

@@ -13,9 +13,8 @@ from helpers_serving import server
 from PIL import Image
 
 
-def test_events_of_a_visitors_camera_come_by_webhook(model, tmp_path, monkeypatch):
+def test_events_of_a_visitors_camera_come_by_webhook(model, tmp_path):
     client = pytest.importorskip("websockets.sync.client")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with receiver() as hook:
         hook.come()
         options = ("--on", "bright > 0.6 for 0.2s", "--webhook", hook.url)
@@ -28,6 +27,7 @@ def test_events_of_a_visitors_camera_come_by_webhook(model, tmp_path, monkeypatc
                     camera.send(struct.pack("<d", 125.0 * number) + file.getvalue())
                     camera.recv()
             until(lambda: len(hook.taken) == 2)
+    assert list((tmp_path / "state" / "triggers").glob("*.sqlite"))  # all that a server writes is in its folder
     begun, ended = (json.loads(body) for _, body in hook.taken)
     assert (begun["type"], begun["label"], begun["source"]) == ("enter", "bright", "camera 1")
     assert (ended["type"], ended["of"]) == ("leave", begun["id"])  # the visitor has gone

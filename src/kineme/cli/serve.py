@@ -73,9 +73,11 @@ def serve(
     for one in models:
         if one == DEFAULT_MODEL and not Path(one).exists() and weights.find(one) is None:
             fetch(one)
+    state = state or _state_folder()
+    alarm = triggers.alarm_options(on, cooldown=cooldown, webhook=webhook, mqtt=mqtt, run=run, state=state / "triggers")
     settings = Settings(
         models=tuple(models),
-        state=state or _state_folder(),
+        state=state,
         host=host,
         port=port,
         public_name=public_name,
@@ -83,7 +85,7 @@ def serve(
         allow_links=allow_links,
         link_networks=tuple(link_network or ()),
         cookies=cookies and cookies.absolute(),
-        alarm=triggers.alarm_options(on, cooldown=cooldown, webhook=webhook, mqtt=mqtt, run=run),
+        alarm=alarm,
         max_bytes=parse_size("--max-size", max_size),
         max_duration_s=parse_seconds("--max-duration", max_duration),
         max_pixels=max_pixels,

@@ -74,8 +74,19 @@ def alarm_options(
     run: list[str] | None,
     clip: str | None = None,
     clips: Path | None = None,
+    state: Path | None = None,
 ) -> AlarmOptions | None:
     """What the options ask for; None where they ask for nothing.
+
+    Args:
+        on: rules.
+        cooldown: of each rule, as a time.
+        webhook: addresses.
+        mqtt: address of a broker.
+        run: commands.
+        clip: seconds before and after.
+        clips: the folder of clips.
+        state: the folder where events wait; by default in the user's data folder.
 
     Raises:
         UsageError: an action without a rule, or an option that cannot be read.
@@ -95,7 +106,7 @@ def alarm_options(
         commands=tuple(run or ()),
         clip_s=_parse_clip(clip) if clip else None,
         clips=clips or Path(),
-        state=_state_folder(),
+        state=state or _state_folder(),
     )
 
 

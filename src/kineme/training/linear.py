@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -31,6 +31,7 @@ from kineme.training.joined_cache import JoinedCache, joined_windows
 from kineme.training.learner import Learner
 
 C = 0.01
+FEWEST_WITH_PEOPLE = 0.5  # share of the clips in which somebody must be found for joints to be learned from
 _NEVER_SEEN = 5.0  # by how much a class without training clips is less likely than the least likely one
 
 
@@ -96,6 +97,17 @@ class PooledWindows:
     is_plain_W: NDArray[np.bool_]
     labels_N: NDArray[np.int64]
     groups_N: list[str]
+
+    def with_people(self, clips: int) -> tuple[PooledWindows, float]:
+        """The same, and the share of the first so many videos in which there is anybody.
+
+        Where that is too small, the features are zeros everywhere: what is found in a few clips are mistakes, or
+        somebody who walks by.
+        """
+        share = len(np.unique(self.item_W[has_anybody(self.pooled_WF) & (self.item_W < clips)])) / max(clips, 1)
+        if share >= FEWEST_WITH_PEOPLE:
+            return self, share
+        return replace(self, pooled_WF=np.zeros_like(self.pooled_WF)), share
 
     def solve(self, classes: int, chosen_N: NDArray[np.bool_] | None = None) -> LinearWeights:
         """The head that is best on these videos, or on the chosen ones; every video counts alike, however long."""
@@ -195,6 +207,7 @@ class LinearResult:
         item_W: number of the video of each window.
         folds: numbers of the videos of each fold, and the head that was solved without them.
         history: one row, as of one epoch.
+        notes: what the user should know of it.
     """
 
     weights: LinearWeights | JoinedWeights
@@ -203,6 +216,7 @@ class LinearResult:
     item_W: NDArray[np.int64]
     folds: Sequence[tuple[NDArray[np.int64], LinearWeights | JoinedWeights]]
     history: list[dict[str, float]]
+    notes: tuple[str, ...] = ()
 
 
 def fit_linear(
@@ -228,6 +242,11 @@ def fit_linear(
         return _fit_joined(learner, items, cast("JoinedCache", cache), mirrored=mirrored, gaps=gaps, label=label)
     started = time.perf_counter()
     windows = pool_windows(learner, [*items, *gaps], cache, mirrored=mirrored)
+    windows, share = windows.with_people(len(items))
+    note = (
+        f"people were found in {share:.0%} of the clips, too few to learn from their joints: "
+        f"{learner.approach.backbone} is left out of the model"
+    )
     folds = grouped_folds(windows.labels_N, windows.groups_N)
     plain = windows.is_plain_W & (windows.labels_N[windows.item_W] < learner.classes)
     logits_WK = np.zeros((len(plain), learner.classes), np.float32)
@@ -248,7 +267,8 @@ def fit_linear(
     if not folds:
         logits_WK, item_W = logits_WK[:0], item_W[:0]
     history = _history(weights, windows, logits_WK, item_W, time.perf_counter() - started)
-    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, solved, [history])
+    notes = () if share >= FEWEST_WITH_PEOPLE else (note,)
+    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, solved, [history], notes)
 
 
 def _fit_joined(
@@ -280,7 +300,8 @@ def _fit_joined(
         history["val_loss"], history["val_accuracy"] = loss_and_accuracy(mean_of_windows(logits_WK, item_W), truth_N)
     history["seconds"] = round(max(time.perf_counter() - started, 1e-3), 3)
     weights = JoinedWeights(tuple(one.weights for one in found))
-    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, folds, [history])
+    notes = tuple(note for one in found for note in one.notes)
+    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, folds, [history], notes)
 
 
 def _history(

@@ -238,6 +238,7 @@ def _write(out: Path, prepared: Prepared, result: TrainingResult, measured: Meas
     learner, tested, settings = prepared.learner, prepared.parts["test"], prepared.settings
     devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
     warnings = [*measured.warnings, *(f"{name}: left out, {reason}" for name, reason in prepared.cache.lost.items())]
+    warnings += result.solved.notes if result.solved else ()
     if prepared.cache.full_note:
         warnings.append(prepared.cache.full_note)
     table = replace(prepared.table, warnings=tuple(dict.fromkeys([*prepared.table.warnings, *warnings])))

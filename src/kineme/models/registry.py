@@ -70,7 +70,7 @@ READY_MADE = {  # in model cards, and never trained here
 # options behind the joined features, and what they are without I3D, and where nothing else fits.
 DEFAULT_APPROACH = "late-fusion"
 DEFAULT_OPTIONS: dict[str, Any] = {"head": "linear"}
-DEFAULT_BACKBONE = "i3d"
+DEFAULT_BACKBONE = "i3d+movenet"
 JOINTS_BACKBONE = "movenet"
 FAST_BACKBONE = "efficientnet-lite0"
 FROM_SCRATCH = "lrcn"  # of those that need no pretrained weights

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, UsageError
 from kineme.models.encoder import Encoder, WindowEncoder
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
@@ -172,6 +172,15 @@ class TrainedModel:
             self._seen = self._seen[0], _checksum(network)
             self._network = network
         return self._network
+
+    def refuse_joined(self, verb: str) -> None:
+        """Raise UsageError where the model is on joined backbones, and something is not made for these."""
+        if self.members:
+            one, *_ = (member.card.backbone.name for member in self.members)
+            raise UsageError(
+                f"{self.name}: kineme {verb} does not take a model on joined backbones ({self.card.backbone.name}); "
+                f"train one on a single backbone for it, such as --approach {self.card.approach} --backbone {one}"
+            )
 
     def _members(self) -> tuple[TrainedModel, ...]:
         def member(card: ModelCard) -> TrainedModel:

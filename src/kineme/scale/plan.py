@@ -97,6 +97,7 @@ class Plan:
 
 def plan_for(model: Model, engine: str, **more: Any) -> Plan:
     """The plan for a loaded model, but for what only Ray's driver knows."""
+    model.refuse_joined("batch")
     _, sha256 = model_id(model)
     name = os.path.abspath(model.path) if model.path else KINETICS  # noqa: PTH100
     card = json.dumps(model.card.to_json(), ensure_ascii=False)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
 from kineme.people.region import region_clips, region_ticks, windows_at
+from kineme.prediction.joined import leader_of
 from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
@@ -155,6 +156,8 @@ def explain_file(
     """Explain a label of a file; arguments and errors as of :meth:`kineme.model.Model.explain`."""
     if label is not None:
         check_label(label, model.labels)
+    if model.members:
+        return _explain_joined(model, path, label, engine, on_progress)
 
     def tell(phase: str) -> OnProgress:
         begin = _BEGINS[phase]
@@ -198,6 +201,23 @@ def explain_file(
         joints_NL=joints_NL,
         windows_N=tuple(windows_at(path, model.card.spec, times_N.tolist())),
         warnings=tuple(warnings),
+    )
+
+
+def _explain_joined(
+    model: TrainedModel, path: PathLike, label: str | None, engine: str, on_progress: OnProgress | None
+) -> Explanation:
+    """The prediction of all members, and where and when the leading one looked."""
+    prediction = predict_file(model, path, engine)
+    label = prediction.label if label is None else label
+    leader = model.members[leader_of(model)]
+    found = explain_file(leader, path, label=label, engine=engine, on_progress=on_progress)
+    name = leader.card.backbone.name
+    return replace(
+        found,
+        prediction=prediction,
+        probability=float(prediction.probabilities_K[model.labels.index(label)]),
+        warnings=(*found.warnings, f"where and when is told of {name} alone, one of {len(model.members)} members"),
     )
 
 

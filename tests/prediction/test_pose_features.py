@@ -12,11 +12,13 @@ import pytest
 
 from kineme.model import Model
 from kineme.models import weights
-from kineme.models.backbones.people_features import MOST_PEOPLE, PERSON
+from kineme.models.backbones.people_features import MOST_PEOPLE, PEOPLE_FEATURES, PERSON
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network
 from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.people.encoder import open_encoder
+from kineme.prediction.engines.select import open_engine
+from kineme.prediction.explain.gradients import attribution_of
 from kineme.prediction.windows import open_scorer
 from kineme.training.cache import FrameCache
 from kineme.video.clips import ticks
@@ -78,3 +80,48 @@ def test_training_prediction_and_stream_see_the_same_people(backbone, video, tmp
         assert seen_T2[1:5].all()
         assert seen_T2.sum(axis=1).min() == 1
         assert trained_TD[4, MOST_PEOPLE * PERSON + 4 : MOST_PEOPLE * PERSON + 6].min() > 0, "they walk to each other"
+
+
+def pair_model(people: str) -> Model:
+    spec = ClipSpec(frames=6, height=256, width=256, fit="letterbox")
+    approach = make_approach("pose-lstm", {**recommended("pose-lstm", "movenet"), "people": people, "units": 8})
+    return Model(
+        build_network(approach, spec, 3), ModelCard("pose-lstm", config_of(approach), spec, ("a", "b", "c")), ""
+    )
+
+
+def made_up() -> np.ndarray:
+    """A clip of one person, and of two in its second half; the third frame is empty."""
+    features = np.random.default_rng(0).normal(size=(6, PEOPLE_FEATURES)).astype(np.float32)
+    features[:, PERSON - 1], features[:, 2 * PERSON - 1], features[:, -1] = 1, 1, 1
+    features[:3, PERSON:], features[:, 2 * PERSON : MOST_PEOPLE * PERSON], features[2] = 0, 0, 0
+    return features
+
+
+@pytest.mark.parametrize("people", ["pair", "all"])
+def test_compiled_parts_give_what_keras_gives(people):
+    if weights.find("movenet") is None:
+        pytest.skip("the weights of movenet are not on this machine: kineme models pull movenet")
+    model, features = pair_model(people), made_up()
+    wanted = model.network.predict_on_batch(features[None])
+    engine = open_engine("litert", model)
+    np.testing.assert_allclose(engine.function("window")(features[None])[0], wanted, atol=1e-5)
+    step = engine.function("step")
+    states = [np.zeros(shape, np.float32) for shape in step.input_shapes[1:]]
+    for row in features:
+        logits, *states = step(row[None], *states)
+    np.testing.assert_allclose(logits, wanted, atol=1e-5)
+
+
+def test_an_explanation_says_which_joint_of_which_person_spoke():
+    if weights.find("movenet") is None:
+        pytest.skip("the weights of movenet are not on this machine: kineme models pull movenet")
+    model = pair_model("pair")
+    spoke_TPL = attribution_of(model)(made_up(), 0).reshape(6, MOST_PEOPLE, -1)
+    assert spoke_TPL[:, :2].max() > 0
+    assert not spoke_TPL[2].any(), "nobody is there"
+    assert not spoke_TPL[:2, 1].any(), "the second is not there yet"
+    assert spoke_TPL[3:, 1].any()
+    assert not spoke_TPL[:, 2:].any(), "a pair is two"
+    assert model.card.backbone.pose is not None
+    assert model.card.backbone.pose.names[17] == "person 2, nose"

@@ -8,8 +8,8 @@ import pytest
 from kineme.errors import UsageError
 from kineme.models.approaches.pose_lstm import PoseLSTM
 from kineme.models.backbones.landmarks import FEATURES
-from kineme.models.backbones.pair_window import IN_MIRROR, SWAPPED
 from kineme.models.backbones.people_features import MOST_PEOPLE, PEOPLE_FEATURES, PERSON
+from kineme.models.backbones.people_symmetries import IN_MIRROR, SWAPPED
 from kineme.models.backend import keras, seed_everything
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import build_network

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from kineme.models.backbones.movenet import MOST_PEOPLE
-from kineme.models.backbones.pair_window import PAIR, SWAPPED
 from kineme.models.backbones.people_features import BETWEEN, PERSON
+from kineme.models.backbones.people_symmetries import PAIR, SWAPPED
 from kineme.models.backend import keras
 
 _QUARTERS = 4

@@ -15,8 +15,8 @@ import numpy as np
 
 from kineme.models.backbone import Backbone
 from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
-from kineme.models.backbones.pair_window import IN_MIRROR, ways_of_reading
 from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, VERSION, PeopleFeatures
+from kineme.models.backbones.people_symmetries import IN_MIRROR, ways_of_reading
 from kineme.models.backend import keras
 from kineme.models.poses import Pose, PoseEncoder, Tracker
 from kineme.video.spec import ClipSpec

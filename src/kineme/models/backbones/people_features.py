@@ -50,7 +50,7 @@ _TALLER = 1.25  # a body's size by the distance of its farthest joint from the h
 _SIZE_MEMORY_S = 1.0
 _MAIN_MEMORY_S = 2.0
 _TAKES_OVER = 1.5  # times as much must somebody have been seen to take the place of another
-_FORGOTTEN_AFTER_S = 1.0  # the tracker's; after that, whoever comes has another id
+_FORGOTTEN_AFTER_S = 1.0  # whoever was hidden for longer begins anew
 
 _SHOULDERS = [JOINTS.index("left shoulder"), JOINTS.index("right shoulder")]
 _HIPS = [JOINTS.index("left hip"), JOINTS.index("right hip")]

@@ -171,7 +171,7 @@ def _fetch_missing(wish: AutoOptions) -> None:
 
     if wish.from_scratch:
         return
-    for name in wanted_weights(fast=wish.fast, live=wish.goal == "live"):
+    for name in wanted_weights(wish):
         if weights.find(name) is None:
             try:
                 fetch(name)

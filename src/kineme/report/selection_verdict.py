@@ -134,7 +134,8 @@ def live(selection: Mapping[str, Any]) -> str:
     rate = selection.get("looks_per_second")
     if rate is None:
         return ""
-    said = f"Live: a stream of it gets about {rate:.2g} looks a second on this machine."
+    shown = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+    said = f"Live: a stream of it gets about {shown} looks a second on this machine."
     if rate >= _SLOW:
         return said
     fast = [one for one in selection["candidates"] if one["role"] in ("simple", "live") and "top1" in one]

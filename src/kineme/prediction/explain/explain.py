@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
-from kineme.people.region import region_clips, region_ticks, windows_at
+from kineme.people.region import region_ticks, windows_at
 from kineme.prediction.joined import leader_of
 from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride, open_scorer
+from kineme.video.clips import cut_clips
 from kineme.video.container import PathLike
+from kineme.video.cuts import Tick, by_shot, number_shots
 from kineme.video.geometry import Window
 
 Array = NDArray[Any]
@@ -275,7 +277,9 @@ class _Seen:
 
         maps = attribution_of(self._model)
         at_once = 1 if self._model.card.is_heavy else _MAPS_AT_ONCE
-        clips = region_clips(self._path, self._model.card.spec, stride=self._stride)
+        spec = self._model.card.spec
+        of_shots = (cut_clips(self._path, shot, spec, self._stride) for shot in self._shots())
+        clips = itertools.chain.from_iterable(of_shots)
         times: list[Floats] = []
         rows: list[Floats] = []
         while batch := list(itertools.islice(clips, at_once)):
@@ -295,10 +299,15 @@ class _Seen:
         return self._mean(times_N, times, rows).astype(np.float32)
 
     def _cut(self, on_progress: OnProgress) -> Iterator[tuple[Floats, Array]]:
-        shown = region_ticks(self._path, self._model.card.spec)
-        for number, window in enumerate(self._scorer.iter_windows(self._path, shown, self._stride), 1):
+        windows = (self._scorer.iter_windows(self._path, shot, self._stride) for shot in self._shots())
+        for number, window in enumerate(itertools.chain.from_iterable(windows), 1):
             yield window
             on_progress(number / len(self._counts_W))
+
+    def _shots(self) -> Iterator[Iterator[Tick]]:
+        """The ticks of each shot, as prediction tells them apart."""
+        spec = self._model.card.spec
+        return by_shot(number_shots(region_ticks(self._path, spec), spec, lambda cut_s: None))
 
     def _occlude(self, features_T: Array, begin: int, end: int) -> Array:
         """The window with a span of it as if the film had stood still there."""

@@ -27,7 +27,7 @@ Frame = NDArray[np.uint8]
 
 RATE = 8.0  # looks a second
 
-_FORMAT = 2  # of what is kept, and of how people are looked for
+FORMAT = 2  # of what is kept, and of how people are looked for
 _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at
@@ -99,5 +99,5 @@ def _name(source: PathLike, rate: float, second_look: bool) -> str:
         stat = path.stat()
     except OSError as error:
         raise VideoError(source, f"cannot be opened ({error.strerror})") from error
-    key = [str(path), stat.st_size, stat.st_mtime_ns, rate, second_look, *WEIGHTS.members.values(), VERSION, _FORMAT]
+    key = [str(path), stat.st_size, stat.st_mtime_ns, rate, second_look, *WEIGHTS.members.values(), VERSION, FORMAT]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + _SUFFIX

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import VideoWarning
-from kineme.people.find import RATE, find_people
+from kineme.people.find import FORMAT, RATE, find_people
 from kineme.people.follower import PeopleFollower
 from kineme.people.tracker import certain_from
 from kineme.people.tracks import People, Track
@@ -169,7 +169,7 @@ def region_key(spec: ClipSpec) -> list[object]:
     """What the pixels of a region depend on beside the file, for names in a cache; nothing for the whole frame."""
     from kineme.models.backbones.movenet import WEIGHTS
 
-    return [] if spec.region == "frame" else [RATE, *WEIGHTS.members.values(), _FORMAT]
+    return [] if spec.region == "frame" else [RATE, *WEIGHTS.members.values(), FORMAT, _FORMAT]
 
 
 def region_ticks(

@@ -165,6 +165,16 @@ def solve(
         weight_W: how much each counts.
         classes: K.
     """
+    from threadpoolctl import threadpool_limits
+
+    # One thread is the fastest for so little, by far where others use the cores, and rounds alike on every machine.
+    with threadpool_limits(1, "blas"):
+        return _solve(pooled_WF, labels_W, weight_W, classes)
+
+
+def _solve(
+    pooled_WF: NDArray[np.float32], labels_W: NDArray[np.int64], weight_W: NDArray[np.float64], classes: int
+) -> LinearWeights:
     from sklearn.linear_model import LogisticRegression
 
     features_WF = pooled_WF.astype(np.float64)

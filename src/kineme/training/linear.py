@@ -165,7 +165,7 @@ def solve(
         weight_W: how much each counts.
         classes: K.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # One thread is the fastest for so little, by far where others use the cores, and rounds alike on every machine.
     with threadpool_limits(1, "blas"):

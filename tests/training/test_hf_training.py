@@ -1,0 +1,93 @@
+"""From tiny random networks of transformers to a run folder, and all that is done with the model after."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from helpers_dataset import kineme, make_videos
+from helpers_hub import save_tiny, save_tiny_xclip
+
+import kineme as package
+from kineme.errors import UsageError
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs transformers: make test-hf")
+NOTE = "zero-shot: no figure is known for these labels"
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return make_videos(tmp_path_factory.mktemp("videos"), people=5)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    top = tmp_path_factory.mktemp("tiny")
+    kinds = ("videomae", "timesformer", "vivit", "vjepa2", "videoprism")
+    return {kind: save_tiny(top / kind, kind) for kind in kinds} | {"xclip": save_tiny_xclip(top / "xclip")}
+
+
+def train(videos, folder, out, approach="late-fusion", **config):
+    options = package.TrainOptions(epochs=1, augment=False)
+    config = {"backbone": f"hf:{folder}", **config}
+    return package.train(videos, out, approach=approach, config=config, options=options)
+
+
+@pytest.mark.parametrize("kind", ["timesformer", "vivit", "vjepa2", "videoprism", "xclip"])
+def test_each_family_trains_to_a_report(kind, folders, videos, tmp_path):
+    run = train(videos, folders[kind], tmp_path / "run", merge="attention")
+    assert (run.folder / "report.html").is_file()
+    assert run.card.config["backbone"].startswith(f"hf:{folders[kind]}@")
+    assert len(run.card.provenance["backbone"]["files"]) >= 3
+
+
+def test_a_trained_head_is_used_like_any_model(folders, videos, tmp_path):
+    run = train(videos, folders["videomae"], tmp_path / "run", merge="mean")
+    model = package.load(run.folder)
+    assert (run.folder / "model.safetensors").stat().st_size < 100_000  # the head alone
+    video = next(videos.glob("*/*.mp4"))
+    result = model.predict(video)
+    assert result.segments
+    with model.stream() as stream:
+        for number in range(20):
+            stream.push(np.zeros((64, 64, 3), np.uint8), number / 7.5)
+        assert stream.prediction_time_s is not None
+    exported = package.load(model.export(out=tmp_path / "head.tflite").path)
+    np.testing.assert_allclose(exported.predict(video).probabilities_K, result.probabilities_K, atol=1e-5)
+    assert any("no gradient reaches its frames" in line for line in model.explain(video).warnings)
+    assert package.evaluate(model, videos, split="all")["n"] == 10
+
+
+def test_features_that_an_approach_cannot_take_are_one_line(folders, videos, tmp_path):
+    with pytest.raises(UsageError):
+        train(videos, folders["videomae"], tmp_path / "run", approach="convlstm")
+
+
+def test_classifiers_predict_and_are_measured_without_training(folders, videos):
+    model = package.load(f"hf:{folders['videomae']}")
+    assert model.labels == ("sit-down", "wave")
+    result = model.predict(next(videos.glob("*/*.mp4")))
+    assert result.model == f"hf:{folders['videomae']}"
+    assert not result.note
+
+
+def test_zero_shot_is_marked_in_everything_that_is_written_and_is_measured(folders, videos, tmp_path):
+    video = next(videos.glob("*/*.mp4"))
+    name = f"hf:{folders['xclip']}"
+    made = kineme(
+        *("predict", video, "--model", name, "--labels", 'to-left, to-right, "nothing, really"'),
+        *("--save", "json,csv,srt,vtt,html,parquet", "--out", tmp_path),
+    )
+    assert made.returncode == 0, made.stderr
+    assert NOTE in made.stderr
+    for written in tmp_path.iterdir():
+        if written.suffix in (".json", ".csv", ".srt", ".vtt", ".html"):
+            assert NOTE in written.read_text(encoding="utf-8"), written.name
+        assert written.suffix != ".parquet" or NOTE.encode() in written.read_bytes()
+    document = json.loads((tmp_path / f"{video.stem}.json").read_text())
+    assert document["note"] == NOTE
+    assert [one["label"] for one in document["top"]].count("nothing, really") == 1
+    figures = package.evaluate(package.load(name, labels=["to-left", "to-right"]), videos)
+    assert figures["n"] == 10

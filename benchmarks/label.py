@@ -2,8 +2,8 @@
 
 A labeller that is simulated knows the truth, and reacts late: Space comes a quarter of a second after an action begins
 and ends, give or take a tenth. Without proposals a segment costs Space twice, and a digit where the class is another
-than before. With proposals, the labeller goes through them, the least sure first: a digit corrects a wrong label, R
-rejects what is none, Y accepts; as soon as all that are left are right, Shift and Y accepts them together. What the
+than before. With proposals, the labeller watches the video as well: while a proposal is shown that is none, R rejects
+it; one with a wrong label is corrected by a digit; at the end Shift and Y, counted as one, accepts all others. What the
 model has missed is labelled as without. Both press V, K and X once in each video. A proposal is right to the labeller
 if it overlaps a true segment of its label by half (intersection over union).
 """
@@ -53,7 +53,7 @@ def by_hand(true: list[Segment], current: str, rng: np.random.Generator) -> tupl
 def with_proposals(
     true: list[Segment], proposals: list[Segment], current: str, rng: np.random.Generator
 ) -> tuple[list[Segment], int, str]:
-    """The same with proposals, in the order in which the page shows them."""
+    """The same with proposals."""
     best = {number: max(true, key=lambda one: iou(one, found)) for number, found in enumerate(proposals)}
     overlaps = {number: iou(best[number], found) for number, found in enumerate(proposals)}
     taken: set[int] = set()
@@ -65,15 +65,9 @@ def with_proposals(
             taken.add(id(best[number]))
             verdicts.append((number, "accept" if proposals[number].label == best[number].label else "correct"))
     verdict = dict(verdicts)
-    strokes, made = int(bool(proposals) and any(one != "accept" for one in verdict.values())), []  # P goes to the first
-    for number, found in enumerate(proposals):
-        if all(verdict[left] == "accept" for left in range(number, len(proposals))):
-            strokes += 1  # Shift and Y, for all that are left
-            made += proposals[number:]
-            break
-        strokes += 1
-        if verdict[number] != "reject":
-            made.append(Segment(found.start_s, found.end_s, best[number].label, 1.0))
+    kept = [number for number in verdict if verdict[number] != "reject"]
+    made = [Segment(proposals[n].start_s, proposals[n].end_s, best[n].label, 1.0) for n in kept]
+    strokes = sum(one != "accept" for one in verdict.values()) + ("accept" in verdict.values())
     missed = [one for one in true if id(one) not in taken]
     more, hand, current = by_hand(missed, current, rng)
     return made + more, strokes + hand, current
@@ -89,7 +83,8 @@ def truth_of(table: Path) -> dict[Path, list[Segment]]:
 
 
 def measure(work: Path, people: int, labelled: int, approach: str | None, backbone: str | None) -> dict[str, Any]:
-    make_dataset(work / "set", clips=len(ACTIONS), people=people, actions=ACTIONS, untrimmed=people, seed=7)
+    if not (work / "set").is_dir():
+        make_dataset(work / "set", clips=len(ACTIONS), people=people, actions=ACTIONS, untrimmed=people, seed=7)
     truth = truth_of(work / "set" / "untrimmed" / "segments.csv")
     first, rest = list(truth)[:labelled], list(truth)[labelled:]
     rows = [
@@ -98,16 +93,17 @@ def measure(work: Path, people: int, labelled: int, approach: str | None, backbo
         for one in truth[video]
     ]
     write_csv(work / "labels.csv", ["path", "start_s", "end_s", "label", "group", "labelled_throughout"], rows)
-    run = api.train(
-        work / "labels.csv", work / "run", approach=approach, config={"backbone": backbone} if backbone else None
-    )
+    if not (work / "run").is_dir():
+        api.train(
+            work / "labels.csv", work / "run", approach=approach, config={"backbone": backbone} if backbone else None
+        )
     results: dict[str, Any] = {"videos": len(rest), "segments": sum(len(truth[video]) for video in rest)}
     for name in ("without", "with"):
         rng, current, strokes = np.random.default_rng(0), "", 0
         scores = {overlap: SegmentScore() for overlap in OVERLAPS}
         for video in rest:
             if name == "with":
-                found = propose(str(run.folder), str(video), lambda share: None)["proposals"]
+                found = propose(str(work / "run"), str(video), lambda share: None)["proposals"]
                 found = sorted(found, key=lambda one: one["confidence"])
                 shown = [Segment(one["start_s"], one["end_s"], one["label"], one["confidence"]) for one in found]
                 made, more, current = with_proposals(truth[video], shown, current, rng)

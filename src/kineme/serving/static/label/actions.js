@@ -30,10 +30,14 @@ export const toggle = (label = state.current) => {
   edit(() => ({ put: [one] }));
 };
 
+// The proposal that a key is about: the selected one, or the one that is shown.
+const proposalInView = () => proposalOf(state.selected)
+  ?? (state.selected || state.open.size ? undefined : state.video?.proposals.find((one) => one.start_s <= now() && now() < one.end_s));
+
 // A class was chosen: of the selected segment or proposal, of the one that is open, or for the next.
 export const choose = (label) => {
   addClass(label);
-  const segment = segmentOf(state.selected), proposal = proposalOf(state.selected);
+  const segment = segmentOf(state.selected), proposal = proposalInView();
   state.current = label;
   if (proposal) { accept(label); return; }
   if (segment) {
@@ -97,18 +101,17 @@ export const nextProposal = (after = null) => {
 const asSegment = (one, label, by) => ({ id: newId(), start_s: one.start_s, end_s: one.end_s, label, by });
 
 export const accept = (label = null) => {
-  const one = proposalOf(state.selected);
+  const one = proposalInView();
   if (segmentOf(state.selected)?.by === "model") { change((taken) => ({ put: [confirmed(taken)] })); return; }
   if (!one) { nextProposal(); return; }
-  // The proposal is noted as decided, so that it does not come back when the segment is moved or undone.
   edit(() => ({ put: [asSegment(one, label ?? one.label, "model+person")] }));
-  nextProposal(one.id);
+  if (state.selected) nextProposal(one.id);
 };
 export const reject = () => {
-  const one = proposalOf(state.selected);
+  const one = proposalInView();
   if (!one) return;
   edit(() => ({ reject: [one.id] }));
-  nextProposal(one.id);
+  if (state.selected) nextProposal(one.id);
 };
 export const acceptAll = () => {
   state.selected = null;

@@ -194,9 +194,9 @@ def test_a_model_proposes_and_its_labels_are_accepted_corrected_and_rejected_by_
         assert page.run("document.querySelectorAll('#lanes .proposal').length") == 2
         hand.type_class("night")
         hand.type_class("day")
-        hand.press("p", "2")
+        hand.press("2")  # of the proposal that is shown
         hand.saved(1)
-        hand.press("r")
+        hand.press("p", "r")
         page.wait_for("!document.querySelector('#lanes .proposal')")
         hand.press("v")
         hand.opened("b.mp4")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from helpers_labelling import labelling, post, table
+from helpers_people import need_movenet, people_video
 from helpers_video import numbered_video
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -12,6 +15,7 @@ from kineme.errors import KinemeError
 from kineme.serving.labelling.changes import Change, LabelledSegment
 from kineme.serving.labelling.groups import suggestions, usual_groups
 from kineme.serving.labelling.store import LabelStore, StaleError
+from kineme.serving.labelling.work import people
 
 
 def segment(name, start_s, end_s, label="jump", **more):
@@ -134,3 +138,28 @@ def test_one_server_at_a_time_has_a_folder(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main()
     assert "no such folder; name the folder of the videos to label" in capsys.readouterr().err
+
+
+def test_work_that_fails_says_why_in_one_line(tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(b"no video")
+    with labelling(tmp_path) as server:
+        path = f"/v1/label/videos/{server.ask('/v1/label').json['videos'][0]['id']}"
+        assert server.ask(path).json["error"]["code"] == "bad_video"
+        assert server.ask(f"{path}/people").status == 404
+        server.ask(f"{path}/people", "POST")
+        end_s = time.monotonic() + 60
+        while (said := server.ask(f"{path}/people").json)["state"] != "failed":
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+        assert "noise.mp4" in said["message"]
+
+
+def test_people_are_told_in_parts_of_the_frame(tmp_path):
+    need_movenet()
+    film = people_video(tmp_path / "a.mp4", [lambda time_s: 0.5], 1.0)
+    (one,) = people(str(film), lambda share: None)["tracks"]
+    assert len(one["times_s"]) == len(one["boxes"])
+    left, top, width, height = one["boxes"][-1]
+    assert 0.4 < left < 0.7
+    assert 0.1 < width < 0.5
+    assert top + height == pytest.approx(1, abs=0.2)

@@ -122,9 +122,17 @@ def copy_file(request: Request, video_id: _VideoId) -> Response:
 
 @router.post("/videos/{video_id}/people")
 def find_people(request: Request, video_id: _VideoId) -> dict[str, Any]:
-    """The boxes of the people in a video, or how far looking for them is."""
+    """Have the people in a video looked for."""
     service, video = _service(request), _video(request, video_id)
-    task = service.helpers.ask("people", video.id, str(video.path), first=True)
+    return service.helpers.ask("people", video.id, str(video.path), first=True).document()
+
+
+@router.get("/videos/{video_id}/people")
+def people(request: Request, video_id: _VideoId) -> dict[str, Any]:
+    """The boxes of the people in a video, or how far looking for them is."""
+    task = _service(request).helpers.get("people", _video(request, video_id).id)
+    if task is None:
+        raise ServiceError(404, "not_asked", "nobody has asked for the people in this video")
     return {**task.document(), **(task.result or {})}
 
 

@@ -72,7 +72,7 @@ def people(source: str, on_progress: Report) -> dict[str, Any]:
     found = find_people(source, on_progress=lambda time_s: tell(time_s / duration_s))
     tracks = []
     for one in found.tracks:
-        x0_T, y0_T, x1_T, y1_T = (one.boxes_T4 / [found.width, found.height] * 2).T
+        x0_T, y0_T, x1_T, y1_T = (one.boxes_T4 / ([found.width, found.height] * 2)).T
         boxes = zip(x0_T, y0_T, x1_T - x0_T, y1_T - y0_T, strict=True)
         rounded = [[round(float(value), 4) for value in box] for box in boxes]
         tracks.append({"id": one.id, "times_s": one.times_T.round(3).tolist(), "boxes": rounded})

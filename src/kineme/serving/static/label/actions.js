@@ -34,10 +34,11 @@ export const toggle = (label = state.current) => {
 const proposalInView = () => proposalOf(state.selected)
   ?? (state.selected || state.open.size ? undefined : state.video?.proposals.find((one) => one.start_s <= now() && now() < one.end_s));
 
-// A class was chosen: of the selected segment or proposal, of the one that is open, or for the next.
-export const choose = (label) => {
+// A class was chosen: of the selected segment or proposal, of the one that is open, or for the next. A single key also
+// corrects the proposal that is shown.
+export const choose = (label, { byKey = false } = {}) => {
   addClass(label);
-  const segment = segmentOf(state.selected), proposal = proposalInView();
+  const segment = segmentOf(state.selected), proposal = byKey ? proposalInView() : proposalOf(state.selected);
   state.current = label;
   if (proposal) { accept(label); return; }
   if (segment) {

@@ -25,7 +25,7 @@ const actOf = (event) => {
   if (event.ctrlKey || event.metaKey) return { z: event.shiftKey ? redo : undo, y: redo }[key];
   if (event.altKey || !$("keys-on").checked) return undefined;
   const label = state.overview.classes[digitOf(event) - 1];
-  if (label) return () => (event.shiftKey ? actions.toggle(label) : actions.choose(label));
+  if (label) return () => (event.shiftKey ? actions.toggle(label) : actions.choose(label, { byKey: true }));
   return (event.shiftKey && SHIFTED[key]) || KEYS[key];
 };
 

@@ -39,8 +39,9 @@ const draw = () => {
 
 const find = async () => {
   const id = state.video.id;
+  await ask(`/videos/${id}/people`, "POST");
   for (;;) {
-    const found = await ask(`/videos/${id}/people`, "POST");
+    const found = await ask(`/videos/${id}/people`);
     if (state.video?.id !== id || $("people").getAttribute("aria-pressed") !== "true") return;
     if (found.state === "failed") throw new Error(found.message);
     if (found.state === "done") { [tracks, of] = [found.tracks, id]; $("people").textContent = "Show people"; draw(); return; }

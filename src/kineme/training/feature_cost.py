@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from kineme.dataset.table import ClipTable
 from kineme.errors import VideoError
 from kineme.models.backbone import Backbone
-from kineme.models.registry import make_approach, recommended
+from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.training.cache import FrameCache
 from kineme.training.parts import Row
 from kineme.training.resources import external_cost
@@ -57,7 +57,8 @@ def forecast(backbone: str, spec: ClipSpec, table: ClipTable, *, mirrored: bool 
         cache.prepare(replace(table, rows=table.rows[number : number + 1], skipped=(), warnings=()), table.labels)
         spent_s, measured_s = time.perf_counter() - started, lengths_s[number]
     rest_s = sum(lengths_s[number] for number in missing[_MEASURED:])
-    seconds = (1 + mirrored) * spent_s * rest_s / measured_s if measured_s else 0.0
+    views = 1 + (mirrored and find_backbone(backbone).mirror is None)  # else mirrored features are computed from them
+    seconds = views * spent_s * rest_s / measured_s if measured_s else 0.0
     return FeatureCost(backbone, len(missing[_MEASURED:]), seconds)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
 from kineme.models import weights
+from kineme.models.joined import member_specs
 from kineme.models.registry import DEFAULT_BACKBONE, FAST_BACKBONE, JOINTS_BACKBONE, find_backbone
 from kineme.text import duration
 from kineme.training.feature_cost import forecast
 from kineme.training.options import AutoOptions
+from kineme.video.spec import ClipSpec
 
 JOIN = "+"
 LONG_S = 3600.0  # features that take longer are told of first
@@ -61,12 +63,11 @@ def plan_features(
     missing = tuple(dict.fromkeys(_weights_of(part) for part in parts if part not in here))
     if not here:
         return FeaturePlan(None, None, missing, {})
-    costs = {
-        part: forecast(part, replace(find_backbone(part).spec, **spec_changes), table, mirrored=mirrored).seconds
-        for part in here
-    }
     choices = list(filter(None, dict.fromkeys(_joined(choice, here) for choice in wanted)))
-    seconds = {choice: round(sum(costs[part] for part in choice.split(JOIN)), 1) for choice in choices}
+    costs = {part: 0.0 for choice in choices for part in _parts(choice, spec_changes)}
+    for backbone, spec in costs:
+        costs[backbone, spec] = forecast(backbone, spec, table, mirrored=mirrored).seconds
+    seconds = {choice: round(sum(costs[part] for part in _parts(choice, spec_changes)), 1) for choice in choices}
     fitting = [choice for choice in choices if wish.budget_s is None or seconds[choice] <= wish.budget_s]
     chosen = fitting[0] if fitting else min(choices, key=lambda choice: seconds[choice])
     note = _note(chosen, choices, seconds, wish.budget_s)
@@ -82,6 +83,15 @@ def _choices(wish: AutoOptions) -> list[str]:
     """Features, the best first."""
     choices = [JOINTS_BACKBONE, FAST_BACKBONE] if wish.goal == "live" else [DEFAULT_BACKBONE, JOINTS_BACKBONE]
     return [FAST_BACKBONE] if wish.fast else list(dict.fromkeys([*choices, FAST_BACKBONE]))
+
+
+def _parts(choice: str, spec_changes: Mapping[str, Any]) -> list[tuple[str, ClipSpec]]:
+    """The backbones of a choice, and the clip of each."""
+    record = find_backbone(choice)
+    spec = replace(record.spec, **spec_changes)
+    if not record.members:
+        return [(choice, spec)]
+    return [(one.name, its) for one, its in zip(record.members, member_specs(record, spec), strict=True)]
 
 
 def _joined(choice: str, here: Sequence[str]) -> str:

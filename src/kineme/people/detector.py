@@ -2,8 +2,8 @@
 
 MoveNet sees the whole frame at 256 pixels, which finds people who are taller than about a third of a wide frame. Two
 things find smaller ones: a crop around each small person who is followed, and, as long as nobody large is followed,
-two of the overlapping parts of the frame at each look, one after the other, which finds those who come. So a scene of
-large people costs one run of the network a look, an empty one three, and each small person half a run more
+one or two of the overlapping parts of the frame at each look, in turn, which finds those who come. So a scene of large
+people costs one run of the network a look, an empty one about four, and each small person half a run more
 (``benchmarks/people.py`` measures it).
 """
 
@@ -24,13 +24,13 @@ Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Part = tuple[int, int, int, int]  # top, left, bottom, right
 
-_LARGE = 80  # pixels of the network's picture; whoever is taller needs no second look
+_LARGE = 64  # pixels of the network's picture; whoever is taller needs no second look
 # Side of the parts in shorter sides of the frame, and their overlap as a share of that: whoever is too small for the
 # whole frame fits into the overlap of the first, and who is too small for those into that of the second.
 _PARTS = ((0.7, 0.5), (0.3, 0.4))
 _SMALLEST_PART = 128  # pixels; smaller ones show nothing more
 _MOST_PARTS = 60  # of each size
-_PARTS_A_LOOK = 2
+_PARTS_A_LOOK = 2  # as long as nobody is followed, else half as many
 _CROP = 2.0  # side of the crop around somebody, in their heights
 _CROP_SIDE = 192  # pixels of the network's picture of a crop
 _SAME = 0.5  # detections that resemble each other more are of the same person
@@ -99,7 +99,8 @@ class PeopleDetector:
             return found
         parts = parts_of(height, width)
         first = self._next
-        chosen = range(len(parts)) if first is None else range(first, first + min(_PARTS_A_LOOK, len(parts)))
+        count = min(_PARTS_A_LOOK // (2 if len(expected_P4) else 1), len(parts))
+        chosen = range(len(parts)) if first is None else range(first, first + count)
         self._next = (chosen.stop % len(parts)) if parts else 0
         return found + [
             self._look_at(self._parts, frame_HWC, parts[number % len(parts)], _FURNITURE) for number in chosen

@@ -28,7 +28,9 @@ def points_of(found: Detections) -> Floats:
 
 
 def similarity(points_X2: Floats, points_PX2: Floats, scores_J: Floats) -> Floats:
-    """How much each of P detections resembles a person, (P,), 0 to 1: the mean of joints' and boxes' likeness.
+    """How much each of P detections resembles a person, (P,), 0 to 1.
+
+    It is the mean of the likeness of the joints and that of the boxes, times that of the sizes.
 
     Args:
         points_X2: 17 joints and the two corners of the box of the person.
@@ -42,7 +44,10 @@ def similarity(points_X2: Floats, points_PX2: Floats, scores_J: Floats) -> Float
     alike_PJ = np.exp(-distance_PJ / (2 * area * (2 * _TOLERANCE * _SIGMAS_J) ** 2))
     of_joints_P = (alike_PJ * counted).sum(axis=1) / counted.sum()
     of_boxes_P = box_overlaps(points_X2[JOINT_COUNT:], points_PX2[:, JOINT_COUNT:])
-    return np.asarray((of_joints_P + of_boxes_P) / 2, np.float32)
+    sizes_P = np.linalg.norm(points_PX2[:, -1] - points_PX2[:, -2], axis=-1)
+    size = float(np.linalg.norm(points_X2[-1] - points_X2[-2]))
+    of_sizes_P = np.minimum(sizes_P, size) / np.maximum(np.maximum(sizes_P, size), 1e-6)
+    return np.asarray((of_joints_P + of_boxes_P) / 2 * of_sizes_P, np.float32)
 
 
 def box_overlaps(box_22: Floats, boxes_P22: Floats) -> Floats:

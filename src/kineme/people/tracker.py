@@ -22,7 +22,7 @@ from kineme.people.tracks import Track
 
 Floats = NDArray[np.float32]
 
-VERSION = 2  # whatever changes the tracks raises it: what was made of earlier ones is then made again
+VERSION = 3  # whatever changes the tracks raises it: what was made of earlier ones is then made again
 
 SURE, UNSURE = 0.3, 0.12  # scores of detections: those that may begin a track, and those that may continue one
 LONGEST_GAP_S = 2.0  # a person who was last seen longer ago is a new one

@@ -97,6 +97,8 @@ class ModelCard:
             return ()
         approaches = member_approaches(self.architecture, self.backbone)
         specs = self.member_specs or member_specs(self.backbone, self.spec)
+        if len(specs) != len(approaches):
+            raise ValueError(f"it has {len(specs)} members and {len(approaches)} backbones")
         return tuple(
             ModelCard(self.approach, config_of(one), spec, self.labels)
             for one, spec in zip(approaches, specs, strict=True)
@@ -172,7 +174,7 @@ class ModelCard:
             )
             _check(card)
             if len(card.members) != len(members):
-                raise ValueError("it has as many members as backbones")
+                raise ValueError("only joined backbones have members")
         except (UsageError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             raise KinemeError(
                 f"{path}: its description cannot be read ({one_line(str(error), 300)}); copy or train it again"

@@ -241,6 +241,12 @@ def _feature_cache(document: dict[str, Any]) -> Iterator[tuple[str, list[str], R
     )
 
 
+def _cuts(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    head = ["detector", "read at", "cuts", "dissolves", "false, beside joins", "false, in videos of one shot"]
+    keys = ("detector", "read_at", "cuts", "dissolves", "false", "false_single")
+    yield "", head, [[str(one[key]) for key in keys] for one in document["detectors"]]
+
+
 def _anything(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     """A result that nobody has written a table for yet: its numbers, each under its path."""
     rows = [[name, value] for name, value in _flat(document) if not name.startswith(("machine", "versions", "date"))]
@@ -348,6 +354,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows
     "plan": _plan,
     "predict-speed": _predict_speed,
     "startup": _startup,
+    "cuts": _cuts,
     "streaming": _streaming,
     "timeline": _timeline,
     "training-speed": _training_speed,

@@ -72,6 +72,8 @@ def test_one_shot_has_no_cut_however_much_it_moves_or_flickers(tmp_path):
     flicker = brighter(shot(1), *range(10, 60, 7))
     assert cuts_in(save(tmp_path / "flicker.mp4", flicker), 20.0) == []
     assert cuts_in(save(tmp_path / "short.mp4", shot(1, 0.2))) == []
+    lamp = [(frame * (0.25 if number < 60 else 1)).astype(np.uint8) for number, frame in enumerate(shot(1, 6.0))]
+    assert cuts_in(save(tmp_path / "lamp.mp4", lamp)) == []
 
 
 def test_clips_that_are_spread_or_may_not_be_short_are_not_cut(film):

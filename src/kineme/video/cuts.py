@@ -25,6 +25,7 @@ _SHORTEST_SHOT_S = 0.75  # beside a dissolve
 _JUMP, _APART = 0.35, 0.3  # distances of histograms, from 0 to 1
 _OVER_USUAL = 3.0  # times the usual change from frame to frame there
 _LEAST_CHANGE = 12.0  # grey levels between the two ends of a dissolve
+_PLAIN, _ALIKE = 3.0, 0.7  # grey levels of deviation; correlation of the same place in another light
 _MIXED = 0.2  # how far its pictures may be from a mixture of its ends, as a share of that
 
 Tick = tuple[float, NDArray[np.uint8]]
@@ -121,7 +122,12 @@ class CutFinder:
         change = self._at(place).change
         near = [one.change for one in self._between(place - self._near, place + self._near + 1)]
         usual = float(np.median(near))
-        return change > _JUMP and change > _OVER_USUAL * usual and self._distance_across(place, place) > _APART
+        return (
+            change > _JUMP
+            and change > _OVER_USUAL * usual
+            and self._distance_across(place, place) > _APART
+            and not _is_same_place(self._at(place - 1), self._at(place))
+        )
 
     def _mixture(self, last: int, span: int) -> tuple[float, int]:
         """How far the frames before ``last`` are from a mixture of it and the one ``span + 1`` before; the middle."""
@@ -141,7 +147,7 @@ class CutFinder:
             error = max(error, float(np.abs(self._at(number).small_HWC - mixed_HWC).mean()) / change)
             if error >= _MIXED:
                 return 1.0, 0
-        if self._distance_across(first + 1, last) <= _APART:
+        if self._distance_across(first + 1, last) <= _APART or _is_same_place(begin, end):
             return 1.0, 0
         return error, (first + last + 1) // 2
 
@@ -206,6 +212,15 @@ def number_shots(
     begins.update(finder.finish())
     while held:
         yield release()
+
+
+def _is_same_place(one: _Look, other: _Look) -> bool:
+    """Whether two frames show the same in another light: a lamp was switched on. Two plain areas count as the same."""
+    a, b = (look.small_HWC.mean(axis=-1).ravel() for look in (one, other))
+    a, b = a - a.mean(), b - b.mean()
+    strength = float(np.linalg.norm(a) * np.linalg.norm(b))
+    is_plain = max(float(a.std()), float(b.std())) < _PLAIN
+    return is_plain or float(a @ b) > _ALIKE * strength > 0
 
 
 def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

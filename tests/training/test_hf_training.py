@@ -11,7 +11,6 @@ from helpers_dataset import kineme, make_videos
 from helpers_hub import save_tiny, save_tiny_xclip
 
 import kineme as package
-from kineme.errors import UsageError
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs transformers: make test-hf")
 NOTE = "zero-shot: no figure is known for these labels"
@@ -58,11 +57,6 @@ def test_a_trained_head_is_used_like_any_model(folders, videos, tmp_path):
     np.testing.assert_allclose(exported.predict(video).probabilities_K, result.probabilities_K, atol=1e-5)
     assert any("no gradient reaches its frames" in line for line in model.explain(video).warnings)
     assert package.evaluate(model, videos, split="all")["n"] == 10
-
-
-def test_features_that_an_approach_cannot_take_are_one_line(folders, videos, tmp_path):
-    with pytest.raises(UsageError):
-        train(videos, folders["videomae"], tmp_path / "run", approach="convlstm")
 
 
 def test_classifiers_predict_and_are_measured_without_training(folders, videos):

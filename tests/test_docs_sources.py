@@ -45,7 +45,9 @@ def test_a_block_that_nothing_runs_and_a_wrong_command_are_found(tmp_path, monke
 
 def test_the_commands_of_the_readme_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = [re.split(r"  +", line.strip())[0] for line in text.splitlines() if line.startswith("    kineme ")]
+    assert text.count("\n") <= 150
+    commands = [line.strip() for line in text.splitlines() if line.startswith("    kineme ")]
+    commands += re.findall(r"`(kineme [^`]+)`", text)
     assert len(commands) > 10
     assert [problem for line in commands for problem in blocks.shell_problems(line)] == []
 

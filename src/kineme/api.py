@@ -174,7 +174,8 @@ def train(
     how: dict[str, Any] = {"options": options, "test": test, "validation": validation}
     how |= {"resume": resume, "overwrite": overwrite}
     chosen = is_chosen(approach, config, auto, options, devices=devices, leaky=leaky)
-    approach, config, best_spec = resolve_approach(approach, config)
+    finetune = options is not None and options.finetune
+    approach, config, best_spec = resolve_approach(approach, config, finetune=finetune)
     with shared_out(devices, Path(out)) as folder:
         if chosen:
             choice = choose_for_run(table, folder, spec=spec, wish=auto, allow_leaks=allow_leaks, say=say, **how)

@@ -14,15 +14,21 @@ from kineme.cli.output import print_verdict
 from kineme.dataset.table import ClipTable
 from kineme.errors import UsageError
 from kineme.models import weights
+from kineme.models.registry import find_backbone, make_approach
 from kineme.report.selection_verdict import live, opening, rows, why
 from kineme.training.auto import choose_model
-from kineme.training.options import AutoOptions, TrainOptions
+from kineme.training.options import AutoOptions, TrainOptions, resolve_approach
 from kineme.video.spec import ClipSpec
 
 QUICK = TrainOptions(epochs=1, views=0)
 needs_efficientnet = pytest.mark.skipif(
     weights.find("efficientnet-lite0") is None, reason="EfficientNet is not on this machine: kineme models pull --all"
 )
+
+
+def test_what_is_fine_tuned_where_nothing_is_named_can_be():
+    approach, config, _ = resolve_approach(None, None, finetune=True)
+    assert find_backbone(make_approach(approach, config).backbone).can_finetune
 
 
 @pytest.fixture(scope="module")

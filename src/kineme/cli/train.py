@@ -102,7 +102,7 @@ def train(
     if backbone:
         config["backbone"] = backbone
     wish = _wish(fast, budget, goal, from_scratch)
-    resolved, resolved_config, best = resolve_approach(approach, config)
+    resolved, resolved_config, best = resolve_approach(approach, config, finetune=finetune)
     record = find_backbone(make_approach(resolved, resolved_config).backbone)
     changes = options.spec_changes(frames, fps, size, fit=fit, short=short, region=region, brightness=brightness)
     spec = replace(best, **changes) if changes else None

@@ -117,10 +117,8 @@ class FrameCache:
                     shown_name(row), error.reason if isinstance(error, VideoError) else "takes too much memory"
                 )
 
-        with (
-            decoding_threads() as pool,
-            progress("looking at videos" if self.encoder else "decoding videos", len(rows)) as advance,
-        ):
+        doing = "computing features" if self.encoder else "decoding videos"
+        with decoding_threads() as pool, progress(doing if len(rows) > 1 else None, len(rows)) as advance:
             for row, found in zip(rows, pool.map(read, rows), strict=True):
                 advance()
                 if isinstance(found, Skipped):
@@ -163,7 +161,7 @@ class FrameCache:
             for stretch in background_stretches(rows, self._duration_s(path), self.spec)
         ]
         found = []
-        with decoding_threads() as pool, progress("looking at background" if wanted else None, len(wanted)) as advance:
+        with decoding_threads() as pool, progress("decoding background" if wanted else None, len(wanted)) as advance:
             for item, _ in pool.map(lambda one: self._item(one[0], label, one[1]), wanted):
                 advance()
                 found.append(replace(item, start_s=item.stretch.start_s, end_s=item.stretch.end_s))
@@ -191,7 +189,7 @@ class FrameCache:
                     self._entry_length(job[0].path, job[0].stretch, job[1])
 
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
-        with decoding_threads() as pool, progress("looking at augmented views" if jobs else None, len(jobs)) as advance:
+        with decoding_threads() as pool, progress("computing augmented views" if jobs else None, len(jobs)) as advance:
             for _ in pool.map(compute, jobs):
                 advance()
 

@@ -143,11 +143,13 @@ def is_chosen(
     return not said
 
 
-def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tuple[str, dict[str, Any], ClipSpec]:
+def resolve_approach(
+    approach: str | None, config: dict[str, Any] | None, *, finetune: bool = False
+) -> tuple[str, dict[str, Any], ClipSpec]:
     """The approach and options that a wish means, and the clip that they are meant for.
 
     Where no approach is named, these are what training begins with: the default on the backbone that is named, if
-    that is pretrained, and ``lrcn`` on one that is not.
+    that is pretrained, and ``lrcn`` on one that is not. To be fine-tuned, it is ``lrcn`` on the fast backbone.
 
     Raises:
         UsageError: an unknown approach, backbone or option.
@@ -157,10 +159,10 @@ def resolve_approach(approach: str | None, config: dict[str, Any] | None) -> tup
     config = config or {}
     backbone = config.get("backbone")
     if approach in (None, AUTO):
-        backbone = backbone or registry.DEFAULT_BACKBONE
-        is_pretrained = registry.find_backbone(backbone).is_pretrained
-        approach = registry.DEFAULT_APPROACH if is_pretrained else registry.FROM_SCRATCH
-        config = {**(registry.DEFAULT_OPTIONS if is_pretrained else {}), **config}
+        backbone = backbone or (registry.FAST_BACKBONE if finetune else registry.DEFAULT_BACKBONE)
+        is_solved = registry.find_backbone(backbone).is_pretrained and not finetune
+        approach = registry.DEFAULT_APPROACH if is_solved else registry.FROM_SCRATCH
+        config = {**(registry.DEFAULT_OPTIONS if is_solved else {}), **config}
     if backbone:
         config = registry.recommended(approach, backbone, config)
     return approach, config, registry.find_backbone(registry.make_approach(approach, config).backbone).spec

@@ -101,6 +101,7 @@ def benchmark(
     for name in engines or ():
         check_engine(name)
     loaded = api.load(model)
+    loaded.refuse_joined("benchmark")
     names = tuple(engines or (("litert",) if loaded.exported else filter(is_installed, ENGINES)))
     spec = loaded.card.spec
     with ExitStack() as stack:

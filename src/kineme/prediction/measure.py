@@ -80,7 +80,6 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
     timed_median = partial(median_s, budget_s)
     started = time.perf_counter()
     loaded = TrainedModel.load(model)
-    loaded.refuse_joined("benchmark")
     opened_s = time.perf_counter() - started
     spec = loaded.card.spec
     shown = [pixels for _, pixels in region_ticks(video, spec, end_s=None if spec.fps is None else part_s)]

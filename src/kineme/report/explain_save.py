@@ -74,7 +74,8 @@ def save_explanation(
 
 def drawer_of(found: Explanation, model: TrainedModel) -> Drawer:
     """What draws an explanation on frames; for a model on landmarks it follows the people at the video's full rate."""
-    return Drawer(found, _finder(model.poses) if model.poses else None)
+    explained = next((one for one in model.members if one.card is found.card), model)  # of a joined model, one member
+    return Drawer(found, _finder(explained.poses) if explained.poses else None)
 
 
 def document(found: Explanation, *, maps: bool = False) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -58,6 +60,22 @@ def corners(frame_HWC: NDArray[np.uint8]) -> str:
     return letters
 
 
+@contextmanager
+def _usual_priority() -> Iterator[None]:
+    """SVT-AV1 gives the thread that opens it real-time priority where it may, as root, and never takes it back.
+
+    From then on all that this process starts would go before everything else on the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def encode(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
@@ -82,7 +100,8 @@ def encode(
     pictures = list(frames)
     height, width = pictures[0].shape[:2]
     time_base = Fraction(1, 90_000) if times_s is not None else 1 / Fraction(fps)
-    with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
+    options_of_file = {"movflags": movflags} if movflags else {}
+    with _usual_priority(), av.open(str(path), "w", options=options_of_file) as container:
         stream = container.add_stream(codec, rate=Fraction(fps), options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = time_base

@@ -8,6 +8,7 @@ of the first and the last one. ``benchmarks/cuts.py`` has the figures, beside th
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class CutFinder:
     def _is_cut(self, place: int) -> bool:
         change = self._at(place).change
         near = [one.change for one in self._between(place - self._near, place + self._near + 1)]
-        usual = float(np.median(near))
+        usual = float(statistics.median(near))
         return (
             change > _JUMP
             and change > _OVER_USUAL * usual

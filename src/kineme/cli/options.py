@@ -68,10 +68,16 @@ Short = Annotated[
 ]
 Region = Annotated[
     str | None,
-    typer.Option(help="What of the frame clips show: frame, people, or person (one of them).  [default: frame]"),
+    typer.Option(
+        help="What of the frame clips show: frame, people, or person (one of them).  [default: frame]",
+        rich_help_panel=CLIP,
+    ),
 ]
 Brightness = Annotated[
-    str | None, typer.Option(help="auto brightens dark clips, as-is leaves all as they are.  [default: as-is]")
+    str | None,
+    typer.Option(
+        help="auto brightens dark clips, as-is leaves all as they are.  [default: as-is]", rich_help_panel=CLIP
+    ),
 ]
 
 Epochs = Annotated[int, typer.Option(help="Most passes over the training videos.", rich_help_panel=TRAINING)]

@@ -44,12 +44,7 @@ def train(
         str, typer.Option("--for", help="With auto: accuracy; or live, the best that keeps up with a camera.")
     ] = "accuracy",
     from_scratch: Annotated[
-        bool,
-        typer.Option(
-            "--from-scratch",
-            help="With auto: use no pretrained weights, and fetch none.",
-            rich_help_panel=options.TRAINING,
-        ),
+        bool, typer.Option("--from-scratch", help="With auto: use no pretrained weights, and fetch none.")
     ] = False,
     frames: options.Frames = None,
     fps: options.Fps = None,

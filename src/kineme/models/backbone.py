@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
+from kineme.models.backend import keras
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -126,3 +127,14 @@ class Backbone:
     def is_per_frame(self) -> bool:
         """Whether the features of a frame are made once and are little beside it."""
         return self.sees != "clip" and not self.is_passthrough
+
+
+def features_as_they_are(shape: tuple[int, ...], name: str) -> Any:
+    """A backbone (a Keras model) that passes on features of a clip that another program has made.
+
+    Args:
+        shape: of the features, (T, D).
+        name: of its input.
+    """
+    features = keras.Input(shape, name=name)
+    return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.models.backbone import Backbone, Pretrained
+from kineme.models.backbone import Backbone, features_as_they_are
 from kineme.models.backbones.landmarks import (
     FEATURES,
     LANDMARK_COUNT,
@@ -35,8 +35,8 @@ from kineme.models.backbones.landmarks import (
     Array,
     landmark_features,
 )
+from kineme.models.backbones.mediapipe import mediapipe_weights
 from kineme.models.backbones.one_euro import OneEuro
-from kineme.models.backend import keras
 from kineme.models.litert import PublishedNetwork
 from kineme.models.poses import Pose, PoseEncoder
 from kineme.video.spec import ClipSpec
@@ -257,24 +257,12 @@ def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
 
 def build(spec: ClipSpec) -> Any:
     """Landmarks as they are, features_BTD: finding them is no part of the network."""
-    landmarks = keras.Input((spec.frames, FEATURES), name="landmarks")
-    return keras.Model(landmarks, keras.layers.Identity(name="as_they_are")(landmarks), name="backbone")
+    return features_as_they_are((spec.frames, FEATURES), "landmarks")
 
 
-WEIGHTS = Pretrained(
+WEIGHTS = mediapipe_weights(
     name="blazepose",
     what="BlazePose: finds one person and 33 landmarks of the body",
-    licence="Apache-2.0",
-    source="mediapipe==0.10.21",
-    download_bytes=35_622_638,
-    archive_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
-    # The models are data: the wheel of one platform serves them all.
-    pip_options=(
-        "--only-binary=:all:",
-        "--platform=manylinux_2_28_x86_64",
-        "--implementation=cp",
-        "--python-version=3.11",
-    ),
     members={
         "mediapipe/modules/pose_detection/pose_detection.tflite": (
             "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"

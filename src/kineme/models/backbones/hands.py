@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbone import Backbone, Pretrained
+from kineme.models.backbone import Backbone, features_as_they_are
 from kineme.models.backbones.hand_features import HAND_COUNT, HAND_FEATURES, LAYOUT, SKELETON, HandFeatures
+from kineme.models.backbones.mediapipe import mediapipe_weights
 from kineme.models.backbones.one_euro import OneEuro
-from kineme.models.backend import keras
 from kineme.models.litert import PublishedNetwork
 from kineme.models.poses import Pose, PoseEncoder
 from kineme.video.spec import ClipSpec
@@ -216,24 +216,12 @@ def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
 
 def build(spec: ClipSpec) -> Any:
     """Features as they are, features_BTD: finding hands is no part of the network."""
-    features = keras.Input((spec.frames, HAND_FEATURES), name="hands")
-    return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
+    return features_as_they_are((spec.frames, HAND_FEATURES), "hands")
 
 
-WEIGHTS = Pretrained(
+WEIGHTS = mediapipe_weights(
     name="hands",
     what="MediaPipe Hands: finds two hands and 21 joints of each",
-    licence="Apache-2.0",
-    source="mediapipe==0.10.21",
-    download_bytes=35_622_638,
-    archive_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
-    # The models are data: the wheel of one platform serves them all.
-    pip_options=(
-        "--only-binary=:all:",
-        "--platform=manylinux_2_28_x86_64",
-        "--implementation=cp",
-        "--python-version=3.11",
-    ),
     members={
         "mediapipe/modules/palm_detection/palm_detection_full.tflite": (
             "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54"

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from kineme.models.backbone import Backbone
+from kineme.models.backbone import Backbone, features_as_they_are
 from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
 from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, VERSION, PeopleFeatures
 from kineme.models.backbones.people_symmetries import IN_MIRROR, ways_of_reading
-from kineme.models.backend import keras
 from kineme.models.poses import Pose, PoseEncoder, Tracker
 from kineme.video.spec import ClipSpec
 
@@ -82,8 +81,7 @@ def pair_statistics(**named: Any) -> Any:
 
 def build(spec: ClipSpec) -> Any:
     """Features as they are, features_BTD: finding people is no part of the network."""
-    features = keras.Input((spec.frames, PEOPLE_FEATURES), name="people")
-    return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
+    return features_as_they_are((spec.frames, PEOPLE_FEATURES), "people")
 
 
 MOVENET = Backbone(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.backbone import Backbone
+from kineme.models.backbone import Backbone, features_as_they_are
 from kineme.models.encoder import WindowEncoder
 from kineme.models.hub.catalogue import how_to_get
 from kineme.models.hub.families import Family, family_of
@@ -79,14 +79,6 @@ def check_frames(name: str, spec: ClipSpec, best: ClipSpec, tubelet: int, *, is_
     return spec.frames // tubelet
 
 
-def features_as_they_are(shape: tuple[int, int]) -> Any:
-    """A Keras model that passes on the features (T', D) of another library."""
-    from kineme.models.backend import keras
-
-    features = keras.Input(shape, name="features_of_clip")
-    return keras.Model(features, keras.layers.Identity(name="as_they_are")(features), name="backbone")
-
-
 def _record(snapshot: Snapshot) -> Backbone:
     family, config = family_of(snapshot.name, snapshot.json(CONFIG))
     processing = read_processing(snapshot)
@@ -115,7 +107,7 @@ def _record(snapshot: Snapshot) -> Backbone:
     return Backbone(
         name=snapshot.pinned,
         what=f"{family.title} of transformers, {snapshot.name}: one vector for every {family.tubelet(config)} frames.",
-        build=lambda spec: features_as_they_are(shape(spec)),
+        build=lambda spec: features_as_they_are(shape(spec), "features_of_clip"),
         sees="clip",
         spec=best,
         external=encoder,

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import sha256_of, user_cache_folder, write_json, write_tensors
-from kineme.models.backbone import MB, Backbone
+from kineme.models.backbone import MB, Backbone, features_as_they_are
 from kineme.models.encoder import WindowEncoder
-from kineme.models.hub.backbone import check_frames, features_as_they_are
+from kineme.models.hub.backbone import check_frames
 from kineme.models.hub.processing import Processing
 from kineme.models.hub.published import AsPublished, Published
 from kineme.models.hub.snapshot import MANIFEST, Snapshot, read_json, split_pin
@@ -124,7 +124,7 @@ def find(name: str) -> Backbone:
     return Backbone(
         name=snapshot.pinned,
         what=f"{network.title} of torchvision, of Kinetics-400: one vector for every {network.tubelet} frames.",
-        build=lambda spec: features_as_they_are(shape(spec)),
+        build=lambda spec: features_as_they_are(shape(spec), "features_of_clip"),
         sees="clip",
         spec=best,
         external=encoder,

@@ -5,6 +5,7 @@ Its scores take the place of features: the Keras network that follows passes the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from kineme.models.encoder import WindowEncoder
 from kineme.models.hub.backbone import find, require_snapshot
 from kineme.models.hub.families import family_of
 from kineme.models.hub.processing import read_processing
-from kineme.models.hub.snapshot import CONFIG
+from kineme.models.hub.snapshot import CONFIG, Snapshot
 from kineme.models.hub.torch_network import load_transformers, require_modules, run
 from kineme.models.model_file import ModelCard
 from kineme.text import printable
@@ -49,6 +50,36 @@ class Published:
 
     card: ModelCard
     encoder: WindowEncoder
+
+    @classmethod
+    def of(
+        cls,
+        spec: ClipSpec,
+        snapshot: Snapshot,
+        labels: tuple[str, ...],
+        window: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        *,
+        key: str = "logits",
+        **provenance: Any,
+    ) -> Published:
+        """Of a function from a clip to its logits_K.
+
+        Args:
+            spec: what a clip is.
+            snapshot: whose network it is.
+            labels: the K classes.
+            window: from frames_THWC, uint8, to logits_K.
+            key: tells its scores apart from others of the same network.
+            provenance: more that the card tells.
+        """
+        card = ModelCard(
+            approach=AsPublished.name,
+            config={"backbone": snapshot.pinned},
+            spec=spec,
+            labels=labels,
+            provenance={"pretrained": snapshot.name, "backbone": snapshot.provenance(), **provenance},
+        )
+        return cls(card, WindowEncoder(f"{snapshot.pinned}:{key}", window, (len(labels),), views=0))
 
 
 def pass_on(classes: int) -> Any:
@@ -86,14 +117,7 @@ def classifier(name: str) -> Published:
         logits_K: NDArray[np.float32] = logits_1K[0]
         return logits_K
 
-    card = ModelCard(
-        approach=AsPublished.name,
-        config={"backbone": snapshot.pinned},
-        spec=record.spec,
-        labels=labels,
-        provenance={"pretrained": snapshot.name, "backbone": snapshot.provenance()},
-    )
-    return Published(card, WindowEncoder(f"{snapshot.pinned}:logits", window, (len(labels),), views=0))
+    return Published.of(record.spec, snapshot, labels, window)
 
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:

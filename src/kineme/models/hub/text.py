@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.encoder import WindowEncoder
 from kineme.models.hub.backbone import find, require_snapshot
 from kineme.models.hub.families import family_of
 from kineme.models.hub.processing import read_processing
-from kineme.models.hub.published import AsPublished, Published
+from kineme.models.hub.published import Published
 from kineme.models.hub.snapshot import CONFIG
 from kineme.models.hub.torch_network import load_transformers, require_modules, run
-from kineme.models.model_file import ModelCard
 from kineme.text import printable
 
 NOTE = "zero-shot: no figure is known for these labels"
@@ -88,19 +86,9 @@ def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Publi
         logits_K: NDArray[np.float32] = logits_1K[0]
         return logits_K
 
-    card = ModelCard(
-        approach=AsPublished.name,
-        config={"backbone": snapshot.pinned},
-        spec=record.spec,
-        labels=tuple(labels),
-        provenance={
-            "pretrained": snapshot.name,
-            "backbone": snapshot.provenance(),
-            "zero_shot": {"note": NOTE, "prompt": prompt},
-        },
-    )
     key = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:32]
-    return Published(card, WindowEncoder(f"{snapshot.pinned}:{key}", window, (len(labels),), views=0))
+    zero_shot = {"note": NOTE, "prompt": prompt}
+    return Published.of(record.spec, snapshot, tuple(labels), window, key=key, zero_shot=zero_shot)
 
 
 def _embed(name: str, folder: Path, network: Any, sentences: list[str]) -> Any:

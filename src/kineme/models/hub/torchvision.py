@@ -26,10 +26,9 @@ from kineme.models.backbone import MB, Backbone, features_as_they_are
 from kineme.models.encoder import WindowEncoder
 from kineme.models.hub.backbone import check_frames
 from kineme.models.hub.processing import Processing
-from kineme.models.hub.published import AsPublished, Published
+from kineme.models.hub.published import Published
 from kineme.models.hub.snapshot import MANIFEST, Snapshot, read_json, split_pin
 from kineme.models.hub.torch_network import device, require_modules, run
-from kineme.models.model_file import ModelCard
 from kineme.video.spec import ClipSpec
 
 _PREFIX, _FILE, _LICENCE = "torchvision:", "model.safetensors", "bsd-3-clause"
@@ -144,14 +143,7 @@ def classifier(name: str) -> Published:
         logits_K: NDArray[np.float32] = run(_load(snapshot.pinned), _pixels(processing, frames_THWC))[0]
         return logits_K
 
-    card = ModelCard(
-        approach=AsPublished.name,
-        config={"backbone": snapshot.pinned},
-        spec=record.spec,
-        labels=labels,
-        provenance={"pretrained": snapshot.name, "backbone": snapshot.provenance()},
-    )
-    return Published(card, WindowEncoder(f"{snapshot.pinned}:logits", window, (len(labels),), views=0))
+    return Published.of(record.spec, snapshot, labels, window)
 
 
 def pull(name: str, licence: str | None = None, tell: Callable[[str], None] = lambda line: None) -> Snapshot:

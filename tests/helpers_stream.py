@@ -16,6 +16,7 @@ from kineme.models.registry import make_approach
 from kineme.models.scoring import score_clips
 from kineme.prediction.stream import Stream
 from kineme.video.clips import read_clips
+from kineme.video.decode import Decoder
 from kineme.video.spec import ClipSpec
 
 STEP_S = 1 / 8
@@ -41,6 +42,18 @@ def feed(stream: Stream, frames: NDArray[np.uint8], start_s: float = 0.0) -> NDA
     """Push one frame a tick; the answers that there were."""
     answers = [stream.push(frame, start_s + tick * STEP_S) for tick, frame in enumerate(frames)]
     return np.array([one for one in answers if one is not None])
+
+
+def stream_file(stream: Stream, path: Path, spec: ClipSpec) -> NDArray[np.float64]:
+    """The answers of a stream of models on ``spec`` to a file's frames, one for each tick that had one."""
+    answers: dict[float, NDArray[np.float64]] = {}
+    with Decoder(path) as decoder:
+        convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
+        for pts_s, duration_s, frame, _ in decoder.iter_frames():
+            for now in (stream.push(frame, pts_s, convert=convert), stream.advance_to(pts_s + duration_s - 0.01)):
+                if now is not None and stream.prediction_time_s is not None:
+                    answers[stream.prediction_time_s] = now
+    return np.stack(list(answers.values()))
 
 
 def by_whole_clips(model: Model, path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

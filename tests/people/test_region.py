@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_stream import model_of
+from helpers_stream import model_of, stream_file
 
 from drawn_people.actions import BY_NAME
 from drawn_people.render import Person, Shot, frames
@@ -18,7 +18,7 @@ from kineme.people.find import find_people
 from kineme.people.region import RegionFollower, choose_track, region_clips, region_ticks
 from kineme.training.cache import FrameCache
 from kineme.video.clips import read_clips
-from kineme.video.decode import Decoder, read_frames
+from kineme.video.decode import read_frames
 from kineme.video.spec import ClipSpec
 from kineme.video.write import VideoWriter
 
@@ -151,15 +151,8 @@ def test_training_and_prediction_and_a_stream_see_the_same_pixels(people: Path, 
     model = model_of("lrcn", SPEC)
     expected_WK = model.probabilities(model.network.predict_on_batch(np.stack([clip.frames_THWC for clip in clips])))
     np.testing.assert_allclose(model.predict(path, engine="keras").window_probabilities_WK, expected_WK, atol=1e-6)
-    answers: dict[float, np.ndarray] = {}
     stream = model.stream(engine="keras")
-    with Decoder(path) as decoder:
-        convert = decoder.converter(size=(SPEC.height, SPEC.width), fit=SPEC.fit)
-        for pts_s, duration_s, frame, _ in decoder.iter_frames():
-            for now in (stream.push(frame, pts_s, convert=convert), stream.advance_to(pts_s + duration_s - 0.01)):
-                if now is not None and stream.prediction_time_s is not None:
-                    answers[stream.prediction_time_s] = now
-    np.testing.assert_allclose(np.stack(list(answers.values())), expected_WK, atol=1e-6)
+    np.testing.assert_allclose(stream_file(stream, path, SPEC), expected_WK, atol=1e-6)
     with pytest.raises(UsageError, match="must be a Converter"):
         stream.push(next(read_frames(path)), 0.0, convert=lambda frame: frame.pixels_HWC)
     with pytest.raises(UsageError, match=r"kineme\.people\.region"):

@@ -26,7 +26,6 @@ from kineme.errors import KinemeError, UsageError, VideoError
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.sources.kinds import KINDS
-from kineme.sources.links import choose_format
 from kineme.sources.local import for_each_video, local_videos
 from kineme.sources.local_video import FetchOptions
 from kineme.video.decode import read_frames
@@ -163,45 +162,6 @@ def test_wrong_times_and_sizes_name_their_option():
     for text in ("-5M", "big", "0", "5T"):
         with pytest.raises(UsageError, match="--max-size"):
             parse_size("--max-size", text)
-
-
-def form(name: str, side: int | None, size: int | None = None, **more: object) -> dict[str, object]:
-    found = {"format_id": name, "protocol": "https", "vcodec": "avc1", "acodec": "none", "filesize": size}
-    return {**found, **({"width": side * 16 // 9, "height": side} if side else {}), **more}
-
-
-SITE = [
-    form("storyboard", 90, protocol="mhtml", vcodec="none"),
-    form("sound", None, 10, vcodec="none", acodec="mp4a"),
-    form("rtmp", 240, 1, protocol="rtmp"),
-    form("locked", 240, 1, has_drm=True),
-    form("144", 144, 100),
-    form("240 av1", 240, 150, vcodec="av01"),
-    form("240", 240, 200),
-    form("360 with sound", 360, 400, acodec="mp4a"),
-    form("1080", 1080, 900),
-]
-
-
-@pytest.mark.parametrize(
-    ("formats", "min_side", "with_sound", "chosen"),
-    [
-        (SITE, 64, False, "144"),
-        (SITE, 224, False, "240 av1"),
-        (SITE, 241, False, "360 with sound"),
-        (SITE, 64, True, "360 with sound"),
-        (SITE, 1080, False, "1080"),
-        (SITE, 2160, False, "1080"),
-        (SITE[:5], 224, False, "144"),
-        ([SITE[4], form("unknown", None)], 224, False, "unknown"),
-        ([form("unknown", None), SITE[-1]], 224, False, "1080"),
-        ([form("upright", None, width=240, height=426), SITE[-1]], 240, False, "upright"),
-        (SITE[:4], 64, False, None),
-    ],
-)
-def test_the_smallest_format_that_is_large_enough(formats, min_side, with_sound, chosen):
-    found = choose_format(formats, min_side, with_sound=with_sound)
-    assert (found and found["format_id"]) == chosen
 
 
 def test_a_file_of_the_web(served, temporary):

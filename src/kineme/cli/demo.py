@@ -57,4 +57,4 @@ def demo(
     say(f"Videos           {result.videos}")
     say("", "For your own videos, put them into one folder for each action, then:")
     say("  kineme train MYVIDEOS")
-    say("  kineme predict VIDEO --model runs/MYVIDEOS-lrcn --save video")
+    say("  kineme predict VIDEO --model runs/MYVIDEOS-auto --save video")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,10 @@ from kineme.models.joined import mean_logits
 from kineme.people.region import region_ticks
 from kineme.prediction.engine import Engine
 from kineme.prediction.trained import TrainedModel
+from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
-from kineme.video.spec import ClipSpec, Region
+from kineme.video.cuts import as_filmed, number_shots
+from kineme.video.spec import ClipSpec
 
 Views = tuple[NDArray[np.uint8] | None, ...]
 Scored = tuple[NDArray[np.float64], NDArray[np.float32]]
@@ -40,17 +41,27 @@ def leader_of(model: TrainedModel) -> int:
 
 
 def model_ticks(
-    model: TrainedModel, path: PathLike, *, region: Region | None = None, **options: Any
+    model: TrainedModel, path: PathLike, *, change: Callable[[ClipSpec], ClipSpec] = lambda spec: spec, **options: Any
 ) -> Iterator[tuple[float, Any]]:
     """The ticks that a model sees of a video; arguments as of :func:`kineme.people.region.region_ticks`.
 
-    With ``region``, that of the frame in place of the model's own.
+    ``change`` makes of a spec the one to read by.
     """
-    specs = [one.card.spec for one in model.members or (model,)]
-    each = [region_ticks(path, spec if region is None else replace(spec, region=region), **options) for spec in specs]
+    each = [region_ticks(path, change(one.card.spec), **options) for one in model.members or (model,)]
     if not model.members:
         return each[0]
     return _together(each, member_steps(model), leader_of(model))
+
+
+def model_shots(
+    model: TrainedModel, path: PathLike, on_cut: Callable[[float], object], **options: Any
+) -> Iterator[tuple[int, tuple[float, Any]]]:
+    """The same ticks, each with the number of its shot: see :func:`kineme.video.cuts.number_shots`."""
+    of_ticks = model_ticks(model, path, change=as_filmed, **options)
+    if not model.members:
+        return number_shots(of_ticks, model.card.spec, on_cut)
+    brighten = JoinedPixels(Brightener, [one.card.spec for one in model.members])
+    return number_shots(of_ticks, model.card.spec, on_cut, leading_frame(model), brighten)
 
 
 def leading_frame(model: TrainedModel) -> Callable[[Any], NDArray[np.uint8]]:
@@ -180,7 +191,7 @@ class JoinedPixels:
     def __call__(self, frame_HWC: Any) -> Views:
         """A view of the frame for each member; or each view changed by what is made for its member."""
         frames = frame_HWC if isinstance(frame_HWC, tuple) else (frame_HWC,) * len(self._each)
-        return tuple(one(frame) for one, frame in zip(self._each, frames, strict=True))
+        return tuple(None if frame is None else one(frame) for one, frame in zip(self._each, frames, strict=True))
 
     def reset(self) -> None:
         """Forget the frames so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from kineme.progress import progress
 from kineme.progress import track as show_progress
 from kineme.video.container import PathLike
 from kineme.video.prefetch import prefetch
+from kineme.video.spec import ClipSpec
 
 SHORTEST_S = 0.5  # whoever is seen for less gets no timeline
 _EPSILON_S = 1e-6
@@ -91,9 +93,13 @@ def _predict_person(
         of_ticks = _rows(model, people, track, start_s, end_s)
     else:
         scorer = open_scorer(model, engine)
-        of_ticks = prefetch(model_ticks(model, path, region="person", start_s=start_s, end_s=end_s, track=track.id))
+        of_ticks = prefetch(model_ticks(model, path, change=_of_person, start_s=start_s, end_s=end_s, track=track.id))
     times_W2, logits_WK = collect_windows(scorer.score(path, of_ticks, file_stride(model)), len(model.labels))
     return summarize_person(model, track, times_W2, logits_WK, start_s=start_s, end_s=end_s)
+
+
+def _of_person(spec: ClipSpec) -> ClipSpec:
+    return replace(spec, region="person")
 
 
 def _known_from(track: Track) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kineme.prediction.featurizers import Tick
-from kineme.prediction.joined import leading_frame, model_ticks
+from kineme.prediction.joined import model_shots
 from kineme.prediction.people import predict_people
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summarize_windows
@@ -19,7 +19,7 @@ from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import collect_windows, file_stride, open_scorer
 from kineme.progress import track
 from kineme.sources.local_video import FetchOptions
-from kineme.video.cuts import by_shot, number_shots
+from kineme.video.cuts import by_shot
 from kineme.video.prefetch import prefetch
 from kineme.video.probe import probe
 
@@ -66,8 +66,7 @@ def predict_file(
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
-    of_ticks = model_ticks(model, path, track=person, on_warning=warnings.append)
-    shown: Iterator[tuple[int, Tick]] = prefetch(number_shots(of_ticks, spec, cuts.append, leading_frame(model)))
+    shown = prefetch(model_shots(model, path, cuts.append, track=person, on_warning=warnings.append))
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
     scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in by_shot(shown))

@@ -25,7 +25,7 @@ from kineme.prediction.windows import file_stride
 from kineme.scale.parts import SCHEMA, Part, Tick, cut_shots, failed, from_table, to_table
 from kineme.scale.plan import Plan
 from kineme.scale.sources import Source, fetched
-from kineme.video.cuts import by_shot, number_shots
+from kineme.video.cuts import as_filmed, by_shot, number_shots
 from kineme.video.probe import probe
 
 TRIES = 2  # of a video alone: something else may have ended the first
@@ -79,7 +79,7 @@ class Decoding:
                 info = probe(path)
                 warnings: list[str] = []
                 cuts: list[float] = []
-                seen = region_ticks(path, spec, on_look=lambda _: watch.feed(), on_warning=warnings.append)
+                seen = region_ticks(path, as_filmed(spec), on_look=lambda _: watch.feed(), on_warning=warnings.append)
                 of_shots = by_shot(number_shots(watch.guard(seen), spec, cuts.append))
                 if self._featurizer is not None:
                     of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)

@@ -11,12 +11,13 @@ import itertools
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.video.brightness import Brightener
 from kineme.video.spec import ClipSpec
 
 _NEAR_S = 0.3  # what lasts shorter is a flash
@@ -165,6 +166,11 @@ class CutFinder:
         return [self._at(number) for number in range(max(first, oldest), min(end, self._count))]
 
 
+def as_filmed(spec: ClipSpec) -> ClipSpec:
+    """The same clip, not brightened."""
+    return replace(spec, brightness="as-is")
+
+
 def by_shot(of_numbered: Iterable[tuple[int, Tick]]) -> Iterator[Iterator[Tick]]:
     """Yield the ticks of each shot, one shot after the other, from what :func:`number_shots` gives."""
     for _, those in itertools.groupby(of_numbered, key=lambda one: one[0]):
@@ -176,20 +182,24 @@ def number_shots(
     spec: ClipSpec,
     on_cut: Callable[[float], object],
     picture: Callable[[Any], NDArray[np.uint8]] = lambda frame: frame,
+    brighten: Callable[[Any], Any] | None = None,
 ) -> Iterator[tuple[int, Tick]]:
-    """Yield each tick of a video with the number of its shot, from 0.
+    """Yield each tick of a video with the number of its shot, from 0, brightened where the spec says so.
 
     Clips that are spread over the whole video have only one shot; so do those that may not be short, for a shot may be;
     and those of a region of the frame, which looks otherwise whenever somebody comes or goes.
 
     Args:
-        of_ticks: instant and frame of every tick, from :func:`kineme.video.clips.ticks`.
+        of_ticks: instant and frame of every tick as it was filmed: from :func:`kineme.video.clips.ticks` with
+            :func:`as_filmed`. A curve that begins or ends would look like a cut.
         spec: of the clips.
         picture: gives what is looked at of a tick's frame.
         on_cut: told the first instant of each shot but the first.
+        brighten: makes of a tick's frame what the model sees; None is a Brightener of the spec.
     """
+    brighten = brighten or Brightener(spec)
     if spec.fps is None or spec.short == "refuse" or spec.region != "frame":
-        yield from ((0, tick) for tick in of_ticks)
+        yield from ((0, (instant_s, brighten(frame))) for instant_s, frame in of_ticks)
         return
     finder, begins = CutFinder(spec.fps), set[int]()
     held: deque[Tick] = deque()
@@ -197,13 +207,13 @@ def number_shots(
 
     def release() -> tuple[int, Tick]:
         nonlocal shot, released
-        tick = held.popleft()
+        instant_s, frame = held.popleft()
         if released in begins:
             begins.discard(released)
             shot += 1
-            on_cut(tick[0])
+            on_cut(instant_s)
         released += 1
-        return shot, tick
+        return shot, (instant_s, brighten(frame))
 
     for tick in of_ticks:
         held.append(tick)

@@ -66,7 +66,8 @@ def predict_file(
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
-    shown = prefetch(model_shots(model, path, cuts.append, track=person, on_warning=warnings.append))
+    of_shots = model_shots(model, path, cuts.append, track=person, on_warning=warnings.append)
+    shown: Iterator[tuple[int, Tick]] = prefetch(of_shots)
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
     scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in by_shot(shown))

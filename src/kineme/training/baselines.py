@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -74,10 +74,14 @@ def simple_predictions(
     """
     train_N = np.asarray(train_labels_N)
     names, counts = np.unique(train_N, return_counts=True)
-    nearest = KNeighborsClassifier(n_neighbors=1).fit(background_train_ND, train_N)
+    nearest_N = (
+        NearestNeighbors(n_neighbors=1)
+        .fit(background_train_ND)
+        .kneighbors(background_test_ND, return_distance=False)[:, 0]
+    )
     return {
         "majority": np.full(test_count, names[counts.argmax()]),
-        "background_only": nearest.predict(background_test_ND),
+        "background_only": train_N[nearest_N],
     }
 
 

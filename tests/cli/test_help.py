@@ -24,7 +24,7 @@ def test_help_groups_the_verbs_and_gives_each_a_whole_line():
 
 def test_help_of_train_begins_with_the_options_that_people_use_first():
     shown = kineme("train", "-h", COLUMNS="80").stdout
-    first, rest = shown.split("What a clip is:")
+    first, rest = shown.split("Clip sampling:")
     assert "--approach" in first
     assert sum(line.startswith("  -") for line in first.splitlines()) <= 14
     assert "--frames" not in first

@@ -22,18 +22,18 @@ def batch(
     ] = None,
     out: Annotated[str, typer.Option("--out", "-o", help="Folder of the results, or an address.")] = "batch",
     model: Annotated[str, typer.Option("--model", "-m", help="Model, as kineme predict takes it.")] = DEFAULT_MODEL,
-    engine: Annotated[str, typer.Option(help="What predicts: keras, litert, openvino, or auto.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Inference engine: keras, litert, openvino, or auto.")] = "auto",
     features: Annotated[
         str | None,
-        typer.Option(metavar="BACKBONE", help="In place of all that: fill the feature cache of kineme train SOURCE."),
+        typer.Option(
+            metavar="BACKBONE", help="Do not predict; instead, fill the feature cache of kineme train SOURCE."
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="How many work at a time.  [default: one a core]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes.  [default: one per core]")] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="A Ray cluster, such as auto.  [default: this machine]")
     ] = None,
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Tell what the results in --out say, with pictures.")
-    ] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Summarise the results in --out, with plots.")] = False,
     cookies: options.Cookies = None,
     cookies_from_browser: options.CookiesFromBrowser = None,
     json: options.Json = False,
@@ -61,7 +61,7 @@ def batch(
         print_json(found) if json else _print_summary(found)
         return
     if not sources:
-        raise UsageError("name what to look at: a folder, a pattern, a table; or give --summary")
+        raise UsageError("give sources: a folder, a pattern, a table; or give --summary")
     from kineme.scale.cluster import check_ray
 
     check_ray()

@@ -18,7 +18,7 @@ def benchmark(
     model: Annotated[str, typer.Argument(help="Model file, exported or not, its run folder, or i3d-kinetics400.")],
     video: Annotated[str | None, typer.Option(help="Measure on this video; by default on drawn people.")] = None,
     engine: Annotated[
-        list[str] | None, typer.Option(help="Measure only this engine; give several.  [default: all there are]")
+        list[str] | None, typer.Option(help="Measure only this engine; repeatable.  [default: all that are installed]")
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -73,7 +73,7 @@ def _print(document: BenchmarkDocument) -> None:
         ("a stream, carried: a frame", lambda one: stream(one, "carried")),
         ("arithmetic of the network", lambda one: f"{one['gflops']:.3g} GFLOP/s" if "gflops" in one else "–"),
         ("  share of the matrix rate", lambda one: percent(one.get("share_of_matrix_rate"))),
-        ("from nothing to the first answer", lambda one: f"{one['open_s']:.1f} s"),
+        ("from start to the first prediction", lambda one: f"{one['open_s']:.1f} s"),
         ("most memory", lambda one: f"{one['memory_mb']:,} MB" if one["memory_mb"] else "–"),
     ]
     shown = [[label, *map(cell, engines.values())] for label, cell in rows]

@@ -14,11 +14,12 @@ from kineme.text import file_size
 
 def cache(
     clear: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Remove the cache of that name, or 'all'; it is made again.")
+        str | None,
+        typer.Option(metavar="NAME", help="Remove the cache with this name, or 'all'; it is rebuilt when needed."),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show what is cached, where and how large; clear it."""
+    """Show the caches with their paths and sizes, or clear them."""
     from kineme import caches
     from kineme.files import user_cache_folder
 
@@ -35,7 +36,7 @@ def cache(
         )
         return
     if clear:
-        say(f"removed {file_size(total)}: {', '.join(one.name for one in found) or 'nothing was there'}")
+        say(f"removed {file_size(total)}: {', '.join(one.name for one in found) or 'the cache was empty'}")
         return
     rows = [[one.name, file_size(one.bytes), one.files, one.holds, one.folder] for one in found]
     print_table(["cache", "size", "files", "holds", "folder"], rows)

@@ -16,17 +16,19 @@ _NAMES = 3  # of the videos of a finding, in the table
 def check(
     data: options.Data,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Page to write.  [default: DATA-check.html here]")
+        Path | None, typer.Option("--out", "-o", help="HTML report to write.  [default: DATA-check.html here]")
     ] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Move broken files to DATA-quarantine; nothing is deleted.")
     ] = False,
     write_groups: Annotated[
-        Path | None, typer.Option(help="Write a table with a guess of the groups, to correct and then to train on.")
+        Path | None, typer.Option(help="Write a table with guessed groups; correct it, then train on it.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where there are errors, as for CI.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1 if errors are found; useful in CI.")
+    ] = False,
     approach: Annotated[
-        str | None, typer.Option(help="What to estimate time and memory for.  [default: as kineme train]")
+        str | None, typer.Option(help="Approach to estimate time and memory for.  [default: as kineme train]")
     ] = None,
     backbone: options.Backbone = None,
     frames: options.Frames = None,

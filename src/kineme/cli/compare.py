@@ -18,23 +18,28 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="APPROACH[:BACKBONE][,OPTION=VALUE...]",
-            help="A candidate; give several.  [default: all, two of them on ImageNet features, and what train does]",
+            help="A candidate; repeatable.  [default: all, two of them on ImageNet features, and what train does]",
         ),
     ] = None,
     backbone: Annotated[
-        list[str] | None, typer.Option(help="Try each approach named without one on this; give several.")
+        list[str] | None, typer.Option(help="Backbone for each approach given without one; repeatable.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to make or go on in.  [default: runs/DATA-compare]")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to create, or to continue in.  [default: runs/DATA-compare]"),
     ] = None,
-    folds: Annotated[int | None, typer.Option(help="Cross-validate with so many folds.  [default: one split]")] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of cross-validation folds.  [default: one split]")] = None,
     leave_one_group_out: Annotated[
-        bool, typer.Option("--leave-one-group-out", help="Test every group on what was learned from the others.")
+        bool,
+        typer.Option(
+            "--leave-one-group-out", help="Leave-one-group-out: test each group on a model trained on the other groups."
+        ),
     ] = False,
     fold_column: Annotated[
-        str | None, typer.Option(help="Test every value of this column of the CSV on what was learned from the others.")
+        str | None,
+        typer.Option(help="CSV column with the folds: each value is tested on a model trained on the other rows."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each candidate and fold.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of trainings per candidate and fold.")] = 1,
     frames: options.Frames = None,
     fps: options.Fps = None,
     size: options.Size = None,
@@ -55,7 +60,7 @@ def compare(
     test: options.Test = 0.2,
     validation: options.Validation = 0.2,
     allow_leaks: options.AllowLeaks = False,
-    seed: Annotated[int, typer.Option(help="The first seed, and that of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="First seed; also the seed of the split.")] = 0,
     json: options.Json = False,
 ) -> None:
     """Compare approaches on one honest split.
@@ -92,7 +97,7 @@ def compare(
     table = api.scan(data, group_column=group_column, fold_column=fold_column)
     warn(table.warnings)
     out = out or Path("runs") / f"{options.name_of(data)}-compare"
-    with says_how_to_go_on(lambda: "the same command continues with what is not finished"):
+    with says_how_to_go_on(lambda: "rerun the command to continue with the unfinished trainings"):
         found = api.compare(
             table,
             out,

@@ -10,8 +10,8 @@ import typer
 from kineme.cli import options, public_sets
 from kineme.cli.output import print_json, say, warn
 
-_TIER = typer.Option(help="Tier, track or attribute to take, where there are several; or all.")
-_COLUMNS = typer.Option(help="What the columns of a table are called: path=Datei,label=Übung.")
+_TIER = typer.Option(help="Tier, track or attribute to read if the file has several; or all.")
+_COLUMNS = typer.Option(help="Column names of the table: path=Datei,label=Übung.")
 
 app = typer.Typer(help="Public data sets, drawn ones, and clips cut from long videos.", no_args_is_help=True)
 app.command("list")(public_sets.list_sets)
@@ -28,14 +28,15 @@ def make(
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be empty or new.")],
     clips: Annotated[int, typer.Option(min=1, help="Labelled clips.")] = 240,
     people: Annotated[int, typer.Option(min=1, help="People; each is a group.")] = 20,
-    actions: Annotated[str | None, typer.Option(help="Names with commas between.  [default: all]")] = None,
+    actions: Annotated[str | None, typer.Option(help="Comma-separated names.  [default: all]")] = None,
     untrimmed: Annotated[int, typer.Option(min=0, help="Long videos with pauses and their true segments.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same pixels.")] = 0,
     strong_scenes: Annotated[
-        bool, typer.Option("--strong-scenes", help="Each person does one action only: the place gives it away.")
+        bool,
+        typer.Option("--strong-scenes", help="Each person does one action only, so the background reveals the class."),
     ] = False,
-    scenes: Annotated[int, typer.Option(min=0, help="Videos of several people at once, with their truth.")] = 0,
-    people_per_scene: Annotated[int, typer.Option(min=2, max=4, help="People in each of them.")] = 3,
+    scenes: Annotated[int, typer.Option(min=0, help="Videos of several people at once, with ground truth.")] = 0,
+    people_per_scene: Annotated[int, typer.Option(min=2, max=4, help="People in each of these videos.")] = 3,
     json: options.Json = False,
 ) -> None:
     """Make a data set of drawn people; nothing is downloaded."""
@@ -118,7 +119,7 @@ def convert(
     ],
     out: Annotated[Path, typer.Argument(help="File to write; for ELAN, a folder.", metavar="OUT")],
     to: Annotated[str, typer.Option(help="csv, elan, label-studio or via.")] = "csv",
-    video: Annotated[Path | None, typer.Option(help="The video, where the segments do not name it.")] = None,
+    video: Annotated[Path | None, typer.Option(help="The video, if the segments do not name it.")] = None,
     tier: Annotated[str | None, _TIER] = None,
     columns: Annotated[str | None, _COLUMNS] = None,
     json: options.Json = False,
@@ -140,8 +141,8 @@ def convert(
 def preview(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or a CSV.", metavar="DATA")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (PNG).")] = Path("sheet.png"),
-    per_class: Annotated[int, typer.Option(min=1, help="Videos of each class.")] = 2,
-    columns: Annotated[int, typer.Option(min=1, max=100, help="Frames of each video.")] = 8,
+    per_class: Annotated[int, typer.Option(min=1, help="Videos per class.")] = 2,
+    columns: Annotated[int, typer.Option(min=1, max=100, help="Frames per video.")] = 8,
     json: options.Json = False,
 ) -> None:
     """Draw a contact sheet: a few videos of each class."""

@@ -17,7 +17,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo makes.")] = Path(
         "kineme-demo"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the drawn videos.")] = 0,
     json: options.Json = False,
 ) -> None:
     """See it work on drawn people, offline, in a few minutes.
@@ -48,8 +48,8 @@ def demo(
     print_verdict(result.run.metrics)
     actions, videos = score.true_positives + score.false_negatives, len(result.predictions)
     say(
-        f"In long videos of {videos} strangers it finds {score.true_positives} of {actions} actions and names "
-        f"{score.false_positives} that are none (segment F1 {percent(score.f1)}).",
+        f"In long videos of {videos} strangers it finds {score.true_positives} of {actions} actions and reports "
+        f"{score.false_positives} false ones (segment F1 {percent(score.f1)}).",
         f"Of {score.pause_s:.0f} s of pauses it calls {percent(score.pause_share)} background.",
     )
     say("", f"Report           {result.run.folder / 'report.html'}")

@@ -25,7 +25,7 @@ def evaluate(
     labelled_throughout: options.LabelledThroughout = False,
     labels: options.Labels = None,
     prompt: options.Prompt = None,
-    seed: Annotated[int, typer.Option(help="Of the shuffling and of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the shuffling and of the intervals.")] = 0,
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled videos.

@@ -20,9 +20,9 @@ def explain(
         str, typer.Argument(help="Model file, its run folder, or i3d-kinetics400; an exported one only says when.")
     ],
     source: Annotated[str, typer.Argument(metavar="VIDEO", help="A video, as kineme predict takes it.")],
-    label: Annotated[str | None, typer.Option(help="What to explain; by default the likeliest label.")] = None,
-    save: Annotated[str, typer.Option(help="What to write: png, mp4, json, several as png,mp4, or none.")] = "png",
-    out: Annotated[str, typer.Option("--out", "-o", help="Folder for what is saved.")] = "explanations",
+    label: Annotated[str | None, typer.Option(help="Label to explain; by default the most probable one.")] = None,
+    save: Annotated[str, typer.Option(help="Formats to write: png, mp4, json, several as png,mp4, or none.")] = "png",
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder for saved files.")] = "explanations",
     engine: options.Engine = "auto",
     start: options.Start = None,
     end: options.End = None,

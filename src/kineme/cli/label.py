@@ -21,7 +21,9 @@ def label(
         str | None, typer.Option(help="A model that proposes labels: a model file, a run folder or a pretrained model.")
     ] = None,
     camera: Annotated[bool, typer.Option("--camera", help="Open the page where clips are recorded.")] = False,
-    approach: Annotated[str | None, typer.Option(help="What the page trains; see 'kineme models list'.")] = None,
+    approach: Annotated[
+        str | None, typer.Option(help="Approach that the page trains; see 'kineme models list'.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     json: options.Json = False,

@@ -42,10 +42,10 @@ def list_models(json: options.Json = False) -> None:
         [one["name"], one["what"], ", ".join(f"{name}={value}" for name, value in one["options"].items())]
         for one in found["approaches"]
     ]
-    print_table(["approach", "what it does", "options (--set)"], approaches)
-    print_table(["backbone", "what it is"], [[one["name"], one["what"]] for one in found["backbones"]])
+    print_table(["approach", "description", "options (--set)"], approaches)
+    print_table(["backbone", "description"], [[one["name"], one["what"]] for one in found["backbones"]])
     print_table(
-        ["pretrained", "what it is", "download", "licence"],
+        ["pretrained", "description", "download", "licence"],
         [[one.name, one.what, one.size, one.licence] for one in weights.PRETRAINED.values()],
     )
     print_table(
@@ -61,10 +61,10 @@ def pull_models(
     name: Annotated[
         list[str] | None, typer.Argument(help="Pretrained weights, as named by kineme models list; or hf:OWNER/NAME.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All pretrained weights.")] = False,
     accept_licence: Annotated[
         str | None,
-        typer.Option(metavar="LICENCE", help="Accept, by its name, a licence that allows no commercial use."),
+        typer.Option(metavar="LICENCE", help="Accept a non-commercial licence, given by its name."),
     ] = None,
 ) -> None:
     """Fetch pretrained weights into the cache folder that all runs share, and check them."""
@@ -74,7 +74,7 @@ def pull_models(
     from kineme.models.registry import pull as pull_from_library
 
     if bool(name) == everything:
-        raise UsageError(f"name what to pull, one or more of {', '.join(weights.PRETRAINED)}; or give --all")
+        raise UsageError(f"give names to pull, one or more of {', '.join(weights.PRETRAINED)}; or give --all")
     names = list(weights.PRETRAINED) if everything else list(dict.fromkeys(name or []))
     of_libraries = [one for one in names if library_of(one)]
     for one in of_libraries:

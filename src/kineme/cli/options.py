@@ -12,19 +12,21 @@ from kineme.errors import UsageError
 from kineme.text import file_stem
 
 # Sections of a verb's help; an option that names none is among the first.
-CLIP, TRAINING, SPLIT, MACHINE = "What a clip is", "How to train", "The split", "The machine"
+CLIP, TRAINING, SPLIT, MACHINE = "Clip sampling", "How to train", "The split", "The machine"
 
 Data = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Engine = Annotated[str, typer.Option(help="keras, litert, openvino, or auto: the fastest of those installed.")]
-Start = Annotated[str | None, typer.Option(help="Begin there: seconds or 1:30. All times count from there.")]
-End = Annotated[str | None, typer.Option(help="End there: seconds or 1:30 of the video.")]
-MaxSize = Annotated[str, typer.Option(help="Refuse what is larger, from the web or standard input.")]
+Start = Annotated[
+    str | None, typer.Option(help="Start time in the video: seconds or 1:30. All times count from there.")
+]
+End = Annotated[str | None, typer.Option(help="End time in the video: seconds or 1:30.")]
+MaxSize = Annotated[str, typer.Option(help="Maximum size of a download or of standard input.")]
 Cookies = Annotated[
-    str | None, typer.Option(metavar="FILE", help="For links: a cookies.txt, for what a site shows to you alone.")
+    str | None, typer.Option(metavar="FILE", help="For links: a cookies.txt, for videos that need a login.")
 ]
 CookiesFromBrowser = Annotated[
-    str | None, typer.Option(metavar="NAME[:PROFILE]", help="For links: the cookies of a browser of this machine.")
+    str | None, typer.Option(metavar="NAME[:PROFILE]", help="For links: use the cookies of a browser on this machine.")
 ]
 Labels = Annotated[
     str | None,
@@ -34,15 +36,15 @@ Labels = Annotated[
 ]
 Prompt = Annotated[str | None, typer.Option(help="The sentence for a label of --labels, which stands for its {}.")]
 GroupColumn = Annotated[str | None, typer.Option(help="Column of the CSV that names the groups.")]
-Backbone = Annotated[str | None, typer.Option(help="The network under it; each approach has a default.")]
+Backbone = Annotated[str | None, typer.Option(help="Backbone network; each approach has a default.")]
 
 Frames = Annotated[
-    int | None, typer.Option(help="Frames of a clip.  [default: what suits the backbone]", rich_help_panel=CLIP)
+    int | None, typer.Option(help="Frames per clip.  [default: set by the backbone]", rich_help_panel=CLIP)
 ]
 Fps = Annotated[
     str | None,
     typer.Option(
-        help="Frames a second of a clip; or 'spread' over the video.  [default: what suits the backbone]",
+        help="Frames per second of a clip; or 'spread' over the video.  [default: set by the backbone]",
         rich_help_panel=CLIP,
     ),
 ]
@@ -69,24 +71,29 @@ Short = Annotated[
 Region = Annotated[
     str | None,
     typer.Option(
-        help="What of the frame clips show: frame, people, or person (one of them).  [default: frame]",
+        help="Image region of a clip: frame, people, or person (one of them).  [default: frame]",
         rich_help_panel=CLIP,
     ),
 ]
 Brightness = Annotated[
     str | None,
     typer.Option(
-        help="auto brightens dark clips, as-is leaves all as they are.  [default: as-is]", rich_help_panel=CLIP
+        help="auto brightens dark clips, as-is leaves them unchanged.  [default: as-is]", rich_help_panel=CLIP
     ),
 ]
 
-Epochs = Annotated[int, typer.Option(help="Most passes over the training videos.", rich_help_panel=TRAINING)]
+Epochs = Annotated[int, typer.Option(help="Maximum number of epochs.", rich_help_panel=TRAINING)]
 BatchSize = Annotated[
-    int | None, typer.Option(help="Clips a step.  [default: 16, or 4 with --finetune]", rich_help_panel=TRAINING)
+    int | None,
+    typer.Option(help="Clips per training step.  [default: 16, or 4 with --finetune]", rich_help_panel=TRAINING),
 ]
 LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.", rich_help_panel=TRAINING)]
-Patience = Annotated[int, typer.Option(help="Epochs without progress before stopping.", rich_help_panel=TRAINING)]
-Augment = Annotated[bool, typer.Option(help="Move, mirror and relight training clips.", rich_help_panel=TRAINING)]
+Patience = Annotated[
+    int, typer.Option(help="Stop after this many epochs without improvement.", rich_help_panel=TRAINING)
+]
+Augment = Annotated[
+    bool, typer.Option(help="Augment training clips: shift, mirror and change brightness.", rich_help_panel=TRAINING)
+]
 Views = Annotated[
     int | None,
     typer.Option(
@@ -101,7 +108,7 @@ Flip = Annotated[
 Finetune = Annotated[
     bool,
     typer.Option(
-        "--finetune", help="Train a pretrained backbone too, at smaller learning rates.", rich_help_panel=TRAINING
+        "--finetune", help="Also train the pretrained backbone, at smaller learning rates.", rich_help_panel=TRAINING
     ),
 ]
 Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.", rich_help_panel=SPLIT)]
@@ -117,7 +124,9 @@ LabelledThroughout = Annotated[
 AllowLeaks = Annotated[
     bool,
     typer.Option(
-        "--allow-leaks", help="Go on where the same video is on two sides, or has two labels.", rich_help_panel=SPLIT
+        "--allow-leaks",
+        help="Continue even if the same video is on both sides of the split or has two labels.",
+        rich_help_panel=SPLIT,
     ),
 ]
 

@@ -15,7 +15,7 @@ LIVE = "Cameras and live streams"
 
 
 def predict(
-    source: Annotated[list[str], typer.Argument(help="What to look at; see the table above.", metavar="SOURCE...")],
+    source: Annotated[list[str], typer.Argument(help="Sources; see the table above.", metavar="SOURCE...")],
     model: Annotated[
         str,
         typer.Option(
@@ -29,13 +29,11 @@ def predict(
     engine: options.Engine = "auto",
     save: Annotated[
         str | None,
-        typer.Option(help="What to write: video, json, csv, srt, vtt, html, parquet, or several as video,json."),
+        typer.Option(help="Formats to write: video, json, csv, srt, vtt, html, parquet, or several as video,json."),
     ] = None,
     out: Annotated[
         str,
-        typer.Option(
-            "--out", "-o", help="Folder for what is saved; - writes json, csv, srt or vtt to standard output."
-        ),
+        typer.Option("--out", "-o", help="Folder for saved files; - writes json, csv, srt or vtt to standard output."),
     ] = "predictions",
     people: Annotated[
         bool, typer.Option("--people", help="A timeline for each person: everybody is found and followed.")
@@ -49,14 +47,14 @@ def predict(
         str | None, typer.Option(help="exact (by default) or carried, as in model.stream().", rich_help_panel=LIVE)
     ] = None,
     max_seconds: Annotated[
-        str | None, typer.Option(help="End after so long; by default at Ctrl-C.", rich_help_panel=LIVE)
+        str | None, typer.Option(help="Maximum duration; by default until Ctrl-C.", rich_help_panel=LIVE)
     ] = None,
     retry_seconds: Annotated[
         str | None,
-        typer.Option(help="How long a stream that broke off is tried again; 60 by default.", rich_help_panel=LIVE),
+        typer.Option(help="How long to retry a stream that disconnected; 60 s by default.", rich_help_panel=LIVE),
     ] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Open a window that shows it; q or Esc ends.", rich_help_panel=LIVE)
+        bool, typer.Option("--show", help="Show the video in a window; q or Esc ends.", rich_help_panel=LIVE)
     ] = False,
     on: triggers.On = None,
     cooldown: triggers.Cooldown = None,
@@ -100,7 +98,7 @@ def predict(
     if live and (start or end):
         raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
     if given := [] if live else [option for option, value in for_live.items() if value]:
-        raise UsageError(f"{given[0]} is for a camera or live stream, and {source[0]} is none")
+        raise UsageError(f"{given[0]} is for a camera or live stream, but {source[0]} is neither")
     loaded = load(model, labels, prompt)
     if live:
         watch(
@@ -148,6 +146,6 @@ predict.__doc__ = f"""Recognise actions in files, links, cameras and streams.
 \b
 {table_of_kinds()}
 
-If one source fails, it is reported and the others are still processed. A camera or live stream is named alone; it is
-watched until Ctrl-C, and what is saved is complete then. One that breaks off is opened again.
+If one source fails, it is reported and the others are still processed. Give a camera or live stream alone; it is
+watched until Ctrl-C, and saved files are complete then. A stream that disconnects is opened again.
 """

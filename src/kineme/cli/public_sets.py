@@ -34,11 +34,11 @@ def get(
     name: Annotated[str, typer.Argument(help="As in kineme datasets list.")],
     folder: Annotated[Path, typer.Argument(help="Folder for the videos and their tables.", metavar="DIR")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch without asking.")] = False,
-    classes: Annotated[str | None, typer.Option(help="Only these, with commas between.")] = None,
-    per_class: Annotated[int | None, typer.Option(min=1, help="At most so many videos of each class.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Only these classes, comma-separated.")] = None,
+    per_class: Annotated[int | None, typer.Option(min=1, help="Maximum number of videos per class.")] = None,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="FOLDER|URL", help="Where the archives lie, fetched by hand or on a mirror."),
+        typer.Option("--from", metavar="FOLDER|URL", help="Folder or mirror with archives that were already fetched."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -65,7 +65,7 @@ def get(
     for path in got.tables.values():
         say(f"Table    {path}")
     kept = folder / "archives"
-    and_kept = f" {kept} is needed no more, but for other classes." if kept.is_dir() else ""
+    and_kept = f" {kept} is only needed to add further classes." if kept.is_dir() else ""
     say("", f"{got.videos:,} videos of {len(got.labels)} classes.{and_kept}")
     say(f"As the literature measures: {public.protocol.replace('DIR', str(folder))}")
     say("", f"Next: kineme train {folder}")

@@ -24,7 +24,8 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8765,
     token: Annotated[
-        str | None, typer.Option(envvar="KINEME_TOKEN", help="What visitors must know; better set by KINEME_TOKEN.")
+        str | None,
+        typer.Option(envvar="KINEME_TOKEN", help="Token that visitors must give; better set in KINEME_TOKEN."),
     ] = None,
     public_name: Annotated[
         str | None, typer.Option(help="Name under which a proxy on this machine (for https) serves it to others.")
@@ -45,12 +46,16 @@ def serve(
     max_size: Annotated[str, typer.Option(help="Refuse larger videos.")] = "200M",
     max_duration: Annotated[str, typer.Option(help="Refuse longer videos: seconds or 10:00.")] = "10:00",
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse videos with more pixels a frame.")] = 4096 * 2304,
-    time_limit: Annotated[str, typer.Option(help="Give up a job after so long.")] = "15:00",
+    time_limit: Annotated[str, typer.Option(help="Time limit of a job.")] = "15:00",
     queue: Annotated[int, typer.Option(min=1, help="How many videos may wait.")] = 16,
-    workers: Annotated[int, typer.Option(min=1, help="How many are looked at at once; each has its own models.")] = 1,
-    streams: Annotated[int, typer.Option(min=0, help="How many cameras are followed at once.")] = 8,
-    rate: Annotated[int, typer.Option(min=1, help="How many videos and cameras an address may begin a minute.")] = 60,
-    keep: Annotated[float, typer.Option(min=0.001, help="Hours that jobs and results are kept.")] = 24.0,
+    workers: Annotated[
+        int, typer.Option(min=1, help="How many videos are processed at once; each worker loads its own models.")
+    ] = 1,
+    streams: Annotated[int, typer.Option(min=0, help="How many cameras are watched at once.")] = 8,
+    rate: Annotated[
+        int, typer.Option(min=1, help="How many videos and cameras one address may start per minute.")
+    ] = 60,
+    keep: Annotated[float, typer.Option(min=0.001, help="Hours for which jobs and results are kept.")] = 24.0,
     on: triggers.On = None,
     cooldown: triggers.Cooldown = None,
     webhook: triggers.WebhookUrl = None,

@@ -29,7 +29,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder to make.  [default: runs/DATA-APPROACH]")
+        Path | None, typer.Option("--out", "-o", help="Run folder to create.  [default: runs/DATA-APPROACH]")
     ] = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="With auto: features of single frames alone, in a tenth of the time.")
@@ -69,7 +69,7 @@ def train(
         bool,
         typer.Option(
             "--leaky-random-split",
-            help="Ignore groups; the figures will flatter, and a training without the leak takes as long again.",
+            help="Ignore groups: metrics will be too high. A second training with groups shows by how much.",
             rich_help_panel=options.SPLIT,
         ),
     ] = False,
@@ -83,7 +83,10 @@ def train(
         ),
     ] = "1",
     seed: Annotated[
-        int, typer.Option(help="Same seed, same data, same machine: same numbers.", rich_help_panel=options.MACHINE)
+        int,
+        typer.Option(
+            help="Random seed; the same seed, data and machine give the same numbers.", rich_help_panel=options.MACHINE
+        ),
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
@@ -176,15 +179,15 @@ def _fetch_missing(wish: AutoOptions) -> None:
             try:
                 fetch(name)
             except KinemeError as error:
-                warn([f"{error}; training goes on without"])
+                warn([f"{error}; training continues without it"])
 
 
 def _going_on(out: Path) -> str:
     from kineme.training.run import CHECKPOINT
 
     if (out / CHECKPOINT).exists():
-        return "the same command with --resume continues after the last finished epoch"
-    return "no epoch is finished yet; the same command starts again, and decodes nothing that it has decoded"
+        return "rerun the command with --resume to continue after the last finished epoch"
+    return "no epoch is finished yet; rerun the command to start again, without decoding the videos twice"
 
 
 def _name_value(text: str) -> tuple[str, str]:

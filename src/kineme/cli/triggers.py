@@ -21,13 +21,13 @@ On = Annotated[
     list[str] | None,
     typer.Option(
         metavar="RULE",
-        help="Tell when it begins and ends: 'fall > 0.8 for 2s', 'not walk for 1m', 'any', '*'; repeatable.",
+        help="Report when this begins and ends: 'fall > 0.8 for 2s', 'not walk for 1m', 'any', '*'; repeatable.",
         rich_help_panel=TRIGGERS,
     ),
 ]
 Cooldown = Annotated[
     str | None,
-    typer.Option(help="From one beginning of a rule to the next, at least; 5 by default.", rich_help_panel=TRIGGERS),
+    typer.Option(help="Minimum time between two events of a rule; 5 s by default.", rich_help_panel=TRIGGERS),
 ]
 WebhookUrl = Annotated[
     list[str] | None,

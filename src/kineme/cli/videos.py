@@ -97,6 +97,6 @@ def predict_videos(
             if is_one and len(segments) > 1:
                 print_timeline(segments)
             if of_people:
-                print_table(PEOPLE_COLUMNS, of_people, "What each person does")
+                print_table(PEOPLE_COLUMNS, of_people, "Actions of each person")
     if failed:
         raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")

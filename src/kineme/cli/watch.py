@@ -118,7 +118,7 @@ def _print_result(result: Prediction, out: Path | None, top: int, *, json: bool)
             ],
         )
         if result.people:
-            print_table(PEOPLE_COLUMNS, people_rows(result), "What each person did")
+            print_table(PEOPLE_COLUMNS, people_rows(result), "Actions of each person")
 
 
 class _Labels:

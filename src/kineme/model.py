@@ -132,7 +132,9 @@ class Model(TrainedModel):
                 options,
                 on_error=on_error,
             )
-        with one_video(os.fspath(source), options, advice="put it in a list, and take what comes") as video:
+        with one_video(
+            os.fspath(source), options, advice="put it in a list, and read its predictions as they come"
+        ) as video:
             return predict_file(self, video.file, engine, on_progress, people=people)
 
     @overload

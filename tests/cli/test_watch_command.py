@@ -126,7 +126,7 @@ def test_a_stream_that_is_gone_for_good_is_exit_code_1_and_what_was_seen_is_kept
         assert kineme(live.url, "--retry-seconds", "0.5", "--json", *formats) == 1
     said = capsys.readouterr()
     last = said.err.strip().splitlines()[-1]
-    assert last == f"kineme: {live.url}: broke off, and could not be had again for 0.5 s"
+    assert last == f"kineme: {live.url}: disconnected, and could not be reached again for 0.5 s"
     document = check_files(tmp_path / "out", json.loads(said.out)["duration_s"])
     assert document["duration_s"] > 0.5
     (warning,) = document["warnings"]

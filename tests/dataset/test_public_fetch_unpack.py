@@ -50,7 +50,9 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(served, tmp_path):
     served.cuts, served.codes = [300_000], []
     target = tmp_path / "set.zip"
     served.cuts += [0] * 5
-    with pytest.raises(KinemeError, match=r"broke off half-way.*with 0\.3 MB fetched; rerun the command to resume"):
+    with pytest.raises(
+        KinemeError, match=r"lost during the download.*with 0\.3 MB fetched; rerun the command to resume"
+    ):
         download(f"{served.url}/set.zip", target, pause_s=0)
     assert not target.exists()
     served.asked.clear()

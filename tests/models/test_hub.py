@@ -214,7 +214,7 @@ def test_a_model_is_fetched_at_one_commit_and_checked_ever_after(tmp_path, monke
     with (found.folder / "model.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\xff")
-    with pytest.raises(KinemeError, match=r"model\.safetensors is not as it was fetched"):
+    with pytest.raises(KinemeError, match=r"model\.safetensors was changed after the download"):
         find_backbone(NAME)
 
 

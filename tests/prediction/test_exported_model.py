@@ -254,8 +254,8 @@ def test_damaged_files_give_one_clear_line(lrcn, tmp_path):
         ({"parts": None}, "cannot be read"),
         ({"card": {"labels": ["a", "b", "c"]}}, "does not give 3 scores"),
         ({"card": {"labels": ["a"]}}, "labels must be two names or more"),
-        ({"card": {"spec": dataclasses.replace(SMALL, height=4096).to_json()}}, "not those of the model"),
-        ({"card": {"spec": dataclasses.replace(SMALL, frames=7).to_json()}}, "not those of the model"),
+        ({"card": {"spec": dataclasses.replace(SMALL, height=4096).to_json()}}, "do not match the model"),
+        ({"card": {"spec": dataclasses.replace(SMALL, frames=7).to_json()}}, "do not match the model"),
         ({"card": {"config": []}}, "config must be of type dict, not list"),
     ],
 )

@@ -101,7 +101,7 @@ def test_the_page_opens_with_the_honest_answer(tmp_path: Path) -> None:
     text = written(tmp_path, run).text.replace("\u00a0", " ")
 
     assert (
-        "On 60 videos of 6 people it never saw, it names the action right in 93 % of cases "
+        "On 60 videos of 6 people it never saw, it classifies 93 % of cases correctly "
         "(95 % interval 88 to 97 %). Guessing gives 50 %; the background alone 21 %."
     ) in text
     assert "Before you rely on this" not in text
@@ -113,7 +113,7 @@ def test_the_page_opens_with_the_honest_answer(tmp_path: Path) -> None:
         ({"top1_interval": [0.6, 0.99]}, "The interval is wide"),
         ({"groups": 1}, "Only 1 person could be tested"),
         ({"baselines": {"background_only": {"top1": 0.88}}}, "The background alone gives 88 %"),
-        ({"baselines": {"majority": {"top1": 0.9}}}, "Always answering the commonest class gives 90 %"),
+        ({"baselines": {"majority": {"top1": 0.9}}}, "Always predicting the most frequent class gives 90 %"),
         ({"calibration_error": 0.3, "n": 60}, "off by 30 %"),
         ({"top1": 1.0, "top1_interval": [0.54, 1.0]}, "anything from 54 to 100 %"),
     ],
@@ -291,9 +291,9 @@ def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_pa
     page = written(tmp_path, run)
     assert not page.faults
     text = page.text.replace("\u00a0", " ")
-    assert "Of 60 test videos it takes 5 % (95 % interval 1 to 11 %) for none of its actions" in text
+    assert "Of 60 test videos it rejects 5 % (95 % interval 1 to 11 %) as no known action" in text
     assert "Of 60 windows without an action" in text
-    assert "refuses 95 % (95 % interval 88 to 99 %)" in text
+    assert "rejects 95 % (95 % interval 88 to 99 %)" in text
     features = replace(run, unknown=refused | {"background_refused": None}, open_set_scores=([0.5], []))
     assert "windows without an action" not in written(tmp_path, features).text
     assert "When no known action happens" not in written(tmp_path, report(SIX)).text

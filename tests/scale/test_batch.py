@@ -201,7 +201,7 @@ def test_a_job_whose_raylet_is_killed_says_so_and_keeps_what_is_finished(corpus,
 
 def test_messages(tmp_path, corpus, model):
     for arguments, code, says in (
-        ([], 2, "name what to look at"),
+        ([], 2, "give sources"),
         ([corpus, "--model", tmp_path / "none"], 1, "no such model"),
         ([tmp_path / "none", "--model", model], 1, "there is no such file or folder"),
         (["rtsp://camera", "--model", model], 2, "camera"),

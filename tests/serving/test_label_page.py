@@ -256,7 +256,7 @@ def test_clips_of_the_camera_have_their_length_and_group_and_train(page, tmp_pat
 
         page.click("#train")
         page.wait_for("!document.querySelector('#train-report').hidden", 300)
-        assert "it names the action right in" in text(page, "#train-state").replace("\u00a0", " ")
+        assert "of cases correctly" in text(page, "#train-state").replace("\u00a0", " ")
         report = server.ask(page.run("document.querySelector('#train-report').getAttribute('href')"))
         assert report.status == 200
         assert "sandbox" in report.headers["Content-Security-Policy"]

@@ -60,7 +60,7 @@ def test_a_stream_that_is_cut_is_opened_again_and_says_so(model, server):
         assert came[-1].frame.pixels().shape == (96, 128, 3)
         live.cut()
         came += until(events, lambda event: event.notices)
-        assert f"{live.url}: broke off" in came[-1].notices[0]
+        assert f"{live.url}: disconnected" in came[-1].notices[0]
         live.come_back()
         came += until(events, lambda event: event.notices)
         assert f"{live.url}: is back after" in came[-1].notices[0]
@@ -120,7 +120,7 @@ def test_a_silent_stream_is_told_of_and_given_up_after_the_time_that_was_asked_f
         events = model.watch(live.url, engine="keras", timeout_s=0.5, retry_s=0.3)
         came = until(events, lambda event: event.notices)
         live.cut()
-        with pytest.raises(VideoError, match=r"broke off, and could not be had again for 0\.3 s") as error:
+        with pytest.raises(VideoError, match=r"disconnected, and could not be reached again for 0\.3 s") as error:
             came.extend(events)
         assert error.value.path == live.url
         (notice,) = [line for event in came for line in event.notices]

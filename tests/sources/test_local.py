@@ -191,7 +191,7 @@ def test_a_playlist_gives_its_videos_and_tells_of_those_that_are_gone(served, pa
     ("address", "options", "says"),
     [
         ("/plain/missing.mp4", {}, "the server answers 404 Not Found"),
-        ("/half/clip%20one.mp4", {}, "the connection broke off half-way"),
+        ("/half/clip%20one.mp4", {}, "the connection was lost during the download"),
         ("/silent/clip%20one.mp4", {"timeout_s": 0.3}, "the server was silent for 0.3 s"),
         ("/stalled/clip%20one.mp4", {"timeout_s": 0.3}, "the server was silent for 0.3 s"),
         ("/plain/clip%20one.mp4", {"max_bytes": 2048}, "is larger than 2 kB; --max-size"),

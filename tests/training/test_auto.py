@@ -170,8 +170,13 @@ def test_nothing_is_said_first_where_the_figure_stands_for_itself():
 
 def test_that_nothing_was_learned_is_said_first_with_the_reasons_that_are_known():
     said = opening(metrics(learned=False, groups=4, clips_per_class=5, one_class_share=0.8, moving_share=0.011))[0]
-    assert said.startswith("Nothing was learned that can be told from guessing")
-    for reason in ("only 4 groups", "only 5 clips", "most groups hold one class", "what moves is small (1\u00a0%"):
+    assert said.startswith("The model is not measurably better than guessing")
+    for reason in (
+        "only 4 groups",
+        "only 5 clips",
+        "most groups hold one class",
+        "the moving region is small (1\u00a0%",
+    ):
         assert reason in said
     assert "95\u00a0% interval 70 to 90\u00a0%" in said
 
@@ -189,7 +194,7 @@ def test_a_rule_that_does_better_on_the_test_videos_is_told():
     document["test"]["baselines"]["single_frame"]["top1"] = 0.85  # type: ignore[index]
     assert opening(document) == [
         "On the test videos single frames (logistic regression on ImageNet features) does better: 85\u00a0% against "
-        "80\u00a0%, a difference that may be luck."
+        "80\u00a0%, a difference that may be chance."
     ]
     document["test"]["baselines"]["single_frame"]["top1"] = 0.95  # type: ignore[index]
     assert "luck" not in opening(document)[0]

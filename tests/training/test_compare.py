@@ -65,7 +65,7 @@ def test_what_reads_order_wins_over_what_cannot(found):
     assert best["motion_reliance"]["to-left"] + best["motion_reliance"]["to-right"] > 0.4
     page = (found.folder / "report.html").read_text()
     assert "One frame cannot tell to-left from to-right" in page
-    assert "Dashed: what a random split that ignores" in page
+    assert "Dashed: the result of a random split that ignores" in page
 
 
 def test_the_leaky_figure_stands_beside_the_honest_one(found):

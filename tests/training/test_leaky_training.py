@@ -42,4 +42,4 @@ def test_a_leaky_run_tells_the_honest_figure_of_the_same_seed(data, tmp_path):
     assert not kept["model"]["split"]["leaky"]
     assert kept["model"]["options"] == run.metrics["model"]["options"]
     page = (tmp_path / "leaky" / "report.html").read_text().replace("\u00a0", " ")
-    assert "that is the figure to believe" in page
+    assert "rely on that figure" in page

@@ -169,7 +169,7 @@ def test_training_killed_and_resumed_gives_the_weights_of_the_unbroken_run(data,
 
     refused = kineme(*settings, "--out", broken)
     assert refused.returncode == 1
-    assert "unfinished run; go on with --resume" in refused.stderr
+    assert "unfinished run; continue with --resume" in refused.stderr
     changed = kineme(*settings, "--out", broken, "--resume", "--seed", "5")
     assert changed.returncode == 1
     assert "cannot resume, since" in changed.stderr
@@ -254,4 +254,4 @@ def test_ctrl_c_says_at_once_how_to_go_on(data, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "--resume continues after the last finished epoch" in said
+    assert "--resume to continue after the last finished epoch" in said

@@ -102,5 +102,5 @@ def test_fine_tuning_changes_the_backbone_less_than_the_head_and_first_layers_le
 
 
 def test_what_cannot_be_fine_tuned_says_so(data, tmp_path):
-    with pytest.raises(UsageError, match=r"efficientnet-lite0, i3d.*motion-cnn is none of them"):
+    with pytest.raises(UsageError, match=r"efficientnet-lite0, i3d.*motion-cnn is not one of them"):
         package.train(data, tmp_path / "run", approach="lrcn", options=TrainOptions(finetune=True))

@@ -138,7 +138,7 @@ def test_with_json_events_are_told_all_the_same_and_nothing_else_is_printed(tmp_
         (["0", "--webhook", "http://x/"], 2, "--webhook is for --on, which says when"),
         (["0", "--on", "wave", "--clip", "5"], 2, "--clip 5: give seconds before and after, such as 5,5"),
         (["0", "--on", "wave", "--clip", "5,500"], 2, "at most 60 seconds before"),
-        (["clip.mp4", "--on", "wave"], 2, "--on is for a camera or live stream, and clip.mp4 is none"),
+        (["clip.mp4", "--on", "wave"], 2, "--on is for a camera or live stream, but clip.mp4 is neither"),
         (["rtsp://127.0.0.1:9/x", "--on", "wafe > 0.8"], 2, "has no label 'wafe'; the nearest is 'wave'"),
     ],
 )

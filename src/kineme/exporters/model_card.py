@@ -81,7 +81,7 @@ def _part(name: str, part: Mapping[str, Any], document: Mapping[str, Any], card:
         says = (
             "One frame and the states before it in, scores and the states after it out: each `next_NAME` goes back in "
             f"as `NAME` with the next frame. All states begin at zero.{after} After {card.spec.frames} frames the "
-            "scores are those of the clip; later, the states also hold what is older."
+            "scores are those of the clip; later, the states also carry older frames."
         )
     rows = [
         f"| {side} | `{one['name']}` | {' x '.join(map(str, one['shape']))} | {one['type']} |"

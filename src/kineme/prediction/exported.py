@@ -83,7 +83,7 @@ class Exported:
             raise KinemeError(f"{self.path}: its description cannot be read ({error}); {_AGAIN}") from error
         self._network = content[: max(0, size)]
         if hashlib.sha256(self._network).hexdigest() != sha256:
-            raise KinemeError(f"{self.path}: damaged: what it holds is not what was written; {_AGAIN}")
+            raise KinemeError(f"{self.path}: damaged: its content has changed since it was written; {_AGAIN}")
         if not tried:
             _try_out(self.path, sha256)
 
@@ -122,7 +122,7 @@ class Exported:
         seen = function.input_types[:1] if part in ("window", "step") else function.input_types
         wanted_type = "float32" if external or part in ("window", "step") else "uint8"
         if not fits or set(seen) != {wanted_type} or set(function.input_types[1:]) - {wanted_type}:
-            raise ValueError("its inputs are not those of the model that its description tells of")
+            raise ValueError("its inputs do not match the model in its description")
         if part != "frame" and function.output_shapes[0] != (1, classes):
             raise ValueError(f"it does not give {classes} scores, one for each label")
 

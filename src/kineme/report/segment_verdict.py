@@ -24,7 +24,7 @@ def segment_headline(segments: Mapping[str, Any], *, group_noun: str = "groups")
     found = f"it finds {half['true_positives']:,} of {pluralize(segments['actions'], 'actions')}"
     wrong = f"{pluralize(half['false_positives'], 'segments')} of the {segments['predicted']:,} it reports are wrong"
     return nbsp_percent(
-        f"In {where} it never saw, {found}, and {wrong}: segment F1 {percent(half['f1'])}{within}, where luck gives "
+        f"In {where} it never saw, {found}, and {wrong}: segment F1 {percent(half['f1'])}{within}, where chance gives "
         f"{percent(half['chance_f1'])}. A segment counts from an overlap of 0.5 on; from 0.3 on, F1 is "
         f"{percent(loose['f1'])}."
     )

@@ -46,14 +46,14 @@ def _of_selection(selection: Mapping[str, Any]) -> list[str]:
     default = next((one for one in selection["candidates"] if one["role"] == "default"), None)
     if selection["one_class_groups"]:
         lines.append(
-            "Each group holds one class, so whatever tells places or people apart tells the classes apart, and no test "
-            "can say which was learned: film each action in several places, and several actions in each."
+            "Each group holds one class, so places or people alone distinguish the classes, and no test "
+            "can show which of them was learned: film each action in several places, and several actions in each."
         )
     if selection["learned"] is False:
         lines.append(_nothing_learned(selection, chosen))
     elif selection["role"] == "simple" and chosen and default:
         lines.append(
-            "Single frames are enough here: your actions are told apart by what is in one picture. On the folds they "
+            "Single frames are enough here: one picture is enough to distinguish your actions. On the folds they "
             f"classified {percent(chosen['top1'])} correctly, {default['what']} {percent(default['top1'])}."
         )
     elif selection["role"] == "other" and chosen and default:
@@ -64,8 +64,8 @@ def _of_selection(selection: Mapping[str, Any]) -> list[str]:
     background = next((one for one in selection["candidates"] if one["role"] == "background"), None)
     if selection["learned"] and background and chosen and background["top1"] >= chosen["top1"]:
         lines.append(
-            f"The background alone does as well on the folds ({percent(background['top1'])}): places tell your classes "
-            "apart."
+            f"The background alone does as well on the folds ({percent(background['top1'])}): places alone "
+            "distinguish your classes."
         )
     return lines
 
@@ -85,13 +85,13 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
     if selection["clips_per_class"] < _FEW_CLIPS:
         reasons.append(f"a class has only {pluralize(selection['clips_per_class'], 'clips')} to learn from")
     if selection["one_class_share"] >= _MOSTLY:
-        reasons.append("most groups hold one class, so places tell the classes apart")
+        reasons.append("most groups hold one class, so places alone distinguish the classes")
     moving = selection.get("moving_share")
     if moving is not None and moving < _SMALL:
-        reasons.append(f"what moves is small ({percent(moving)} of the picture)")
+        reasons.append(f"the moving region is small ({percent(moving)} of the picture)")
     why = f" Possible reasons: {'; '.join(reasons)}." if reasons else ""
-    kept = " The model always answers by how common a class is." if selection["role"] == "guess" else ""
-    return f"Nothing was learned that can be told from guessing{figures}.{why}{kept}"
+    kept = " The model always predicts by class frequency." if selection["role"] == "guess" else ""
+    return f"The model is not measurably better than guessing{figures}.{why}{kept}"
 
 
 def _beaten(test: Mapping[str, Any]) -> str:
@@ -102,7 +102,7 @@ def _beaten(test: Mapping[str, Any]) -> str:
         return ""
     interval = test.get("top1_interval")
     within = is_interval(interval) and top1 <= interval[1]
-    chance = ", a difference that may be luck" if within else ""
+    chance = ", a difference that may be chance" if within else ""
     return f"On the test videos {BASELINES[name]} does better: {percent(top1)} against {percent(test['top1'])}{chance}."
 
 
@@ -125,7 +125,7 @@ def why(selection: Mapping[str, Any]) -> str:
     """One sentence: what was chosen and why."""
     what = f"{_capital(selection['what'])} ({selection['chosen']}) was trained"
     if selection["not_tried"]:
-        return f"{what}; nothing was tried beside it: {selection['not_tried']}."
+        return f"{what}; no other approach was tried: {selection['not_tried']}."
     return f"{what}: {selection['reason']} ({selection['folds']} folds, {selection['clips']} clips)."
 
 

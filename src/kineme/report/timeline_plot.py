@@ -50,7 +50,7 @@ def timelines(videos: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str
         )
         axes.set_ylim(len(shown), -0.15)
         axes.set_xlim(left=0)
-        axes.set_xlabel("seconds; above what is true, below what is predicted")
+        axes.set_xlabel("seconds; above: ground truth, below: prediction")
         if len(labels) <= _MOST_COLOURS:
             handles = [Patch(color=colours[label], label=one_line(label, 24)) for label in labels]
             figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(labels)))

@@ -21,7 +21,7 @@ SIGNIFICANT = 0.05
 BASELINES = {
     "single_frame": "single frames (logistic regression on ImageNet features)",
     "background_only": "background only",
-    "majority": "commonest class",
+    "majority": "most frequent class",
     "chance": "guessing",
 }  # what a result is shown beside, and what each is called
 ORDERS = {"shuffled": "shuffled", "reversed": "played backwards", "frozen": "the middle frame only"}
@@ -52,7 +52,7 @@ def score(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = 
         where = f"On {videos} of {groups} it never saw"
     interval = test.get("top1_interval")
     within = f" (95 % interval {between(interval)})" if is_interval(interval) else ""
-    return nbsp_percent(f"{where}, it names the action right in {percent(test['top1'])} of cases{within}.")
+    return nbsp_percent(f"{where}, it classifies {percent(test['top1'])} of cases correctly{within}.")
 
 
 def baseline_sentence(test: Mapping[str, Any]) -> str:
@@ -63,7 +63,7 @@ def baseline_sentence(test: Mapping[str, Any]) -> str:
         top1s["majority"] = None  # balanced classes: it says nothing more than guessing does
     words = {
         "chance": "guessing gives",
-        "majority": "always answering the commonest class",
+        "majority": "always predicting the most frequent class",
         "background_only": "the background alone",
         "single_frame": BASELINES["single_frame"],
     }
@@ -92,7 +92,9 @@ def time_use(test: Mapping[str, Any], name: str = "it") -> str:
         f"{percent(ordered)}"
     )
     if _lower_end(test) <= guessing:
-        return nbsp_percent(f"{instead}: it is not clearly better than guessing, so this tells nothing about time.")
+        return nbsp_percent(
+            f"{instead}: it is not clearly better than guessing, so this says nothing about the use of time."
+        )
     if not is_number(p_value):
         return nbsp_percent(f"{instead}.")
     if p_value >= SIGNIFICANT or shuffled["top1"] >= ordered:
@@ -129,13 +131,13 @@ def refusal(unknown: Mapping[str, Any]) -> str:
         return f"{percent(figures['share'])} (95 % interval {between(figures['interval'])})"
 
     text = (
-        f"Of {pluralize(actions['n'], 'test videos')} it takes {share(actions)} for none of its actions; the threshold "
-        f"was set on the validation videos to refuse {percent(unknown['refused_at_most'])}."
+        f"Of {pluralize(actions['n'], 'test videos')} it rejects {share(actions)} as no known action; the threshold "
+        f"was set on the validation videos to reject at most {percent(unknown['refused_at_most'])}."
     )
     if background:
         text += (
             f" Of {background['n']} windows without an action, made of the same videos by holding frames still, it "
-            f"refuses {share(background)}."
+            f"rejects {share(background)}."
         )
     return nbsp_percent(text)
 
@@ -145,16 +147,16 @@ def _leak(test: Mapping[str, Any], group_noun: str) -> str:
     text = f"The split is leaky: the same {group_noun} may be in training and in test, so the figure says little"
     honest = test.get("honest") or {}
     if not is_number(honest.get("top1")):
-        why = f" An honest figure could not be had: {honest['reason']}." if honest.get("reason") else ""
+        why = f" The result of a split by groups is not known: {honest['reason']}." if honest.get("reason") else ""
         return f"{text} about new ones.{why or ' Train without the random split for one that does.'}"
     within = f" (95 % interval {between(honest['top1_interval'])})" if is_interval(honest.get("top1_interval")) else ""
     text += (
         f" about new ones. Trained in the same way but tested on {pluralize(honest['groups'], group_noun)} it never "
-        f"saw, it classifies {percent(honest['top1'])} correctly{within}: that is the figure to believe."
+        f"saw, it classifies {percent(honest['top1'])} correctly{within}: rely on that figure."
     )
     points = round(100 * (float(test["top1"]) - float(honest["top1"])))
     if is_interval(honest.get("top1_interval")) and honest["top1_interval"][1] < _lower_end(test):
-        text += f" The {points} points between the two are what having seen these {group_noun} was worth to it."
+        text += f" The difference of {points} points comes from having seen these {group_noun} in training."
     return nbsp_percent(text)
 
 
@@ -190,8 +192,8 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
     majority = baseline_top1(test, "majority")
     if majority is not None and majority >= _lower_end(test):
         found.append(
-            f"Always answering the commonest class gives {percent(majority)}, against {percent(top1)} for the model, "
-            f"which is not clearly better. It may need more videos, more epochs or another approach."
+            f"Always predicting the most frequent class gives {percent(majority)}, against {percent(top1)} for the "
+            f"model, which is not clearly better. It may need more videos, more epochs or another approach."
         )
     missing = [label for label, figures in test.get("per_class", {}).items() if not figures.get("n")]
     if missing:
@@ -200,7 +202,7 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
     if is_number(error) and error > _MISCALIBRATED and test["n"] >= _FEWEST_CALIBRATED:
         found.append(
             f"Its probabilities are off by {percent(error)} on average (calibration error): "
-            f"do not read “90 %” as right nine times in ten."
+            f"a probability of “90 %” does not mean that nine in ten are correct."
         )
     return [nbsp_percent(sentence) for sentence in found]
 

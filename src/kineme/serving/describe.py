@@ -31,14 +31,14 @@ class Model(BaseModel):
     approach: str = Field(examples=[DEFAULT_APPROACH])
     backbone: str | None = Field(examples=[DEFAULT_BACKBONE])
     labels: list[str] = Field(examples=[["wave", "jump"]])
-    clip: str = Field(description="what it looks at", examples=["20 frames, 8 a second, 64 x 64 pixels"])
+    clip: str = Field(description="the clip that the model sees", examples=["20 frames, 8 a second, 64 x 64 pixels"])
     trained_on: str = Field(examples=["a data set of its owner (fingerprint 4f1d0c9b7a3e)"])
     accuracy: Accuracy | None = Field(description="null where it was not measured here")
     says: str = Field(description="the accuracy in a sentence")
     knows_background: bool = Field(description="whether it can say that no known action happens")
     streams: bool = Field(description="whether it can follow a camera")
     explains: Literal["when", "where and when"] = Field(
-        description="what it can say of where and when it looked; an exported model only when"
+        description="whether explanations cover time only, or image regions too; an exported model explains time only"
     )
 
 

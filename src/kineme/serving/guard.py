@@ -239,7 +239,7 @@ async def _small_body(scope: Scope, receive: Receive) -> Receive:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise ServiceError(400, "cut_off", "the connection broke off")
+                    raise ServiceError(400, "cut_off", "the connection was lost")
                 body += message.get("body", b"")
                 if len(body) > _MOST_BODY:
                     raise ServiceError(413, "too_large", f"the body is larger than {_MOST_BODY >> 10} kB")

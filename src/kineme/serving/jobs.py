@@ -56,7 +56,7 @@ class Job(BaseModel):
     name: str = Field(examples=["clip.mp4"])
     created_s: float = Field(description="seconds since 1970", examples=[1767225600.0])
     before: int = Field(default=0, description="jobs that were sent before; visitors take turns", examples=[0])
-    phase: str | None = Field(default=None, description="what is being done", examples=["recognising"])
+    phase: str | None = Field(default=None, description="current phase", examples=["recognising"])
     share: float = Field(default=0.0, description="of all work, 0 to 1", examples=[0.42])
     left_s: float | None = Field(default=None, description="how long it may still take", examples=[7.5])
     error: ErrorText | None = None

@@ -145,7 +145,7 @@ async def _blocks(request: Request, place: Place) -> AsyncIterator[bytes]:
         except TimeoutError as error:
             raise ServiceError(408, "too_slow", f"nothing came for {_SILENCE_S:g} s") from error
         except ClientDisconnect as error:
-            raise ServiceError(400, "cut_off", "the connection broke off") from error
+            raise ServiceError(400, "cut_off", "the connection was lost") from error
         place.count += len(block)
         if time.monotonic() - place.began_s > _SILENCE_S + place.count / _SLOWEST_BYTES_S:
             raise ServiceError(408, "too_slow", "the body comes too slowly")

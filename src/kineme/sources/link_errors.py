@@ -22,7 +22,7 @@ NOT_STARTED = "is live and has not started yet; try again when it has ended"
 NOT_LIVE = "is not live now, and there is no video"
 PROTECTED = "offers no pictures that can be fetched, only sound or protected video"
 BUSY = f"the server answers 429 Too Many Requests: wait an hour; if it stays so, {COOKIES}"
-BROKE_OFF = "the connection broke off half-way"
+BROKE_OFF = "the connection was lost during the download"
 NO_COOKIES = (
     "the cookies of the browser cannot be read: close the browser, or export them to a file and pass --cookies FILE"
 )

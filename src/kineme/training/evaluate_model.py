@@ -83,7 +83,7 @@ def _rows_of(table: ClipTable, split: str, own_data: bool) -> ClipTable:
         flatters = "the model was trained on some of these videos; the metrics flatter it"
         return replace(table, warnings=(*([flatters] if own_data else []), *table.warnings))
     if not _has_split(table):
-        raise KinemeError(f"--split {split}: the data has no split column, and it is not what the model was trained on")
+        raise KinemeError(f"--split {split}: the data has no split column, and the model was trained on other data")
     return table.in_split(split)
 
 

@@ -92,7 +92,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         if record.frozen_because:
             raise UsageError(f"--finetune: {record.name}: {record.frozen_because}")
         able = ", ".join(name for name in BACKBONES if find_backbone(name).can_finetune)
-        raise UsageError(f"--finetune trains a pretrained backbone ({able}), and {record.name} is none of them")
+        raise UsageError(f"--finetune trains a pretrained backbone ({able}), but {record.name} is not one of them")
     if record.members:
         each = zip(member_approaches(approach, record), member_specs(record, spec), strict=True)
         members = {one.backbone: make_learner(one, its, classes, seed=seed) for one, its in each}

@@ -220,7 +220,7 @@ def run_folder(out: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
 
 def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:
     if (out / CHECKPOINT).exists() and not (resume or overwrite):
-        raise KinemeError(f"{out}: holds an unfinished run; go on with --resume, or start again with --overwrite")
+        raise KinemeError(f"{out}: holds an unfinished run; continue with --resume, or start again with --overwrite")
     if (out / MODEL).exists() and not (out / CHECKPOINT).exists() and not overwrite:
         raise KinemeError(f"{out}: already holds a finished run; choose another --out, or give --overwrite")
     if overwrite and not resume:

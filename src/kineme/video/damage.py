@@ -44,7 +44,7 @@ class Losses:
     def told(self, end_s: float, missing_s: float) -> Iterator[VideoWarning]:
         """The line that tells it, if there is anything to tell, once the last frame is known to end at ``end_s``."""
         if missing_s or self.is_cut:
-            used = f"the first {self.frames} frames are used" if self.is_counted else "what comes before is used"
+            used = f"the first {self.frames} frames are used" if self.is_counted else "the part before it is used"
             says = f" (its header says {end_s + missing_s:.1f} s)" if missing_s else ""
             yield VideoWarning(f"damaged after {end_s:.1f} s{says}; {used}", "truncated")
         elif self.lost:

@@ -126,7 +126,7 @@ def _why_closed(error: Exception, source: str) -> str:
     if isinstance(error, av.error.ProtocolNotFoundError):
         return f"this build of FFmpeg cannot read {urlsplit(source).scheme}://"
     if isinstance(error, av.error.InvalidDataError):
-        return "what comes is not a video that can be read"
+        return "the stream is not a readable video"
     if getattr(error, "errno", None) == errno.EIO:  # what FFmpeg says of a name that is not known
         return "cannot be reached; is the host right?"
     return f"cannot be reached ({getattr(error, 'strerror', None) or error})"

@@ -179,11 +179,11 @@ class LiveReader:
             now = time.monotonic()
             if lost_s is None:
                 lost_s = now
-                self._say(f"{self._name}: broke off ({reason}); trying for {self._retry_s:g} s to get it back")
+                self._say(f"{self._name}: disconnected ({reason}); retrying for {self._retry_s:g} s")
             left_s = lost_s + self._retry_s - now
             if left_s <= 0:
                 raise VideoError(
-                    self._name, f"broke off, and could not be had again for {self._retry_s:g} s", "unavailable"
+                    self._name, f"disconnected, and could not be reached again for {self._retry_s:g} s", "unavailable"
                 )
             self._closed.wait(min(wait_s, left_s))
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)

@@ -131,7 +131,7 @@ class SoundTrack:
                 return
             except av.error.FFmpegError as error:
                 self._packets = iter(())
-                self._warn(f"the sound is damaged ({error.strerror}); what comes before is kept")
+                self._warn(f"the sound is damaged ({error.strerror}); the sound before it is kept")
                 return
             yield packet
 

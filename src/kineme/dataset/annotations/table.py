@@ -33,7 +33,7 @@ def _read(document: Document) -> Found:
     if not starts or "label" not in sheet.columns:
         raise KinemeError(
             f"{document.path}: needs the columns start_s, end_s and label (or start_frame and end_frame); it has "
-            f"{listed(sheet.columns)}; --columns label=NAME tells what they are called"
+            f"{listed(sheet.columns)}; --columns label=NAME gives the column names"
         )
     others = [name for name in sheet.columns if name in COLUMNS and name in _NOT_USED]
     if others:

@@ -23,7 +23,7 @@ def _read(document: Document) -> Found:
             try:
                 start_s, end_s = (seconds(match[name]) if match[name] else None for name in ("start", "end"))
             except ValueError:
-                raise KinemeError(f"{where}: holds a time that is none") from None
+                raise KinemeError(f"{where}: holds an invalid time") from None
             if stamps and (start_s or 0.0) < stamps[-1][1]:
                 raise KinemeError(f"{where}: {match['start']} comes after a later time; put the stamps in order")
             stamps.append((where, start_s or 0.0, end_s, match["label"] or ""))

@@ -88,7 +88,7 @@ def write(videos: Mapping[Path, Sequence[Segment]]) -> str:
         "aname": "label",
         "anchor_id": "FILE1_Z2_XY0",
         "type": _SELECT,
-        "desc": "what is done",
+        "desc": "action",
         "options": {key: label for label, key in number_of.items()},
         "default_option_id": "",
     }

@@ -192,7 +192,7 @@ def _short_labels(rows: Sequence[dict[str, Any]], short: dict[int, float], secon
     which = "1 label is" if len(short) == 1 else f"{len(short)} labels are"
     message = (
         f"{which} shorter than half a clip of {seconds:.2g} s (the shortest {min(short.values()):.2g} s): "
-        f"such clips show what is around the action more than the action."
+        f"such clips show mostly the time around the action."
     )
     advice = "Fewer --frames or a higher --fps make a clip shorter; or label from before an action until after it."
     names = tuple(dict.fromkeys(rows[number]["name"] for number in short))
@@ -238,7 +238,7 @@ def of_classes(table: ClipTable) -> list[Finding]:
     if videos[most] >= _UNBALANCED * videos[least]:
         noun = "parts" if table.parts else "videos"
         message = f"The classes are unbalanced: {most!r} has {videos[most]} {noun} and {least!r} has {videos[least]}."
-        advice = "Training weighs them alike; add videos of the small classes, or merge what is rare."
+        advice = "Training weighs them alike; add videos of the small classes, or merge rare classes."
         found.append(Finding("unbalanced", "warning", (least, most), message, advice))
     if rows["split"].null_count():
         for count, severity, end in ((1, "error", "both learned and tested"), (2, "warning", "also validated")):

@@ -54,10 +54,10 @@ def _finding(kind: str, rows: Sequence[Row], numbers: Sequence[int], how: str) -
     if len(labels) > 1:
         kind = "two-labels"
         message = f"{same}, under the labels {listed(labels)}."
-        advice = "Keep the one whose label is right; one of them teaches what is wrong."
+        advice = "Keep the one with the correct label; the other is a wrong training example."
     elif len(sides) > 1:
         message = f"{same}, on different sides of the split: {' and '.join(sides)}."
-        advice = "Keep one of them, or put all into one group: what was learned by heart would count as recognised."
+        advice = "Keep one of them, or put all into one group; otherwise memorised videos count as recognised."
     elif len(groups) > 1 and not sides:
         message = f"{same}, in different groups: {listed(groups)}."
         advice = "Keep one of them, or put all into one group: one may be trained on and the other tested on."

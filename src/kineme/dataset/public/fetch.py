@@ -122,7 +122,7 @@ def _try(url: str, part: Path, size_bytes: int | None, timeout_s: float, meter: 
                     done += len(block)
                     meter(done, total)
             if total is not None and done < total:
-                return f"the connection broke off half-way ({total / _MB:.1f} MB in all)"
+                return f"the connection was lost during the download ({total / _MB:.1f} MB in all)"
             return None
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the part is no beginning of the file any more, or is all of it
@@ -140,7 +140,7 @@ def _try(url: str, part: Path, size_bytes: int | None, timeout_s: float, meter: 
     except TimeoutError:
         return f"the server was silent for {timeout_s:g} s"
     except (http.client.HTTPException, ConnectionError, ssl.SSLError):
-        return "the connection broke off half-way"
+        return "the connection was lost during the download"
 
 
 def _begin_and_total(answer: Any, have: int) -> tuple[int, int | None]:
@@ -171,7 +171,7 @@ def _check(url: str, part: Path, size_bytes: int | None, sha256: str | None) -> 
     if size_bytes is not None and part.stat().st_size != size_bytes:
         wrong = f"{part.stat().st_size:,} bytes came, and the published file has {size_bytes:,}"
     elif sha256 is not None and sha256_of(part) != sha256:
-        wrong = "what came is not the published file (its SHA-256 differs)"
+        wrong = "the download is not the published file (its SHA-256 differs)"
     if wrong:
         part.unlink()
         _facts(part).unlink(missing_ok=True)

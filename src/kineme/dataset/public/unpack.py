@@ -61,7 +61,7 @@ class Archive:
     def read(self, member: Member, most_bytes: int = 10_000_000) -> bytes:
         """The content of a small member."""
         if member.size > most_bytes:
-            raise KinemeError(f"{self.path}: {member.name} has {member.size:,} bytes, too many for what it should be")
+            raise KinemeError(f"{self.path}: {member.name} has {member.size:,} bytes, too many for this kind of file")
         with _damage_as_one_line(self.path), self._reader(member.handle) as source:
             return b"".join(_exactly(self.path, member, source))
 

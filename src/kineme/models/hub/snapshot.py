@@ -150,7 +150,7 @@ def _of_hub(name: str, pin: str | None) -> Snapshot | None:
     for file, sha256 in manifest["files"].items():
         if files.get(file) != sha256:
             raise KinemeError(
-                f"{name}: {file} is not as it was fetched (its SHA-256 differs); delete {folder} and run: "
+                f"{name}: {file} was changed after the download (its SHA-256 differs); delete {folder} and run: "
                 f"kineme models pull {name}"
             )
     return Snapshot(name, pin, folder, str(manifest["licence"]), {file: files[file] for file in manifest["files"]})

@@ -187,7 +187,7 @@ def _download(name: str, url: str, file: Path, most: int) -> None:
             while block := answer.read(2**20):
                 count += len(block)
                 if count > most:
-                    raise KinemeError(f"{name}: what comes is larger than torchvision says")
+                    raise KinemeError(f"{name}: the download is larger than torchvision states")
                 digest.update(block)
                 out.write(block)
     except OSError as error:

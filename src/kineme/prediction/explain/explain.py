@@ -182,7 +182,7 @@ def explain_file(
     elif model.external:
         warnings.append(
             f"{model.card.backbone.name} runs outside the network that is trained here, and no gradient reaches its "
-            "frames: when it looked is told, where is not"
+            "frames: the explanation covers time, not image regions"
         )
     elif model.poses:
         joints_NL = seen.joints(times_N, tell("gradient"))
@@ -219,7 +219,7 @@ def _explain_joined(
         found,
         prediction=prediction,
         probability=float(prediction.probabilities_K[model.labels.index(label)]),
-        warnings=(*found.warnings, f"where and when is told of {name} alone, one of {len(model.members)} members"),
+        warnings=(*found.warnings, f"the explanation covers {name} only, one of {len(model.members)} members"),
     )
 
 

@@ -142,7 +142,7 @@ class LabelStore:
                     self._history.write_bytes(b"".join(lines[:-1]))
                     break
                 raise KinemeError(
-                    f"{self._history}, line {number}: is damaged; move the file away to go on from {self.table}"
+                    f"{self._history}, line {number}: is damaged; move the file away to continue from {self.table}"
                 ) from error
         return hashes
 

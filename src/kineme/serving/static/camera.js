@@ -66,7 +66,7 @@ export const startCamera = async (model) => {
         fillBars($("live-bars"), said.top.map((one) => [one.label, one.probability]));
         $("delay").textContent = `${Math.round(performance.now() - said.time_ms)} ms late` + (said.dropped ? `, ${said.dropped} pictures left out` : "");
       };
-      socket.onclose = (event) => reject(new Error(error ?? (event.reason || "The connection to the server broke off.")));
+      socket.onclose = (event) => reject(new Error(error ?? (event.reason || "The connection to the server was lost.")));
       stop = resolve;
     });
   } finally {

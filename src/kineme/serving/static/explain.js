@@ -115,7 +115,7 @@ const follow = (id, { leftInWords, phases, model }) => {
     }
   });
   events.addEventListener("gone", () => { events.close(); failed("It was removed."); });
-  events.onerror = () => { if (events.readyState === EventSource.CLOSED) failed("The connection broke off."); };
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) failed("The connection was lost."); };
 };
 
 export const showWhy = (job, result, service) => {

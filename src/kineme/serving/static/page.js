@@ -115,7 +115,7 @@ const send = (file) => {
     else if (request.status === 401) enter();
     else failed(said.error?.message ?? `The server answers ${request.status}.`);
   };
-  request.onerror = () => failed("The connection broke off.");
+  request.onerror = () => failed("The connection was lost.");
   request.onabort = () => failed("");
   request.open("POST", "/v1/predict");
   request.send(form);

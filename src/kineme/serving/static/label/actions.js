@@ -13,7 +13,7 @@ export const addClass = (label) => {
 
 // Space: begin a segment of a class at the frame that is shown, or end it with that frame.
 export const toggle = (label = state.current) => {
-  if (!label) { $("class-text").focus(); notice("Type what is done, then press Enter."); return; }
+  if (!label) { $("class-text").focus(); notice("Type the action, then press Enter."); return; }
   const start = state.open.get(label);
   if (start === undefined) {
     state.open.set(label, now());

@@ -16,6 +16,7 @@ _HOLDS = {
     "strips": "decoded frames and features of training videos",
     "looks": "what kineme check found in each video",
     "people": "people found in each video",
+    "backgrounds": "pictures of the places of videos, with the people taken away",
     "engines": "networks compiled for this machine",
     "batch": "copies of models for kineme batch",
 }

@@ -199,7 +199,8 @@ def test_unknown_names_are_a_usage_error():
 
 def test_status_lists_all_and_fetches_nothing(cache, wheel):
     before = {entry.pretrained.name: entry for entry in weights.status()}
-    assert {"efficientnet-lite0", "i3d-kinetics400", "blazepose", "movenet", "hands", "toy"} == set(before)
+    poses = {"blazepose", "movenet", "hands"}
+    assert {"efficientnet-lite0", "i3d-kinetics400", *poses, "person-mask", "toy"} == set(before)
     assert not before["toy"].present
     assert not cache.exists()
     weights.pull("toy")

@@ -11,7 +11,7 @@ import pytest
 
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
-from kineme.training.baselines import background, simple_predictions, single_frame_predictions
+from kineme.training.baselines import simple_predictions, single_frame_predictions
 from kineme.training.metrics import (
     baselines,
     calibration_error,
@@ -23,6 +23,7 @@ from kineme.training.metrics import (
     shuffle_recall_drop,
     softmax,
 )
+from kineme.training.places import background
 
 UT_INTERACTION = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ut-interaction"
 

@@ -24,6 +24,7 @@ from typing import IO
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import cannot_write, file_lock, sha256_of, user_cache_folder
+from kineme.models import person_mask
 from kineme.models.backbone import MB, Pretrained, file_name
 from kineme.models.registry import BACKBONES, find_backbone
 from kineme.progress import progress
@@ -32,7 +33,9 @@ _NOT_PUBLISHED = "not the published file (its SHA-256 differs)"
 
 
 PRETRAINED: dict[str, Pretrained] = {
-    weights.name: weights for name in BACKBONES if (weights := find_backbone(name).weights) is not None
+    weights.name: weights
+    for weights in (*(find_backbone(name).weights for name in BACKBONES), person_mask.WEIGHTS)
+    if weights is not None
 }
 """Every set of weights there is, by name."""
 

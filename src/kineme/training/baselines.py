@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
@@ -15,11 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from kineme.dataset.table import ClipTable
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item, parts_of
+from kineme.training.places import FRAMES, Backgrounds, person_mask
 from kineme.video.spec import ClipSpec
 
 _FRAMES = 4  # of each video, for the single-frame rule
 _MOVES = 10.0  # standard deviation of a pixel's brightness over time, of 255
-_BACKGROUND_FRAMES, _BACKGROUND_HEIGHT, _BACKGROUND_WIDTH = 10, 12, 16
 
 
 def baseline_predictions(
@@ -39,9 +38,10 @@ def baseline_predictions(
     """
     frame_cache = frame_cache or small_frames()
     parts = parts_of(*frame_cache.prepare(table, table.labels))
+    background = Backgrounds(person_mask())
 
     def background_of(item: Item) -> NDArray[np.float32]:
-        return background(frame_cache.records(item, np.linspace(0, item.ticks - 1, 10).astype(int).tolist()))
+        return background(frame_cache.records(item, np.linspace(0, item.ticks - 1, FRAMES).astype(int).tolist()))
 
     train_N = np.array([item.label for item in parts["train"]])
     backgrounds = [np.stack([background_of(item) for item in parts[name]]) for name in ("train", "test")]
@@ -65,7 +65,7 @@ def simple_predictions(
     Args:
         train_labels_N: labels (names or numbers) of the training clips.
         test_count: number of test clips.
-        background_train_ND: :func:`background` of each training clip.
+        background_train_ND: :func:`~kineme.training.places.background` of each training clip.
         background_test_ND: the same of each test clip.
 
     Returns:
@@ -101,27 +101,6 @@ def single_frame_predictions(
     model.fit(train_NFD.reshape(-1, train_NFD.shape[-1]), np.repeat(np.asarray(train_labels_N), train_NFD.shape[1]))
     scores_NK = model.predict_log_proba(test_NFD.reshape(count * frames, -1)).reshape(count, frames, -1).mean(axis=1)
     return np.asarray(model.classes_[scores_NK.argmax(axis=1)])
-
-
-def background(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The scene without those who move in it: the median over time of each pixel, 12 rows of 16, RGB.
-
-    Brought to mean 0 and length 1, so that neither the light nor its contrast counts when two are compared.
-
-    Args:
-        frames_THWC: a clip, uint8 RGB; about ten frames of it, evenly spread, are used.
-
-    Returns:
-        576 values; all 0 for a scene of one colour.
-    """
-    count = len(frames_THWC)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _BACKGROUND_FRAMES)).round().astype(int))
-    size = (_BACKGROUND_WIDTH, _BACKGROUND_HEIGHT)
-    small = [cv2.resize(np.ascontiguousarray(frames_THWC[i]), size, interpolation=cv2.INTER_AREA) for i in chosen]
-    picture = np.median(small, axis=0).ravel()
-    picture -= picture.mean()
-    length = float(np.linalg.norm(picture))
-    return np.asarray(picture / length if length > 0 else picture, np.float32)
 
 
 def moving_share(frames_THWC: NDArray[np.uint8]) -> float:

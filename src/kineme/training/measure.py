@@ -21,6 +21,7 @@ from kineme.training.fit import TrainingResult
 from kineme.training.fit_open_set import FEW, RefusedShare, best_of_videos, fit_open_set, open_set_metrics
 from kineme.training.items import Item
 from kineme.training.metrics import accuracy_with_interval, baselines
+from kineme.training.places import person_mask, without
 from kineme.training.prepare import Prepared
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
 from kineme.training.selection import Selection
@@ -87,6 +88,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
     truth_N, groups_N = np.array([item.label for item in tested]), [item.group for item in tested]
     predictions = baseline_predictions(prepared.table, frame_cache=None if learner.encoder else cache, seed=seed)
     test["baselines"] = baselines(predictions, truth_N, groups_N, len(labels), seed=seed)
+    test["background_without"] = without(person_mask())
     document: MeasuredDocument = {"test": test}
     if held_out.items:
         document["validation"] = classification_metrics(

@@ -31,6 +31,7 @@ from kineme.training.cache import FrameCache
 from kineme.training.items import Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import rule_of_parts
+from kineme.training.places import person_mask, without
 from kineme.training.resources import refuse_too_much_memory
 from kineme.training.segment_metrics import VideoTimeline, pooled_f1
 from kineme.video.spec import ClipSpec
@@ -196,6 +197,7 @@ class TrialRunner:
         for number, fold in enumerate(self.folds):
             file = self.folder / "baselines" / f"fold{number + 1}.json"
             settings = {"format": _FORMAT, "data": self.fingerprint, "fold": _fold_key(fold), "seed": self.options.seed}
+            settings["background_without"] = without(person_mask())
             kept = _read_trial(file, settings)
             if kept is None:
                 kept = {

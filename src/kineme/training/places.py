@@ -103,8 +103,8 @@ def _small(frame_HWC: NDArray[np.uint8], mask: PersonMask | None) -> NDArray[np.
     """A frame of 12 rows of 16; not a number where people hide most of a cell."""
     size = (_WIDTH, _HEIGHT)
     if mask is None:
-        return cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        return np.asarray(cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA), np.float32)
     shown_HW = (~mask.find(frame_HWC)).astype(np.float32)
     shown_hw = cv2.resize(shown_HW, size, interpolation=cv2.INTER_AREA)[..., None]
     sums_hwC = cv2.resize(frame_HWC * shown_HW[..., None], size, interpolation=cv2.INTER_AREA)
-    return np.where(shown_hw >= _SHOWN, sums_hwC / np.maximum(shown_hw, 1e-6), np.nan).astype(np.float32)
+    return np.asarray(np.where(shown_hw >= _SHOWN, sums_hwC / np.maximum(shown_hw, 1e-6), np.nan), np.float32)

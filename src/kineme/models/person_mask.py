@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.backbones.mediapipe import mediapipe_weights
 from kineme.models.litert import PublishedNetwork
+from kineme.models.mediapipe import mediapipe_weights
 
 _FILE = "selfie_segmentation.tflite"
 _SIZE = 256  # pixels, whatever the aspect of the frame

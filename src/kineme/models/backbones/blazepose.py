@@ -35,9 +35,9 @@ from kineme.models.backbones.landmarks import (
     Array,
     landmark_features,
 )
-from kineme.models.backbones.mediapipe import mediapipe_weights
 from kineme.models.backbones.one_euro import OneEuro
 from kineme.models.litert import PublishedNetwork
+from kineme.models.mediapipe import mediapipe_weights
 from kineme.models.poses import Pose, PoseEncoder
 from kineme.video.spec import ClipSpec
 

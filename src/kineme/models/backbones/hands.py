@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from kineme.models.backbone import Backbone, features_as_they_are
 from kineme.models.backbones.hand_features import HAND_COUNT, HAND_FEATURES, LAYOUT, SKELETON, HandFeatures
-from kineme.models.backbones.mediapipe import mediapipe_weights
 from kineme.models.backbones.one_euro import OneEuro
 from kineme.models.litert import PublishedNetwork
+from kineme.models.mediapipe import mediapipe_weights
 from kineme.models.poses import Pose, PoseEncoder
 from kineme.video.spec import ClipSpec
 

@@ -1,4 +1,4 @@
-"""The package of MediaPipe, which carries the networks of several backbones."""
+"""The package of MediaPipe, which carries several networks."""
 
 from __future__ import annotations
 

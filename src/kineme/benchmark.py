@@ -1,4 +1,4 @@
-"""What a model costs on this machine, stage by stage, on each engine, and how much of the machine's limits it uses.
+"""The cost of a model on this machine, per stage and engine, compared with the limits of the machine.
 
 Each engine is measured in a process of its own, where nothing else has taken memory or time.
 """

@@ -25,7 +25,7 @@ STRANGERS = 5  # long videos; of one alone, luck would decide
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made and measured.
+    """Files and metrics of the demo.
 
     Args:
         videos: the folder of labelled videos.

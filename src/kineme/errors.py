@@ -84,7 +84,7 @@ class VideoError(KinemeError):
 
 
 class VideoWarning(str):
-    """What is wrong with a video that can be used all the same: one line, without the name of the file.
+    """A fault of a video that can still be used: one line, without the name of the file.
 
     Attributes:
         kind: what is wrong, for code that decides by it.

@@ -206,7 +206,7 @@ class Model(TrainedModel):
         """Recognise what a camera or live stream shows, as it comes.
 
         The newest frame wins: where the model is slower than the source, frames are left out and counted, and the
-        stream's ticks see the one before them (:class:`~kineme.prediction.stream.Stream`). A source that breaks off is
+        stream's ticks see the one before them (:class:`~kineme.prediction.stream.Stream`). A source that disconnects is
         opened again, with growing waits; the clip begins anew then.
 
         Args:
@@ -217,8 +217,8 @@ class Model(TrainedModel):
             stride: see :meth:`stream`.
             people: also follow everybody, and say in each event what each does.
             max_seconds: end after so many seconds from the first frame.
-            timeout_s: how long the source may be silent before it is taken for broken off.
-            retry_s: how long a source that broke off is tried again.
+            timeout_s: how long the source may be silent before it is treated as disconnected.
+            retry_s: how long to retry a source that disconnected.
             stop: ends it when set, by another thread or a signal's handler.
             on_packet: see :class:`~kineme.video.reader.LiveReader`; for clips of events.
 

@@ -56,7 +56,7 @@ def evaluate(
 
 
 def _print_clips(figures: dict[str, Any], frames: str) -> None:
-    """What a model makes of each labelled video, or part, by itself."""
+    """The metrics per class, with each labelled video, or part, as one sample."""
     relies = figures.get("motion_reliance")
     print_table(
         ["action", "videos", "recall", "precision", "F1", *(["lost when shuffled"] if relies else [])],

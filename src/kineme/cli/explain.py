@@ -83,7 +83,7 @@ def explain(
 
 
 def _print(found: Explanation) -> None:
-    """What is explained, and which spans decided."""
+    """The explained label, and the spans that decided it."""
     top = found.prediction.label
     other = "" if found.label == top else f" (the likeliest is {top}, {percent(found.prediction.top[0][1])})"
     say(f"{found.source}: {found.label} {percent(found.probability)}{other}")

@@ -1,4 +1,4 @@
-"""Help in sections: verbs by what they are for, and the options that people use first before all others."""
+"""Help in sections: commands grouped by purpose, and the most used options first."""
 
 from __future__ import annotations
 

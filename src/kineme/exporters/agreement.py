@@ -27,7 +27,7 @@ _DRAWN_S = 25  # a drawn video is hardly shorter
 
 @dataclass(frozen=True)
 class Export:
-    """What was written, and how well it agrees with the network it is from.
+    """An exported model, and how well its scores agree with those of the original network.
 
     Args:
         path: the file.

@@ -44,7 +44,7 @@ _MOST_THREADS = 4
 
 @dataclass(frozen=True)
 class _Part:
-    """What is exported: a Keras model with names for what goes in and out."""
+    """The exported Keras model, with names for its inputs and outputs."""
 
     network: Any
     inputs: tuple[str, ...]

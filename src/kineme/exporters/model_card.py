@@ -1,4 +1,4 @@
-"""The model card of an export: what it recognises, how to call it, how good it is and how well it agrees with Keras."""
+"""The model card of an export: its labels, inputs and outputs, accuracy, and agreement with Keras."""
 
 from __future__ import annotations
 

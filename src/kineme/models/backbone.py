@@ -1,4 +1,4 @@
-"""What a backbone says of itself: a frozen record in its own file under ``backbones/``, which everybody else reads."""
+"""The record that describes a backbone; each backbone declares one in its own file under ``backbones/``."""
 
 from __future__ import annotations
 

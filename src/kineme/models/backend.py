@@ -1,4 +1,4 @@
-"""The one place that imports Keras: sets up its backend first, and says what to install where there is none.
+"""The one place that imports Keras: sets up its backend first, and names the packages to install if none is found.
 
 Use ``from kineme.models.backend import keras``. It is imported when it is first used, since that takes seconds.
 TensorFlow is the default backend; ``KERAS_BACKEND`` chooses another, as for any Keras program.

@@ -1,4 +1,4 @@
-"""What a network remembers from frame to frame, for approaches that read a stream one frame at a time."""
+"""State that a network carries from frame to frame, for approaches that read a stream one frame at a time."""
 
 from __future__ import annotations
 

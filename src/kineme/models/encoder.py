@@ -1,4 +1,4 @@
-"""A frozen backbone as what it is: a fixed function from frames to features, computed once and kept.
+"""A frozen backbone: a fixed function from frames to features, computed once and cached.
 
 Training and prediction both turn each tick of a video into features here and cut windows out of them, so no frame
 is looked at twice for overlapping windows, and what is trained is only the head. A network that looks at several

@@ -1,4 +1,4 @@
-"""The formats that other engines read: how a Keras model is written in one, and how what was written is run.
+"""Formats of other inference engines: how a Keras model is exported to each, and how the export is run.
 
 Every writer starts from the same TensorFlow graph, with recurrent layers written out step by step, so that no engine
 needs an LSTM of its own. Writing needs Keras on TensorFlow and the tools of the format; running needs the engine.

@@ -58,7 +58,7 @@ class Pose:
 
 @dataclass(frozen=True, eq=False)
 class PoseLayout:
-    """What the features of an instant, D numbers, say of the joints of P people.
+    """How the D features of an instant relate to the joints of P people.
 
     Args:
         skeleton: the L joints of a body.

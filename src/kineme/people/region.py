@@ -166,7 +166,7 @@ def choose_track(people: People, start_s: float = 0.0, end_s: float | None = Non
 
 
 def region_key(spec: ClipSpec) -> list[object]:
-    """What the pixels of a region depend on beside the file, for names in a cache; nothing for the whole frame."""
+    """Key of a region's pixels in a cache, in addition to the file; empty for the whole frame."""
     from kineme.models.backbones.movenet import WEIGHTS
 
     return [] if spec.region == "frame" else [RATE, *WEIGHTS.members.values(), FORMAT, _FORMAT]

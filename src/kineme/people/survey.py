@@ -25,7 +25,7 @@ SMALL = 0.25  # of the frame's height: people who are smaller are a few pixels h
 
 @dataclass(frozen=True)
 class PeopleSurvey:
-    """What a few frames of some videos show.
+    """The result of looking for people in a few frames of some videos.
 
     Args:
         videos: how many were looked at.

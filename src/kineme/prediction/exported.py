@@ -46,7 +46,7 @@ _AGAIN = "copy or export it again"
 
 
 class Exported:
-    """What is in an exported model; an engine, too.
+    """The content of an exported model; also an inference engine.
 
     Args:
         path: the file.

@@ -1,4 +1,4 @@
-"""From the frame of each tick to what a window needs of it: its features, its landmarks, or the frame itself."""
+"""Converts the frame of each tick to the input of a window: features, landmarks, or the frame itself."""
 
 from __future__ import annotations
 

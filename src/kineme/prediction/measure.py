@@ -1,4 +1,4 @@
-"""What one engine costs: from nothing to the first answer, stage by stage, for files and streams."""
+"""The cost of one engine, stage by stage, from start to the first prediction, for files and streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each person in a video does: the windows of each track are scored as those of a video are."""
+"""Predictions for each person in a video: the windows of each track are scored like those of a video."""
 
 from __future__ import annotations
 

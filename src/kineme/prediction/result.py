@@ -1,4 +1,4 @@
-"""What a prediction is, how it is written as JSON, and how it is shown in a terminal and in a notebook."""
+"""The prediction for a video, its JSON form, and its display in a terminal and in a notebook."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LabelDocument(TypedDict):
 
 
 class PersonDocument(TypedDict):
-    """What one person does as JSON; a row of ``box_at`` is a time in seconds and x0, y0, x1, y1 in pixels."""
+    """The prediction for one person as JSON; a row of ``box_at`` is a time in seconds and x0, y0, x1, y1 in pixels."""
 
     id: int
     start_s: float
@@ -135,7 +135,7 @@ class Scored:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PersonPrediction(Scored):
-    """What a model says of one person in a video.
+    """The prediction for one person in a video.
 
     Args:
         track: where the person is at each look.
@@ -188,7 +188,7 @@ class PersonPrediction(Scored):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction(Scored):
-    """What a model says of a video.
+    """The prediction for a video.
 
     Args:
         source: as it was asked for.

@@ -1,4 +1,4 @@
-"""From the scores of a video's windows to what is said of the whole video."""
+"""Combines the scores of a video's windows into the prediction for the whole video."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def summarize_windows(
     warnings: Sequence[str] = (),
     timing: dict[str, float] | None = None,
 ) -> Prediction:
-    """What a model says of a video.
+    """Combine window scores into the prediction for a video.
 
     Args:
         model: its card is used, and not its network.
@@ -62,7 +62,7 @@ def summarize_person(
     start_s: float,
     end_s: float,
 ) -> PersonPrediction:
-    """What a model says of one person, who is seen from ``start_s`` to ``end_s``; for the rest see above."""
+    """The prediction for one person, who is visible from ``start_s`` to ``end_s``; for the rest see above."""
     return PersonPrediction(track=track, **_scored(model, times_W2, logits_WK, [start_s, end_s]))
 
 

@@ -1,4 +1,4 @@
-"""The page of an audit: what was found, the worst first, with pictures of the videos it is about."""
+"""The page of an audit: its findings, the most severe first, with pictures of the videos concerned."""
 
 from __future__ import annotations
 

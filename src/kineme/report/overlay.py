@@ -34,7 +34,7 @@ _HIGHEST_SHARE = 0.5  # of the frame's height that the panel may take
 
 @dataclass(frozen=True)
 class Timeline:
-    """What is shown in the strip at the lower edge.
+    """The content of the strip at the lower edge.
 
     Args:
         spans: start (s), end (s) and label of each part, in order. Time outside every span stays empty.

@@ -1,4 +1,4 @@
-"""Draw people on a frame: a box around each, and a line that says who it is, what they do and how likely that is.
+"""Draw people on a frame: a box around each, and a line with the person, the action and its probability.
 
 Lines cover no face and no other line as long as there is another place. Colours are those of Okabe and Ito, "Color
 Universal Design", which colour-blind readers tell apart; the number of a person is always written too.
@@ -38,7 +38,7 @@ Rectangle = tuple[int, int, int, int]  # left, top, right, bottom
 
 @dataclass(frozen=True, eq=False)
 class ShownPerson:
-    """What is drawn of a person.
+    """The drawing of a person.
 
     Args:
         id: number of the person.

@@ -1,4 +1,4 @@
-"""What is watched, kept: videos, tables and subtitles that grow as it comes and are complete however it ends."""
+"""Saves a live source: videos, tables and subtitles, written as it comes and complete however it ends."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class Recording:
         )
 
     def _people_so_far(self) -> tuple[PersonPrediction, ...]:
-        """What each person did; of the boxes the first alone is kept."""
+        """The prediction for each person; only the first box is kept."""
         found = []
         for number, segments in sorted(self._of_people.items()):
             person, labels = self._people[number], self._model.labels

@@ -30,7 +30,7 @@ _EXPLAINED = 4  # of them
 
 @dataclass(frozen=True, kw_only=True)
 class DataSummary:
-    """What the model was trained and tested on.
+    """The data on which the model was trained and tested.
 
     Args:
         counts: videos for each label and split: ``{"wave": {"train": 12, "validation": 3, "test": 3}}``.

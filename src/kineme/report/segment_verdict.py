@@ -1,4 +1,4 @@
-"""What the metrics of whole videos mean, in sentences: the headline where rows are parts of longer videos."""
+"""Explains the metrics of whole videos in sentences: the headline if rows are parts of longer videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the default approach came to its model, in sentences and one table: what opens a run's report and its output."""
+"""How the default approach chose its model, in sentences and one table, at the top of a run's report and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the figures of an evaluation mean, in sentences: the answer first, then what speaks against it.
+"""Explains the metrics of an evaluation in sentences: the result first, then its caveats.
 
 The report page opens with these sentences; the command line prints the same ones.
 """
@@ -28,7 +28,7 @@ ORDERS = {"shuffled": "shuffled", "reversed": "played backwards", "frozen": "the
 
 
 def headline(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = False) -> str:
-    """How good a model is, beside what needs no model, and whether it uses time: two or three honest sentences.
+    """How good a model is, compared with the baselines, and whether it uses time: two or three sentences.
 
     Args:
         test: the ``test`` object of ``metrics.json``.
@@ -143,7 +143,7 @@ def refusal(unknown: Mapping[str, Any]) -> str:
 
 
 def _leak(test: Mapping[str, Any], group_noun: str) -> str:
-    """What a leaky split means, beside the figure of an honest one where there is one."""
+    """The meaning of a leaky split, with the figure of a split by groups if there is one."""
     text = f"The split is leaky: the same {group_noun} may be in training and in test, so the figure says little"
     honest = test.get("honest") or {}
     if not is_number(honest.get("top1")):

@@ -1,4 +1,4 @@
-"""``kineme batch``: a corpus of videos to two Parquet files, exactly once each, whatever breaks off.
+"""``kineme batch``: a corpus of videos to two Parquet files, exactly once each, however often the job is interrupted.
 
 Ray runs in a process of its own (:mod:`kineme.scale.driver`), which gives a row for each finished video; here they are
 written, in shards. A job that is started again reads the shards first, and does what is not in them.

@@ -35,7 +35,7 @@ _PASSES = 3
 
 @dataclass(frozen=True)
 class FeaturesPlan:
-    """What a worker must know.
+    """The settings of a worker.
 
     Args:
         backbone: its name.

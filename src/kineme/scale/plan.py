@@ -1,4 +1,4 @@
-"""What a worker must know: the model and how it is used, in a form that travels."""
+"""The settings of a worker: the model and how it is used, in a form that can be sent to another machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written of each video: one row, with its segments inside until the two tables are made."""
+"""The result of each video: one row that also holds its segments, until the two tables are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``kineme batch --summary``: what the results say, and a picture for each label of where it is surest."""
+"""``kineme batch --summary``: a summary of the results, with a picture per label from its most confident video."""
 
 from __future__ import annotations
 

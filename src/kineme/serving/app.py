@@ -38,7 +38,7 @@ _MOST_UPLOADS = 192  # at once
 
 
 class Limits(BaseModel):
-    """What is taken."""
+    """Limits of an upload."""
 
     max_bytes: int = Field(examples=[209715200])
     max_duration_s: float = Field(examples=[600])

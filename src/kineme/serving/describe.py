@@ -1,4 +1,4 @@
-"""What a visitor learns about a model: its labels, what it was trained on, and its measured accuracy."""
+"""Describes a model to visitors: its labels, its training data, and its measured accuracy."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Job(BaseModel):
 
 
 class Explain(BaseModel):
-    """What is to be explained."""
+    """The explanation to compute."""
 
     label: str | None = Field(
         default=None, max_length=1000, description="one of the model's; by default the likeliest", examples=["wave"]

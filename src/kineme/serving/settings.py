@@ -1,4 +1,4 @@
-"""What ``kineme serve`` is told: where it listens, what it allows, and where its limits are."""
+"""Settings of ``kineme serve``: its address, its permissions, and its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs and their results in SQLite, and their files beside it; both outlive the server."""
+"""Jobs and their results in SQLite, with their files in the same folder; both are kept after the server ends."""
 
 from __future__ import annotations
 

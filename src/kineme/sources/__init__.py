@@ -1,1 +1,1 @@
-"""What the user names (files, folders, links, cameras) to videos on this machine."""
+"""Sources (files, folders, links, cameras) as videos on this machine."""

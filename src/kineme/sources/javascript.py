@@ -11,7 +11,7 @@ _INSTALL = 'pip install "kineme[web]"'
 
 @dataclass(frozen=True)
 class JavaScriptSupport:
-    """What is installed.
+    """The installed JavaScript runtime.
 
     Args:
         runtime: name and version of the runtime that yt-dlp will use, such as ``deno 2.9.8``; None where there is none.

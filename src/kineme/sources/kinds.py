@@ -1,4 +1,4 @@
-"""What ``kineme predict`` takes: the kinds of sources, and how each is told from the others by its name."""
+"""The kinds of sources of ``kineme predict``, and how a source's kind is detected from its name."""
 
 from __future__ import annotations
 

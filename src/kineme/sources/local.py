@@ -1,4 +1,4 @@
-"""From what the user names to video files on this machine, one after the other; one that fails ends nothing else."""
+"""Turns sources into video files on this machine, one after the other; if one fails, the others continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background made of the training clips themselves, so that a network learns what is none of its actions.
+"""Background clips made from the training clips, so that a network learns to reject other actions.
 
 Nobody has to film or label it. A clip is held still at a moment; or it is seen from outside, the middle of the window
 lying before its movement begins or after it has ended, and frames held still where the clip has none. Such windows

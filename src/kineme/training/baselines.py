@@ -1,4 +1,4 @@
-"""What can be answered without a video network: the rules that every result is printed beside."""
+"""Baselines without a video network, with which every result is compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decode once: what a network takes of each video, tick by tick, on disk.
+"""Decode once: the network's input from each video, tick by tick, on disk.
 
 Each video, or what :mod:`kineme.training.parts` takes of one for a labelled part, becomes an *entry*: a record for
 every tick of the spec. For a network that is trained whole the records are frames, uint8, at its size, with two ticks

@@ -1,4 +1,4 @@
-"""Several approaches on the same honest test: trained, measured, put beside each other."""
+"""Trains several approaches and compares them on the same test, without leaks between training and test."""
 
 from __future__ import annotations
 

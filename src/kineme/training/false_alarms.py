@@ -1,4 +1,4 @@
-"""How often triggers would tell of what did not happen: false alarms an hour of background, at each threshold."""
+"""False alarms of triggers per hour of background, at each threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From items to batches: what a training step takes, made in the background while the last step runs.
+"""Builds the batches of training steps in the background, while the previous step runs.
 
 Every number drawn comes from (seed, epoch, clip), so a batch is the same whoever makes it and whenever: an
 interrupted training goes on exactly where it was.

@@ -1,4 +1,4 @@
-"""Learning what is known: logits of videos that show it, and a threshold for a stated share of refused ones."""
+"""Fits the open-set detector: from logits of known videos, with a threshold for a stated share of rejected ones."""
 
 from __future__ import annotations
 

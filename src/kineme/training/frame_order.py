@@ -1,4 +1,4 @@
-"""A clip with its frames in another order: what is left of an answer then does not come from time."""
+"""A clip with its frames in another order: accuracy that remains then does not come from time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: what is pretrained learns more slowly than what is new, and its first layers most slowly of all.
+"""Fine-tuning: pretrained layers get smaller learning rates than new ones, and the first layers the smallest.
 
 Source: discriminative learning rates are from Howard and Ruder, "Universal Language Model Fine-tuning for Text
 Classification", ACL 2018, section 3.2.

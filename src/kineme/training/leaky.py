@@ -1,4 +1,4 @@
-"""What a leaky training owes to its leak: the same training once more, on a split that keeps groups apart."""
+"""How much accuracy a leaky split adds: the same training once more, on a split that keeps groups apart."""
 
 from __future__ import annotations
 

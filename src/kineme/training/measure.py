@@ -1,4 +1,4 @@
-"""What a training is worth: the test as filmed and with changed frames, baselines, open-set scores, timelines."""
+"""Evaluates a training: the test as filmed and with changed frames, baselines, open-set scores, timelines."""
 
 from __future__ import annotations
 

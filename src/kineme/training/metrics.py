@@ -1,4 +1,4 @@
-"""Metrics and their intervals, the baselines beside them, and the temperature of the probabilities.
+"""Metrics with their intervals and baselines, and the temperature of the probabilities.
 
 Clips of one group (one person, one scene) are right or wrong together, so every interval resamples groups, not
 clips. No network is needed here.

@@ -1,4 +1,4 @@
-"""How to train: the settings that a user may choose, checked before anything slow begins."""
+"""Training options, checked before anything slow begins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUTO = "auto"  # in the place of an approach: it is chosen
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """How to train.
+    """Training options.
 
     Args:
         epochs: at most so many passes over the training videos; without validation videos just so many.
@@ -84,7 +84,7 @@ class TrainOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoOptions:
-    """What the default approach is to look for.
+    """Options of the default approach.
 
     Args:
         goal: ``"accuracy"``, or ``"live"``: the best of those that follow a stream at the cost of one frame.

@@ -1,4 +1,4 @@
-"""What a model costs to run, measured in a fresh process, where nothing else has taken memory or time."""
+"""The cost of running a model, measured in a fresh process, in which nothing else takes memory or time."""
 
 from __future__ import annotations
 

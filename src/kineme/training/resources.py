@@ -1,4 +1,4 @@
-"""What training on some videos will take of disk, memory and time: an estimate, with what it assumes."""
+"""Estimates the disk space, memory and time of a training, and lists the assumptions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TRAINED_SHARE = 0.6  # of the videos: as many are augmented, and seen in each e
 
 @dataclass(frozen=True)
 class ResourceEstimate:
-    """What one training takes.
+    """The estimated resources of one training.
 
     Args:
         clips: windows that cover the videos.

@@ -1,4 +1,4 @@
-"""Whole videos whose parts are labelled: what is true of them, and what a network in training says of them."""
+"""Whole videos with labelled parts: their true segments, and the predictions of the network in training."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ class Follower:
         return self._tell([one.push(time_s, probabilities_K, is_known) for one in self._triggers])
 
     def interrupt(self, time_s: float) -> list[dict[str, Any]]:
-        """Say that the source broke off or ended at ``time_s``, on its clock: what goes on has ended."""
+        """Say that the source disconnected or ended at ``time_s``, on its clock: what goes on has ended."""
         self._last_s = -math.inf
         return self._tell([one.interrupt(time_s) for one in self._triggers])
 

@@ -1,4 +1,4 @@
-"""Follows the probabilities of a stream, and says when what a rule asks for begins and ends."""
+"""Follows the probabilities of a stream, and reports when the condition of a rule begins and ends."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Trigger:
         return None
 
     def interrupt(self, time_s: float) -> Change | None:
-        """Say that the source broke off or ended: what went on ends, and nothing is known of what follows."""
+        """Say that the source disconnected or ended: what went on ends, and nothing is known of what follows."""
         change = self._leave(time_s) if self._entered else None
         self._since_s, self._fulfilled = None, False
         self._sum = self._count = 0.0

@@ -35,7 +35,7 @@ Tick = tuple[float, NDArray[np.uint8]]
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What is kept of a frame.
+    """The data kept of a frame.
 
     Args:
         histogram: float32 (512,): shares of 8 x 8 x 8 colours.

@@ -25,7 +25,7 @@ _TELL_THE_END = ("matroska,webm", "asf", "nut")  # in place of the length, where
 
 @dataclass
 class Losses:
-    """What is lost on the way through a video.
+    """The loss of frames found while a video is read.
 
     Attributes:
         frames: that have come.

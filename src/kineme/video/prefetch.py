@@ -1,4 +1,4 @@
-"""Work ahead in a thread: decoding goes on while what was decoded is looked at."""
+"""Prefetch in a thread: decoding continues while earlier frames are processed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a video file is, before any of it is used."""
+"""Reads the properties of a video file before any of it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a live source in a thread of its own; whoever asks gets the newest frame, and what was missed is counted."""
+"""Reads a live source in its own thread; a caller gets the newest frame, and skipped frames are counted."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LiveFrame:
 
 @dataclass(frozen=True)
 class LiveUpdate:
-    """What a reader has to tell.
+    """News of a live reader since the last poll.
 
     Args:
         frame: the newest, if one has come since the last update.
@@ -84,7 +84,7 @@ class LiveUpdate:
 class LiveReader:
     """Reads a camera or live stream; use it in a ``with`` statement.
 
-    A stream that breaks off is opened again, with growing waits in between. One that cannot be opened to begin with
+    A stream that disconnects is opened again, with growing waits in between. One that cannot be opened to begin with
     is an error at once.
 
     Args:
@@ -193,7 +193,7 @@ class LiveReader:
         """The frames of one connection.
 
         Raises:
-            VideoError: it cannot be opened, or breaks off.
+            VideoError: it cannot be opened, or disconnects.
         """
         container = open_live(self._source, self._timeout_s)
         with closing(container):

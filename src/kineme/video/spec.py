@@ -32,7 +32,7 @@ _EPSILON_S = 1e-6  # time stamps are rounded to their time base; a frame this li
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSpec:
-    """What a clip is: T frames, the time between them, their size, and how a video is fitted to both.
+    """Clip sampling: T frames, the time between them, their size, and how a video is fitted to both.
 
     Args:
         frames: T, the number of frames of a clip.

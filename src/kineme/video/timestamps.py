@@ -39,7 +39,7 @@ def has_display_times(container: InputContainer) -> bool:
 
 @dataclass(frozen=True)
 class PacketTimes:
-    """What the packets of a video stream tell without decoding.
+    """Statistics of a video stream's packets, without decoding.
 
     Args:
         count: packets that hold a frame to be shown.

@@ -1,4 +1,4 @@
-"""A file of annotations, opened once: its text, and what it is as XML, JSON or a table, made when it is asked for."""
+"""An annotation file, opened once: its text, and its content as XML, JSON or a table, parsed on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each form of annotations says of itself, so that a file is known by what it holds and not by its name."""
+"""The record of an annotation format, with which a file is recognised by its content and not by its name."""
 
 from __future__ import annotations
 

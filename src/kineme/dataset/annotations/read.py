@@ -1,4 +1,4 @@
-"""Reads annotations of any form that Kineme knows: the form is found by what the file holds."""
+"""Reads annotations in any supported format; the format is detected from the content of the file."""
 
 from __future__ import annotations
 

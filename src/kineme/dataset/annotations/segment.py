@@ -1,4 +1,4 @@
-"""What every reader gives: marks of segments as a file has them, and what was left out."""
+"""The result of every annotation reader: labelled segments as in the file, and the entries that were skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Segment:
     Args:
         start_s: seconds from the start of the video, as a player counts.
         end_s: seconds from the first frame, or None for the end of the video.
-        label: what is done.
+        label: the action.
         where: the place it was read from, for messages.
         group: what must not be split between training and test, where the file says so.
     """
@@ -50,7 +50,7 @@ class Mark:
         tier: the tier, track or attribute it is on; "" where the form has none.
         start: seconds, or the first frame.
         end: seconds, or the frame after the last; None for the end of the video.
-        label: what is done.
+        label: the action.
         group: what must not be split between training and test, or None.
     """
 

@@ -1,4 +1,4 @@
-"""What is wrong with single files, with classes and with the table as a whole."""
+"""Faults of single files, of classes and of the table as a whole."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ _TRAITS = (
 def of_files(
     rows: Sequence[dict[str, Any]], inspections: Sequence[Inspection | Broken], spec: ClipSpec
 ) -> list[Finding]:
-    """What is wrong with single files: each broken one by itself, milder faults together."""
+    """Faults of single files: each broken file by itself, milder faults together."""
     found = []
     seen: list[tuple[int, Inspection]] = []
     for number, (row, inspection) in enumerate(zip(rows, inspections, strict=True)):
@@ -229,7 +229,7 @@ def _proper_suffix(suffix: str, container: str) -> str | None:
 
 
 def of_classes(table: ClipTable) -> list[Finding]:
-    """What is wrong with the classes: their sizes, their groups, their names."""
+    """Faults of the classes: their sizes, groups and names."""
     rows = table.rows
     videos = {label: rows.filter(rows["label"] == label).height for label in table.labels}
     groups = {label: rows.filter(rows["label"] == label)["group"].n_unique() for label in table.labels}

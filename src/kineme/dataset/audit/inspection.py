@@ -36,7 +36,7 @@ _USEFUL_SHARE, _USEFUL_S = 0.25, 0.3  # of a cut file: less is beyond use
 
 @dataclass(frozen=True)
 class Facts:
-    """What a video is.
+    """The properties of a video.
 
     Args:
         container: FFmpeg's names of the format it has inside, with commas between.

@@ -26,7 +26,7 @@ _GRAIN = 0.75  # cells to compare for each cell of a thumbnail: fewer forgive mo
 
 @dataclass(frozen=True, eq=False)
 class VideoSignature:
-    """What is compared of a video; all pictures float32, 32 x 32.
+    """The parts of a video that are compared; all pictures float32, 32 x 32.
 
     Args:
         background_HW: the median over time.

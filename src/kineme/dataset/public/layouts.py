@@ -1,4 +1,4 @@
-"""What the names inside the archives of each public set mean: labels, groups, folds and the official splits."""
+"""Reads labels, groups, folds and official splits from the file names in the archives of each public set."""
 
 from __future__ import annotations
 

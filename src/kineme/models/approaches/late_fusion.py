@@ -1,4 +1,4 @@
-"""Late fusion: one network looks at every frame by itself, and a trained layer at the end merges what they saw.
+"""Late fusion: one network processes each frame by itself, and a trained layer at the end merges the features.
 
 The per-frame network (the backbone) is shared by all frames. Their features meet only in the fusion layer: it sees
 what is in each frame and how frames differ, but no motion finer than those features tell.

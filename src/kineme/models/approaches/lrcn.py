@@ -1,4 +1,4 @@
-"""LRCN: a CNN looks at every frame, an LSTM reads what it saw in order.
+"""LRCN: a CNN processes each frame, and an LSTM reads the features in order.
 
 The CNN (the backbone) is shared by all frames; its features, one vector a frame, are a sentence that the LSTM
 reads. What the LSTM holds after the last frame decides. Fusion in time happens nowhere else, so order counts.

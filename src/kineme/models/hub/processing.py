@@ -1,4 +1,4 @@
-"""From uint8 frames to what a network of transformers takes, by the numbers of its processor's configuration."""
+"""Converts uint8 frames to the input of a transformers network, by its processor's configuration."""
 
 from __future__ import annotations
 

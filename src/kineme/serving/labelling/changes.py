@@ -1,4 +1,4 @@
-"""What the labels of a video are, and what a change of them is: it can be applied, and gives its own undoing."""
+"""The labels of a video, and changes of them: a change can be applied, and returns the change that undoes it."""
 
 from __future__ import annotations
 

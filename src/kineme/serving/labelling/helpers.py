@@ -1,4 +1,4 @@
-"""Long work beside the page: for each kind one process that takes one task after the other."""
+"""Long work in the background: one process for each kind of task, which takes one task after the other."""
 
 from __future__ import annotations
 

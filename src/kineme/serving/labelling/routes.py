@@ -1,4 +1,4 @@
-"""The service under ``/v1/label``: videos and their labels, and the work beside them."""
+"""The service under ``/v1/label``: videos, their labels, and background work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the routes of the labelling page share: the folder, its labels, the helpers, and the model that proposes."""
+"""State shared by the routes of the labelling page: the folder, its labels, the helpers, and the proposing model."""
 
 from __future__ import annotations
 

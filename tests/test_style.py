@@ -1,0 +1,72 @@
+"""The style of the texts that users read: phrases that must be read twice do not come back."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CLAUSE = r"\bwhat (?:is|was|are|were|has|had|does|did|it|they|you|comes|came|lies)\b"
+
+# pattern, better words, and how many are still allowed in messages and pages, in docstrings, and in the documentation
+HABITS = [
+    (r"\b(?:each|every) other one\b", "every other NOUN", 0, 0, 0),
+    (r"\bof the web\b", "name the thing: a URL, a site", 0, 0, 0),
+    (r"\b(?:comes|came|come) trained\b", "pretrained", 0, 0, 0),
+    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright\b", "classified correctly", 0, 0, 3),
+    (r"\bWith nothing else said\b", "By default", 0, 0, 1),
+    (r"\bof the (?:Adam )?optimiser\.", "Adam's learning rate", 0, 0, 0),
+    (r"\b(?:br[eo]aks?|broken?|breaking) off\b", "is interrupted, disconnects", 0, 0, 2),
+    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows", 0, 35, 20),
+    (r"\b(?:go|goes|went) on\b", "continues, resumes", 0, 33, 10),
+    (r"\b(?:is|are) none\b", "is not a NOUN", 0, 59, 4),
+    (CLAUSE, "a noun", 0, 249, 145),
+]
+
+
+def messages_and_docstrings() -> tuple[str, str]:
+    messages, docstrings = [], []
+    for path in sorted((ROOT / "src" / "kineme").rglob("*.py")):
+        for node in ast.walk(tree := ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str(text)) as docstring):
+                    docstrings.append(text)
+                    docstring.value = ""
+        messages += [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and _is_text(node.value)]
+    pages = [page for ending in ("html", "j2") for page in sorted((ROOT / "src" / "kineme").rglob(f"*.{ending}"))]
+    code = r"\{[%{#].*?[%}#]\}|<!--.*?-->"
+    without_code = (re.sub(code, " ", page.read_text(encoding="utf-8"), flags=re.S) for page in pages)
+    return "\n\n".join([*messages, *without_code]), "\n\n".join(docstrings)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and " " in value
+
+
+def documentation() -> str:
+    pages: Iterator[Path] = (path for path in (ROOT / "docs").rglob("*.md") if not path.parent.name.startswith("_"))
+    texts = [path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted(pages)] if path.is_file()]
+    return "\n\n".join(re.sub(r"^( *)(`{3,}).*?^\1\2", "", text, flags=re.S | re.M) for text in texts)
+
+
+@pytest.fixture(scope="module")
+def texts() -> tuple[str, str, str]:
+    return (*messages_and_docstrings(), documentation())
+
+
+@pytest.mark.parametrize(
+    ("habit", "better", "messages", "docstrings", "docs"), HABITS, ids=[better for _, better, *_ in HABITS]
+)
+def test_texts_are_plain(texts, habit: str, better: str, messages: int, docstrings: int, docs: int) -> None:
+    for where, text, allowed in zip(
+        ("messages and pages", "docstrings", "docs"), texts, (messages, docstrings, docs), strict=True
+    ):
+        found = [
+            " ".join(text[max(0, one.start() - 60) : one.end() + 60].split())
+            for one in re.finditer(habit.replace(" ", r"\s+"), text, flags=re.I)
+        ]
+        assert len(found) <= allowed, f"{where}: better: {better}; found:\n" + "\n".join(found)

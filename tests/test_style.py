@@ -21,10 +21,10 @@ HABITS = [
     (r"\bWith nothing else said\b", "By default", 0, 0, 1),
     (r"\bof the (?:Adam )?optimiser\.", "Adam's learning rate", 0, 0, 0),
     (r"\b(?:br[eo]aks?|broken?|breaking) off\b", "is interrupted, disconnects", 0, 0, 2),
-    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows", 0, 35, 20),
-    (r"\b(?:go|goes|went) on\b", "continues, resumes", 0, 33, 10),
+    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows", 0, 14, 20),
+    (r"\b(?:go|goes|went) on\b", "continues, resumes", 0, 23, 10),
     (r"\b(?:is|are) none\b", "is not a NOUN", 0, 59, 4),
-    (CLAUSE, "a noun", 0, 249, 145),
+    (CLAUSE, "a noun", 0, 223, 145),
 ]
 
 

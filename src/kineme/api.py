@@ -1,4 +1,4 @@
-"""The functions of ``import kineme``: each does what the command of the same name does."""
+"""The functions of ``import kineme``, one for each command of the same name."""
 
 from __future__ import annotations
 
@@ -126,10 +126,10 @@ def train(
     """Train, evaluate on groups never seen, and write the run folder with its report.
 
     Where no approach is named, it is chosen: the joined model on what is pretrained here, unless folds of the training
-    groups speak clearly against it. ``metrics["selection"]`` tells what was tried and why it was chosen.
+    groups speak clearly against it. ``metrics["selection"]`` lists the candidates and the reason for the choice.
 
     Args:
-        data: a table from :func:`scan`, or what it takes.
+        data: a table from :func:`scan`, or any input of :func:`scan`.
         out: the run folder to make.
         approach: a name shown by ``kineme models list``; by default ``"auto"``, which chooses. It uses the pretrained
             weights that are on this machine (nothing is fetched); without any it trains a network from scratch, and
@@ -139,21 +139,21 @@ def train(
         options: how to train.
         auto: what ``"auto"`` is to look for.
         devices: how many share the clips of each step, or ``"all"`` that there are; more than one needs JAX. It changes
-            neither the steps nor what ``resume`` can go on from.
+            neither the steps nor the checkpoints from which ``resume`` continues.
         test: fraction held out for the test, above 0.
         validation: fraction held out for early stopping and calibration.
         labelled_throughout: in videos of which rows are parts, all that happens is labelled: the time between the
             parts is learned as background. A column of that name in the table says so video by video.
         leaky: split at random, ignoring groups. The metrics then flatter, so it is trained once more on a split by
             groups (in the folder ``honest`` of the run), and ``test.honest`` of the metrics holds the one to believe.
-        allow_leaks: go on where the same video is on two sides of the split or has two labels.
+        allow_leaks: continue even if the same video is on two sides of the split or has two labels.
         resume: continue an interrupted training.
         overwrite: replace a finished run.
         say: told how long features will take.
 
     Raises:
         KinemeError: the data or the folder cannot be used, or there are not so many devices.
-        UsageError: an unknown approach or option, or ``auto`` beside a named approach.
+        UsageError: an unknown approach or option, or ``auto`` together with a named approach.
 
     Example:
         >>> options = kineme.TrainOptions(epochs=1, augment=False)
@@ -218,11 +218,11 @@ def compare(
     labelled_throughout: bool = False,
     allow_leaks: bool = False,
 ) -> Comparison:
-    """Train several approaches on the same honest test, and write the report that puts them beside each other.
+    """Train several approaches on the same splits by groups, and write a report that compares them.
 
     Args:
-        data: a table from :func:`scan`, or what it takes.
-        out: the folder to make; where it holds a comparison already, what is finished is not run again.
+        data: a table from :func:`scan`, or any input of :func:`scan`.
+        out: the folder to create; if it holds a comparison already, finished trainings are not run again.
         approaches: ``APPROACH[:BACKBONE][,OPTION=VALUE...]`` each; by default all approaches with their own
             networks, ``single-frame`` and ``lrcn`` on features of EfficientNet-Lite0, and the default of :func:`train`.
         backbones: try each approach that names none on each of these.
@@ -232,7 +232,7 @@ def compare(
         options: how to train.
         name: of the data, for people.
         labelled_throughout: as for :func:`train`.
-        allow_leaks: go on where the same video is on two sides of a split or has two labels.
+        allow_leaks: continue even if the same video is on two sides of a split or has two labels.
 
     Raises:
         KinemeError: the data cannot be divided, or leaks; or every candidate failed.
@@ -289,7 +289,7 @@ def check(
     options: TrainOptions | None = None,
     group_column: str | None = None,
 ) -> dict[str, Any]:
-    """Say what is wrong with labelled videos, and what training on them will take.
+    """Find faults in labelled videos, and estimate the resources that a training needs.
 
     Args:
         data: the folder or the CSV.
@@ -303,7 +303,7 @@ def check(
         group_column: the column of the CSV that names groups, if it is not called ``group``.
 
     Returns:
-        ``data`` (what it holds), ``findings`` (``kind``, ``severity``, ``files``, ``says``, ``advice`` each, the worst
+        ``data`` (its content), ``findings`` (``kind``, ``severity``, ``files``, ``says``, ``advice`` each, the worst
         first), ``counts`` of each severity, ``needs``, ``people`` (how many people a sample of the videos shows, how
         large, and where nobody is; or ``none``, why nobody was looked for), and ``moved``: None, or where broken files
         are now.

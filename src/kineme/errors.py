@@ -63,7 +63,7 @@ class VideoError(KinemeError):
     Args:
         path: the file or stream; ``str(path)`` is the name that is shown.
         reason: why, without the name of the file ("holds no video stream, only sound").
-        kind: what is wrong, for code that decides by it.
+        kind: the kind of fault, for code that decides by it.
 
     Example:
         >>> try:
@@ -87,7 +87,7 @@ class VideoWarning(str):
     """A fault of a video that can still be used: one line, without the name of the file.
 
     Attributes:
-        kind: what is wrong, for code that decides by it.
+        kind: the kind of fault, for code that decides by it.
     """
 
     kind: VideoFlaw

@@ -88,7 +88,7 @@ class Model(TrainedModel):
             source: a file, or what else ``kineme predict`` takes that is one video, such as a URL.
                 In a list also folders, patterns and playlists; the results come one by one.
             engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
-                or ``"auto"``: what is fastest of what is installed.
+                or ``"auto"``: the fastest of those installed.
             start_s: where the part begins that is used, in seconds; times of the result are those of the part.
             end_s: where it ends; None is the end of the video.
             people: also say what each person does, in ``result.people``: everybody is found and followed, and gets a
@@ -153,12 +153,12 @@ class Model(TrainedModel):
         Args:
             mode: ``"exact"`` answers as :meth:`predict` does of the window of the last T ticks, from features kept
                 of each frame. ``"carried"`` keeps the network's state instead, for as long as the stream runs: still
-                cheaper, and it answers from the first frame, but an LSTM remembers what is older than a window, so
+                cheaper, and it answers from the first frame, but an LSTM remembers frames older than a window, so
                 its answers drift from those of windows, often to another label: ``benchmarks/streaming.py`` measures
                 how far. It is for ``lrcn`` (not bidirectional), ``pose-lstm``, ``convlstm``, ``single-frame``, and
                 ``late-fusion`` with ``merge=mean``.
             engine: ``"keras"``; ``"litert"`` or ``"openvino"`` (compiled once, and kept in the user's cache folder);
-                or ``"auto"``: what is fastest of what is installed.
+                or ``"auto"``: the fastest of those installed.
             stride: ticks from one answer to the next in mode ``"exact"``; by default 1 where a window costs no more
                 than its newest frame, otherwise (3D and early fusion on frames, ConvLSTM, I3D) as from one window
                 of a file to the next.
@@ -178,7 +178,7 @@ class Model(TrainedModel):
             ...         probabilities_K = stream.push(frame.pixels_HWC, frame.pts_s)
             >>> probabilities_K.shape
             (2,)
-            >>> model.stream(people=True).push(frame.pixels_HWC, frame.pts_s)  # nobody is there
+            >>> model.stream(people=True).push(frame.pixels_HWC, frame.pts_s)  # no person is visible
             ()
         """
         if people:
@@ -274,7 +274,7 @@ class Model(TrainedModel):
             on_progress: told how far it is, from 0 to 1, now and then.
 
         Returns:
-            The prediction, what is explained, attributions over time, and heat maps or joints; see
+            The prediction, the explained label, attributions over time, and heat maps or joints; see
             :class:`kineme.prediction.explain.explain.Explanation`.
 
         Raises:

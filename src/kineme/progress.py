@@ -35,7 +35,7 @@ class Advance(Protocol):
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """While the context lasts, ``listener`` is told of all progress: what is done, how many steps, and of how many."""
+    """While the context lasts, ``listener`` receives all progress: the phase, the steps done, and the total."""
     global _listener
     before, _listener = _listener, listener
     try:

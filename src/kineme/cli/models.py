@@ -122,7 +122,7 @@ def fetch(name: str) -> dict[str, Path]:
 
 
 def _with_labels(model: str, text: str | None, prompt: str | None) -> Model:
-    """A model of classes by text; how it asks is told."""
+    """Load a model with classes by text, and print its prompt."""
     from kineme import api
     from kineme.errors import UsageError
     from kineme.models.hub.text import NOTE, PROMPT, read_labels

@@ -102,7 +102,7 @@ def interval(figures: Mapping[str, Any], name: str = "top1") -> str:
 
 @contextmanager
 def says_how_to_go_on(how: Callable[[], str]) -> Iterator[None]:
-    """On Ctrl-C, say at once how to go on: what is under way may take a moment to end."""
+    """On Ctrl-C, say at once how to continue: current work may take a moment to end."""
     try:
         yield
     except KeyboardInterrupt:

@@ -233,7 +233,7 @@ class _LiveLine:
 
 @contextmanager
 def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C, or being told to end, lets what is under way be completed; Ctrl-C again does not."""
+    """Ctrl-C, or a signal to end, lets current work be completed; Ctrl-C again does not."""
 
     def on_signal(number: int, frame: object) -> None:
         stop.set()

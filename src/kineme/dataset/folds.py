@@ -29,7 +29,7 @@ class Protocol:
         column: what the fold column is called, for ``"column"``; for people.
         test: share of the videos to test on, for ``"split"``.
         validation: share of all videos, taken from those not tested, to stop training by and to calibrate with.
-        seed: of what is drawn.
+        seed: of the random split.
 
     Raises:
         UsageError: a value is out of its range.

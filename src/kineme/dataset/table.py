@@ -68,12 +68,12 @@ class ClipTable:
             value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
             the video is labelled, so that the time between its parts is background, or null where nobody said; it is
             the same in all rows of a video; ``labelled_by``: ``"person"``, ``"model+person"`` (proposed by a model and
-            confirmed by a person), ``"model"`` (confirmed by nobody: such a row is never tested on), or null;
+            confirmed by a person), ``"model"`` (not confirmed: such a row is never tested on), or null;
             ``track``: the person that the row is about, by the id that
             :func:`kineme.find_people` gives; ``person_box``: the same by where the person is, x0, y0, x1, y1 in pixels.
             Both are null where nobody said.
         group_source: where the groups come from, one readable phrase.
-        skipped: what was found and is not used.
+        skipped: files that were found and are not used.
         warnings: what the user should know, one line each.
 
     Example:
@@ -111,7 +111,7 @@ class ClipTable:
         return self.rows.height
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over names, labels, groups, spans, persons, file sizes and what is labelled throughout.
+        """SHA-256 (hex) over names, labels, groups, spans, persons, file sizes and the videos labelled throughout.
 
         Where the folder lies, the order of the rows and the split do not count.
 

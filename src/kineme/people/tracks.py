@@ -82,7 +82,7 @@ class People:
         times_T: float64, (T,), seconds: every look at the video, whether or not anybody was found.
         width: of the frames, in pixels.
         height: of the frames, in pixels.
-        tracks: of the people, in the order of appearance; empty where nobody was found.
+        tracks: of the people, in the order of appearance; empty if no person was found.
 
     Example:
         >>> people = kineme.find_people("new.mp4")

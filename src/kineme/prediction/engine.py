@@ -1,4 +1,4 @@
-"""What an engine is: it makes ready to run the parts of a model's network. The engines lie in ``engines/``."""
+"""The interface of an inference engine, which runs the parts of a model's network; engines are in ``engines/``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_THREADS = 4
 
 
 class Function(Protocol):
-    """A part made ready to run."""
+    """A loaded part, ready to run."""
 
     @property
     def input_shapes(self) -> list[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""From a video to its prediction: its windows are scored and summed up."""
+"""Predicts a video: its windows are scored, and the scores are combined."""
 
 from __future__ import annotations
 

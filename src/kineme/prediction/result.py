@@ -205,9 +205,9 @@ class Prediction(Scored):
         window_scores_W: open-set score of each window, from 0 on known, by
             :class:`~kineme.models.open_set.OpenSetDetector`; None where the model cannot tell, and nothing is
             background.
-        people: what each person does, where that was asked for; empty where nobody was found.
+        people: the prediction for each person, if requested; empty if no person was found.
         cuts: where an edited video goes from one shot to the next, seconds; no window and no segment crosses one.
-        note: what must be read beside it wherever it is shown, such as that nothing is known of its accuracy.
+        note: a caveat to show with the prediction, such as that its accuracy is not known.
 
     Example:
         >>> result = model.predict("new.mp4")

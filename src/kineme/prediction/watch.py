@@ -36,14 +36,14 @@ class Event:
         prediction_time_s: the tick that ``probabilities_K`` is about.
         window_middle_s: the middle of the window that ends there, which counts as its time.
         open_set_score: of that window, from 0 on known; None where the model cannot tell, or there is no window.
-        current_segment: what goes on, as the timeline has it, which follows by about a second; None before
+        current_segment: the current action in the timeline, which follows by about a second; None before
             that is certain.
         finished_segments: the segments that are over since the last event.
         latency_s: how long ago the newest frame came, and how much longer it was on its way than the quickest of late.
             Where none comes, that grows.
         dropped: frames so far that the model had no time for.
         fps: frames a second that come.
-        notices: what has happened to the connection since the last event, a line each.
+        notices: changes of the connection since the last event, one line each.
         frame: the newest frame, if it came since the last event; ``frame.pixels()`` gives its picture.
         people: everybody in that frame and those who have left since, where they are followed.
 
@@ -75,12 +75,12 @@ class Event:
 
     @property
     def label(self) -> str | None:
-        """The label of what goes on."""
+        """The label of the current action."""
         return self.current_segment.label if self.current_segment else None
 
     @property
     def top(self) -> list[tuple[str, float]]:
-        """All labels with their probabilities now, the likeliest first; nothing where there are none."""
+        """All labels with their current probabilities, the most probable first; empty if there are none."""
         if self.probabilities_K is None:
             return []
         return ranked(self.labels, self.probabilities_K)

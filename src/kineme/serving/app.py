@@ -79,7 +79,7 @@ def make_app(
         models: by the names they are asked for; the first one is the default.
         locations: for each name, what :func:`kineme.load` takes.
         connections: of the server; those that wait too long are closed as long as the application runs.
-        alarm: tells of what cameras show.
+        alarm: reports the actions that cameras show.
 
     Raises:
         KinemeError: the state folder cannot be used.

@@ -94,7 +94,7 @@ class JobService:
         store: of the jobs.
         runner: who works on them.
         checks: who looks at uploads.
-        changes: what tells of changes of jobs.
+        changes: reports changes of jobs.
         rate: how often each visitor may begin a job.
         most_uploads: how many videos may be sent at once.
     """

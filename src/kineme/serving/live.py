@@ -48,7 +48,7 @@ class Streams:
 
     Args:
         settings: of the server: how many at once, of which one visitor may have half where others can come.
-        alarm: is told what they show.
+        alarm: receives their predictions.
 
     Attributes:
         open: how many there are.

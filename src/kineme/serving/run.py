@@ -116,7 +116,7 @@ def listen(host: str, port: int, backlog: int = 64) -> socket.socket:
 
 
 def _alarm(settings: Settings, models: dict[str, Model], on_warning: Callable[[str], None]) -> Alarm | None:
-    """Who is told of what cameras show, if anybody is."""
+    """The receivers of camera events, if any."""
     if settings.alarm is None:
         return None
     from kineme.triggers.alarm import Alarm

@@ -31,7 +31,7 @@ class Settings:
         allow_links: whether the server fetches videos from links.
         link_networks: networks in CIDR notation, not public, that links may lead to all the same.
         cookies: a file of cookies that go with links; visitors then get what that account may see.
-        alarm: what to tell of cameras that are followed, and whom; None tells nobody.
+        alarm: events of watched cameras to report, and their receivers; None reports none.
         max_bytes: size of a video.
         max_duration_s: length of a video, in seconds.
         max_pixels: width times height of its frames.

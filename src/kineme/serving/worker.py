@@ -164,7 +164,7 @@ def _explain(request: Request, file: NamedFile, report: Report) -> dict[str, Any
 
 
 def _error_reply(error: Exception, request: Request) -> Reply:
-    """What a visitor is told of an error, and what the log is told: nothing of this machine is for visitors."""
+    """The error message for a visitor and the one for the log: visitors see nothing of this machine."""
     name = request["name"]
     if any(map(is_disk_full, _causes(error))):
         code, message = "disk_full", "the server's disk is full; try again later"

@@ -82,7 +82,7 @@ class FrameCache:
 
     @property
     def full_note(self) -> str | None:
-        """What the user should know where not everything fits on the disk."""
+        """A warning if not everything fits on the disk."""
         if self._disk.problem is None:
             return None
         return f"the cache of decoded frames is full ({self._disk.problem}); the rest is decoded again in every epoch"

@@ -68,7 +68,7 @@ class CandidateDocument(TypedDict):
 
 
 class ComparisonDocument(TypedDict):
-    """``comparison.json``; ``docs/reference/comparison.md`` tells of each field."""
+    """``comparison.json``; ``docs/reference/comparison.md`` describes each field."""
 
     kineme: str
     data: dict[str, Any]
@@ -95,7 +95,7 @@ class Comparison:
             too (:mod:`kineme.training.background`), which the compared ones did not, to save time.
 
     Example:
-        >>> found = kineme.compare(  # what is finished is not run again
+        >>> found = kineme.compare(  # finished trainings are not run again
         ...     "my-videos", "compared", approaches=["single-frame", "late-fusion"],
         ...     options=kineme.TrainOptions(epochs=1, augment=False),
         ... )
@@ -123,13 +123,13 @@ def compare(
 
     Args:
         table: labelled videos.
-        out: the folder to make or to go on in.
+        out: the folder to create or to continue in.
         candidates: from :func:`kineme.training.trials.parse_candidate`.
         protocol: how the data is divided.
         seeds: trainings of each candidate and fold, with seeds that follow that of the options.
         options: how to train.
         name: of the data, for people.
-        allow_leaks: go on where the same video is on two sides of a split or has two labels.
+        allow_leaks: continue even if the same video is on two sides of a split or has two labels.
 
     Returns:
         The comparison; its folder holds ``comparison.json`` and ``winner``, a run folder.

@@ -18,7 +18,7 @@ COOLDOWN_S = 5.0
 class ThresholdMetrics(TypedDict):
     """What rules for every label do at one threshold.
 
-    ``found`` is the share of true actions that were told within a second of their time. Both intervals are of 95 %: of
+    ``found`` is the share of true actions reported within a second of their time. Both intervals are of 95 %: of
     the rate as of a Poisson count, of the share as of independent actions.
     """
 

@@ -54,7 +54,7 @@ class JoinedCache:
 
     @property
     def full_note(self) -> str | None:
-        """What the user should know where not everything fits on the disk."""
+        """A warning if not everything fits on the disk."""
         return next((note for one in self.caches if (note := one.full_note)), None)
 
     def prepare(self, table: ClipTable, labels: tuple[str, ...]) -> tuple[ClipTable, list[Item]]:

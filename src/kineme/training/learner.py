@@ -1,4 +1,4 @@
-"""An approach made ready to learn: its network, what of it is trained, and the frozen backbone in front of it."""
+"""An approach ready for training: its network, the layers that are trained, and the frozen backbone before it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class AutoOptions:
     Args:
         goal: ``"accuracy"``, or ``"live"``: the best of those that follow a stream at the cost of one frame.
         fast: use features of single frames alone.
-        budget_s: seconds that features may take; what does not fit is left out.
+        budget_s: seconds that features may take; candidates that do not fit are left out.
         from_scratch: use no pretrained weights.
 
     Raises:

@@ -44,7 +44,7 @@ MODEL, CHECKPOINT, METRICS, HISTORY, PREDICTIONS, SPLIT = (
 
 
 class MetricsDocument(TypedDict):
-    """``metrics.json``; ``docs/reference/run-folder.md`` tells of each field.
+    """``metrics.json``; ``docs/reference/run-folder.md`` describes each field.
 
     ``test`` and ``validation`` are :class:`kineme.training.metrics.ClassificationMetrics`; ``test`` has the baselines,
     the frame orders and, where there is one, the figure of a split by groups (``honest``) besides. ``segments`` is
@@ -138,8 +138,8 @@ def train(
         leaky: split at random, ignoring groups; the metrics then flatter.
         reference: from :func:`kineme.training.leaky.group_split_reference`, for ``test.honest`` of a leaky split.
         selection: how the approach was chosen, where it was not named; see :mod:`kineme.training.auto`.
-        allow_leaks: go on where the same video is on two sides of the split or has two labels.
-        resume: go on from the run folder's checkpoint, which is there until the report is written.
+        allow_leaks: continue even if the same video is on two sides of the split or has two labels.
+        resume: continue from the run folder's checkpoint, which exists until the report is written.
         overwrite: replace a finished run.
         report: writes the report of the run.
 
@@ -285,7 +285,7 @@ def _write(out: Path, prepared: Prepared, result: TrainingResult, measured: Meas
 
 
 def _provenance(document: MetricsDocument) -> dict[str, Any]:
-    """What the model file tells of its training."""
+    """The record of the training in the model file."""
     test, settings = document["test"], document["model"]
     figures = {name: test[name] for name in ("n", "groups", "top1", "top1_interval", "macro_f1")}
     if "segments" in document:

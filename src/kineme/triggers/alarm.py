@@ -63,7 +63,7 @@ class AlarmOptions:
 
 
 class Alarm:
-    """Follows sources and tells of events; use it in a ``with`` statement, whose end delivers what it can.
+    """Follows sources and reports events; use it in a ``with`` statement, whose end delivers what it can.
 
     Args:
         options: what to tell, and whom.
@@ -137,7 +137,7 @@ class Alarm:
             self._clips.plan(document, started_s)
 
     def save_clip(self, document: dict[str, Any], started_s: float) -> None:
-        """Cut the clip of an event that has begun, and tell of it."""
+        """Cut the clip of an event that has begun, and report it."""
         assert self.packets is not None
         assert self._options.clip_s is not None
         before_s, after_s = self._options.clip_s
@@ -175,7 +175,7 @@ class Follower:
     def push(
         self, time_s: float, probabilities_K: NDArray[np.float64], score: float | None, clock_s: float
     ) -> list[dict[str, Any]]:
-        """Take in a window, and tell of what begins and ends.
+        """Take in a window, and report events that begin or end.
 
         Args:
             time_s: its middle, on the source's clock.
@@ -184,7 +184,7 @@ class Follower:
             clock_s: what ``time.monotonic()`` was when the source's clock was 0.
 
         Returns:
-            The events, as they are told.
+            The events, as reported.
         """
         if time_s <= self._last_s:
             return []

@@ -114,7 +114,7 @@ class TimestampRepair:
         self._first = begins if self._first is None else min(self._first, begins)
 
     def times(self) -> PacketTimes:
-        """What the packets that have come tell."""
+        """Statistics of the packets so far."""
         if self._first is None:
             return PacketTimes(self._count, None, None)
         return PacketTimes(self._count, self._first * self._tick, self._end * self._tick)

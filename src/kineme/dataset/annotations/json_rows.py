@@ -52,7 +52,7 @@ def _objects(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _span(where: str, one: dict[str, Any]) -> tuple[Instant | None, Instant | None]:
-    """Start and end; the whole video where neither is told."""
+    """Start and end; the whole video if neither is given."""
     start, end = _get(one, _START), _get(one, _END)
     first, last = _get(one, _FIRST), _get(one, _LAST)
     if first is not None:

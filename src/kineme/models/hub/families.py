@@ -53,7 +53,7 @@ class Family:
 
 
 def family_of(name: str, config: Config) -> tuple[Family, Config]:
-    """The family of a model, and the part of its configuration that tells of its vision.
+    """The family of a model, and the vision part of its configuration.
 
     Raises:
         KinemeError: none whose tokens are known here.

@@ -1,6 +1,6 @@
 """Where and when a model looked, to say a label of a video: heat maps of its frames, and attributions over time.
 
-What is explained is the log-odds of the label in the very windows that :meth:`kineme.model.Model.predict`
+The log-odds of the label are explained, in the same windows that :meth:`kineme.model.Model.predict`
 scores. A window counts as much as it names the label. The attribution of a frame is the mean over the windows that
 hold it, so no frame is praised for its place in a window.
 
@@ -57,7 +57,7 @@ class Explanation:
 
     Args:
         prediction: of the video, as :meth:`kineme.model.Model.predict` gives it.
-        label: what is explained.
+        label: the explained label.
         probability: of the label, in the video as a whole.
         card: the model's.
         times_N: the instants at which the model sees the video, in seconds; each frame is seen until the next.

@@ -30,7 +30,7 @@ _SAME = 0.5  # of a proposal, covered by labelled segments: it is labelled alrea
 
 @dataclass(frozen=True)
 class LabelSettings:
-    """What ``kineme label`` is told.
+    """Settings of ``kineme label``.
 
     Args:
         folder: of the videos.

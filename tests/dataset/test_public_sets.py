@@ -185,7 +185,7 @@ def test_an_official_list_with_a_source_on_both_sides_is_told_of(tmp_path):
     write_rar5(tmp_path / "test_train_splits.rar", lists)
     got = get_set(named("hmdb51"), tmp_path / "out", source=str(tmp_path))
     assert len(got.warnings) == 3
-    assert "6 sources lie both in train and in test" in got.warnings[0]
+    assert "6 sources are in both train and test" in got.warnings[0]
 
 
 def test_kth_has_its_people_and_its_parts(tmp_path):

@@ -130,7 +130,7 @@ def test_text_needs_a_text_side_and_a_place_for_the_label(folders):
         with_labels(f"hf:{folders['videomae']}", LABELS)
     with pytest.raises(UsageError, match=r"write \{\} once"):
         with_labels(f"hf:{folders['xclip']}", LABELS, "a video")
-    with pytest.raises(KinemeError, match=r"names no actions of its own.*or give --labels"):
+    with pytest.raises(KinemeError, match=r"has no action labels.*or give --labels"):
         published(f"hf:{folders['xclip']}")
 
 

@@ -75,7 +75,7 @@ def test_a_configuration_that_asks_for_code_is_refused(tmp_path, file):
     folder = bare_folder(tmp_path / "model")
     text = (folder / file).read_text()
     (folder / file).write_text('{"auto_map": {"AutoModel": "evil.Model"},' + text[1:])
-    with pytest.raises(KinemeError, match=f"its {file} asks for code of its own"):
+    with pytest.raises(KinemeError, match=f"its {file} needs its own code"):
         find_backbone(f"hf:{folder}")
 
 
@@ -164,7 +164,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path):
 
 
 def test_features_alone_name_no_actions(tmp_path):
-    with pytest.raises(KinemeError, match="names no actions of its own; train on it"):
+    with pytest.raises(KinemeError, match="has no action labels; train on it"):
         published(f"hf:{bare_folder(tmp_path / 'model')}")
 
 
@@ -231,7 +231,7 @@ def test_what_comes_damaged_or_asks_for_code_is_not_kept(tmp_path, monkeypatch):
     bare_folder(folder, {"auto_map": {"AutoModel": "evil.Model"}})
     with hub(folder, "someone/a-model", "mit") as address:
         _use(monkeypatch, address)
-        with pytest.raises(KinemeError, match="asks for code of its own"):
+        with pytest.raises(KinemeError, match="needs its own code"):
             pull(NAME)
         with pytest.raises(KinemeError, match="no such model on the Hugging Face Hub"):
             pull("hf:someone/another")

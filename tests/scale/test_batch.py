@@ -206,7 +206,7 @@ def test_messages(tmp_path, corpus, model):
         ([tmp_path / "none", "--model", model], 1, "there is no such file or folder"),
         (["rtsp://camera", "--model", model], 2, "camera"),
         ([corpus, "--model", model, "--workers", 0], 2, "--workers 0"),
-        ([corpus, "--model", model, "--ray-address", "127.0.0.1:9"], 1, "nobody answers"),
+        ([corpus, "--model", model, "--ray-address", "127.0.0.1:9"], 1, "no answer"),
         ([corpus, "--features", "small-cnn"], 2, "efficientnet-lite0"),
         (["--summary", "--out", tmp_path], 1, "videos.parquet"),
     ):

@@ -85,7 +85,7 @@ def explain(
 def _print(found: Explanation) -> None:
     """The explained label, and the spans that decided it."""
     top = found.prediction.label
-    other = "" if found.label == top else f" (the likeliest is {top}, {percent(found.prediction.top[0][1])})"
+    other = "" if found.label == top else f" (the most probable is {top}, {percent(found.prediction.top[0][1])})"
     say(f"{found.source}: {found.label} {percent(found.probability)}{other}")
     if not found.salient_spans:
         say("No frames spoke for it.")

@@ -80,7 +80,7 @@ def split(
             warnings.append(f"too few groups to have {listed(without)} in the validation set as well")
     if leaks:
         warnings.insert(
-            0, "leaky split: videos of one group may lie on both sides, and the test figures are then too high"
+            0, "leaky split: videos of one group may be on both sides, and the test metrics are then too high"
         )
     return replace(
         table, rows=rows.with_columns(pl.Series("split", splits, pl.String)), warnings=(*table.warnings, *warnings)

@@ -153,7 +153,7 @@ def build_table(
     for shown, labels in classes.items():
         if len(labels) > 1:
             warnings.append(
-                f"the labels {listed(sorted(labels))} differ by letters that nobody sees, and are one class"
+                f"the labels {listed(sorted(labels))} differ only by invisible characters, and are one class"
             )
             rows = [{**row, "label": shown} if row["label"] in labels else row for row in rows]
     if group_source is None:

@@ -49,7 +49,7 @@ def headline(counts: Mapping[str, int], videos: int) -> str:
 def people_sentence(people: Mapping[str, Any]) -> str:
     """How many people the videos show, how large, and where nobody is."""
     if "none" in people:
-        return f"Nobody was looked for: {people['none']}"
+        return f"People were not searched for: {people['none']}"
     looked = f"In a few frames of {pluralize(people['videos'], 'videos')}"
     shows = [f"{_persons(count)} in {videos}" for count, videos in people["by_count"].items() if count]
     if not shows:

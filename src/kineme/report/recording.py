@@ -92,7 +92,7 @@ class Recording:
         write: Callable[[str], object] | None = None,
     ) -> None:
         if "html" in formats:
-            raise UsageError("--save html: a page is made of a finished video; --save video, and predict that")
+            raise UsageError("--save html: a page needs a finished video; use --save video, then predict that file")
         self.source, self.written = without_password(source), list[Path]()
         self._model, self._formats, self._folder, self._write = model, formats, folder, write
         self._name = f"{file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -260,7 +260,7 @@ def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
         )
     ]
     if verdict.is_number(test.get("top5")) and len(test["per_class"]) >= _FEWEST_FOR_TOP5:
-        tiles.append(("Top-5", percent(test["top5"]), "the right name is among its five likeliest"))
+        tiles.append(("Top-5", percent(test["top5"]), "the correct label is among the five most probable ones"))
     tiles.append(
         (
             "Macro-F1",

@@ -136,7 +136,7 @@ def refusal(unknown: Mapping[str, Any]) -> str:
     )
     if background:
         text += (
-            f" Of {background['n']} windows without an action, made of the same videos by holding frames still, it "
+            f" Of {background['n']} windows without an action, made from the same videos by repeating frames, it "
             f"rejects {share(background)}."
         )
     return nbsp_percent(text)

@@ -140,7 +140,9 @@ def _check_address(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
         reason = error.strerror or error
-        raise KinemeError(f"--ray-address {address}: nobody answers there ({reason}); is 'ray start' done?") from error
+        raise KinemeError(
+            f"--ray-address {address}: no answer from the cluster ({reason}); is 'ray start' done?"
+        ) from error
 
 
 def limit_threads(threads: int) -> None:

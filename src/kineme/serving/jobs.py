@@ -71,7 +71,10 @@ class Explain(BaseModel):
     """The explanation to compute."""
 
     label: str | None = Field(
-        default=None, max_length=1000, description="one of the model's; by default the likeliest", examples=["wave"]
+        default=None,
+        max_length=1000,
+        description="a label of the model; by default the most probable",
+        examples=["wave"],
     )
 
 

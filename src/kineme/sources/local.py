@@ -231,7 +231,7 @@ def _cut(video: NamedFile, out: Path, start_s: float, end_s: float | None) -> No
 
     info = probe(video)
     if start_s >= info.duration_s:
-        reason = f"is {info.duration_s:.1f} s long, so nothing lies after --start {start_s:g}"
+        reason = f"is {info.duration_s:.1f} s long, so it ends before --start {start_s:g}"
         raise VideoError(video, reason, "no-such-part")
     options = {"qp": "0", "crf": "0", "preset": "ultrafast"}
     with VideoWriter(out, width=info.width, height=info.height, fps=info.fps, options=options) as writer:

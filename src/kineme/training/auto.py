@@ -275,7 +275,7 @@ def _try_all(
         else:
             tried.append(_try(runner, training, order_N, entry))
     tried.append(Tried(_BACKGROUND, "the background alone", "background", right[_BACKGROUND]))
-    tried.append(Tried(_MAJORITY, "always the commonest class", "guess", right[_MAJORITY]))
+    tried.append(Tried(_MAJORITY, "always the most frequent class", "guess", right[_MAJORITY]))
     return tried, groups_N
 
 

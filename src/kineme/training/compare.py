@@ -322,7 +322,7 @@ def _leaky(runner: TrialRunner, candidate: Candidate, table: ClipTable, protocol
     from kineme.training import metrics
 
     if table.group_source == ONE_PER_VIDEO:
-        return {"reason": "each video counts as a group of its own, so a random split is the same as an honest one"}
+        return {"reason": "each video is its own group, so a random split equals a split by groups"}
     try:
         unsplit = replace(table, rows=table.rows.with_columns(split=None).cast({"split": table.rows.schema["split"]}))
         random = split(unsplit, seed=protocol.seed, test=protocol.test, validation=protocol.validation, leaky=True)

@@ -38,7 +38,7 @@ def group_split_reference(
     with run_folder(out, resume=resume, overwrite=overwrite):
         pass
     if table.group_source == ONE_PER_VIDEO:
-        return {"reason": "each video counts as a group of its own, so a random split is the same as an honest one"}
+        return {"reason": "each video is its own group, so a random split equals a split by groups"}
     unsplit = replace(table, rows=table.rows.with_columns(split=pl.lit(None, pl.String)))
     folder = out / FOLDER
     going_on = resume and (folder / CHECKPOINT).exists()

@@ -274,6 +274,6 @@ def _straddling(name: str, videos: Sequence[Video]) -> list[str]:
     if not both:
         return []
     return [
-        f"{name}.csv: as published, {len(both)} sources lie both in train and in test, such as {min(both)!r}; "
+        f"{name}.csv: as published, {len(both)} sources are in both train and test, such as {min(both)!r}; "
         f"train takes it only with --leaky-random-split, and clips.csv is split honestly"
     ]

@@ -60,7 +60,7 @@ def refuse_unaccepted(name: str, pin: str, licence: str) -> None:
 
 
 def _asks(name: str, licence: str) -> str:
-    why = "has terms of its own" if licence == "other" else "allows no commercial use"
+    why = "has its own terms" if licence == "other" else "allows no commercial use"
     return (
         f"{name}: its licence, {licence}, {why}; read it, and if you accept it run: kineme models pull {name} "
         f"--accept-licence {licence}"

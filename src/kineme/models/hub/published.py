@@ -105,9 +105,7 @@ def classifier(name: str) -> Published:
     labels = _labels(config)
     if family.network in config.get("architectures", []) or not family.classifier or len(labels) < 2:
         how = ", or give --labels 'a person falls, a person sits down'" if family.text else ""
-        raise KinemeError(
-            f"{snapshot.name}: names no actions of its own; train on it with --backbone {snapshot.name}{how}"
-        )
+        raise KinemeError(f"{snapshot.name}: has no action labels; train on it with --backbone {snapshot.name}{how}")
     record, processing = find(snapshot.pinned), read_processing(snapshot)
     require_modules(snapshot.name, ("torch", "transformers"), "hf")
 

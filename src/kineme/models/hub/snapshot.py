@@ -180,7 +180,7 @@ def refuse_code(name: str, path: Path) -> None:
     """Raise KinemeError where a configuration asks for code that comes with the model."""
     if "auto_map" in read_json(path):
         raise KinemeError(
-            f"{name}: its {path.name} asks for code of its own (auto_map), and code that comes with a model is never "
+            f"{name}: its {path.name} needs its own code (auto_map), and code that comes with a model is never "
             "run; choose a model whose network is part of transformers"
         )
 

@@ -37,6 +37,7 @@ ON_FEATURES = (
     *(f"{approach}:efficientnet-lite0" for approach in APPROACHES),
     "late-fusion:efficientnet-lite0,merge=mean",
     "pose-lstm",
+    "late-fusion:i3d+movenet,head=linear",  # the default
     "pose-lstm:movenet",  # two people and what lies between them
     # I3D has read time itself: its features are put together in the three simplest ways.
     "single-frame:i3d",

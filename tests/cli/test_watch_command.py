@@ -173,7 +173,7 @@ def test_a_watch_too_short_for_an_answer_says_so(kineme, capsys):
         (["rtsp://127.0.0.1:9/x", "--start", "3"], 2, "--max-seconds ends a live source"),
         (["rtsp://127.0.0.1:9/x", "--max-seconds", "soon"], 2, "--max-seconds soon"),
         (["rtsp://127.0.0.1:9/x", "--mode", "fast"], 2, "no mode 'fast'"),
-        (["rtsp://127.0.0.1:9/x", "--save", "html"], 2, "--save video, and predict that"),
+        (["rtsp://127.0.0.1:9/x", "--save", "html"], 2, "use --save video, then predict that file"),
         (["clip.mp4", "--max-seconds", "3"], 2, "--max-seconds is for a camera or live stream"),
         (["clip.mp4", "--show"], 2, "--show is for a camera or live stream"),
         (["0", "clip.mp4"], 2, "0: a camera or live stream has no end; name it alone"),

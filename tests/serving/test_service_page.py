@@ -51,7 +51,7 @@ def test_a_video_is_sent_watched_and_looked_at(page, served, tmp_path):
     home, before = served.address + "/", served.left_on_disk()
     page.go(home)
     page.wait_for(visible("#choose"))
-    assert "in 90 % of cases" in text(page, "#says").replace("\u00a0", " ")
+    assert "it classifies 90 % of cases correctly" in text(page, "#says").replace("\u00a0", " ")
     assert page.run("[...document.querySelectorAll('#labels li')].map(one => one.textContent)") == ["dark", "bright"]
     page.run(WATCH_PROGRESS)
     upload(page, write_video(tmp_path / "my clip.mp4", seconds=28, size=300))

@@ -49,8 +49,8 @@ class PersonMask:
 
     def find(self, frame_HWC: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Mask_HW of a frame, uint8 RGB of any size: True where it shows a person."""
-        height, width = frame_HWC.shape[:2]
         import cv2
 
+        height, width = frame_HWC.shape[:2]
         image_HWC = cv2.resize(np.ascontiguousarray(frame_HWC), (_SIZE, _SIZE)).astype(np.float32) / 255
         return np.asarray(cv2.resize(self._network(image_HWC)[0][0, ..., 0], (width, height)) > _THRESHOLD)

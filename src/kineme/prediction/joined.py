@@ -60,14 +60,9 @@ def model_shots(
     of_ticks = model_ticks(model, path, change=as_filmed, **options)
     if not model.members:
         return number_shots(of_ticks, model.card.spec, on_cut)
+    leader = leader_of(model)
     brighten = JoinedPixels(Brightener, [one.card.spec for one in model.members])
-    return number_shots(of_ticks, model.card.spec, on_cut, leading_frame(model), brighten)
-
-
-def leading_frame(model: TrainedModel) -> Callable[[Any], NDArray[np.uint8]]:
-    """What gives of a tick's frames the one in which cuts are looked for."""
-    leader = leader_of(model) if model.members else 0
-    return lambda frames: frames[leader] if isinstance(frames, tuple) else frames
+    return number_shots(of_ticks, model.card.spec, on_cut, lambda views: views[leader], brighten)
 
 
 def _together(each: Sequence[Iterator[Any]], steps: Sequence[int], leader: int) -> Iterator[tuple[float, Views]]:
@@ -189,7 +184,7 @@ class JoinedPixels:
         self._each = [make(spec) for spec in specs]
 
     def __call__(self, frame_HWC: Any) -> Views:
-        """A view of the frame for each member; or each view changed by what is made for its member."""
+        """A view of the frame for each member; or each view that is there, changed for its member."""
         frames = frame_HWC if isinstance(frame_HWC, tuple) else (frame_HWC,) * len(self._each)
         return tuple(None if frame is None else one(frame) for one, frame in zip(self._each, frames, strict=True))
 

@@ -157,7 +157,7 @@ SETS: dict[str, PublicSet] = {
             page="https://www.wisdom.weizmann.ac.il/~vision/SpaceTimeActions.html",
             archives=tuple(Archive(f"{_WEIZMANN}{label}.zip", label=label) for label in layouts.WEIZMANN_LABELS),
             layout=layouts.WEIZMANN,
-            protocol="leave one person out:  kineme compare DIR --leave-one-group-out",
+            protocol="leave one person out: kineme compare DIR --leave-one-group-out",
         ),
         PublicSet(
             name="ut-interaction",
@@ -175,7 +175,7 @@ SETS: dict[str, PublicSet] = {
                 Archive(_UT + "ut-interaction_segmented_set2.zip", size_bytes=16_423_456),
             ),
             layout=layouts.UT_INTERACTION,
-            protocol="leave one sequence out:  kineme compare DIR/set1.csv --leave-one-group-out, then set2.csv",
+            protocol="leave one sequence out: kineme compare DIR/set1.csv --leave-one-group-out, then set2.csv",
         ),
     )
 }

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
-from kineme.people.region import region_ticks, windows_at
-from kineme.prediction.joined import leader_of
+from kineme.people.region import windows_at
+from kineme.prediction.joined import leader_of, model_shots
 from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride, open_scorer
 from kineme.video.clips import cut_clips
 from kineme.video.container import PathLike
-from kineme.video.cuts import Tick, as_filmed, by_shot, number_shots
+from kineme.video.cuts import Tick, by_shot
 from kineme.video.geometry import Window
 
 Array = NDArray[Any]
@@ -306,8 +306,7 @@ class _Seen:
 
     def _shots(self) -> Iterator[Iterator[Tick]]:
         """The ticks of each shot, as prediction tells them apart."""
-        spec = self._model.card.spec
-        return by_shot(number_shots(region_ticks(self._path, as_filmed(spec)), spec, lambda cut_s: None))
+        return by_shot(model_shots(self._model, self._path, lambda cut_s: None))
 
     def _occlude(self, features_T: Array, begin: int, end: int) -> Array:
         """The window with a span of it as if the film had stood still there."""

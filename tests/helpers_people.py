@@ -61,3 +61,14 @@ def people_video(path: Path, places: Sequence[Place], seconds: float, fps: float
         for frame in frames(places, seconds, fps, **options):  # type: ignore[arg-type]
             writer.write(frame)
     return path
+
+
+def edited_video(path: Path) -> Path:
+    """Three seconds of one person in a light place, then three of another at the same spot in a dark one."""
+    grounds = [np.random.default_rng(seed).integers(0, 120, (12, 21, 3), np.uint8) for seed in (1, 2)]
+    with VideoWriter(path, width=426, height=240, fps=8) as writer:
+        for number, frame in enumerate(frames([lambda s: 0.3], 6.0)):
+            ground = cv2.resize(grounds[number >= 24] + np.uint8(120 * (number < 24)), (426, 240))
+            is_ground = (frame == 128).all(axis=2)
+            writer.write(np.where(is_ground[..., None], ground, frame))
+    return path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_people import frames, need_movenet, people_video
+from helpers_people import edited_video, frames, need_movenet, people_video
 
 import kineme
 from kineme.errors import UsageError, VideoError
@@ -172,3 +172,12 @@ def test_what_cannot_be_used_says_so(tmp_path):
     with pytest.raises(UsageError, match="fps"):
         kineme.find_people(tmp_path / "text.mp4", rate=0.0)
     assert people_cache().problem is None
+
+
+def test_a_cut_ends_all_tracks_and_who_comes_after_it_is_somebody_new(tmp_path, cache):
+    people = kineme.find_people(edited_video(tmp_path / "edited.mp4"))
+    assert people.cuts == pytest.approx([3.0])
+    assert unpacked(packed(people)).cuts == people.cuts
+    before, after = people.tracks
+    assert (before.start_s, before.end_s) == pytest.approx((0.0, 2.875))
+    assert (after.start_s, after.end_s) == pytest.approx((3.0, 5.875))

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers_networks import network_of
-from helpers_people import need_movenet, people_video
+from helpers_people import edited_video, need_movenet, people_video
 
 from kineme.model import Model
 from kineme.models.model_file import ModelCard, config_of
@@ -99,6 +99,17 @@ def test_who_is_there_for_a_moment_is_left_out_and_that_is_said(tmp_path):
     result = model_of().predict(people_video(tmp_path / "moment.mp4", places, 2.0), people=True, engine="keras")
     assert len(result.people) == 1
     assert any("1 of 2 people are seen for less than 0.5 s" in line for line in result.warnings)
+
+
+@pytest.mark.parametrize("region", ["frame", "people", "person"])
+def test_a_cut_ends_clips_and_persons_in_every_region(tmp_path, region):
+    video = edited_video(tmp_path / "edited.mp4")
+    result = model_of(spec=replace(SPEC, region=region)).predict(video, people=True, engine="keras")
+    assert result.cuts == pytest.approx((3.0,))
+    spans = [result.window_times_W2, *(person.window_times_W2 for person in result.people)]
+    assert all(end_s < 3.0 or start_s >= 3.0 for start_s, end_s in np.concatenate(spans))
+    assert [(person.start_s, person.end_s) for person in result.people] == [(0.0, 3.0), (3.0, 6.0)]
+    assert not any("the one who moves most" in line for line in result.warnings)  # one in each shot
 
 
 @pytest.mark.parametrize("approach", [("lrcn", {}), ("pose-lstm", {"backbone": "movenet", "units": 4})])

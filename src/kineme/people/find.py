@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from kineme.disk_cache import DiskCache
 from kineme.errors import VideoError
 from kineme.files import user_cache_folder
-from kineme.models.backbones.movenet import WEIGHTS
-from kineme.people.follower import PeopleFollower
-from kineme.people.tracker import VERSION
+from kineme.models.backbones.movenet import WEIGHTS, Detections
+from kineme.people.detector import PeopleDetector
+from kineme.people.tracker import VERSION, Tracker
 from kineme.people.tracks import People, packed, unpacked
 from kineme.video.clips import ticks
 from kineme.video.container import PathLike
+from kineme.video.cuts import CutFinder
 from kineme.video.prefetch import prefetch
 from kineme.video.spec import ClipSpec
 
@@ -27,7 +29,7 @@ Frame = NDArray[np.uint8]
 
 RATE = 8.0  # looks a second
 
-FORMAT = 2  # of what is kept, and of how people are looked for
+FORMAT = 3  # of what is kept, and of how people are looked for
 _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at
@@ -42,7 +44,7 @@ def find_people(
 ) -> People:
     """Find and follow everybody in a video.
 
-    The tracks are kept in the user's cache folder: the second call for the same file costs nothing. Memory does not
+    A cut ends all tracks: who comes after it is somebody new. The tracks are kept in the user's cache folder: the second call for the same file costs nothing. Memory does not
     grow with the video but by the tracks, 20 MB for an hour of three people.
 
     Args:
@@ -67,7 +69,7 @@ def find_people(
     if (content := cache.read(name)) is not None:
         with suppress(ValueError):  # damaged: it is made anew
             return unpacked(content)
-    people = _follow(PeopleFollower(second_look=second_look, keeps=True), source, looks, on_progress)
+    people = _follow(PeopleDetector(second_look=second_look), source, looks, on_progress)
     cache.write(name, packed(people))
     return people
 
@@ -78,18 +80,41 @@ def people_cache() -> DiskCache:
 
 
 def _follow(
-    follower: PeopleFollower, source: PathLike, looks: ClipSpec, on_progress: Callable[[float], None] | None
+    detect: PeopleDetector, source: PathLike, looks: ClipSpec, on_progress: Callable[[float], None] | None
 ) -> People:
+    """A cut is certain some looks later: the detections wait for that, and a second tracker follows them till then."""
+    tracker, ahead, finder = Tracker(keeps=True), Tracker(), CutFinder(looks.fps or RATE)
+    held: deque[tuple[float, Detections]] = deque()
     times: list[float] = []
+    cuts: list[float] = []
+    begins: set[int] = set()  # looks that begin a shot
     height, width = 0, 0
+
+    def release() -> None:
+        time_s, found = held.popleft()
+        if len(times) in begins:
+            tracker.reset()
+            cuts.append(time_s)
+        tracker.update(found, time_s)
+        times.append(time_s)
+
     with closing(prefetch(ticks(source, looks, full_size=True), _AHEAD)) as shown:
         for time_s, frame_HWC in shown:
             height, width = frame_HWC.shape[:2]
-            follower.look(frame_HWC, time_s)
-            times.append(time_s)
+            held.append((time_s, detect(frame_HWC, ahead.boxes)))
+            ahead.update(held[-1][1], time_s)
+            if found := finder.push(frame_HWC):
+                begins.update(found)
+                detect.reset()
+                ahead.reset()
+            if len(held) > finder.delay:
+                release()
             if on_progress:
                 on_progress(time_s)
-    return People(np.array(times), width, height, follower.tracks())
+    begins.update(finder.finish())
+    while held:
+        release()
+    return People(np.array(times), width, height, tracker.tracks(), tuple(cuts))
 
 
 def _name(source: PathLike, rate: float, second_look: bool) -> str:

@@ -7,22 +7,21 @@ from numpy.typing import NDArray
 
 from kineme.people.detector import PeopleDetector
 from kineme.people.tracker import TrackedPerson, Tracker
-from kineme.people.tracks import Track
 
 
 class PeopleFollower:
-    """Finds and follows everybody, look by look; a live stream has the very rows of a file. Use it in one thread.
+    """Finds and follows everybody, look by look; a live stream has the very rows of a file
+    without cuts. Use it in one thread.
 
     Args:
         second_look: see :class:`~kineme.people.detector.PeopleDetector`.
-        keeps: see :class:`~kineme.people.tracker.Tracker`.
 
     Raises:
         KinemeError: the weights are not on this machine; the line says how to get them.
     """
 
-    def __init__(self, *, second_look: bool = True, keeps: bool = False) -> None:
-        self._detect, self._tracker = PeopleDetector(second_look=second_look), Tracker(keeps=keeps)
+    def __init__(self, *, second_look: bool = True) -> None:
+        self._detect, self._tracker = PeopleDetector(second_look=second_look), Tracker()
 
     def reset(self) -> None:
         """Forget everybody who is followed, as at a cut."""
@@ -37,7 +36,3 @@ class PeopleFollower:
             time_s: when it was taken, later than the look before.
         """
         return self._tracker.update(self._detect(frame_HWC, self._tracker.boxes), time_s)
-
-    def tracks(self) -> tuple[Track, ...]:
-        """Everybody so far, where rows are kept."""
-        return self._tracker.tracks()

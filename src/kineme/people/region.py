@@ -4,15 +4,17 @@ Training, evaluation, prediction, batch and explanation read clips through the f
 through its :class:`LiveRegion`, so all of them cut the same pixels.
 
 The window at an instant depends only on the looks at people up to then, for a stream cannot look ahead, and for the
-features of a frame are shared by overlapping clips. It holds everybody seen in the last second, with a margin, in the
+features of a frame are shared by overlapping clips; in a file a cut ends it, which a stream, as of a camera, is not
+looked through for. It holds everybody seen in the last second, with a margin, in the
 aspect of the clip. It widens quickly and narrows slowly, so that it hardly moves while people move in it.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -113,16 +115,16 @@ def _window(edges_4: Floats, aspect: float, size: tuple[int, int]) -> Window:
     return Window(x / size[1], y / size[0], (x + width) / size[1], (y + height) / size[0])
 
 
-def region_windows(people: People, spec: ClipSpec, track: int | None = None) -> Windows:
-    """The windows of a file's region, to be asked for once, in order of time.
+def region_windows(people: People, spec: ClipSpec, chosen: Collection[int] = ()) -> Windows:
+    """The windows of a file's region, to be asked for once, in order of time. A cut ends them too.
 
     Args:
         people: everybody in the file.
         spec: of the clips.
-        track: id of the person whose clips they are, for the region ``"person"``; None is nobody.
+        chosen: ids of the persons whose clips they are, one in each shot, for the region ``"person"``.
     """
     is_of_one = spec.region == "person"
-    rows = [_sure_rows(one) for one in people.tracks if not is_of_one or one.id == track]
+    rows = [_sure_rows(one) for one in people.tracks if not is_of_one or one.id in chosen]
     times_N = np.concatenate([times_T for times_T, _ in rows] or [np.zeros(0)])
     boxes_N4 = np.concatenate([boxes_T4 for _, boxes_T4 in rows] or [np.zeros((0, 4), np.float32)])
     order_N = np.argsort(times_N, kind="stable")
@@ -135,6 +137,8 @@ def region_windows(people: People, spec: ClipSpec, track: int | None = None) -> 
         nonlocal coming
         while coming <= time_s + _EPSILON_S:
             first, last = np.searchsorted(times_N, (coming - _EPSILON_S, coming + _EPSILON_S))
+            if coming in people.cuts:
+                follower.reset()
             follower.see(boxes_N4[first:last], (people.height, people.width), coming)
             coming = next(looks, math.inf)
         return follower.window(time_s)
@@ -165,6 +169,22 @@ def choose_track(people: People, start_s: float = 0.0, end_s: float | None = Non
     return max(ways, key=lambda one: ways[one]) if ways else None
 
 
+def choose_tracks(people: People, start_s: float = 0.0, end_s: float | None = None) -> tuple[int, ...]:
+    """The person who moves most in each shot between two instants: see :func:`choose_track`."""
+    last_s = math.inf if end_s is None else end_s
+    borders = [start_s, *(one for one in people.cuts if start_s < one < last_s), last_s]
+    found = [
+        choose_track(people, begin_s, end_s if end_s == last_s else end_s - _EPSILON_S)
+        for begin_s, end_s in itertools.pairwise(borders)
+    ]
+    return tuple(one for one in found if one is not None)
+
+
+def known_cuts(path: PathLike, spec: ClipSpec) -> tuple[float, ...] | None:
+    """Where a video goes from one shot to the next, in seconds, for clips of a region; None for the whole frame."""
+    return None if spec.region == "frame" else find_people(path).cuts
+
+
 def region_key(spec: ClipSpec) -> list[object]:
     """Key of a region's pixels in a cache, in addition to the file; empty for the whole frame."""
     from kineme.models.backbones.movenet import WEIGHTS
@@ -191,7 +211,7 @@ def region_ticks(
         start_s: where the part begins, in seconds.
         end_s: where it ends; None is the end of the video.
         per_frame: ticks for each clip frame.
-        track: the person, for the region ``"person"``; None is the one who moves most in the part.
+        track: the person, for the region ``"person"``; None is the one who moves most in each shot of the part.
         on_look: told at which second of the video the search for people is.
         on_warning: told in one line where the video is damaged, where nobody is found, and where somebody was chosen.
 
@@ -203,10 +223,10 @@ def region_ticks(
     if spec.region != "frame":
         people = find_people(path, on_progress=on_look)
         is_chosen = spec.region == "person" and track is None
-        track = choose_track(people, start_s, end_s) if is_chosen else track
-        if on_warning and (note := _note(people, track, is_chosen=is_chosen)):
+        tracks = choose_tracks(people, start_s, end_s) if is_chosen else [] if track is None else [track]
+        if on_warning and (note := _note(people, tracks, is_chosen=is_chosen)):
             on_warning(note)
-        windows = region_windows(people, spec, track)
+        windows = region_windows(people, spec, tracks)
     return ticks(path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, windows=windows, on_warning=on_warning)
 
 
@@ -215,7 +235,7 @@ def windows_at(path: PathLike, spec: ClipSpec, times_s: list[float]) -> list[Win
     if spec.region == "frame":
         return [None] * len(times_s)
     people = find_people(path)
-    return list(map(region_windows(people, spec, choose_track(people)), times_s))
+    return list(map(region_windows(people, spec, choose_tracks(people)), times_s))
 
 
 def region_clips(path: PathLike, spec: ClipSpec, *, stride: int | None = None) -> Iterator[Clip]:
@@ -223,13 +243,15 @@ def region_clips(path: PathLike, spec: ClipSpec, *, stride: int | None = None) -
     return cut_clips(path, region_ticks(path, spec), spec, stride)
 
 
-def _note(people: People, track: int | None, *, is_chosen: bool) -> VideoWarning | None:
+def _note(people: People, tracks: Collection[int], *, is_chosen: bool) -> VideoWarning | None:
     """What to say of the region of a video, if anything."""
-    if not people.tracks or (is_chosen and track is None):
+    if not people.tracks or (is_chosen and not tracks):
         return VideoWarning("nobody was found in it, so the whole frame counts", "nobody")
-    if is_chosen and len(people.tracks) > 1:
+    if is_chosen and len(people.tracks) > len(tracks):
+        of_shots = f" in each of its {len(people.cuts) + 1} shots" if people.cuts else ""
+        which = f"track{'s' if len(tracks) > 1 else ''} {', '.join(map(str, tracks))}"
         return VideoWarning(
-            f"shows {len(people.tracks)} people; the one who moves most counts (track {track})", "several-people"
+            f"shows {len(people.tracks)} people; the one who moves most{of_shots} counts ({which})", "several-people"
         )
     return None
 

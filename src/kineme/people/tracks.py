@@ -83,6 +83,7 @@ class People:
         width: of the frames, in pixels.
         height: of the frames, in pixels.
         tracks: of the people, in the order of appearance; empty if no person was found.
+        cuts: instants of the looks that begin a new shot, seconds, rising; no track crosses one.
 
     Example:
         >>> people = kineme.find_people("new.mp4")
@@ -94,6 +95,7 @@ class People:
     width: int
     height: int
     tracks: tuple[Track, ...]
+    cuts: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         return f"People({len(self.tracks)} tracks, {len(self.times_T)} looks at {self.width} x {self.height})"
@@ -116,7 +118,7 @@ def packed(people: People) -> bytes:
 
     tensors = {f"{track.id}.{name}": getattr(track, name) for track in people.tracks for name in _ARRAYS}
     ids = [track.id for track in people.tracks]
-    facts = {"width": people.width, "height": people.height, "ids": ids}
+    facts = {"width": people.width, "height": people.height, "ids": ids, "cuts": people.cuts}
     return save({"times_T": people.times_T, **tensors}, {"people": json.dumps(facts)})
 
 
@@ -134,6 +136,6 @@ def unpacked(content: bytes) -> People:
         length = int.from_bytes(content[:8], "little")
         facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["people"])
         tracks = [Track(one, *(tensors[f"{one}.{name}"] for name in _ARRAYS)) for one in facts["ids"]]
-        return People(tensors["times_T"], facts["width"], facts["height"], tuple(tracks))
+        return People(tensors["times_T"], facts["width"], facts["height"], tuple(tracks), tuple(facts["cuts"]))
     except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.joined import mean_logits
-from kineme.people.region import region_ticks
+from kineme.people.region import known_cuts, region_ticks
 from kineme.prediction.engine import Engine
 from kineme.prediction.trained import TrainedModel
 from kineme.video.brightness import Brightener
@@ -58,11 +58,12 @@ def model_shots(
 ) -> Iterator[tuple[int, tuple[float, Any]]]:
     """The same ticks, each with the number of its shot: see :func:`kineme.video.cuts.number_shots`."""
     of_ticks = model_ticks(model, path, change=as_filmed, **options)
+    cuts = known_cuts(path, model.card.spec)
     if not model.members:
-        return number_shots(of_ticks, model.card.spec, on_cut)
+        return number_shots(of_ticks, model.card.spec, on_cut, cuts=cuts)
     leader = leader_of(model)
     brighten = JoinedPixels(Brightener, [one.card.spec for one in model.members])
-    return number_shots(of_ticks, model.card.spec, on_cut, lambda views: views[leader], brighten)
+    return number_shots(of_ticks, model.card.spec, on_cut, lambda views: views[leader], brighten, cuts)
 
 
 def _together(each: Sequence[Iterator[Any]], steps: Sequence[int], leader: int) -> Iterator[tuple[float, Views]]:

@@ -19,7 +19,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from kineme.errors import KinemeError, VideoError
-from kineme.people.region import region_ticks
+from kineme.people.region import known_cuts, region_ticks
 from kineme.prediction.featurizers import FrameFeaturizer
 from kineme.prediction.windows import file_stride
 from kineme.scale.parts import SCHEMA, Part, Tick, cut_shots, failed, from_table, to_table
@@ -80,7 +80,7 @@ class Decoding:
                 warnings: list[str] = []
                 cuts: list[float] = []
                 seen = region_ticks(path, as_filmed(spec), on_look=lambda _: watch.feed(), on_warning=warnings.append)
-                of_shots = by_shot(number_shots(watch.guard(seen), spec, cuts.append))
+                of_shots = by_shot(number_shots(watch.guard(seen), spec, cuts.append, cuts=known_cuts(path, spec)))
                 if self._featurizer is not None:
                     of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)
                 parts = cut_shots(of_shots, spec, file_stride(self._model))

@@ -7,10 +7,11 @@ of the first and the last one. ``benchmarks/cuts.py`` has the figures, beside th
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.video.brightness import Brightener
+from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
 
 _NEAR_S = 0.3  # what lasts shorter is a flash
@@ -183,11 +185,11 @@ def number_shots(
     on_cut: Callable[[float], object],
     picture: Callable[[Any], NDArray[np.uint8]] = lambda frame: frame,
     brighten: Callable[[Any], Any] | None = None,
+    cuts: Sequence[float] | None = None,
 ) -> Iterator[tuple[int, Tick]]:
     """Yield each tick of a video with the number of its shot, from 0, brightened where the spec says so.
 
-    Clips that are spread over the whole video have only one shot; so do those that may not be short, for a shot may be;
-    and those of a region of the frame, which looks otherwise whenever somebody comes or goes.
+    Clips that are spread over the whole video have only one shot; so do those that may not be short, for a shot may be.
 
     Args:
         of_ticks: instant and frame of every tick as it was filmed: from :func:`kineme.video.clips.ticks` with
@@ -196,10 +198,14 @@ def number_shots(
         picture: gives what is looked at of a tick's frame.
         on_cut: told the first instant of each shot but the first.
         brighten: makes of a tick's frame what the model sees; None is a Brightener of the spec.
+        cuts: where shots begin, seconds, where that is known: a region of the frame looks otherwise whenever somebody
+            comes or goes, so its cuts are those of :func:`kineme.find_people`. None looks for them.
     """
     brighten = brighten or Brightener(spec)
-    if spec.fps is None or spec.short == "refuse" or spec.region != "frame":
-        yield from ((0, (instant_s, brighten(frame))) for instant_s, frame in of_ticks)
+    if spec.fps is None or spec.short == "refuse":
+        cuts = ()
+    if cuts is not None:
+        yield from _at_cuts(((instant_s, brighten(frame)) for instant_s, frame in of_ticks), cuts, on_cut)
         return
     finder, begins = CutFinder(spec.fps), set[int]()
     held: deque[Tick] = deque()
@@ -223,6 +229,19 @@ def number_shots(
     begins.update(finder.finish())
     while held:
         yield release()
+
+
+def _at_cuts(
+    of_ticks: Iterable[Tick], cuts: Sequence[float], on_cut: Callable[[float], object]
+) -> Iterator[tuple[int, Tick]]:
+    """Number the shots between known cuts; one in which no tick lies is none."""
+    shot, begun = 0, 0
+    for instant_s, frame in of_ticks:
+        passed = bisect.bisect_right(cuts, instant_s + EPSILON_S)
+        if passed > begun:
+            shot, begun = shot + 1, passed
+            on_cut(instant_s)
+        yield shot, (instant_s, frame)
 
 
 def _is_same_place(one: _Look, other: _Look) -> bool:

@@ -110,11 +110,17 @@ def _running(server: Server) -> Iterator[Server]:
 
 @contextmanager
 def motion_jpeg(
-    fps: int = 25, *, frames: int | None = None, password: str = "", turns_s: float = 1e9
+    fps: int = 25,
+    *,
+    frames: int | None = None,
+    password: str = "",
+    turns_s: float = 1e9,
+    shows: Callable[[float], NDArray[np.uint8]] = picture,
 ) -> Iterator[Server]:
     """Motion JPEG over HTTP.
 
     After ``frames`` it falls silent. A password is that of the user ``me``. After ``turns_s`` the picture is turned.
+    What is shown at each instant is ``shows``.
     """
     import base64
 
@@ -130,7 +136,7 @@ def motion_jpeg(
         number = 0
         while not over.wait(max(0.0, began + number / fps - time.monotonic())):
             if number != frames:
-                frame_HWC = picture(number / fps)
+                frame_HWC = shows(number / fps)
                 frame_HWC = np.rot90(frame_HWC) if number / fps >= turns_s else frame_HWC
                 jpeg = cv2.imencode(".jpg", np.ascontiguousarray(frame_HWC[..., ::-1]))[1].tobytes()
                 head = b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)

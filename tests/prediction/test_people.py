@@ -112,21 +112,29 @@ def test_a_cut_ends_clips_and_persons_in_every_region(tmp_path, region):
     assert not any("the one who moves most" in line for line in result.warnings)  # one in each shot
 
 
-@pytest.mark.parametrize("approach", [("lrcn", {}), ("pose-lstm", {"backbone": "movenet", "units": 4})])
+@pytest.mark.parametrize(
+    "approach",
+    [
+        ("lrcn", {}),
+        ("pose-lstm", {"backbone": "movenet", "units": 4}),
+        ("late-fusion", {"backbone": "efficientnet-lite0+movenet", "head": "linear"}),
+    ],
+)
 def test_a_stream_says_of_each_person_what_the_file_says_at_the_same_tick(video, approach):
     name, options = approach
-    spec = SPEC if name == "lrcn" else ClipSpec(frames=6, height=256, width=256, fit="letterbox")
+    spec = SPEC if name != "pose-lstm" else ClipSpec(frames=6, height=256, width=256, fit="letterbox")
     model = model_of(name, spec, **options)
     of_file = {}
     for person in model.predict(video, people=True, engine="keras").people:
         for times, shares_K in zip(person.window_times_W2, person.window_probabilities_WK, strict=True):
             of_file[person.id, round(times[1], 4)] = shares_K
     compared = 0
-    with Decoder(video) as decoder, model.stream(people=True, engine="keras") as stream:
+    with Decoder(video) as decoder, model.stream(people=True, engine="keras", stride=1) as stream:
         convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
         for pts_s, _, frame, _ in decoder.iter_frames():
             for person in stream.push(frame, pts_s, convert=convert):
                 if person.probabilities_K is not None:
+                    assert person.prediction_time_s == pytest.approx(pts_s)
                     np.testing.assert_allclose(person.probabilities_K, of_file[person.id, round(pts_s, 4)], atol=2e-3)
                     compared += 1
         left = stream.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 from helpers_live import motion_jpeg
+from helpers_people import frames, need_movenet
 from helpers_stream import model_of
 
 from kineme.dataset.labels import BACKGROUND
@@ -55,3 +57,21 @@ def test_a_camera_that_turns_is_recorded_at_its_first_size_and_pauses_have_no_la
     assert recording.written[1].suffix == ".srt"
     assert recording.written[1].read_text() == ""
     assert not recording.result().actions
+
+
+def test_rows_of_people_who_are_followed_say_whose_they_are(tmp_path):
+    need_movenet()
+    (standing,) = frames([lambda s: 0.3], 0.2, fps=5)
+    model = model_of("lrcn", backbone="small-cnn")
+    with motion_jpeg(10, shows=lambda time_s: standing) as live:
+        recording = Recording(model, live.url, ("csv", "json"), tmp_path, people=True)
+        with recording:
+            for event in model.watch(live.url, engine="keras", people=True, max_seconds=3.0):
+                recording.add(event)
+    json_file, csv_file = recording.written
+    rows = list(csv.DictReader(csv_file.read_text().splitlines()))
+    assert list(rows[0])[:3] == ["start_s", "end_s", "person"]
+    assert {row["person"] for row in rows} == {"", "1"}
+    ends = [row["end_s"] for row in rows if row["person"] == "1"]
+    assert ends == sorted(set(ends), key=float), "each window once"
+    assert [one["id"] for one in json.loads(json_file.read_text())["people"]] == [1]

@@ -57,7 +57,8 @@ def watch(
 
             window = stack.enter_context(PreviewWindow(f"kineme: {model.name}"))
         write = output.write if out is None else None
-        recording = stack.enter_context(Recording(model, source, formats, out or Path(), write=write))
+        recording = Recording(model, source, formats, out or Path(), people=people, write=write)
+        stack.enter_context(recording)
         told = stack.enter_context(_Events(model, source, alarm)) if alarm else _Labels()
         events = model.watch(
             source,

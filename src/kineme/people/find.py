@@ -44,8 +44,9 @@ def find_people(
 ) -> People:
     """Find and follow everybody in a video.
 
-    A cut ends all tracks: who comes after it is somebody new. The tracks are kept in the user's cache folder: the second call for the same file costs nothing. Memory does not
-    grow with the video but by the tracks, 20 MB for an hour of three people.
+    A cut ends all tracks: who comes after it is somebody new. The tracks are kept in the user's cache folder: the
+    second call for the same file costs nothing. Memory does not grow with the video but by the tracks, 20 MB for an
+    hour of three people.
 
     Args:
         source: a video file.

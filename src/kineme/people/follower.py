@@ -10,8 +10,9 @@ from kineme.people.tracker import TrackedPerson, Tracker
 
 
 class PeopleFollower:
-    """Finds and follows everybody, look by look; a live stream has the very rows of a file
-    without cuts. Use it in one thread.
+    """Finds and follows everybody, look by look. Use it in one thread.
+
+    Its rows are those of a file without cuts: see :func:`kineme.find_people`.
 
     Args:
         second_look: see :class:`~kineme.people.detector.PeopleDetector`.

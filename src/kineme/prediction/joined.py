@@ -19,6 +19,7 @@ from kineme.prediction.trained import TrainedModel
 from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
 from kineme.video.cuts import as_filmed, number_shots
+from kineme.video.geometry import Window
 from kineme.video.spec import ClipSpec
 
 Views = tuple[NDArray[np.uint8] | None, ...]
@@ -184,10 +185,18 @@ class JoinedPixels:
     def __init__(self, make: Callable[[ClipSpec], Any], specs: Sequence[ClipSpec]) -> None:
         self._each = [make(spec) for spec in specs]
 
-    def __call__(self, frame_HWC: Any) -> Views:
-        """A view of the frame for each member; or each view that is there, changed for its member."""
-        frames = frame_HWC if isinstance(frame_HWC, tuple) else (frame_HWC,) * len(self._each)
-        return tuple(None if frame is None else one(frame) for one, frame in zip(self._each, frames, strict=True))
+    def __call__(self, frame_HWC: Any, windows: Sequence[Window | None] | None = None) -> Views:
+        """A view of the frame, or of a window of it, for each member; or each view that is there, changed for it."""
+        count = len(self._each)
+        frames = frame_HWC if isinstance(frame_HWC, tuple) else (frame_HWC,) * count
+        each = zip(self._each, frames, windows or (None,) * count, strict=True)
+        return tuple(
+            None if frame is None else one(frame, window) if window else one(frame) for one, frame, window in each
+        )
+
+    def displayed_pixels(self, frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The whole frame as it is."""
+        return frame_HWC
 
     def reset(self) -> None:
         """Forget the frames so far."""

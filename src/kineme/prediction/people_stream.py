@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -16,11 +17,12 @@ from kineme.people.find import RATE
 from kineme.people.follower import PeopleFollower
 from kineme.people.region import RegionFollower
 from kineme.people.tracker import TrackedPerson
+from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.joined import JoinedPixels, JoinedReader
 from kineme.prediction.people import reads_joints
 from kineme.prediction.result import Segment
 from kineme.prediction.stream_ticks import (
-    Array,
     Due,
     Pixels,
     Reader,
@@ -29,6 +31,7 @@ from kineme.prediction.stream_ticks import (
     Ticks,
     check_stream,
     checked_frame,
+    open_exact_reader,
     open_reader,
 )
 from kineme.prediction.timeline import Timeline
@@ -50,6 +53,7 @@ class LivePerson:
         is_hidden: whether the person cannot be seen now, and the rest is where they are expected.
         labels: the K names.
         probabilities_K: calibrated, of the newest window; None until there is one.
+        prediction_time_s: the tick at which that window ends, on the clock of the frames; None until there is one.
         current_segment: what the person does, as the timeline has it; None before that is certain.
         finished_segments: those of the person that are over since the last push.
         has_left: whether this is the last that is heard of the person.
@@ -61,6 +65,7 @@ class LivePerson:
     is_hidden: bool
     labels: tuple[str, ...]
     probabilities_K: NDArray[np.float64] | None
+    prediction_time_s: float | None
     current_segment: Segment | None
     finished_segments: tuple[Segment, ...] = ()
     has_left: bool = False
@@ -100,11 +105,13 @@ class PeopleStream:
         self, model: TrainedModel, *, mode: str = "exact", engine: str = "auto", stride: int | None = None
     ) -> None:
         check_stream(model, mode, stride)
-        if model.members:
-            raise UsageError(f"{model.name} is on joined backbones, which follow people in files alone")
-        self._model, self._engine, self._mode, self._stride = model, open_engine(engine, model), mode, stride
+        if model.members and mode != "exact":
+            raise UsageError(f"{model.name} is on joined backbones, which follow people in mode 'exact'")
+        self._model, self._mode, self._stride = model, mode, stride
+        self._engines = [_Engine(open_engine(engine, one)) for one in model.members or (model,)]
         spec = model.card.spec
-        self._ticks, self._looks, self._sizer = Ticks(spec), Ticks(ClipSpec(fps=RATE)), Sizer(spec)
+        self._ticks, self._looks = Ticks(spec), Ticks(ClipSpec(fps=RATE))
+        self._sizer: Any = JoinedPixels(Sizer, _specs_of(model)) if model.members else Sizer(spec)
         self._follower = PeopleFollower()
         self._followed: dict[int, _Followed] = {}
         self.reset()
@@ -139,6 +146,8 @@ class PeopleStream:
             raise UsageError("stream: where people are followed, 'convert' must be a Converter")
         if self._ticks.is_seek(time_s):
             self.reset()
+        if convert and self._model.members:
+            convert = _Displayed(convert, self._sizer)
         shown = Shown(frame, convert) if convert else Shown(checked_frame(frame), self._sizer)
         people = self._see(self._ticks.push(time_s, shown), self._looks.push(time_s, shown))
         if convert is None:
@@ -189,7 +198,7 @@ class PeopleStream:
         seen = {number: one.person.joints_JC for number, one in self._followed.items() if one.person.score}
         for number, one in self._followed.items():
             if one.features is None:
-                row: Array = one.brighten(shown.pixels(one.region.window(instant_s)))
+                row: Any = one.brighten(shown.pixels(one.window(instant_s)))
             else:
                 others = _nearest(number, self._followed) if self._model.card.architecture.reads_others else []
                 row = one.features({id_: seen[id_] for id_ in (number, *others) if id_ in seen}, instant_s)
@@ -197,13 +206,43 @@ class PeopleStream:
 
     def _open_reader(self) -> Reader:
         """What scores the ticks of one person."""
-        return open_reader(self._model, self._engine, self._mode, self._stride, has_features=reads_joints(self._model))
+        model, engines = self._model, self._engines
+        if model.members:
+            by_member = dict(zip(map(id, model.members), engines, strict=True))
+            return JoinedReader(model, lambda one: by_member[id(one)], open_exact_reader, self._stride)
+        return open_reader(model, engines[0], self._mode, self._stride, has_features=reads_joints(model))
 
     def _left(self, person: _Followed) -> LivePerson:
         """The last that is heard of somebody."""
         closed = person.timeline.close(person.last_s)
         told = person.told()
         return replace(told, finished_segments=(*told.finished_segments, *closed), current_segment=None, has_left=True)
+
+
+class _Engine:
+    """An engine that makes each function once, for all people: making one can take seconds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.function = cache(engine.function)
+
+
+class _Displayed:
+    """Cuts windows of several sizes out of frames that are decoded, not arrays yet.
+
+    Args:
+        convert: makes arrays of them.
+        sizer: cuts the windows of the members.
+    """
+
+    def __init__(self, convert: Converter, sizer: JoinedPixels) -> None:
+        self.displayed_pixels, self._sizer = convert.displayed_pixels, sizer
+
+    def __call__(self, frame: Any, windows: Any = None) -> Any:
+        return self._sizer(self.displayed_pixels(frame), windows)
+
+
+def _specs_of(model: TrainedModel) -> list[ClipSpec]:
+    return [one.card.spec for one in model.members or (model,)]
 
 
 class _Followed:
@@ -213,19 +252,27 @@ class _Followed:
         spec = model.card.spec
         self._model, self._reader = model, reader
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
-        self.region, self.brighten = RegionFollower(spec.width / spec.height), Brightener(spec)
+        self._regions = [RegionFollower(one.width / one.height) for one in _specs_of(model)]
+        self.brighten: Any = JoinedPixels(Brightener, _specs_of(model)) if model.members else Brightener(spec)
         self.features = PeopleFeatures() if reads_joints(model) else None
         self.timeline: Timeline = Timeline(model.labels, model.card.timeline_settings, start_s=start_s)
         self.probabilities_K: NDArray[np.float64] | None = None
+        self.prediction_time_s: float | None = None
         self.finished: tuple[Segment, ...] = ()
         self.last_s = start_s
 
     def look(self, person: TrackedPerson, size: tuple[int, int], instant_s: float) -> None:
         """A look at the person."""
         self.person = person
-        self.region.see(person.box_4[None] if person.score else np.zeros((0, 4), np.float32), size, instant_s)
+        for region in self._regions:
+            region.see(person.box_4[None] if person.score else np.zeros((0, 4), np.float32), size, instant_s)
 
-    def tick(self, instant_s: float, origin_s: float, row: Array, skipped: int) -> None:
+    def window(self, instant_s: float) -> Any:
+        """The window around the person; of a joined model one for each member."""
+        windows = tuple(region.window(instant_s) for region in self._regions)
+        return windows if self._model.members else windows[0]
+
+    def tick(self, instant_s: float, origin_s: float, row: Any, skipped: int) -> None:
         """Show the model what there is of the person at a tick."""
         answer = self._reader.read([(instant_s, row)], skipped=skipped)
         if answer is None:
@@ -233,7 +280,8 @@ class _Followed:
         answered_s, logits_K = answer
         self.probabilities_K = self._model.probabilities(logits_K[None])[0]
         known = self._model.open_set_score(logits_K[None])
-        middle_s = origin_s + answered_s - self._half_s
+        self.prediction_time_s = origin_s + answered_s
+        middle_s = self.prediction_time_s - self._half_s
         self.finished += self.timeline.push(middle_s, self.probabilities_K, math.inf if known is None else known[0])
 
     def told(self) -> LivePerson:
@@ -245,6 +293,7 @@ class _Followed:
             is_hidden=not self.person.score,
             labels=self._model.labels,
             probabilities_K=self.probabilities_K,
+            prediction_time_s=self.prediction_time_s,
             current_segment=self.timeline.current,
             finished_segments=self.finished,
         )

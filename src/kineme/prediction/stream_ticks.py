@@ -33,11 +33,11 @@ class Shown:
 
     def __init__(self, frame: Any, convert: Callable[..., Pixels]) -> None:
         self._frame, self._convert = frame, convert
-        self._pixels: Pixels | None = None
-        self._window: Window | None = None
+        self._pixels: Any = None
+        self._window: Any = None
 
-    def pixels(self, window: Window | None) -> Pixels:
-        """What the model sees of it: a window, or all."""
+    def pixels(self, window: Any) -> Any:
+        """What the model sees of it: a window, or all; for a joined model a window of each member."""
         if self._pixels is None or window != self._window:
             self._pixels = self._convert(self._frame, window) if window else self._convert(self._frame)
             self._window = window
@@ -45,14 +45,19 @@ class Shown:
 
     def displayed_pixels(self) -> Pixels:
         """The whole frame at the size at which it is displayed."""
-        convert = self._convert
-        assert isinstance(convert, Converter | Sizer)
-        return convert.displayed_pixels(self._frame)
+        return cast("Cutter", self._convert).displayed_pixels(self._frame)
 
     def keep(self, *, always: bool) -> None:
         """Copy what its owner may write to, unless all that is wanted of it has been made."""
         if always or self._pixels is None:
             self._frame = self._frame.copy()
+
+
+class Cutter(Protocol):
+    """Cuts windows out of frames, and knows the whole of them."""
+
+    def displayed_pixels(self, frame: Any) -> Pixels:
+        """The whole frame at the size at which it is displayed."""
 
 
 class Ticks:

@@ -76,6 +76,7 @@ class Recording:
         source: the live source.
         formats: some of ``FORMATS`` but ``html``.
         folder: where to. Files are called by the source and the time when it began.
+        people: whether people are followed, so that rows say whose they are.
         write: takes the text of the only format instead, as it comes.
 
     Raises:
@@ -89,12 +90,14 @@ class Recording:
         formats: tuple[str, ...],
         folder: Path,
         *,
+        people: bool = False,
         write: Callable[[str], object] | None = None,
     ) -> None:
         if "html" in formats:
             raise UsageError("--save html: a page needs a finished video; use --save video, then predict that file")
         self.source, self.written = without_password(source), list[Path]()
         self._model, self._formats, self._folder, self._write = model, formats, folder, write
+        self._has_people, self._newest_of = people, dict[int, float]()  # of each person: end of the newest window
         self._name = f"{file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"
         self._files = ExitStack()
         self._texts: list[_Text] = []
@@ -146,6 +149,12 @@ class Recording:
                 text.segment(segment)
         for person in event.people:
             self._people.setdefault(person.id, person)
+            if person.probabilities_K is not None and person.prediction_time_s != self._newest_of.get(person.id):
+                assert person.prediction_time_s is not None
+                self._newest_of[person.id] = person.prediction_time_s
+                self._row(person.prediction_time_s, person.probabilities_K, person.id)
+            if person.has_left:
+                self._newest_of.pop(person.id, None)
             for segment in person.finished_segments:
                 self._of_people.setdefault(person.id, []).append(segment)
                 for text in self._texts:
@@ -223,7 +232,7 @@ class Recording:
                 temporary = self._files.enter_context(atomic_write(self._path(text)))
                 file = temporary.open("w", buffering=1, encoding="utf-8", newline="\n")
                 write = self._files.enter_context(file).write
-            self._texts.append(_Text(text, self._model.labels, write))
+            self._texts.append(_Text(text, self._model.labels, write, has_people=self._has_people))
 
     def _show(self, event: Event, picture_HWC: NDArray[np.uint8]) -> None:
         if self._video is None:
@@ -236,28 +245,32 @@ class Recording:
         self._video.write(picture_HWC, pts_s=event.time_s)
 
     def _answer(self, event: Event) -> None:
-        spec = self._model.card.spec
-        end_s = event.prediction_time_s or 0.0
         probabilities_K = np.asarray(event.probabilities_K)
         self._windows += 1
         self._sum_K += probabilities_K
+        self._row(event.prediction_time_s or 0.0, probabilities_K)
+
+    def _row(self, end_s: float, probabilities_K: NDArray[np.float64], person: int | None = None) -> None:
+        """A window that ends there, of a person or of all."""
+        spec = self._model.card.spec
         for text in self._texts:
-            text.window(max(0.0, end_s - (spec.frames - 1) * spec.step_s(0.0)), end_s, probabilities_K)
+            text.window(max(0.0, end_s - (spec.frames - 1) * spec.step_s(0.0)), end_s, probabilities_K, person)
 
 
 class _Text:
     """One of the text formats, given in pieces."""
 
-    def __init__(self, name: str, labels: tuple[str, ...], write: Callable[[str], object]) -> None:
-        self._name, self._write = name, write
+    def __init__(self, name: str, labels: tuple[str, ...], write: Callable[[str], object], *, has_people: bool) -> None:
+        self._name, self._write, self._has_people = name, write, has_people
         self._actions = 0
-        head = {"csv": tables.csv_head(labels), "vtt": tables.VTT_HEAD}.get(name)
+        head = {"csv": tables.csv_head(labels, has_people), "vtt": tables.VTT_HEAD}.get(name)
         if head:
             write(head)
 
-    def window(self, start_s: float, end_s: float, probabilities_K: NDArray[np.float64]) -> None:
+    def window(self, start_s: float, end_s: float, probabilities_K: NDArray[np.float64], person: int | None) -> None:
         if self._name == "csv":
-            self._write(tables.csv_row(start_s, end_s, probabilities_K))
+            whose = ("" if person is None else person,) if self._has_people else ()
+            self._write(tables.csv_row(start_s, end_s, probabilities_K, *whose))
 
     def segment(self, segment: Segment, person: int | None = None) -> None:
         cue = {"srt": tables.srt_cue, "vtt": tables.vtt_cue}.get(self._name)

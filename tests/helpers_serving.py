@@ -14,13 +14,13 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kineme.video.spec import ClipSpec
+from kineme.video.spec import ClipSpec, Region
 from kineme.video.write import VideoWriter
 
 SPEC = ClipSpec(frames=2, fps=8.0, height=64, width=64)
@@ -31,7 +31,7 @@ PROVENANCE = {
 }
 
 
-def write_model(path: Path) -> Path:
+def write_model(path: Path, region: Region = "frame") -> Path:
     """An exported model that tells dark frames from bright ones: made, not trained, and surely right."""
     from helpers_networks import network_of
 
@@ -49,7 +49,11 @@ def write_model(path: Path) -> Path:
     kernel.assign(kernel * (8 / reached))
     bias.assign([8.0, -8.0])
     card = ModelCard(
-        "single-frame", config_of(make_approach("single-frame")), SPEC, ("dark", "bright"), provenance=PROVENANCE
+        "single-frame",
+        config_of(make_approach("single-frame")),
+        replace(SPEC, region=region),
+        ("dark", "bright"),
+        provenance=PROVENANCE,
     )
     check = write_video(path.with_name("check.mp4"))
     export_litert(Model(network, card, "light"), path, check=check)

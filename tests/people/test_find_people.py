@@ -16,6 +16,7 @@ from kineme.models import weights
 from kineme.people.detector import crops_of, parts_of
 from kineme.people.find import people_cache
 from kineme.people.tracks import packed, unpacked
+from kineme.video.container import NamedFile
 from kineme.video.write import VideoWriter
 
 
@@ -99,6 +100,11 @@ def test_the_second_call_reads_the_cache_and_a_changed_file_does_not(tmp_path, c
     assert len(told) == 10
     people_video(video, [], 0.5)
     assert kineme.find_people(video).tracks == ()
+
+
+def test_a_file_that_messages_call_by_another_name_is_read_by_its_own(tmp_path, cache):
+    video = people_video(tmp_path / "one.mp4", [lambda s: 0.3], 0.5)
+    assert len(kineme.find_people(NamedFile(str(video), "https://example.org/clip.mp4")).tracks) == 1
 
 
 def test_two_processes_find_the_same_and_leave_one_entry(tmp_path, cache):

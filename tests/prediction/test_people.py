@@ -20,6 +20,7 @@ from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import make_approach
 from kineme.prediction.people import nearest
 from kineme.prediction.result import Prediction
+from kineme.report.person_colours import colour_of, in_hex
 from kineme.report.prediction_page import page_of
 from kineme.report.save import save_prediction
 from kineme.report.tables import to_csv, to_srt, to_vtt
@@ -175,6 +176,8 @@ def test_json_csv_parquet_and_subtitles_name_the_person(result, video, tmp_path)
     page = page_of(result, "two.mp4")
     assert "Person 1" in page
     assert page.count('class="timeline"') == 3
+    for number in (1, 2):
+        assert f'<span class="person" style="background:{in_hex(colour_of(number))}">' in page, "as in the video"
     with Decoder(tmp_path / "two.mp4") as decoder:
         assert decoder.converter().displayed == (240, 426)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers_browser import browser
-from helpers_serving import SPEC, server, write_video
+from helpers_people import need_movenet, people_video
+from helpers_serving import SPEC, server, write_model, write_video
+
+from kineme.report.person_colours import colour_of
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,27 @@ def test_a_video_is_sent_watched_and_looked_at(page, served, tmp_path):
     page.click("#forget")
     page.wait_for(visible("#choose"))
     assert served.left_on_disk() == before
+
+
+def test_a_model_of_single_persons_has_a_band_for_each(page, tmp_path):
+    need_movenet()
+    model = write_model(tmp_path / "persons.tflite", region="person")
+    film = people_video(tmp_path / "two.mp4", [lambda s: 0.02, lambda s: 0.62 if s >= 0.5 else None], 2.5)
+    with server(model, tmp_path / "state") as running:
+        page.go(running.address + "/")
+        page.wait_for(visible("#choose"))
+        upload(page, film)
+        page.wait_for(visible("#result"), 60)
+        names = page.run("[...document.querySelectorAll('#result .whose')].map(one => one.textContent)")
+        assert names == ["The video as a whole", "Person 1", "Person 2"]
+        drawn = page.run("[...document.querySelectorAll('#people .person')].map(one => one.style.background)")
+        assert drawn == [f"rgb{colour_of(number)}" for number in (1, 2)], "as in the annotated video"
+        page.run("document.querySelectorAll('#people .timeline')[1].firstChild.click()")
+        page.wait_for("document.querySelector('#video').currentTime >= 0.4")
+        rows = page.run("[...document.querySelectorAll('#parts tr')].map(one => one.lastChild.textContent)")
+        assert set(rows) == {"", "1", "2"}
+        found = page.run("fetch(document.querySelector('a[download$=json]').href).then(one => one.json())")
+        assert [one["id"] for one in found["people"]] == [1, 2]
 
 
 def test_a_result_is_explained(page, served, tmp_path):

@@ -121,7 +121,7 @@ def _follow(
 def _name(source: PathLike, rate: float, second_look: bool) -> str:
     """The name of a file in the cache, made of all that its content depends on."""
     try:
-        path = Path(str(source)).resolve()
+        path = Path(source).resolve()
         stat = path.stat()
     except OSError as error:
         raise VideoError(source, f"cannot be opened ({error.strerror})") from error

@@ -76,6 +76,11 @@ def people_note(model: TrainedModel) -> str | None:
     )
 
 
+def follows_people(model: TrainedModel) -> bool:
+    """Whether a model was made for single people: its figures hold for each of them."""
+    return reads_joints(model) or model.card.spec.region == "person"
+
+
 def reads_joints(model: TrainedModel) -> bool:
     """Whether a model reads the joints of people who are followed, and not pixels."""
     return model.poses is not None and model.poses.tracks

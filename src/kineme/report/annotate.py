@@ -31,6 +31,7 @@ def annotate_video(
     title: str | None = None,
     decorate: Callable[[NDArray[np.uint8], float], NDArray[np.uint8]] | None = None,
     people: Sequence[PersonPrediction] = (),
+    on_frame: Callable[[], object] | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> None:
     """Write ``source`` to ``out`` with the three likeliest labels on each frame, and nothing where it is background.
@@ -48,6 +49,7 @@ def annotate_video(
         title: a small line above the labels.
         decorate: draws on a frame, given it and its time in seconds, before the label is written.
         people: what each person does.
+        on_frame: told of each frame that is drawn.
         on_warning: told in one line of damage in ``source``, or of sound that cannot be kept.
 
     Raises:
@@ -68,17 +70,17 @@ def annotate_video(
         for frame in read_frames(source, on_warning=on_warning):
             if people:
                 drawn = paint(frame.pixels_HWC, shown_people(people, frame.pts_s))
-                writer.write(drawn, pts_s=frame.pts_s, duration_s=frame.duration_s)
-                advance()
-                continue
-            probabilities_K = probabilities_at(frame.pts_s)
-            is_pause = any(one.start_s <= frame.pts_s < one.end_s for one in pauses)
-            best = [] if is_pause else np.argsort(-probabilities_K, kind="stable")[:_SHOWN].tolist()
-            drawn = draw_prediction(
-                decorate(frame.pixels_HWC, frame.pts_s) if decorate else frame.pixels_HWC,
-                [(labels[index], float(probabilities_K[index])) for index in best],
-                title=None if is_pause else title,
-                timeline=Timeline(spans, info.duration_s, frame.pts_s) if len(segments) > 1 else None,
-            )
+            else:
+                probabilities_K = probabilities_at(frame.pts_s)
+                is_pause = any(one.start_s <= frame.pts_s < one.end_s for one in pauses)
+                best = [] if is_pause else np.argsort(-probabilities_K, kind="stable")[:_SHOWN].tolist()
+                drawn = draw_prediction(
+                    decorate(frame.pixels_HWC, frame.pts_s) if decorate else frame.pixels_HWC,
+                    [(labels[index], float(probabilities_K[index])) for index in best],
+                    title=None if is_pause else title,
+                    timeline=Timeline(spans, info.duration_s, frame.pts_s) if len(segments) > 1 else None,
+                )
             writer.write(drawn, pts_s=frame.pts_s, duration_s=frame.duration_s)
             advance()
+            if on_frame:
+                on_frame()

@@ -1,7 +1,6 @@
 """Draw people on a frame: a box around each, and a line with the person, the action and its probability.
 
-Lines cover no face and no other line as long as there is another place. Colours are those of Okabe and Ito, "Color
-Universal Design", which colour-blind readers tell apart; the number of a person is always written too.
+Lines cover no face, no hand and no other line as long as there is another place.
 """
 
 from __future__ import annotations
@@ -16,19 +15,10 @@ from kineme.models.backbones.movenet import JOINTS
 from kineme.prediction.people_stream import LivePerson
 from kineme.prediction.result import PersonPrediction
 from kineme.report.overlay import Colour, Frame, line_width, write_line
+from kineme.report.person_colours import colour_of, text_on
 from kineme.text import percent
 
-PERSON_COLOURS: tuple[Colour, ...] = (
-    (86, 180, 233),  # sky blue
-    (230, 159, 0),  # orange
-    (0, 158, 115),  # bluish green
-    (240, 228, 66),  # yellow
-    (213, 94, 0),  # vermilion
-    (204, 121, 167),  # reddish purple
-    (0, 114, 178),  # blue
-)
 _BLACK: Colour = (0, 0, 0)
-_WHITE: Colour = (255, 255, 255)
 _HEAD = [number for number, joint in enumerate(JOINTS) if joint.split()[-1] in ("nose", "eye", "ear")]
 _SURE = 0.2  # score of a joint of the head that counts
 _LEAST_HEAD = 0.07  # of the body's height: half a head, where only one of its joints is seen
@@ -161,11 +151,6 @@ def places_of(box_4: NDArray[np.float32], width: int, height: int, shape: tuple[
     return [(x, y, min(x + width, columns), min(y + height, rows)) for x, y in inside]
 
 
-def colour_of(person: int) -> Colour:
-    """The colour of a person, by number."""
-    return PERSON_COLOURS[(person - 1) % len(PERSON_COLOURS)]
-
-
 def _draw_box(drawn: Frame, person: ShownPerson, thickness: int) -> None:
     import cv2
 
@@ -180,8 +165,7 @@ def _write(drawn: Frame, place: Rectangle, person: ShownPerson, size: int) -> No
     colour = colour_of(person.id)
     area = drawn[top:bottom, left:right]
     area[:] = colour
-    is_light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 110
-    write_line(area, person.line, size, _BLACK if is_light else _WHITE, bold=True)
+    write_line(area, person.line, size, text_on(colour), bold=True)
 
 
 def _shared(one: Rectangle, other: Rectangle) -> float:

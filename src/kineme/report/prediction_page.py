@@ -13,6 +13,7 @@ import numpy as np
 from kineme.files import atomic_write, write_text
 from kineme.prediction.result import Prediction, Segment
 from kineme.progress import track
+from kineme.report.person_colours import colour_of, in_hex
 from kineme.report.template import render
 from kineme.text import clock
 from kineme.video.container import PathLike
@@ -71,6 +72,7 @@ def page_of(result: Prediction, video_name: str) -> str:
         video_address=quote(video_name),
         segments=_rows(result.segments, colours),
         people=[(person, _rows(person.segments, colours)) for person in people],
+        person_colours={person.id: in_hex(colour_of(person.id)) for person in people},
         of_whom=[("", _rows(result.segments, colours)), *((one.id, _rows(one.segments, colours)) for one in people)],
         curves=[
             (result.labels[k], number, _points(result, middles_W, result.window_probabilities_WK[:, k]))

@@ -107,6 +107,7 @@ def _reply(request: Request, do: Callable[[NamedFile], dict[str, Any] | None]) -
 def _predict(request: Request, file: NamedFile, report: Report) -> dict[str, Any]:
     import numpy as np
 
+    from kineme.prediction.people import follows_people
     from kineme.prediction.predict import predict_file
     from kineme.report.annotate import annotate_video
     from kineme.report.save import skeletons
@@ -117,24 +118,22 @@ def _predict(request: Request, file: NamedFile, report: Report) -> dict[str, Any
     model = _model(request["model"])
     info, half_way = probe(file), _RECOGNISING[model.card.is_heavy]
     recognising = _Meter(report, "recognising", 0.0, half_way)
-    result = replace(predict_file(model, file, "auto", recognising.reach), source=request["source"])
+    people = follows_people(model)
+    result = replace(predict_file(model, file, "auto", recognising.reach, people=people), source=request["source"])
     if not np.isfinite(result.window_probabilities_WK).all():
         raise LimitError("bad_model", "the model gives no numbers for this video; its file may be damaged")
     frames = max(1, info.frame_count or round(result.duration_s * result.fps))
     drawing, warnings = _Meter(report, "drawing", half_way, 1.0), list(result.warnings)
     drawn = itertools.count(1)
-
-    def probabilities_at(time_s: float) -> Any:
-        drawing.reach(next(drawn) / frames)
-        return result.probabilities_at(time_s)
-
     annotate_video(
         file,
         Path(request["folder"], ANNOTATED),
-        probabilities_at,
+        result.probabilities_at,
         result.labels,
         result.segments,
         decorate=skeletons(model.poses) if model.poses else None,
+        people=result.people or (),
+        on_frame=lambda: drawing.reach(next(drawn) / frames),
         on_warning=warnings.append,
     )
     result = replace(result, warnings=tuple(dict.fromkeys(warnings)))

@@ -5,7 +5,10 @@ import { clock, onMoment, percent, seek, video } from "./player.js";
 
 const SHOWN = 5;
 const COLOURS = 6;
+// Of people, by number: as in the annotated video (report/person_colours.py).
+const PERSON_COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2"];
 let segments = [];
+let bands = []; // [segments, buttons] of the whole video, then of each person
 let curves = null;
 let colours = new Map();
 
@@ -33,20 +36,73 @@ const paint = () => {
   const rows = curves.labels.map((label, k) => [label, valueAt(curves.probabilities[k], time)]);
   rows.sort((one, other) => other[1] - one[1]);
   fillBars($("bars"), rows.slice(0, SHOWN), colourOf);
-  [...$("timeline").children].forEach((button, number) => {
-    const { start_s: start, end_s: end } = segments[number];
-    const inside = time >= start && (time < end || number === segments.length - 1);
-    if (inside) button.setAttribute("aria-current", "true"); else button.removeAttribute("aria-current");
-    if (inside) $("part").textContent = segments[number].label;
-  });
+  bands.forEach(([parts, buttons], band) => parts.forEach(({ start_s: start, end_s: end, label }, number) => {
+    const inside = time >= start && (time < end || end >= curves.duration_s);
+    if (inside) buttons[number].setAttribute("aria-current", "true"); else buttons[number].removeAttribute("aria-current");
+    if (inside && !band) $("part").textContent = label;
+  }));
 };
 
 const go = (seconds) => { seek(seconds, curves.duration_s); paint(); };
 
 const focusOn = (button) => {
-  [...$("timeline").children].forEach((one) => { one.tabIndex = one === button ? 0 : -1; });
+  [...button.parentElement.children].forEach((one) => { one.tabIndex = one === button ? 0 : -1; });
   button.focus();
 };
+
+// The parts of the video or of a person as buttons on a line of time.
+const buttonsOf = (parts) => parts.map((one, number) => {
+  const button = document.createElement("button");
+  const words = `${one.label}, ${clock(one.start_s)} to ${clock(one.end_s)}, ${percent(one.confidence)}`;
+  button.type = "button";
+  button.className = colourOf(one.label);
+  button.textContent = one.label;
+  button.title = words;
+  button.setAttribute("aria-label", words);
+  button.tabIndex = number ? -1 : 0;
+  button.style.left = `${(100 * one.start_s) / curves.duration_s}%`;
+  button.style.width = `${(100 * (one.end_s - one.start_s)) / curves.duration_s}%`;
+  button.addEventListener("click", (event) => {
+    focusOn(button);
+    // A click with the mouse goes to the very place, Enter to the beginning of the part.
+    const box = button.parentElement.getBoundingClientRect();
+    go(event.detail ? ((event.clientX - box.left) / box.width) * curves.duration_s : one.start_s);
+  });
+  button.addEventListener("keydown", (event) => {
+    const buttons = [...button.parentElement.children];
+    const next = { ArrowRight: number + 1, ArrowLeft: number - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    focusOn(buttons[Math.max(0, Math.min(next, buttons.length - 1))]);
+  });
+  return button;
+});
+
+const nameOf = (id) => {
+  const name = Object.assign(document.createElement("div"), { className: "whose", textContent: id ? `Person ${id}` : "The video as a whole" });
+  if (!id) return name;
+  const swatch = Object.assign(document.createElement("span"), { className: "person" });
+  swatch.style.background = PERSON_COLOURS[(id - 1) % PERSON_COLOURS.length];
+  name.prepend(swatch);
+  return name;
+};
+
+const bandOf = (person) => {
+  const band = Object.assign(document.createElement("div"), { className: "timeline" });
+  band.setAttribute("role", "group");
+  band.setAttribute("aria-label", `Person ${person.id}`);
+  const buttons = buttonsOf(person.segments);
+  band.append(...buttons);
+  bands.push([person.segments, buttons]);
+  return [nameOf(person.id), band];
+};
+
+const rowsOf = (parts, id) => parts.map((one) => {
+  const row = document.createElement("tr");
+  row.append(...[clock(one.start_s), clock(one.end_s), one.label, percent(one.confidence), id].map((text) =>
+    Object.assign(document.createElement("td"), { textContent: text })));
+  return row;
+});
 
 const answer = (result) => {
   const actions = segments.filter((one) => one.label !== "background");
@@ -60,49 +116,26 @@ const answer = (result) => {
 export const showResult = (job, result, found, service) => {
   segments = result.segments;
   curves = found;
-  const labels = [...new Set([...segments.map((one) => one.label), ...curves.labels])].filter((one) => one !== "background");
+  const all = [...segments, ...(result.people ?? []).flatMap((one) => one.segments)];
+  const labels = [...new Set([...all.map((one) => one.label), ...curves.labels])].filter((one) => one !== "background");
   colours = new Map(labels.slice(0, COLOURS).map((label, number) => [label, number]));
   $("result-name").textContent = answer(result);
   $("result-source").textContent = `${job.name}, ${clock(result.duration_s)} long, by ${job.model} in ${result.timing.seconds.toFixed(1)} s`;
   video.src = job.results.mp4;
   $("end").textContent = clock(curves.duration_s);
-  $("timeline").replaceChildren(...segments.map((one, number) => {
-    const button = document.createElement("button");
-    const words = `${one.label}, ${clock(one.start_s)} to ${clock(one.end_s)}, ${percent(one.confidence)}`;
-    button.type = "button";
-    button.className = colourOf(one.label);
-    button.textContent = one.label;
-    button.title = words;
-    button.setAttribute("aria-label", words);
-    button.tabIndex = number ? -1 : 0;
-    button.style.left = `${(100 * one.start_s) / curves.duration_s}%`;
-    button.style.width = `${(100 * (one.end_s - one.start_s)) / curves.duration_s}%`;
-    button.addEventListener("click", (event) => {
-      focusOn(button);
-      // A click with the mouse goes to the very place, Enter to the beginning of the part.
-      const box = $("timeline").getBoundingClientRect();
-      go(event.detail ? ((event.clientX - box.left) / box.width) * curves.duration_s : one.start_s);
-    });
-    button.addEventListener("keydown", (event) => {
-      const buttons = [...$("timeline").children];
-      const next = { ArrowRight: number + 1, ArrowLeft: number - 1, Home: 0, End: buttons.length - 1 }[event.key];
-      if (next === undefined) return;
-      event.preventDefault();
-      focusOn(buttons[Math.max(0, Math.min(next, buttons.length - 1))]);
-    });
-    return button;
-  }));
+  const people = result.people ?? [];
+  const buttons = buttonsOf(segments);
+  bands = [[segments, buttons]];
+  $("timeline").replaceChildren(...buttons);
+  $("whole").replaceChildren(...(people.length ? [nameOf(0)] : []));
+  $("people").replaceChildren(...people.flatMap(bandOf));
   $("cuts").replaceChildren(...(result.cuts ?? []).map((time) => {
     const mark = Object.assign(document.createElement("div"), { className: "cut", title: `cut at ${clock(time)}` });
     mark.style.left = `${(100 * time) / curves.duration_s}%`;
     return mark;
   }));
-  $("parts").replaceChildren(...segments.map((one) => {
-    const row = document.createElement("tr");
-    row.append(...[clock(one.start_s), clock(one.end_s), one.label, percent(one.confidence)].map((text) =>
-      Object.assign(document.createElement("td"), { textContent: text })));
-    return row;
-  }));
+  $("parts").replaceChildren(...rowsOf(segments, ""), ...people.flatMap((one) => rowsOf(one.segments, one.id)));
+  $("whose").textContent = people.length ? "Person" : "";
   $("warnings").replaceChildren(...result.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   const names = { mp4: "Video (mp4)", json: "JSON", csv: "CSV", vtt: "Subtitles (VTT)", srt: "Subtitles (SRT)" };
   $("downloads").replaceChildren(...Object.entries(names).map(([kind, text]) => {

@@ -20,8 +20,14 @@ from kineme.text import percent
 
 _BLACK: Colour = (0, 0, 0)
 _HEAD = [number for number, joint in enumerate(JOINTS) if joint.split()[-1] in ("nose", "eye", "ear")]
-_SURE = 0.2  # score of a joint of the head that counts
+_ARMS = [(JOINTS.index(f"{side} elbow"), JOINTS.index(f"{side} wrist")) for side in ("left", "right")]
+_SURE = 0.2  # score of a joint that counts
 _LEAST_HEAD = 0.07  # of the body's height: half a head, where only one of its joints is seen
+_HAND = 0.06  # of the body's height: half a hand
+_BEYOND = 0.3  # of the forearm, from the wrist to the middle of the hand
+_APART = 0.4  # of a line's height: between it and what it is not to touch
+_COVERED = 20.0  # how much worse a covered pixel of a face or line is than one of a hand
+_STAYS = 0.1  # of a line's pixels: a place that covers so much more of hands than another is kept, to be read
 
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -65,10 +71,12 @@ class PeoplePainter:
         size = max(10, round(5 + 0.022 * min(height, width)))  # of the letters, as of the labels of a whole video
         for person in people:
             _draw_box(drawn, person, max(1, size // (10 if person.is_hidden else 5)))
-        avoid = [face for person in people if (face := face_of(person))]
+        apart = round(_APART * size) - 1
+        faces = [_wider(face, apart) for person in people if (face := face_of(person))]
+        hands = [hand for person in people for hand in hands_of(person)]
         taken: list[Rectangle] = []
         for person in sorted(people, key=lambda one: one.id):
-            place = self._place(person, (height, width), size, avoid, taken)
+            place = self._place(person, (height, width), size, [*faces, *taken], hands)
             taken.append(place)
             _write(drawn, place, person, size)
         self._places = {person.id: self._places[person.id] for person in people}
@@ -79,17 +87,18 @@ class PeoplePainter:
         person: ShownPerson,
         shape: tuple[int, int],
         size: int,
-        faces: Sequence[Rectangle],
-        taken: Sequence[Rectangle],
+        never: Sequence[Rectangle],
+        hands: Sequence[Rectangle],
     ) -> Rectangle:
-        places = places_of(person.box_4, line_width(person.line, size, bold=True), round(1.5 * size), shape)
-
-        def hidden(number: int) -> tuple[float, int]:
-            covered = sum(_shared(places[number], one) for one in (*faces, *taken))
-            return covered, number
-
-        before = self._places.get(person.id)
-        best = before if before is not None and hidden(before)[0] == 0 else min(map(hidden, range(len(places))))[1]
+        width, height = line_width(person.line, size, bold=True), round(1.5 * size)
+        places = places_of(person.box_4, width, height, shape)
+        costs = [
+            _COVERED * sum(_shared(place, one) for one in never) + sum(_shared(place, one) for one in hands)
+            for place in places
+        ]
+        best, before = costs.index(min(costs)), self._places.get(person.id)
+        if before is not None and costs[before] <= costs[best] + _STAYS * width * height:
+            best = before
         self._places[person.id] = best
         return places[best]
 
@@ -138,11 +147,25 @@ def face_of(person: ShownPerson) -> Rectangle | None:
     return round(x - reach), round(y - 1.3 * reach), round(x + reach), round(y + 1.3 * reach)
 
 
+def hands_of(person: ShownPerson) -> list[Rectangle]:
+    """The rectangles around a person's hands, those that are seen: beyond the wrist, along the forearm."""
+    if person.is_hidden:
+        return []
+    reach, found = _HAND * float(person.box_4[3] - person.box_4[1]), []
+    for elbow, wrist in _ARMS:
+        if person.joints_JC[wrist, 2] >= _SURE:
+            wrist_2, elbow_2 = person.joints_JC[wrist, :2], person.joints_JC[elbow, :2]
+            is_seen = person.joints_JC[elbow, 2] >= _SURE
+            x, y = (wrist_2 + _BEYOND * (wrist_2 - elbow_2) * is_seen).tolist()
+            found.append((round(x - reach), round(y - reach), round(x + reach), round(y + reach)))
+    return found
+
+
 def places_of(box_4: NDArray[np.float32], width: int, height: int, shape: tuple[int, int]) -> list[Rectangle]:
     """Where the line of a box may be written, the best first: above, below, beside, and inside along its edges."""
     left, top, right, bottom = (round(float(side)) for side in box_4)
     xs = (left, right - width)
-    spots = [(x, top - height) for x in xs] + [(x, bottom) for x in xs]
+    spots = [(x, y) for y in (top - height, top - height - round(_APART * height), bottom) for x in xs]
     spots += [(x, y) for y in (top, bottom - height, (top + bottom) // 2) for x in (right, left - width)]
     spots += [(x, bottom - height) for x in xs] + [(x, y) for y in (top - 2 * height, bottom + height) for x in xs]
     spots += [(x, y) for y in ((top + bottom) // 2, top) for x in xs]
@@ -166,6 +189,11 @@ def _write(drawn: Frame, place: Rectangle, person: ShownPerson, size: int) -> No
     area = drawn[top:bottom, left:right]
     area[:] = colour
     write_line(area, person.line, size, text_on(colour), bold=True)
+
+
+def _wider(one: Rectangle, by: int) -> Rectangle:
+    """With so many pixels more on each side."""
+    return one[0] - by, one[1] - by, one[2] + by, one[3] + by
 
 
 def _shared(one: Rectangle, other: Rectangle) -> float:

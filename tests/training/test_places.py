@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import fields, replace
 
+import cv2
 import numpy as np
 import pytest
+from helpers_people import frames as people_frames
 
 from drawn_people.actions import BY_NAME
 from drawn_people.render import Person, Shot, frames
@@ -14,7 +16,7 @@ from drawn_people.script import clip_script
 from kineme.models import person_mask as network
 from kineme.models import weights
 from kineme.models.person_mask import PersonMask
-from kineme.training.places import Backgrounds, background, person_mask, without
+from kineme.training.places import Backgrounds, background, person_mask, scene_without_people, without
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,20 @@ def test_cells_that_people_always_hide_count_for_nothing(mask):
     assert not np.isnan(picture).any()
     assert not picture[rows * 12 // hidden.shape[0], columns * 16 // hidden.shape[1]].any()
     assert picture.any()
+
+
+def test_the_picture_of_a_place_shows_it_behind_somebody_who_steps_aside(mask):
+    ground = np.random.default_rng(0).integers(0, 120, (12, 21, 3), np.uint8)
+    place = cv2.resize(ground, (426, 240), interpolation=cv2.INTER_CUBIC)
+    film = []
+    for frame in people_frames([lambda s: 0.1 if s < 0.7 else 0.5], 1.0):
+        film.append(np.where((frame == 128).all(axis=2)[..., None], place, frame))
+    frames_THWC = np.stack(film)  # the median alone shows who stays for five of eight frames
+    alone, masked = (
+        np.abs(one.astype(float) - place).mean()
+        for one in (np.median(frames_THWC, axis=0), scene_without_people(frames_THWC, mask))
+    )
+    assert masked < alone / 2
 
 
 def test_backgrounds_are_kept_and_are_the_same_again(mask, tmp_path, monkeypatch):

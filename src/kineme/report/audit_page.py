@@ -17,14 +17,19 @@ from kineme.dataset.audit.finding import Finding
 from kineme.dataset.audit.inspection import Inspection
 from kineme.errors import VideoError
 from kineme.files import write_text
+from kineme.models.person_mask import PersonMask
 from kineme.people.survey import SMALL
 from kineme.report.filmstrip import jpeg_data_uri
 from kineme.report.template import render
 from kineme.report.verdict import pluralize
 from kineme.text import percent
+from kineme.training.places import person_mask, scene_without_people
+from kineme.video.clips import ticks
 from kineme.video.decode import read_frames
+from kineme.video.spec import ClipSpec
 
 _HEIGHT = 120  # pixels of a picture
+_SCENE_FRAMES = 9  # of which the picture of a place is made
 _PICTURES, _WITH_PICTURES = 6, 60  # most of a finding; most findings of each kind that have any
 _FEW = 3  # names in a sentence
 _NAMES = 40  # most names listed below a finding
@@ -116,11 +121,12 @@ def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[st
 def _pictures(audit: Audit, finding: Finding) -> list[tuple[str, str]]:
     """Name and picture of some of the videos of a finding: the background of places, else the frame in the middle."""
     found = []
+    mask = person_mask() if finding.kind == "same-scene" else None
     for number in _some(audit, finding):
         row, inspection = audit.table.rows.row(number, named=True), audit.inspections[number]
         if not isinstance(inspection, Inspection):
             continue
-        picture = inspection.background_HWC if finding.kind == "same-scene" else _middle(row, inspection)
+        picture = _scene(row, inspection, mask) if finding.kind == "same-scene" else _middle(row, inspection)
         if picture is not None:
             size = (max(1, round(picture.shape[1] * _HEIGHT / picture.shape[0])), _HEIGHT)
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -133,6 +139,19 @@ def _some(audit: Audit, finding: Finding) -> Sequence[int]:
     groups = audit.table.rows["group"].to_list()
     first = list({groups[number]: number for number in reversed(finding.rows)}.values())[::-1]
     return [*first, *(number for number in finding.rows if number not in set(first))][:_PICTURES]
+
+
+def _scene(row: Mapping[str, Any], inspection: Inspection, mask: PersonMask | None) -> NDArray[np.uint8]:
+    """The place without its people; without a mask of them, or a file that is still there, without what moves."""
+    still_HWC = inspection.background_HWC
+    if mask is None:
+        return still_HWC
+    height, width = still_HWC.shape[:2]
+    spread = ClipSpec(frames=_SCENE_FRAMES, fps=None, height=height, width=width, fit="stretch")
+    with suppress(VideoError):
+        shown = ticks(row["path"], spec=spread, start_s=row["start_s"], end_s=row["end_s"])
+        return scene_without_people(np.stack([frame_HWC for _, frame_HWC in shown]), mask)
+    return still_HWC
 
 
 def _middle(row: Mapping[str, Any], inspection: Inspection) -> NDArray[np.uint8] | None:

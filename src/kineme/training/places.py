@@ -93,6 +93,18 @@ def background(frames_THWC: NDArray[np.uint8], mask: PersonMask | None = None) -
     return np.asarray(picture / length if length > 0 else picture, np.float32)
 
 
+def scene_without_people(frames_THWC: NDArray[np.uint8], mask: PersonMask) -> NDArray[np.uint8]:
+    """The picture of a place, (H, W, 3) RGB: the median over time of each pixel where it shows nobody.
+
+    A pixel that shows somebody in every frame is the median of all.
+    """
+    hidden_THW = np.stack([mask.find(frame) for frame in frames_THWC])
+    seen_THWC = np.where(hidden_THW[..., None], np.float32(np.nan), frames_THWC)
+    with_people_HWC = np.median(frames_THWC, axis=0)
+    picture_HWC = np.where(hidden_THW.all(axis=0)[..., None], with_people_HWC, _median_of(list(seen_THWC)))
+    return np.asarray(picture_HWC.round(), np.uint8)
+
+
 def _median_of(small: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice")  # a cell that no frame shows

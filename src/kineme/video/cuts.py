@@ -234,7 +234,7 @@ def number_shots(
 def _at_cuts(
     of_ticks: Iterable[Tick], cuts: Sequence[float], on_cut: Callable[[float], object]
 ) -> Iterator[tuple[int, Tick]]:
-    """Number the shots between known cuts; one in which no tick lies is none."""
+    """Number the shots between known cuts that have a tick."""
     shot, begun = 0, 0
     for instant_s, frame in of_ticks:
         passed = bisect.bisect_right(cuts, instant_s + EPSILON_S)

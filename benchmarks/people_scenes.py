@@ -6,11 +6,10 @@ Scenes of several people who do different actions at once, cross and hide each o
 - *IDF1*: the identity F1 of the tracks (Ristani et al., ECCV 2016), at an overlap of one half, by SciPy's assignment.
 - *segment F1*, with ``--train``: of what each person does, at an overlap in time of one half, by a model trained with
   ``--region person`` on the segments of other casts; and the same for a model that sees the whole frame.
-- with ``--small``, both models on the same test scenes filmed from so far that everybody is 60 pixels high in 1280 x 720:
-  what is recognised there as a share of what is recognised of the same segments at full height.
+- *small*, with ``--small``: the same models on the same test scenes filmed from so far that everybody is 60 pixels high
+  in 1280 x 720; what is recognised there as a share of what is recognised of these segments at full height.
 
-    python benchmarks/people_scenes.py --scenes 12 --train person frame --small \\
-        --out benchmarks/results/people-scenes.json
+    python benchmarks/people_scenes.py --train person frame --small --out benchmarks/results/people-scenes.json
 """
 
 from __future__ import annotations
@@ -156,7 +155,7 @@ def shortened(metrics: Any) -> dict[str, Any]:
 def small(work: Path, region: Region, people: int, seed: int) -> dict[str, Any]:
     """The same model on its test scenes, filmed from afar, beside what it made of them at full height."""
     split = pl.read_csv(work / region / "split.csv")
-    names = sorted(set(Path(path).name for path in split.filter(pl.col("split") == "test")["path"]))
+    names = sorted({Path(path).name for path in split.filter(pl.col("split") == "test")["path"]})
     folder = draw_small(work / "small", names, people, seed)
     near = api.evaluate(work / region, work / "set" / "scenes" / "segments.csv", split="test")
     far = api.evaluate(work / region, folder / "segments.csv", split="all")

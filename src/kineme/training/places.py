@@ -101,7 +101,8 @@ def scene_without_people(frames_THWC: NDArray[np.uint8], mask: PersonMask) -> ND
     hidden_THW = np.stack([mask.find(frame) for frame in frames_THWC])
     seen_THWC = np.where(hidden_THW[..., None], np.float32(np.nan), frames_THWC)
     with_people_HWC = np.median(frames_THWC, axis=0)
-    picture_HWC = np.where(hidden_THW.all(axis=0)[..., None], with_people_HWC, _median_of(list(seen_THWC)))
+    always_HW1 = hidden_THW.min(axis=0)[..., None]
+    picture_HWC = np.where(always_HW1, with_people_HWC, _median_of(list(seen_THWC)))
     return np.asarray(picture_HWC.round(), np.uint8)
 
 

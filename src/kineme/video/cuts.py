@@ -202,10 +202,9 @@ def number_shots(
             comes or goes, so its cuts are those of :func:`kineme.find_people`. None looks for them.
     """
     brighten = brighten or Brightener(spec)
-    if spec.fps is None or spec.short == "refuse":
-        cuts = ()
-    if cuts is not None:
-        yield from _at_cuts(((instant_s, brighten(frame)) for instant_s, frame in of_ticks), cuts, on_cut)
+    if spec.fps is None or spec.short == "refuse" or cuts is not None:
+        known = () if spec.fps is None or spec.short == "refuse" else cuts or ()
+        yield from _at_cuts(((instant_s, brighten(frame)) for instant_s, frame in of_ticks), known, on_cut)
         return
     finder, begins = CutFinder(spec.fps), set[int]()
     held: deque[Tick] = deque()

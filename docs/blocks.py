@@ -5,8 +5,8 @@ A page holds code in three ways, and in no other:
 ``{run}``
     is run when the site is built, in a folder of the page's own, and what it prints is shown beneath it.
 ``{shown} REASON``
-    is not run, for the reason given, which the reader sees too. It is still checked: a command of ``kineme`` must be
-    one that its command line takes, and Python must compile.
+    is not run, for the given reason. It is still checked: the command line must accept a command of ``kineme``, and
+    Python must compile.
 ``{literalinclude}`` and ``{code-cell}``
     come from files that tests run, or are run by MyST-NB.
 
@@ -18,14 +18,11 @@ This file needs no Sphinx, so that a test can use it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import io
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -34,22 +31,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from command_check import shell_problems
 from markdown_it import MarkdownIt
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "_generated"
 TIMEOUT_S = 1800
 
+# Why a block is not run, and the note that readers see above it, if any.
 REASONS = {
-    "internet": "needs the internet",
-    "camera": "needs a camera or a live stream",
-    "gpu": "needs a GPU",
-    "hours": "takes some minutes or more",
-    "others": "opens a service to others",
-    "yours": "is about your own files",
-    "installs": "installs packages",
+    "internet": "",
+    "camera": "Needs a camera or a live stream.",
+    "gpu": "Needs a GPU.",
+    "hours": "",
+    "others": "",
+    "yours": "",
+    "installs": "",
 }
 LANGUAGES = ("shell", "python")
 PLAIN = ("text", "csv", "bibtex")  # fences that show something that is not code
@@ -67,8 +65,8 @@ class Block:
         language: ``"shell"`` or ``"python"``.
         code: the text.
         options: of the directive. ``fails``: it must fail, to show an error. ``until``: it stays in the background
-            till the end of the page, and the page goes on when it has printed this. ``quiet``: its output is not
-            shown; ``no-code``: only that is.
+            until the end of the page, and the page continues when it has printed this text. ``quiet``: its output is
+            not shown; ``no-code``: only the output is shown.
         reason: why a shown block is not run.
     """
 
@@ -92,12 +90,8 @@ class BlockError(Exception):
 
 def pages() -> list[Path]:
     """All pages of the site."""
-    found = [DOCS / "index.md", *(page for part in ("guide", "howto", "reference", "about") for page in _under(part))]
-    return [page for page in found if page.is_file()]
-
-
-def _under(part: str) -> list[Path]:
-    return sorted((DOCS / part).rglob("*.md"))
+    parts = ("start", "guide", "howto", "reference", "about")
+    return [DOCS / "index.md", *(page for part in parts for page in sorted((DOCS / part).rglob("*.md")))]
 
 
 def fences(page: Path, text: str | None = None, first: int = 0) -> Iterator[tuple[int, str, str]]:
@@ -143,9 +137,9 @@ def _block(page: Path, line: int, kind: str, argument: str, content: str) -> Blo
         page, line, kind, language, "\n".join(lines).strip("\n"), options, argument if kind == "shown" else ""
     )
     if language not in LANGUAGES:
-        raise BlockError(f"{block.place}: {language!r} is none of the languages {', '.join(LANGUAGES)}")
+        raise BlockError(f"{block.place}: {language!r} is not one of the languages {', '.join(LANGUAGES)}")
     if kind == "shown" and argument not in REASONS:
-        raise BlockError(f"{block.place}: {argument!r} is none of the reasons {', '.join(REASONS)}")
+        raise BlockError(f"{block.place}: {argument!r} is not one of the reasons {', '.join(REASONS)}")
     if unknown := set(options) - {"fails", "until", "quiet", "no-code"}:
         raise BlockError(f"{block.place}: there is no option {unknown.pop()!r}")
     return block
@@ -176,65 +170,6 @@ def _problems(block: Block) -> list[str]:
             return [f"{block.place}: {error}"]
         return []
     return [f"{block.place}: {problem}" for problem in shell_problems(block.code)]
-
-
-def shell_problems(code: str) -> list[str]:
-    """What the command line of ``kineme`` would refuse in a piece of shell, without running anything."""
-    problems = []
-    for words in commands(code):
-        if words[0] == "kineme" and (problem := _refused(words[1:])):
-            problems.append(f"{shlex.join(words)}: {problem}")
-    return problems
-
-
-def commands(code: str) -> list[list[str]]:
-    """The words of each simple command; redirections are left out."""
-    found: list[list[str]] = []
-    for line in code.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        words: list[str] = []
-        skip = False
-        for word in [*lexer, ";"]:
-            if skip:
-                skip = False
-            elif re.fullmatch(r"[|&;()]+", word):
-                while words and re.fullmatch(r"\w+=.*", words[0]):  # variables for the command
-                    words.pop(0)
-                if words:
-                    found.append(words)
-                words = []
-            elif re.fullmatch(r"[<>]+", word):
-                skip = True
-            else:
-                words.append(word)
-    return found
-
-
-def _refused(arguments: list[str]) -> str:
-    """Why the command line refuses the arguments; empty if it takes them. Nothing is run."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        command, context, name = _command_line(), None, "kineme"
-        rest = [argument for argument in arguments if argument != "--debug"]  # the entry point takes it anywhere
-        try:
-            while True:
-                context = command.make_context(name, list(rest), parent=context)
-                if not hasattr(command, "resolve_command"):
-                    return ""
-                name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-        except Exception as error:
-            if type(error).__name__ in ("Exit", "NoArgsIsHelpError"):  # --help, --version
-                return ""
-            return error.format_message() if hasattr(error, "format_message") else str(error)
-
-
-@functools.cache
-def _command_line() -> Any:
-    from typer.main import get_command
-
-    from kineme.cli.main import app
-
-    return get_command(app)
 
 
 # Running

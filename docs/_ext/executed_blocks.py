@@ -1,4 +1,4 @@
-"""The directives ``{run}`` and ``{shown}``: code with what it printed, and code that was not run and says why."""
+"""The directives ``{run}`` and ``{shown}``: code with its output, and code that is only shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = 100
 
 
 class Run(SphinxDirective):
-    """Code that was run when the site was built, and what it printed."""
+    """Code that was run when the site was built, with its output."""
 
     optional_arguments = 1
     has_content = True
@@ -55,7 +55,7 @@ class Run(SphinxDirective):
 
 
 class Shown(SphinxDirective):
-    """Code that is not run, with the reason."""
+    """Code that is not run, with a note where readers need one."""
 
     required_arguments = 1
     has_content = True
@@ -67,8 +67,8 @@ class Shown(SphinxDirective):
             raise self.error(f"{self.arguments[0]}: choose a reason of {', '.join(blocks.REASONS)}")
         code = nodes.literal_block("\n".join(self.content), "\n".join(self.content))
         code["language"] = self.options.get("language", "shell")
-        note = nodes.paragraph("", f"Not run when this page was built: it {reason}.", classes=["not-run"])
-        return [nodes.container("", note, code, classes=["shown"])]
+        note = [nodes.paragraph("", reason, classes=["needs"])] if reason else []
+        return [nodes.container("", *note, code, classes=["shown"])]
 
 
 def _folded(line: str) -> str:

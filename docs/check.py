@@ -44,13 +44,15 @@ AMERICAN = {
     "visualize": "visualise",
 }
 # proselint's checks that do not suit: Sphinx sets curly quotation marks and dots itself; spelling, and words that stand
-# twice, are looked at here; it takes "64 x 64" for a word twice, "early-fusion" for an adverb, and "for ever" for old.
+# twice, are looked at here; it takes "64 x 64" for a word twice, "early-fusion" for an adverb, "for ever" for old, and
+# the verb "resume" for the noun.
 NOT_WANTED = (
     "archaism",
     "dates_times",
     "lexical_illusions",
     "misc.phrasal_adjectives",
     "spelling",
+    "typography.diacritical_marks",
     "typography.punctuation",
     "typography.symbols",
     "weasel_words.very",

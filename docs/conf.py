@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation; docs/README.md tells the rest."""
+"""The settings of Sphinx; see docs/README.md."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"(np|numpy|NDArray|polars|pl|fractions|threading|collections|typing|os|pathlib|av)\b.*"),
     ("py:.*", r"(Path|Any|Iterator|Iterable|Generator|Sequence|Callable|Literal|Self|Fraction|VideoFrame|optional)"),
     ("py:.*", r"kineme\.(dataset|models|prediction|training|video)\.(?!.*(Model|Prediction|ClipSpec)$).*"),
-    ("py:.*", r"(Pathlike|FrameOrder|Exported|The distinct labels|sorted|compare)"),
+    ("py:.*", r"(Pathlike|FrameOrder|Exported|OnPacket|OnProgress|VideoFault|WindowEncoder)"),
+    ("py:.*", r"(AutoOptions|Explanation|PeopleStream|The distinct labels|sorted|compare)"),
+    ("py:.*", r"kineme\.(sources|people)\..*"),
+    ("py:(meth|attr)", r"(kineme\.model\.Model\.open_set_score|timeline_settings)"),
 ]
 
 html_theme = "furo"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -58,6 +60,49 @@ def test_links_of_the_sources_lead_somewhere():
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not (page.parent / target).exists():
                 wrong.append(f"{page.name}: {target}")
+    assert wrong == []
+
+
+def test_included_code_is_still_in_its_file():
+    wrong = []
+    for page in blocks.pages():
+        for line, info, content in blocks.fences(page):
+            kind, _, target = info.partition(" ")
+            if kind != "{literalinclude}" or "_generated" in target:
+                continue
+            text = (page.parent / target).read_text(encoding="utf-8")
+            options = dict(re.findall(r"^:([a-z-]+): *\"?(.*?)\"?$", content, re.M))
+            if name := options.get("pyobject"):
+                text = _source_of(text, name)
+            marks = [options[one] for one in ("start-at", "start-after", "end-at", "end-before") if one in options]
+            wrong += [f"{page.name}:{line}: {mark}" for mark in marks or [""] if not text or mark not in text]
+    assert wrong == []
+
+
+def _source_of(text: str, name: str) -> str:
+    """The source of a function or class, ``Outer.inner``; empty if it is missing."""
+    body: list[ast.stmt] = ast.parse(text).body
+    for part in name.split("."):
+        found = next((node for node in body if getattr(node, "name", None) == part), None)
+        if not isinstance(found, ast.FunctionDef | ast.ClassDef):
+            return ""
+        body = found.body
+    return ast.get_source_segment(text, found) or ""
+
+
+def test_the_names_of_the_api_page_exist():
+    text = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\.\. auto\w+:: (\S+)\n(?:   :members:(.*)\n)?", text, re.M)
+    assert len(found) > 30
+    wrong = []
+    for name, members in found:
+        value = pkgutil.resolve_name(name)
+        names = [one.strip() for one in members.split(",") if one.strip()]
+        wrong += [
+            f"{name}.{one}"
+            for one in names
+            if not hasattr(value, one) and one not in getattr(value, "__dataclass_fields__", ())
+        ]
     assert wrong == []
 
 

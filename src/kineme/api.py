@@ -121,6 +121,7 @@ def train(
     allow_leaks: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    log: str | Sequence[str] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Train, evaluate on groups never seen, and write the run folder with its report.
@@ -149,10 +150,11 @@ def train(
         allow_leaks: continue even if the same video is on two sides of the split or has two labels.
         resume: continue an interrupted training.
         overwrite: replace a finished run.
+        log: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``, or several of them, which receive the metrics too.
         say: told how long features will take.
 
     Raises:
-        KinemeError: the data or the folder cannot be used, or there are not so many devices.
+        KinemeError: the data, the folder or a logger cannot be used, or there are not so many devices.
         UsageError: an unknown approach or option, or ``auto`` together with a named approach.
 
     Example:
@@ -168,8 +170,10 @@ def train(
     from kineme.training.auto import choose_for_run
     from kineme.training.devices import shared_out
     from kineme.training.leaky import group_split_reference
+    from kineme.training.loggers import check_loggers
     from kineme.training.options import is_chosen, resolve_approach
 
+    loggers = check_loggers(log)
     table = _table(data, labelled_throughout)
     how: dict[str, Any] = {"options": options, "test": test, "validation": validation}
     how |= {"resume": resume, "overwrite": overwrite}
@@ -192,6 +196,7 @@ def train(
             leaky=leaky,
             reference=reference,
             allow_leaks=allow_leaks,
+            log=loggers,
             report=write_run_report,
         )
     return replace(run, folder=Path(out))
@@ -315,41 +320,19 @@ def check(
         >>> kineme.check("my-videos")["counts"]["error"]
         0
     """
-    from dataclasses import asdict, replace
+    from kineme.report.check import check_data
 
-    from kineme.dataset.audit.audit import audit, document_of
-    from kineme.dataset.audit.quarantine import quarantine_files
-    from kineme.dataset.audit.suggest import write_groups
-    from kineme.models.registry import make_approach
-    from kineme.people.survey import people_document
-    from kineme.report.audit_page import write_check
-    from kineme.training.options import TrainOptions, resolve_approach
-    from kineme.training.resources import estimate_resources
-
-    approach, config, spec = resolve_approach(approach, config)
-    spec = replace(spec, **(spec_changes or {}))
-    seen = audit(scan(data, group_column=group_column), spec)
-    moved = quarantine_files(Path(data), seen.broken) if fix else None
-    if groups is not None:
-        write_groups(seen, Path(groups))
-    document = {
-        **document_of(seen, Path(data)),
-        "needs": asdict(
-            estimate_resources(
-                seen.lengths_s, seen.decoding_s, make_approach(approach, config), spec, options or TrainOptions()
-            )
-        ),
-        "people": people_document([row for row in seen.table.rows.to_dicts() if row["path"] not in seen.broken]),
-        "moved": moved
-        and {
-            "folder": str(moved.folder),
-            "files": {name: str(place) for name, place in moved.files.items()},
-            "outside": list(moved.outside),
-        },
-    }
-    if page is not None:
-        write_check(page, seen, document)
-    return document
+    return check_data(
+        Path(data),
+        page=page,
+        fix=fix,
+        groups=groups,
+        approach=approach,
+        config=config,
+        spec_changes=spec_changes,
+        options=options,
+        group_column=group_column,
+    )
 
 
 def evaluate(

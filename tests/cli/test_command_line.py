@@ -142,6 +142,7 @@ VERBS = {
         "--no-augment",
         "--no-flip",
         "--out",
+        "--log",
         "--overwrite",
         "--patience",
         "--region",

@@ -111,6 +111,15 @@ Finetune = Annotated[
         "--finetune", help="Also train the pretrained backbone, at smaller learning rates.", rich_help_panel=TRAINING
     ),
 ]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="NAME",
+        help="Also log to tensorboard, mlflow or wandb; may be repeated.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.", rich_help_panel=SPLIT)]
 Validation = Annotated[float, typer.Option(help="Fraction held out for early stopping.", rich_help_panel=SPLIT)]
 LabelledThroughout = Annotated[

@@ -90,6 +90,7 @@ def train(
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
+    log: options.Log = None,
     json: options.Json = False,
 ) -> None:
     """Train on a folder of videos, and test on unseen groups.
@@ -144,6 +145,7 @@ def train(
             allow_leaks=allow_leaks,
             resume=resume,
             overwrite=overwrite,
+            log=log or (),
             say=lambda line: warn([line]),
         )
     warn(line for line in run.table.warnings if line not in table.warnings)

@@ -55,7 +55,7 @@ def shared_out(devices: int | str, out: Path) -> Iterator[Path]:
         )
     with ExitStack() as stack:
         if processes > 1:
-            if os.environ.get(_PROCESS) != "0":
+            if not is_first_process():
                 out = stack.enter_context(_copy(out))
             _meet()
         names = keras.distribution.list_devices()
@@ -72,6 +72,11 @@ def shared_out(devices: int | str, out: Path) -> Iterator[Path]:
         if count > 1:
             stack.enter_context(SharedOut(names[:count]).scope())
         yield out
+
+
+def is_first_process() -> bool:
+    """Whether this process is the first of its job, or the only one."""
+    return int(os.environ.get(_PROCESSES) or 1) == 1 or os.environ.get(_PROCESS) == "0"
 
 
 class SharedOut(keras.distribution.DataParallel):  # type: ignore[misc]  # Keras has no types

@@ -94,6 +94,7 @@ def train_once(
     background: bool = False,
     gaps: Mapping[str, Sequence[Item]] = MappingProxyType({}),
     label: str | None = "training",
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> TrainingResult:
     """Train what the learner has to train, and calibrate it.
 
@@ -108,6 +109,7 @@ def train_once(
         background: learn what is none of the actions, see :mod:`kineme.training.background`.
         gaps: background of each split that was filmed.
         label: what the progress bar says; None shows none.
+        on_epoch: called with each row of the history; when resumed, with the earlier rows first.
 
     Raises:
         KinemeError: training diverged, or cannot be resumed.
@@ -122,6 +124,8 @@ def train_once(
             gaps=[*gaps.get("train", ()), *gaps.get("validation", ())] if background else (),
             label=label,
         )
+        for row in found.history:
+            on_epoch(row)
         held_out = HeldOut(found.held_out, found.logits_WK, found.item_W)
         return TrainingResult(found.history, held_out.temperature, held_out, found)
     views = options.num_views(learner.encoder)
@@ -141,6 +145,7 @@ def train_once(
         background=background,
         gaps=gaps,
         label=label,
+        on_epoch=on_epoch,
     )
     held_out = HeldOut(parts["validation"], *score_windows(learner.trained, parts["validation"], cache))
     return TrainingResult(history, held_out.temperature, held_out)
@@ -161,6 +166,7 @@ def fit(
     background: bool = False,
     gaps: Mapping[str, Sequence[Item]] = MappingProxyType({}),
     label: str | None = "training",
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> list[dict[str, float]]:
     """Train ``network`` in place.
 
@@ -182,6 +188,7 @@ def fit(
         background: learn from background too, see :mod:`kineme.training.background`; accuracy then counts it.
         gaps: background of each split that was filmed; other videos give none, but have it made of them.
         label: what the progress bar says; None shows none.
+        on_epoch: called with each row of the history; when resumed, with the earlier rows first.
 
     Returns:
         History: one dict an epoch with epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, feed_share
@@ -195,6 +202,8 @@ def fit(
     state = Progress()
     if resume and checkpoint:
         state, best = load_checkpoint(checkpoint, network, settings)
+    for row in state.history:
+        on_epoch(row)
     batches_of = _feed(network, train, cache, options, flip, gaps.get("train", ()) if background else None)
     held_out = [*validation, *gaps.get("validation", ())] if validation else []
     with progress(label, options.epochs) as advance:
@@ -216,6 +225,7 @@ def fit(
                 network.optimizer.learning_rate = float(network.optimizer.learning_rate) / 2
             if checkpoint:
                 save_checkpoint(checkpoint, network, best, state, settings)
+            on_epoch(row)
             advance(1, _note(row, state, len(train)))
         if state.waited >= options.patience:
             advance(0, f"stopped early; epoch {state.best_epoch} was best")

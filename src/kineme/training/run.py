@@ -122,6 +122,7 @@ def train(
     allow_leaks: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    log: Sequence[str] = (),
     report: Callable[[Run], object] | None = None,
 ) -> Run:
     """Train an approach and measure it on groups it never saw.
@@ -141,6 +142,7 @@ def train(
         allow_leaks: continue even if the same video is on two sides of the split or has two labels.
         resume: continue from the run folder's checkpoint, which exists until the report is written.
         overwrite: replace a finished run.
+        log: names of :data:`kineme.training.loggers.LOGGERS`.
         report: writes the report of the run.
 
     Returns:
@@ -168,28 +170,33 @@ def train(
         write_split_csv(prepared.table, out / SPLIT)
 
         from kineme.training.fit import train_once
+        from kineme.training.loggers import training_log
         from kineme.training.measure import measure
         from kineme.training.stream_speed import looks_per_second
 
-        result = train_once(
-            prepared.learner,
-            prepared.parts,
-            prepared.cache,
-            options,
-            checkpoint=out / CHECKPOINT,
-            settings=prepared.settings,
-            resume=resume,
-            background=prepared.background,
-            gaps=prepared.gaps,
-        )
-        measured = measure(prepared, result, options.seed)
-        if reference:
-            measured.document["test"]["honest"] = reference
-        if selection:
-            card, video = prepared.card, prepared.parts["test"][0].path
-            speed = looks_per_second(prepared.learner.network, card, video)
-            measured.document["selection"] = {**selection, "looks_per_second": speed}
-        run = _write(out, prepared, result, measured, started)
+        network = prepared.learner.network
+        with training_log(log, out, {**prepared.settings, "parameters": network.count_params()}) as logged:
+            result = train_once(
+                prepared.learner,
+                prepared.parts,
+                prepared.cache,
+                options,
+                checkpoint=out / CHECKPOINT,
+                settings=prepared.settings,
+                resume=resume,
+                background=prepared.background,
+                gaps=prepared.gaps,
+                on_epoch=logged.epoch,
+            )
+            measured = measure(prepared, result, options.seed)
+            if reference:
+                measured.document["test"]["honest"] = reference
+            if selection:
+                card, video = prepared.card, prepared.parts["test"][0].path
+                speed = looks_per_second(network, card, video)
+                measured.document["selection"] = {**selection, "looks_per_second": speed}
+            logged.result(measured.document, epoch=len(result.history))
+        run = _write(out, prepared, result, measured, started, logged.notes)
         if report:
             report(run)
         (out / CHECKPOINT).unlink(missing_ok=True)
@@ -230,15 +237,17 @@ def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:
         remove_abandoned(out / name)
 
 
-def _write(out: Path, prepared: Prepared, result: TrainingResult, measured: Measured, started: float) -> Run:
-    """Write all of the run folder but its report."""
+def _write(
+    out: Path, prepared: Prepared, result: TrainingResult, measured: Measured, started: float, notes: Sequence[str]
+) -> Run:
+    """Write all of the run folder but its report; ``notes`` are warnings besides those of the data."""
     from kineme.models.backend import keras, versions
     from kineme.models.scoring import softmax
 
     learner, tested, settings = prepared.learner, prepared.parts["test"], prepared.settings
     devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
     warnings = [*measured.warnings, *(f"{name}: left out, {reason}" for name, reason in prepared.cache.lost.items())]
-    warnings += result.solved.notes if result.solved else ()
+    warnings += [*(result.solved.notes if result.solved else ()), *notes]
     if prepared.cache.full_note:
         warnings.append(prepared.cache.full_note)
     table = replace(prepared.table, warnings=tuple(dict.fromkeys([*prepared.table.warnings, *warnings])))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kineme.models.backbones.movenet import Detections
+from kineme.people.colours import colours_of, likeness
 from kineme.people.similarity import box_overlaps, points_of, similarity
 from kineme.people.tracker import LONGEST_GAP_S, SURE, UNSURE, Tracker
 
@@ -49,6 +50,38 @@ def test_two_who_cross_keep_their_numbers():
     assert [track.id for track in tracks] == [1, 2]
     assert tracks[0].boxes_T4[-1, 0] == pytest.approx(580, abs=8)
     assert tracks[1].boxes_T4[-1, 0] == pytest.approx(20, abs=8)
+
+
+def test_who_comes_out_of_an_embrace_is_known_by_the_clothes():
+    """They walk up to each other, are seen as one for a second, and go back, each to the own side."""
+    red, blue = np.array([[0.8, 0.1, 0.1, 0.2, 0.2, 0.3], [0.1, 0.1, 0.7, 0.5, 0.5, 0.5]], np.float32)
+    together = [([body(300)], [red if t % 8 < 4 else blue]) for t in range(8)]
+    apart = [([body(300 - 24 * t), body(320 + 24 * t)], [red, blue]) for t in range(10)]
+    looks = [([body(60 + 24 * t), body(560 - 24 * t)], [red, blue]) for t in range(10)] + together + apart
+
+    def sides(*, with_colours: bool) -> list[float]:
+        tracker = Tracker(keeps=True)
+        for number, (bodies, colours) in enumerate(looks):
+            tracker.update(look(*bodies), number * STEP_S, np.stack(colours) if with_colours else None)
+        return [track.boxes_T4[-1, 0] for track in tracker.tracks()]
+
+    first, second = sides(with_colours=False)
+    assert second < 150 < 500 < first, "by their places alone the two are taken for each other"
+    first, second = sides(with_colours=True)
+    assert first < 150 < 500 < second
+
+
+def test_colours_are_those_of_torso_and_thighs_and_unknown_where_joints_are_hidden():
+    frame = np.zeros((400, 300, 3), np.uint8)
+    frame[140:200], frame[200:300] = (200, 0, 0), (0, 0, 100)
+    seen, hidden = body(100), body(100, score=0.1)
+    colours_P6 = colours_of(frame, look(seen, hidden))
+    assert colours_P6[0] * 255 == pytest.approx([200, 0, 0, 0, 0, 100], abs=12)
+    assert np.isnan(colours_P6[1]).all()
+    same, other, unknown = likeness(colours_P6[0], np.stack([colours_P6[0], colours_P6[0][::-1], colours_P6[1]]))
+    assert same == pytest.approx(1)
+    assert other < 0.4
+    assert unknown == 0.5
 
 
 @pytest.mark.parametrize("gap", [1, 4, 8])

@@ -16,6 +16,7 @@ from kineme.disk_cache import DiskCache
 from kineme.errors import VideoError
 from kineme.files import user_cache_folder
 from kineme.models.backbones.movenet import WEIGHTS, Detections
+from kineme.people.colours import colours_of
 from kineme.people.detector import PeopleDetector
 from kineme.people.tracker import VERSION, Tracker
 from kineme.people.tracks import People, packed, unpacked
@@ -29,7 +30,7 @@ Frame = NDArray[np.uint8]
 
 RATE = 8.0  # looks a second
 
-FORMAT = 3  # of what is kept, and of how people are looked for
+FORMAT = 4  # of what is kept, and of how people are looked for
 _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at
@@ -85,27 +86,28 @@ def _follow(
 ) -> People:
     """A cut is certain some looks later: the detections wait for that, and a second tracker follows them till then."""
     tracker, ahead, finder = Tracker(keeps=True), Tracker(), CutFinder(looks.fps or RATE)
-    held: deque[tuple[float, Detections]] = deque()
+    held: deque[tuple[float, Detections, NDArray[np.float32]]] = deque()
     times: list[float] = []
     cuts: list[float] = []
     begins: set[int] = set()  # looks that begin a shot
     height, width = 0, 0
 
     def release() -> None:
-        time_s, found = held.popleft()
+        time_s, found, colours_P6 = held.popleft()
         if len(times) in begins:
             tracker.reset()
             cuts.append(time_s)
-        tracker.update(found, time_s)
+        tracker.update(found, time_s, colours_P6)
         times.append(time_s)
 
     with closing(prefetch(ticks(source, looks, full_size=True), _AHEAD)) as shown:
         for time_s, frame_HWC in shown:
             height, width = frame_HWC.shape[:2]
-            held.append((time_s, detect(frame_HWC, ahead.boxes)))
-            ahead.update(held[-1][1], time_s)
-            if found := finder.push(frame_HWC):
-                begins.update(found)
+            found = detect(frame_HWC, ahead.boxes)
+            held.append((time_s, found, colours_of(frame_HWC, found)))
+            ahead.update(found, time_s, held[-1][2])
+            if begun := finder.push(frame_HWC):
+                begins.update(begun)
                 detect.reset()
                 ahead.reset()
             if len(held) > finder.delay:

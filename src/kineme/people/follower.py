@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.people.colours import colours_of
 from kineme.people.detector import PeopleDetector
 from kineme.people.tracker import TrackedPerson, Tracker
 
@@ -36,4 +37,5 @@ class PeopleFollower:
             frame_HWC: uint8, RGB, at the size it is displayed at.
             time_s: when it was taken, later than the look before.
         """
-        return self._tracker.update(self._detect(frame_HWC, self._tracker.boxes), time_s)
+        found = self._detect(frame_HWC, self._tracker.boxes)
+        return self._tracker.update(found, time_s, colours_of(frame_HWC, found))

@@ -3,6 +3,7 @@
 Each person carries on at the speed seen so far, and the detections of the next frame are assigned to the persons
 expected there, so that the sum of similarities is largest. Sure detections choose first; unsure ones, as of people
 half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for two seconds more.
+Where several would do, the colours of the clothes decide too: who comes out of an embrace is the one who went in.
 
 Source: Zhang et al., `ByteTrack: Multi-Object Tracking by Associating Every Detection Box
 <https://arxiv.org/abs/2110.06864>`_, ECCV 2022.
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from kineme.models.backbones.movenet import JOINT_COUNT, Detections
 from kineme.models.backbones.one_euro import OneEuro
-from kineme.people.similarity import points_of, similarity
+from kineme.people.colours import COLOURS, likeness
+from kineme.people.similarity import box_overlaps, points_of, similarity
 from kineme.people.tracks import Track
 
 Floats = NDArray[np.float32]
@@ -27,6 +29,9 @@ VERSION = 3  # whatever changes the tracks raises it: what was made of earlier o
 SURE, UNSURE = 0.3, 0.12  # scores of detections: those that may begin a track, and those that may continue one
 LONGEST_GAP_S = 2.0  # a person who was last seen longer ago is a new one
 
+_COLOURS_COUNT = 0.5  # how far the colours of clothes raise or lower a similarity
+_COLOURS_MEMORY = 0.9  # share of the colours before in the new ones
+_ALONE = 0.2  # overlap with others, up to which a person's colours are believed
 _SIMILAR = 0.1  # a detection is not assigned to a person it resembles less
 _CONFIRMED_AFTER = 2  # detections: one alone may be a mistake
 _SURE_AT_ONCE = 0.5  # score of a detection that needs no confirmation
@@ -65,6 +70,7 @@ class _Person:
         id: 0 until there is no doubt that it is somebody.
         detections: how often the person was seen.
         speed_2: pixels a second.
+        colours_6: of the clothes, see :func:`kineme.people.colours.colours_of`.
     """
 
     points_X2: Floats
@@ -74,6 +80,7 @@ class _Person:
     id: int = 0
     detections: int = 1
     speed_2: Floats = field(default_factory=lambda: np.zeros(2, np.float32))
+    colours_6: Floats = field(default_factory=lambda: np.full(COLOURS, np.nan, np.float32))
     _smooth: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff_hz=1.0, beta=20.0))
     rows: list[TrackedPerson] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -109,6 +116,12 @@ class _Person:
         self.smooth_X2 = self._smooth(points_X2, time_s, self.size)
         self.detections += 1
 
+    def wear(self, colours_6: Floats) -> None:
+        """Take in the colours of a detection that hides nobody and is not hidden."""
+        mixed_6 = _COLOURS_MEMORY * self.colours_6 + (1 - _COLOURS_MEMORY) * colours_6
+        first_6 = np.where(np.isnan(colours_6), self.colours_6, colours_6)
+        self.colours_6 = np.where(np.isnan(mixed_6), first_6, mixed_6)
+
     def row(self, time_s: float) -> TrackedPerson:
         """What there is to say at this look."""
         seen = np.float32(self.seen_s == time_s)
@@ -141,11 +154,12 @@ class Tracker:
         """Boxes_P4 of everybody who is followed at the last look, also of those who are not certain yet, in pixels."""
         return np.stack([one.box_4 for one in self._people]) if self._people else np.zeros((0, 4), np.float32)
 
-    def update(self, found: Detections, time_s: float) -> tuple[TrackedPerson, ...]:
+    def update(self, found: Detections, time_s: float, colours_P6: Floats | None = None) -> tuple[TrackedPerson, ...]:
         """Assign the detections of the next look.
 
         Args:
             found: in this frame.
+            colours_P6: of their clothes, see :func:`kineme.people.colours.colours_of`; None where nobody looked.
             time_s: when it was taken; later than that of the look before. A step back, or a gap of more than two
                 seconds, counts as a cut.
 
@@ -158,6 +172,8 @@ class Tracker:
             person.move_on(time_s - (self._time_s or 0.0), time_s)
         self._time_s = time_s
         points_PX2 = points_of(found)
+        self._colours_P6 = np.full((len(points_PX2), COLOURS), np.nan, np.float32) if colours_P6 is None else colours_P6
+        self._is_alone_P = _alone(points_PX2)
         known, new = [one for one in self._people if one.id], [one for one in self._people if not one.id]
         sure, unsure = found.scores_P >= SURE, (found.scores_P < SURE) & (found.scores_P >= UNSURE)
         left = self._assign(known, found, points_PX2, np.flatnonzero(sure))
@@ -166,6 +182,7 @@ class Tracker:
         for number in self._assign(new, found, points_PX2, left):
             scores_J, score = found.joints_PJC[number, :, 2], float(found.scores_P[number])
             self._people.append(_Person(points_PX2[number], scores_J, score, time_s))
+            self._dress(self._people[-1], number)
         self._end(time_s)
         return self._rows(time_s)
 
@@ -190,15 +207,22 @@ class Tracker:
 
         assert self._time_s is not None
         similarity_NP = np.stack([similarity(one.points_X2, points_PX2[which], one.scores_J) for one in people])
+        colours_NP = np.stack([likeness(one.colours_6, self._colours_P6[which]) for one in people])
+        wanted_NP = similarity_NP * (1 + _COLOURS_COUNT * (2 * colours_NP - 1))
         taken = []
-        for row, column in zip(*linear_sum_assignment(similarity_NP, maximize=True), strict=True):
+        for row, column in zip(*linear_sum_assignment(wanted_NP, maximize=True), strict=True):
             if similarity_NP[row, column] >= _SIMILAR:
                 number = which[column]
                 people[row].see(
                     points_PX2[number], found.joints_PJC[number, :, 2], float(found.scores_P[number]), self._time_s
                 )
+                self._dress(people[row], int(number))
                 taken.append(column)
         return np.delete(which, taken)
+
+    def _dress(self, person: _Person, number: int) -> None:
+        if self._is_alone_P[number]:
+            person.wear(self._colours_P6[number])
 
     def _end(self, time_s: float) -> None:
         """Number those who are certain now; let go of those not seen for too long, and of doubtful ones at once."""
@@ -238,6 +262,14 @@ def certain_from(track: Track) -> int:
 def _is_certain(detections: int, score: float) -> bool:
     """Whether there is somebody, and not only a mistake of the detector."""
     return detections >= _CONFIRMED_AFTER or score >= _SURE_AT_ONCE
+
+
+def _alone(points_PX2: Floats) -> NDArray[np.bool_]:
+    """Which of the detections overlap no other by much."""
+    boxes_P22 = points_PX2[:, JOINT_COUNT:]
+    shared_PP = np.array([box_overlaps(box_22, boxes_P22) for box_22 in boxes_P22]).reshape(2 * (len(boxes_P22),))
+    np.fill_diagonal(shared_PP, 0)
+    return np.asarray((shared_PP <= _ALONE).all(axis=1))
 
 
 def _middle(points_X2: Floats) -> Floats:

@@ -202,4 +202,11 @@ def main(folder: Path) -> Numbers:
             percent(benchmark("ut-interaction")["set1"]["baselines"]["background_only"]["top1"]),
             "python benchmarks/ut_interaction.py",
         ),
+        "ut_background_masked": (percent(_masked_background()), "python benchmarks/person_mask.py"),
     }
+
+
+def _masked_background() -> float:
+    """Top-1 of the background without people on set 1 of UT-Interaction."""
+    rows = benchmark("person-mask")["ut_interaction"]
+    return next(row["top1"] for row in rows if row["way"] == "person mask" and row["videos"].startswith("set1"))

@@ -59,6 +59,19 @@ def test_a_camera_that_turns_is_recorded_at_its_first_size_and_pauses_have_no_la
     assert not recording.result().actions
 
 
+def test_nobody_in_a_stream_is_an_empty_list(tmp_path):
+    need_movenet()
+    model = model_of("lrcn", backbone="small-cnn")
+    with motion_jpeg(10, shows=lambda time_s: np.full((240, 320, 3), 128, np.uint8)) as live:
+        recording = Recording(model, live.url, ("json",), tmp_path, people=True)
+        with recording:
+            for event in model.watch(live.url, engine="keras", people=True, max_seconds=60.0):
+                recording.add(event)
+                if recording.has_answer:
+                    break
+    assert json.loads(recording.written[0].read_text())["people"] == []
+
+
 def test_rows_of_people_who_are_followed_say_whose_they_are(tmp_path):
     need_movenet()
     (standing,) = frames([lambda s: 0.3], 0.2, fps=5)
@@ -66,7 +79,7 @@ def test_rows_of_people_who_are_followed_say_whose_they_are(tmp_path):
     with motion_jpeg(10, shows=lambda time_s: standing) as live:
         recording = Recording(model, live.url, ("csv", "json"), tmp_path, people=True)
         with recording:
-            for event in model.watch(live.url, engine="keras", people=True, max_seconds=3.0):
+            for event in model.watch(live.url, engine="keras", people=True, max_seconds=6.0):
                 recording.add(event)
     json_file, csv_file = recording.written
     rows = list(csv.DictReader(csv_file.read_text().splitlines()))

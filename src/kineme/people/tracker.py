@@ -2,7 +2,8 @@
 
 Each person carries on at the speed seen so far, and the detections of the next frame are assigned to the persons
 expected there, so that the sum of similarities is largest. Sure detections choose first; unsure ones, as of people
-half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for two seconds more.
+half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for two seconds more, and
+for five behind somebody whom they may embrace.
 Where several would do, the colours of the clothes decide too: who comes out of an embrace is the one who went in.
 
 Source: Zhang et al., `ByteTrack: Multi-Object Tracking by Associating Every Detection Box
@@ -32,6 +33,8 @@ LONGEST_GAP_S = 2.0  # a person who was last seen longer ago is a new one
 _COLOURS_COUNT = 0.5  # how far the colours of clothes raise or lower a similarity
 _COLOURS_MEMORY = 0.9  # share of the colours before in the new ones
 _ALONE = 0.2  # overlap with others, up to which a person's colours are believed
+_EMBRACE_S = 5.0  # for which somebody is expected behind another one, where their clothes are known
+_BEHIND = 0.2  # overlap with somebody who is seen, from which on they may be behind them
 _SIMILAR = 0.1  # a detection is not assigned to a person it resembles less
 _CONFIRMED_AFTER = 2  # detections: one alone may be a mistake
 _SURE_AT_ONCE = 0.5  # score of a detection that needs no confirmation
@@ -164,7 +167,7 @@ class Tracker:
                 seconds, counts as a cut.
 
         Returns:
-            Everybody who is followed, by id; also those who are hidden now, for up to two seconds.
+            Everybody who is followed, by id; also those who are hidden now, for two seconds or, behind somebody, five.
         """
         if self._time_s is not None and not 0 < time_s - self._time_s <= LONGEST_GAP_S:
             self.reset()
@@ -227,11 +230,13 @@ class Tracker:
     def _end(self, time_s: float) -> None:
         """Number those who are certain now; let go of those not seen for too long, and of doubtful ones at once."""
         stay = []
+        seen_P22 = np.array([one.points_X2[JOINT_COUNT:] for one in self._people if one.seen_s == time_s])
         for person in self._people:
             if not person.id and _is_certain(person.detections, person.score):
                 self._ids += 1
                 person.id = self._ids
-            if person.seen_s == time_s or (person.id and time_s - person.seen_s < LONGEST_GAP_S):
+            gap_s = time_s - person.seen_s
+            if not gap_s or (person.id and (gap_s < LONGEST_GAP_S or _is_behind(person, seen_P22, gap_s))):
                 stay.append(person)
             elif person.id and self._keeps:
                 self._over.append(person)
@@ -270,6 +275,13 @@ def _alone(points_PX2: Floats) -> NDArray[np.bool_]:
     shared_PP = np.array([box_overlaps(box_22, boxes_P22) for box_22 in boxes_P22]).reshape(2 * (len(boxes_P22),))
     np.fill_diagonal(shared_PP, 0)
     return np.asarray((shared_PP <= _ALONE).all(axis=1))
+
+
+def _is_behind(person: _Person, seen_P22: Floats, gap_s: float) -> bool:
+    """Whether somebody who has not been seen for so long may still be behind one of those who are."""
+    if gap_s >= _EMBRACE_S or np.isnan(person.colours_6).all() or not len(seen_P22):
+        return False
+    return bool((box_overlaps(person.points_X2[JOINT_COUNT:], seen_P22) > _BEHIND).any())
 
 
 def _middle(points_X2: Floats) -> Floats:

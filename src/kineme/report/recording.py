@@ -197,7 +197,7 @@ class Recording:
                 "longest_delay_s": round(self._most_latency_s, 3),
             },
             warnings=tuple(self._notices),
-            people=self._people_so_far() if self._people else None,
+            people=self._people_so_far() if self._has_people else None,
         )
 
     def _people_so_far(self) -> tuple[PersonPrediction, ...]:

@@ -17,7 +17,7 @@ _HOLDS = {
     "looks": "what kineme check found in each video",
     "people": "people found in each video",
     "backgrounds": "pictures of the places of videos, with the people taken away",
-    "engines": "networks compiled for this machine",
+    "engines": "networks compiled for this machine, and how fast each engine runs them",
     "batch": "copies of models for kineme batch",
 }
 _MOVED_BY = {

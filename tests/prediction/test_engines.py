@@ -18,6 +18,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.model import Model
 from kineme.models import litert
 from kineme.models.backend import keras
+from kineme.models.engine_table import ranked
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.prediction.engines.keras import KerasFunction
@@ -76,7 +77,7 @@ def test_the_command_line_runs_what_is_kept_compiled_without_keras(tmp_path, cac
     model = model_of("lrcn", stride=None)
     save_model(tmp_path / "model.safetensors", model.network, model.card)
     with closing(local_videos([str(video)], FetchOptions(start_s=1, end_s=3))) as parts:
-        wanted, _ = [model.predict(part.path, engine=engine) for part in parts for engine in ("keras", "litert")]
+        wanted, _ = [model.predict(part.path, engine=engine) for part in parts for engine in ("keras", "auto")]
     files = set(cache.iterdir())
     options = ["--model", str(tmp_path), "--start", "1", "--end", "3", "--json", "--top", "2", "--engine", "auto"]
     code = f"""
@@ -218,21 +219,59 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, mo
     assert len(feed(model_of("single-frame").stream(engine="litert"), frames_of(8))) == 3
 
 
-def test_auto_takes_openvino_for_convolutions_over_time_litert_for_the_rest_and_keras_where_neither_is(
-    cache, monkeypatch
-):
-    def kept_of(name: str) -> set[str]:
-        before = set(cache.iterdir()) if cache.exists() else set()
-        feed(model_of(name).stream(), frames_of(6))
-        return {path.stem.split("-")[1] + path.suffix for path in set(cache.iterdir()) - before}
+def kept_of(cache, name: str) -> set[str]:
+    """What a first stream of an approach by ``auto`` adds to the cache."""
+    before = set(cache.iterdir()) if cache.exists() else set()
+    feed(model_of(name).stream(), frames_of(6))
+    return {path.stem.split("-")[1] + path.suffix for path in set(cache.iterdir()) - before if "-" in path.stem}
 
-    assert kept_of("single-frame") == {"frame.tflite", "window.tflite"}
-    assert kept_of("early-fusion") == {"clip.tflite"}
-    assert kept_of("slow-fusion") == {"clip.openvino"}
+
+def test_auto_measures_a_part_once_and_takes_what_the_table_says(cache):
+    assert kept_of(cache, "slow-fusion") in ({"clip.tflite"}, {"clip.openvino"})
+    (table,) = cache.glob("*.engines")
+    entry = json.loads(table.read_text())
+    assert entry["what"][0] == "clip"
+    assert entry["what"][1][0] == "slow-fusion"
+    assert set(entry["engines"]) == {"litert", "openvino"}
+    for cost in entry["engines"].values():
+        assert 0 < cost["ms"] < 10_000
+        assert 50 < cost["mb"] < 1000
+    for best, other in (("litert", "openvino"), ("openvino", "litert")):
+        costs = {best: {"ms": 1.0, "mb": 180.0}, other: {"ms": 2.0, "mb": 150.0}}
+        table.write_text(json.dumps({**entry, "engines": costs}))
+        for path in cache.glob("*-*"):
+            path.unlink()
+        suffix = {"litert": ".tflite", "openvino": ".openvino"}[best]
+        assert kept_of(cache, "slow-fusion") == {f"clip{suffix}"}
+    assert list(cache.glob("*.engines")) == [table]
+    table.write_text("damaged")
+    kept_of(cache, "slow-fusion")
+    assert set(json.loads(table.read_text())["engines"]) == {"litert", "openvino"}
+
+
+def test_where_one_engine_is_missing_auto_does_without(cache, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
-    assert kept_of("slow-fusion") == set()
+    assert kept_of(cache, "slow-fusion") == {"clip.tflite"}
     with pytest.raises(KinemeError, match=r"--engine openvino is not installed: pip install 'kineme\[openvino\]'"):
         model_of("slow-fusion").stream(engine="openvino")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    assert kept_of(cache, "single-frame") == set()
+
+
+@pytest.mark.parametrize(
+    ("costs", "order"),
+    [
+        ({"litert": (1.0, 100.0), "openvino": (0.5, 149.0)}, ["openvino", "litert"]),
+        ({"litert": (1.0, 100.0), "openvino": (0.5, 151.0)}, ["litert", "openvino"]),  # too much memory
+        ({"litert": (1.09, 100.0), "openvino": (1.0, 120.0)}, ["litert", "openvino"]),  # as fast, and smaller
+        ({"litert": (2.0, None), "openvino": (1.0, None)}, ["openvino", "litert"]),
+        ({"litert": (9.0, 4600.0), "openvino": (3.4, 500.0), "keras": (3.0, 1300.0)}, ["openvino", "keras", "litert"]),
+        ({"litert": (9.0, 4600.0), "keras": (3.0, 1300.0)}, ["keras", "litert"]),
+        ({}, []),
+    ],
+)
+def test_the_fastest_engine_that_needs_little_memory_is_the_best(costs, order):
+    assert ranked({name: {"ms": ms, "mb": mb} for name, (ms, mb) in costs.items()}) == order
 
 
 def test_what_is_kept_for_openvino_is_made_anew_when_damaged(cache):

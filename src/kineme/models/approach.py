@@ -35,7 +35,6 @@ class Approach:
         renamed: older names of options, which are still accepted, and those they have now.
         clips_per_second: that it learns from when trained from scratch, of 20 frames of 64 x 64, on two cores.
         bytes_per_pixel: of memory for a pixel of a clip in training from scratch.
-        convolves_time: whether it convolves over time and space together, at which LiteRT is slow.
     """
 
     backbone: str
@@ -46,7 +45,6 @@ class Approach:
     renamed: ClassVar[Mapping[str, str]] = {}
     clips_per_second: ClassVar[float] = 100.0
     bytes_per_pixel: ClassVar[float] = 200.0
-    convolves_time: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for option, (lowest, highest) in self.ranges.items():

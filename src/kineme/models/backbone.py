@@ -86,7 +86,6 @@ class Backbone:
         provenance: what a model file keeps of where its weights come from, where the package does not say it.
         frozen_because: why it cannot be trained further, where that is more than a choice.
         can_finetune: whether a pretrained one can be trained further.
-        convolves_time: as an approach's.
         views: augmented views of each video whose features are computed by default.
         values: float32 values of its features: of a tick, or of a whole clip where it sees clips.
         rate: frames, or clips where it sees clips, that it does in a second on two cores; 0 where that is measured.
@@ -110,7 +109,6 @@ class Backbone:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     frozen_because: str = ""
     can_finetune: bool = False
-    convolves_time: bool = False
     views: int = 0
     values: int = 0
     rate: float = 0.0

@@ -155,8 +155,12 @@ def run_openvino(model: Any, threads: int) -> Run:
     """An ``openvino.Model`` ready to run on so many threads, in float32."""
     import openvino
 
-    # On some processors it would compute in half precision unless told otherwise.
-    how = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    how = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",  # on some processors it would compute in half precision
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # each of several processes would pin its threads to the same cores
+    }
     compiled = openvino.Core().compile_model(model, "CPU", how)
     request = compiled.create_infer_request()
 

@@ -40,7 +40,6 @@ def join(members: Sequence[Backbone]) -> Backbone:
         build=_no_single_network,
         sees=leader.sees,
         spec=leader.spec,
-        convolves_time=leader.convolves_time,
         values=leader.values,
         rate=leader.rate,
         members=tuple(members),

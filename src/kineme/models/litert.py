@@ -127,7 +127,7 @@ def _shape(details: Any) -> tuple[int, ...]:
 
 def engine_cache() -> DiskCache:
     """The compiled parts of all networks, in the user's cache folder."""
-    return DiskCache(user_cache_folder() / "engines", (".tflite", ".openvino", ".tried"), _CACHE_BYTES)
+    return DiskCache(user_cache_folder() / "engines", (".tflite", ".openvino", ".tried", ".engines"), _CACHE_BYTES)
 
 
 def from_cache(name: str, ready: Callable[[bytes], T], make: Callable[[], bytes]) -> T:

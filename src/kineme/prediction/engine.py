@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
+from kineme.models.compilers import most_threads
 from kineme.models.model_file import ModelCard
 
 Array = NDArray[Any]
 PartName = Literal["frame", "window", "step", "clip"]
 
 _WORTH_THREADS = 100_000  # numbers that go in: less is done before it is shared out
-_MOST_THREADS = 4
 
 
 class Function(Protocol):
@@ -44,15 +43,7 @@ class Engine(Protocol):
 
 
 def threads_for(part: PartName, card: ModelCard) -> int:
-    """On how many threads LiteRT runs a part: a small one is done before its work is shared out."""
+    """On how many threads a compiled part runs: a small one is done before its work is shared out."""
     spec = card.spec
     numbers = {"frame": 3 * spec.height * spec.width, "clip": 3 * spec.height * spec.width * spec.frames}
     return most_threads() if numbers.get(part, 0) >= _WORTH_THREADS else 1
-
-
-def most_threads() -> int:
-    """On how many threads to run what is worth sharing out.
-
-    ``KINEME_THREADS`` sets the most, for processes that share the cores.
-    """
-    return min(_MOST_THREADS, int(os.environ.get("KINEME_THREADS") or os.cpu_count() or 1))

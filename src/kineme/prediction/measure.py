@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.memory import peak_mb
+from kineme.models.compilers import COMPILERS
 from kineme.people.region import region_ticks
 from kineme.prediction.engine import PartName
-from kineme.prediction.engines.litert import LiteRTEngine
+from kineme.prediction.engines.compiled import CompiledEngine
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.stream import Stream
 from kineme.prediction.stream_ticks import Mode
@@ -160,7 +161,9 @@ def _gflop(model: TrainedModel, parts: Iterable[PartName]) -> dict[str, float]:
         if part == "frame" and model.poses:
             return {}
         try:
-            path = model.path if model.exported and model.path else LiteRTEngine(model).file(part)
+            path = (
+                model.path if model.exported and model.path else CompiledEngine(model, COMPILERS["litert"]).file(part)
+            )
             found[part] = float(f"{flops(path.read_bytes(), part) / 1e9:.4g}")
         except (OSError, ImportError):
             return {}

@@ -36,7 +36,6 @@ class SlowFusion(Approach):
     """
 
     name: ClassVar[str] = "slow-fusion"
-    convolves_time: ClassVar[bool] = True
     filters: ClassVar[tuple[int, ...]] = (16, 32, 64, 64)
     time_pooling: ClassVar[tuple[int, ...]] = (1, 2, 2, 1)
 

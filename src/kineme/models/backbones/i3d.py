@@ -185,7 +185,6 @@ I3D = Backbone(
     load_weights=load_weights,
     encoder=WindowEncoder.of,
     can_finetune=True,
-    convolves_time=True,
     values=7 * FEATURES,
     rate=0.2,
 )

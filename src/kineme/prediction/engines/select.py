@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
+import math
 from contextlib import suppress
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from kineme.errors import KinemeError, UsageError
-from kineme.prediction.engine import Engine, Function, PartName
+from kineme.models.compilers import COMPILERS
+from kineme.models.engine_table import Kind, engines_for, small_clip
+from kineme.prediction.engine import Engine, Function, PartName, threads_for
+from kineme.prediction.engines.compiled import CompiledEngine
 from kineme.prediction.engines.keras import KerasEngine
-from kineme.prediction.engines.litert import LiteRTEngine
-from kineme.prediction.engines.openvino import OpenVINOEngine
 from kineme.prediction.trained import TrainedModel
 
 EngineName = Literal["auto", "keras", "litert", "openvino"]
@@ -20,8 +22,8 @@ def open_engine(name: str, model: TrainedModel) -> Engine:
     """The engine of that name for the parts of a model.
 
     Args:
-        name: ``"keras"``; ``"litert"``; ``"openvino"``; or ``"auto"``: LiteRT, but for convolutions over time OpenVINO
-            where it is installed; and Keras where neither will do.
+        name: ``"keras"``; ``"litert"``; ``"openvino"``; or ``"auto"``: for each part the fastest on this machine of
+            those that need little memory, as :mod:`kineme.models.engine_table` has measured it.
         model: its parts are made of the weights that it has now.
 
     Raises:
@@ -38,15 +40,13 @@ def open_engine(name: str, model: TrainedModel) -> Engine:
     if name == "keras":
         return KerasEngine(model)
     if not is_installed(name):
-        install = {"litert": "pip install ai-edge-litert", "openvino": "pip install 'kineme[openvino]'"}[name]
-        raise KinemeError(f"--engine {name} is not installed: {install}")
-    return LiteRTEngine(model) if name == "litert" else OpenVINOEngine(model)
+        raise KinemeError(f"--engine {name} is not installed: pip install {COMPILERS[name].install}")
+    return CompiledEngine(model, COMPILERS[name])
 
 
 def is_installed(name: str) -> bool:
     """Whether an engine that needs a package of its own has it."""
-    module = {"litert": "ai_edge_litert", "openvino": "openvino"}.get(name)
-    return module is None or importlib.util.find_spec(module) is not None
+    return name not in COMPILERS or COMPILERS[name].is_installed
 
 
 def check_engine(name: str) -> None:
@@ -56,16 +56,43 @@ def check_engine(name: str) -> None:
 
 
 class _Auto:
-    """What is fastest of what is there."""
+    """For each part the engine that the table names."""
 
     def __init__(self, model: TrainedModel) -> None:
         self._model = model
 
     def function(self, part: PartName) -> Function:
-        card = self._model.card
-        over_time = part == "clip" and (card.architecture.convolves_time or card.backbone.convolves_time)
-        fast = "openvino" if over_time else "litert"
-        if is_installed(fast):
-            with suppress(KinemeError):
-                return open_engine(fast, self._model).function(part)
+        for name in engines_for(_kind(self._model, part)):
+            with suppress(KinemeError):  # a network that is not as its card says
+                return open_engine(name, self._model).function(part)
         return KerasEngine(self._model).function(part)
+
+
+def _kind(model: TrainedModel, part: PartName) -> Kind:
+    """What the table knows a part of a model by.
+
+    A heavy network is measured on smaller clips, and one that sees whole clips by its backbone alone: the head behind
+    it takes next to nothing.
+    """
+    card, threads, spec = model.card, threads_for(part, model.card), model.card.spec
+    if not card.is_heavy or card.backbone.external:
+
+        def build() -> Any:
+            from kineme.prediction.engines.steps import part_of
+
+            return part_of(part, model.network, card)
+
+        return Kind([card.approach, card.config, spec.to_json()], part, threads, build)
+    size = spec.frames, spec.height, spec.width
+    frames, height, width = small_clip(*size)
+    small_spec = dataclasses.replace(spec, frames=frames, height=height, width=width)
+    scale = math.prod(size) / (frames * height * width)
+    if card.backbone.sees == "clip":
+        return Kind([card.backbone.name, size], part, threads, lambda: card.backbone.build(small_spec), scale)
+
+    def build_small() -> Any:
+        from kineme.models.network import build_network
+
+        return build_network(card.architecture, small_spec, len(card.labels))
+
+    return Kind([card.approach, card.config, spec.to_json()], part, threads, build_small, scale)

@@ -1,0 +1,74 @@
+"""OpenVINO: networks compiled to its format, and run. Compiling needs Keras on TensorFlow, running does not."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kineme.models.litert import Array, by_rows
+
+
+class OpenVINOFunction:
+    """Runs a compiled network, row after row of what it is given; it is as near to Keras as LiteRT is.
+
+    Several threads may call it: one runs at a time, on all its threads.
+
+    Args:
+        content: made by :func:`compiled`.
+        threads: to run it on.
+
+    Attributes:
+        input_shapes: of each input, a batch of one.
+        input_types: names of NumPy types.
+
+    Raises:
+        RuntimeError: the content is damaged.
+    """
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        import openvino
+
+        from kineme.models.formats import run_openvino
+
+        end = 8 + int.from_bytes(content[:8], "little")
+        model = openvino.Core().read_model(content[8:end], content[end:])
+        self._inputs, self._outputs = _numbered("input", model.inputs), _numbered("output", model.outputs)
+        self.input_shapes = [tuple(model.input(name).shape) for name in self._inputs]
+        self.input_types = [model.input(name).element_type.to_dtype().name for name in self._inputs]
+        self._run = run_openvino(model, threads)
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, *arrays: Array) -> list[Array]:
+        """Outputs of inputs, in their order, each with the same number of rows."""
+        return by_rows(self._row, arrays)
+
+    def warm_up(self) -> None:
+        """Nothing: its first run is about as fast as the others."""
+
+    def _row(self, arrays: Sequence[Array]) -> list[Array]:
+        with self._one_at_a_time:
+            outputs = self._run(dict(zip(self._inputs, arrays, strict=True)))
+        return [outputs[name] for name in self._outputs]
+
+
+def compiled(network: Any) -> bytes:
+    """A Keras model for OpenVINO with a batch of one: structure and weights, which it writes as two files, in one.
+
+    Raises:
+        KinemeError: Keras does not run on TensorFlow, or OpenVINO lacks an operation.
+    """
+    from kineme.models.formats import FORMATS, write
+
+    inputs, outputs = _numbered("input", network.inputs), _numbered("output", network.outputs)
+    with tempfile.TemporaryDirectory(prefix="kineme-") as work:
+        path = Path(work, "part.xml")
+        write(FORMATS["openvino"], network, inputs, outputs, path, {})
+        structure = path.read_bytes()
+        return len(structure).to_bytes(8, "little") + structure + path.with_suffix(".bin").read_bytes()
+
+
+def _numbered(name: str, several: Sequence[Any]) -> list[str]:
+    return [f"{name}{number}" for number in range(len(several))]

@@ -2,9 +2,9 @@
 
 One pool of drawn clips, of which each set takes some: two to six actions, four to sixteen people, few or many clips,
 balanced or half of one class, with the people free of the actions, mostly telling them apart, or telling them apart
-wholly. Every set is trained as ``kineme train`` does with nothing else said. What must hold: on no set does a rule that
-the run printed (the commonest class, the background alone, single frames) beat the shipped model beyond the interval of
-its test figure.
+wholly. Every set is trained as ``kineme train`` does by default. What must hold: on no set does a rule that
+the run printed (the most frequent class, the background alone, single frames) beat the shipped model beyond the
+interval of its test figure.
 
     python benchmarks/default_sweep.py --out benchmarks/results/default-sweep.json
 

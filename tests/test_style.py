@@ -17,14 +17,14 @@ HABITS = [
     (r"\b(?:each|every) other one\b", "every other NOUN", 0, 0, 0),
     (r"\bof the web\b", "name the thing: a URL, a site", 0, 0, 0),
     (r"\b(?:comes|came|come) trained\b", "pretrained", 0, 0, 0),
-    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright\b", "classified correctly", 0, 0, 1),
+    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright\b", "classified correctly", 0, 0, 0),
     (r"\bWith nothing else said\b", "By default", 0, 0, 0),
     (r"\bof the (?:Adam )?optimiser\.", "Adam's learning rate", 0, 0, 0),
     (r"\b(?:br[eo]aks?|broken?|breaking) off\b", "is interrupted, disconnects", 0, 0, 0),
-    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows", 0, 14, 3),
+    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows", 0, 14, 0),
     (r"\b(?:go|goes|went) on\b", "continues, resumes", 0, 23, 0),
-    (r"\b(?:is|are) none\b", "is not a NOUN", 0, 59, 2),
-    (CLAUSE, "a noun", 0, 223, 104),
+    (r"\b(?:is|are) none\b", "is not a NOUN", 0, 59, 0),
+    (CLAUSE, "a noun", 0, 223, 0),
 ]
 
 

@@ -163,7 +163,7 @@ def test_many_classes_are_all_in_the_tables_and_numbered_as_in_the_matrix(tmp_pa
     text = written(tmp_path, report(labels)).text
 
     assert "101. action 100" in text
-    assert "Commonest confusions" in text
+    assert "Most frequent confusions" in text
 
 
 def test_an_evaluation_without_training_has_a_page_too(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float, said: str) -> 
     assert percent(share) == said
 
 
-def test_confused_pairs_come_commonest_first() -> None:
+def test_confused_pairs_come_most_frequent_first() -> None:
     pairs = confused_pairs([[5, 3, 0], [1, 9, 0], [0, 0, 4]], ["a", "b", "c"])
 
     assert pairs == [("a", "b", 3, 3 / 8), ("b", "a", 1, 0.1)]

@@ -46,7 +46,7 @@ def test_single_frames_that_are_no_better_than_guessing_are_not_taken():
     assert chosen(tried("simple", 2 / 6, 3), default=1 / 6) == "default"
 
 
-def test_the_commonest_class_is_taken_only_where_it_is_clearly_better():
+def test_the_most_frequent_class_is_taken_only_where_it_is_clearly_better():
     assert chosen(tried("guess", 4 / 6), default=2 / 6) == "guess"
     assert chosen(tried("guess", 2 / 6), default=2 / 6) == "default"
 

@@ -103,7 +103,7 @@ def batch(
 
 
 def _failed(errors: dict[str, int]) -> str:
-    """The commonest reason for which videos could not be used."""
+    """The most frequent reason for which videos could not be used."""
     if not errors:
         return ""
     reason, _ = next(iter(errors.items()))

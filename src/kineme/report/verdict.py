@@ -112,7 +112,7 @@ def time_use(test: Mapping[str, Any], name: str = "it") -> str:
 
 
 def _guessing(test: Mapping[str, Any]) -> float:
-    """Top-1 that needs no video: of guessing, or of always answering the commonest class."""
+    """Top-1 that needs no video: of guessing, or of always answering the most frequent class."""
     chance = baseline_top1(test, "chance") or 1 / max(len(test["per_class"]), 2)
     return max(chance, baseline_top1(test, "majority") or 0.0)
 
@@ -210,7 +210,7 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
 def confused_pairs(
     confusion: Sequence[Sequence[int]], labels: Sequence[str], count: int = 10
 ) -> list[tuple[str, str, int, float]]:
-    """The commonest mistakes.
+    """The most frequent mistakes.
 
     Args:
         confusion: counts (K, K); rows are the truth, columns what was predicted.

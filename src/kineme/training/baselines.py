@@ -69,7 +69,7 @@ def simple_predictions(
         background_test_ND: the same of each test clip.
 
     Returns:
-        ``majority`` (always the commonest training label) and ``background_only`` (the label of the training clip
+        ``majority`` (always the most frequent training label) and ``background_only`` (the label of the training clip
         with the most similar background).
     """
     train_N = np.asarray(train_labels_N)

@@ -4,7 +4,7 @@ The joined model is shipped unless the folds speak clearly against it. Three thi
 
 - single frames are right at least as often, and clearly more often than guessing: then they are shipped;
 - another candidate is clearly better, by a paired test over groups;
-- always answering the commonest class is clearly better than the joined model.
+- always answering the most frequent class is clearly better than the joined model.
 """
 
 from __future__ import annotations

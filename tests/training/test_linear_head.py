@@ -65,6 +65,15 @@ def test_windows_without_anybody_teach_nothing_and_answer_with_zeros() -> None:
     assert not few.with_people(22)[0].pooled_WF.any()
 
 
+def test_a_head_that_looks_at_no_feature_answers_the_frequencies_of_the_classes() -> None:
+    features, _ = made_up(30)
+    labels = np.array([0] * 20 + [2] * 10)
+    windows = PooledWindows(features, np.arange(30), np.ones(30, bool), labels, ["g"] * 30)
+    logits = windows.solve(3, looks_at_features=False).logits(features)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, np.repeat([[20 / 30.5, 0.5 / 30.5, 10 / 30.5]], 30, axis=0), atol=1e-6)
+
+
 def test_no_group_is_in_two_folds_and_every_clip_in_one() -> None:
     labels = np.arange(60) % 3
     groups = [f"p{number // 6}" for number in range(60)]

@@ -46,9 +46,11 @@ def test_single_frames_that_are_no_better_than_guessing_are_not_taken():
     assert chosen(tried("simple", 2 / 6, 3), default=1 / 6) == "default"
 
 
-def test_the_most_frequent_class_is_taken_only_where_it_is_clearly_better():
+def test_the_most_frequent_class_is_taken_only_where_it_is_right_more_often_than_the_best():
     assert chosen(tried("guess", 4 / 6), default=2 / 6) == "guess"
     assert chosen(tried("guess", 2 / 6), default=2 / 6) == "default"
+    assert chosen(tried("guess", 4 / 6), tried("other", 5 / 6), default=2 / 6) == "other"
+    assert chosen(tried("guess", 4 / 6), tried("live", 3 / 6), live=True) == "guess"
 
 
 @pytest.mark.parametrize(("share", "learned"), [(2 / 6, False), (5 / 6, True)])

@@ -101,6 +101,11 @@ class Approach:
         return False
 
     @property
+    def looks_at_features(self) -> bool:
+        """Whether it sees the video at all."""
+        return True
+
+    @property
     def reads_others(self) -> bool:
         """Whether what it says of a person depends on whoever else is there."""
         return False

@@ -189,6 +189,8 @@ def _entries(
     parts = plan.backbone.split(JOIN)
     joined = "the joined model" if len(parts) > 1 else f"the linear head on {plan.backbone}"
     default = entry(default_candidate(plan.backbone), joined, "default")
+    guess = entry(f"single-frame:{plan.fast or parts[0]},head=prior", "always the most frequent class", "guess")
+    guess = replace(guess, candidate=replace(guess.candidate, name=_MAJORITY))
     simple: Role = "simple" if groups_known else "live"
     live = [
         *([entry(f"single-frame:{plan.fast},head=linear", "single frames", simple)] if plan.fast else []),
@@ -201,12 +203,12 @@ def _entries(
             live.append(entry(f"{FROM_SCRATCH}:{plan.fast}", "an LSTM over frames", "live"))
         if JOINTS_BACKBONE in parts:
             live.append(entry(f"pose-lstm:{JOINTS_BACKBONE}", "an LSTM over joints", "live"))
-        return [replace(one, role="live") for one in [*live, scratch]]
+        return [*(replace(one, role="live") for one in [default, *live, scratch]), guess]
     others = [
         entry(f"{FROM_SCRATCH}:{parts[0]}", f"an LSTM over {parts[0]}", "other"),
         entry(f"late-fusion:{parts[0]},merge=attention", f"attention over {parts[0]}", "other"),
     ]
-    return [default, *live, *others, scratch]
+    return [default, *live, *others, scratch, guess]
 
 
 def _no_folds(training: ClipTable, plan: FeaturePlan) -> str:
@@ -272,10 +274,11 @@ def _try_all(
         why = _not_worth_trying(entry, tried[0], groups_N) if entry.role == "other" else ""
         if why:
             tried.append(Tried(entry.candidate.name, entry.what, entry.role, not_measured=why))
+        elif entry.role == "guess":
+            tried.append(Tried(entry.candidate.name, entry.what, entry.role, right[_MAJORITY]))
         else:
             tried.append(_try(runner, training, order_N, entry))
     tried.append(Tried(_BACKGROUND, "the background alone", "background", right[_BACKGROUND]))
-    tried.append(Tried(_MAJORITY, "always the most frequent class", "guess", right[_MAJORITY]))
     return tried, groups_N
 
 

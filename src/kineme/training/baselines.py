@@ -99,7 +99,8 @@ def single_frame_predictions(
     count, frames = test_NFD.shape[:2]
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, random_state=seed))
     model.fit(train_NFD.reshape(-1, train_NFD.shape[-1]), np.repeat(np.asarray(train_labels_N), train_NFD.shape[1]))
-    scores_NK = model.predict_log_proba(test_NFD.reshape(count * frames, -1)).reshape(count, frames, -1).mean(axis=1)
+    shares_NFK = model.predict_proba(test_NFD.reshape(count * frames, -1)).reshape(count, frames, -1)
+    scores_NK = np.log(np.maximum(shares_NFK, 1e-12)).mean(axis=1)  # a share may be 0
     return np.asarray(model.classes_[scores_NK.argmax(axis=1)])
 
 

@@ -81,7 +81,8 @@ def plan_features(
 
 def _choices(wish: AutoOptions) -> list[str]:
     """Features, the best first."""
-    choices = [JOINTS_BACKBONE, FAST_BACKBONE] if wish.goal == "live" else [DEFAULT_BACKBONE, JOINTS_BACKBONE]
+    live = f"{JOINTS_BACKBONE}{JOIN}{FAST_BACKBONE}"  # each costs a stream one frame
+    choices = [live] if wish.goal == "live" else [DEFAULT_BACKBONE, JOINTS_BACKBONE]
     return [FAST_BACKBONE] if wish.fast else list(dict.fromkeys([*choices, FAST_BACKBONE]))
 
 
@@ -114,7 +115,8 @@ def _note(chosen: str, choices: Sequence[str], seconds: dict[str, float], budget
             f"{duration(seconds[choices[0]])}; {chosen} {fits} ({duration(seconds[chosen])})"
         )
     if seconds[chosen] > LONG_S:
-        less = " and ".join(f"{choice} alone {duration(seconds[choice])}" for choice in choices if choice != chosen)
-        how = f"; {less} (--fast takes {FAST_BACKBONE}, --budget 30m what fits)" if less else ""
+        ways = {JOINTS_BACKBONE: f"--backbone {JOINTS_BACKBONE} (joints alone)", FAST_BACKBONE: "--fast (single frames)"}
+        less = [f"{ways[choice]} takes {duration(seconds[choice])}" for choice in choices if choice in ways]
+        how = "".join(f", {one}" for one in [*less, "--budget 30m picks what fits"]) if choices[1:] else ""
         return f"features take about {duration(seconds[chosen])} here{how}"
     return ""

@@ -56,6 +56,12 @@ class LinearWeights:
         """Where there is nothing to learn from: all classes are alike."""
         return cls(np.zeros(features), np.ones(features), np.zeros((features, classes)), np.zeros(classes))
 
+    @classmethod
+    def of_prior(cls, features: int, labels_N: NDArray[np.int64], classes: int) -> LinearWeights:
+        """That answers how frequent each class is among these videos, whatever it sees."""
+        counts_K = np.bincount(labels_N[labels_N < classes], minlength=classes)
+        return replace(cls.of_nobody(features, classes), bias_K=np.log(np.maximum(counts_K, 0.5) / len(labels_N)))
+
     def logits(self, pooled_WF: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits_WK of windows."""
         standard_WF = (pooled_WF.astype(np.float64) - self.mean_F) * self.factor_F
@@ -109,8 +115,13 @@ class PooledWindows:
             return self, share
         return replace(self, pooled_WF=np.zeros_like(self.pooled_WF)), share
 
-    def solve(self, classes: int, chosen_N: NDArray[np.bool_] | None = None) -> LinearWeights:
+    def solve(
+        self, classes: int, chosen_N: NDArray[np.bool_] | None = None, *, looks_at_features: bool = True
+    ) -> LinearWeights:
         """The head that is best on these videos, or on the chosen ones; every video counts alike, however long."""
+        if not looks_at_features:
+            labels_N = self.labels_N if chosen_N is None else self.labels_N[chosen_N]
+            return LinearWeights.of_prior(self.pooled_WF.shape[1], labels_N, classes)
         used_W = has_anybody(self.pooled_WF)
         if chosen_N is not None:
             used_W &= chosen_N[self.item_W]
@@ -265,12 +276,12 @@ def fit_linear(
         for held_out in folds:
             chosen_N = np.ones(len(windows.labels_N), bool)
             chosen_N[held_out] = False
-            weights = windows.solve(learner.classes, chosen_N)
+            weights = windows.solve(learner.classes, chosen_N, looks_at_features=learner.approach.looks_at_features)
             is_held_out = plain & ~chosen_N[windows.item_W]
             logits_WK[is_held_out] = weights.logits(windows.pooled_WF[is_held_out])
             solved.append((held_out[held_out < len(items)], weights))
             advance()
-        weights = windows.solve(learner.classes)
+        weights = windows.solve(learner.classes, looks_at_features=learner.approach.looks_at_features)
         advance()
     weights.assign_to(learner.trained)
     logits_WK, item_W = logits_WK[plain], windows.item_W[plain]

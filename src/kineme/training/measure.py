@@ -95,7 +95,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
             held_out.video_logits, held_out.items, labels, result.temperature, seed
         )
     measured = Measured(document, logits_NK)
-    if len(held_out.items) > 1:
+    if len(held_out.items) > 1 and learner.approach.looks_at_features:
         measured = _with_open_set(prepared, result, measured, seed)
         known_N = measured.test_open_set_scores_N
         assert known_N is not None

@@ -4,7 +4,8 @@ The joined model is shipped unless the folds speak clearly against it. Three thi
 
 - single frames are right at least as often, and clearly more often than guessing: then they are shipped;
 - another candidate is clearly better, by a paired test over groups;
-- always answering the most frequent class is clearly better than the joined model.
+- always answering the most frequent class is right more often than the best of them: then nothing was learned, and
+  that is what the shipped model does.
 """
 
 from __future__ import annotations
@@ -143,9 +144,14 @@ def choose(
     def verdict(one: Tried, reason: str) -> Verdict:
         return Verdict(one, reason, _beats(one, guessing, groups_N, seed), guessing)
 
+    def unless_guessing(best: Tried, reason: str) -> Verdict:
+        if guess is None or best.videos is not None or guess.top1 <= best.top1:  # rules answer for clips alone
+            return verdict(best, reason)
+        return Verdict(guess, f"{guess.what} is right more often than {best.what}", False, guessing)
+
     if live:
         best = max((one for one in tried if one.role == "live"), key=lambda one: one.score)
-        return verdict(best, "it is the best of those that follow a stream at the cost of one frame")
+        return unless_guessing(best, "it is the best of those that follow a stream at the cost of one frame")
     default = next(one for one in tried if one.role == "default")
     if default.right_N is None:
         return Verdict(default, f"it could not be tried on folds: {default.not_measured}", False, guessing)
@@ -158,12 +164,12 @@ def choose(
     better = [one for one in measured if one.role == "other" and _clearly_better(one, default, groups_N, seed)]
     best = max([*enough, *better], key=lambda one: one.score, default=default)
     if best in better:
-        return verdict(best, f"{best.what} is clearly better than {default.what} on the folds")
+        return unless_guessing(best, f"{best.what} is clearly better than {default.what} on the folds")
     if best in enough:
-        return verdict(best, f"{best.what} does as well as {default.what} on the folds")
-    if guess and of_clips and _clearly_better(guess, default, groups_N, seed):
-        return Verdict(guess, f"{guess.what} is clearly more often right than {default.what}", False, guessing)
-    return verdict(default, "nothing simpler does as well on the folds, and nothing else is clearly better")
+        return unless_guessing(best, f"{best.what} does as well as {default.what} on the folds")
+    return unless_guessing(
+        default, "nothing simpler does as well on the folds, and nothing else is clearly better"
+    )
 
 
 def _beats(one: Tried, guessing: float, groups_N: Sequence[str], seed: int) -> bool:

@@ -7,7 +7,9 @@ number a frame, common to all classes, and the softmax takes no notice of it): t
 witnesses whose evidence adds up, just as the windows of a video do elsewhere in this package.
 
 With ``head=linear`` the last layer is solved to its optimum behind frozen features (:mod:`kineme.training.linear`), on
-the mean of each clip's frames: a linear layer makes of the mean what it makes of the frames, averaged.
+the mean of each clip's frames: a linear layer makes of the mean what it makes of the frames, averaged. With
+``head=prior`` that layer looks at no feature: it always answers the frequencies of the classes in training. The default
+approach keeps such a model where nothing it tried was right more often.
 
 Source: the single-frame network of Karpathy et al., "Large-scale Video Classification with Convolutional Neural
 Networks", CVPR 2014.
@@ -32,7 +34,7 @@ class SingleFrame(Approach):
 
     Args:
         backbone: the per-frame network; from one that mixes frames (``i3d``) a "frame" is one of its time steps.
-        head: ``"trained"`` by epochs, or ``"linear"``: solved.
+        head: ``"trained"`` by epochs; ``"linear"``: solved; or ``"prior"``: the frequencies of the classes.
         dropout: share of a frame's features dropped while training by epochs, 0 to 0.9.
 
     Raises:
@@ -42,7 +44,7 @@ class SingleFrame(Approach):
     name: ClassVar[str] = "single-frame"
 
     backbone: str = SMALL_CNN.name
-    head: Literal["trained", "linear"] = "trained"
+    head: Literal["trained", "linear", "prior"] = "trained"
     dropout: float = 0.25
 
     def build_head(self, feature_shape: tuple[int, ...], classes: int) -> Any:
@@ -64,8 +66,13 @@ class SingleFrame(Approach):
 
     @property
     def has_linear_head(self) -> bool:
-        """Whether it is asked for."""
-        return self.head == "linear"
+        """Whether it is asked for, or one that looks at no feature."""
+        return self.head != "trained"
+
+    @property
+    def looks_at_features(self) -> bool:
+        """Not where it only answers the frequencies of the classes."""
+        return self.head != "prior"
 
     @property
     def uses_order(self) -> bool:

@@ -17,6 +17,7 @@ from kineme.models import weights
 from kineme.models.registry import find_backbone, make_approach
 from kineme.report.selection_verdict import live, opening, rows, why
 from kineme.training.auto import choose_model
+from kineme.training.feature_plan import note_of
 from kineme.training.options import AutoOptions, TrainOptions, resolve_approach
 from kineme.video.spec import ClipSpec
 
@@ -132,6 +133,15 @@ def test_a_budget_is_a_time():
     assert [parse_duration("--budget", text) for text in ("90", "90s", "10m", "1.5h")] == [90, 90, 600, 5400]
     with pytest.raises(UsageError, match="--budget soon: give a time such as 90s, 10m or 2h"):
         parse_duration("--budget", "soon")
+
+
+def test_what_takes_over_an_hour_is_said_first_with_what_takes_less():
+    seconds = {"i3d+movenet": 7300.0, "movenet": 900.0, "efficientnet-lite0": 200.0}
+    said = note_of("i3d+movenet", list(seconds), seconds, None)
+    assert said.startswith("features take about 2.0 h")
+    assert "--backbone movenet (joints alone) takes 15 min, --fast (single frames) takes 3 min" in said
+    assert note_of("i3d+movenet", list(seconds), seconds | {"i3d+movenet": 3000.0}, None) == ""
+    assert "leaves out i3d+movenet" in note_of("movenet", list(seconds), seconds, 1000)
 
 
 def figures(name: str, role: str, top1: float, **more: object) -> dict[str, object]:

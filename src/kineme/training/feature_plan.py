@@ -19,6 +19,7 @@ from kineme.video.spec import ClipSpec
 JOIN = "+"
 LONG_S = 3600.0  # features that take longer are told of first
 _WORTH_SAYING_S = 10.0
+_LESS = {JOINTS_BACKBONE: f"--backbone {JOINTS_BACKBONE} (joints alone)", FAST_BACKBONE: "--fast (single frames)"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def plan_features(
     seconds = {choice: round(sum(costs[part] for part in _parts(choice, spec_changes)), 1) for choice in choices}
     fitting = [choice for choice in choices if wish.budget_s is None or seconds[choice] <= wish.budget_s]
     chosen = fitting[0] if fitting else min(choices, key=lambda choice: seconds[choice])
-    note = _note(chosen, choices, seconds, wish.budget_s)
+    note = note_of(chosen, choices, seconds, wish.budget_s)
     if note:
         say(note)
     elif seconds[chosen] > _WORTH_SAYING_S:
@@ -107,7 +108,15 @@ def _weights_of(backbone: str) -> str:
     return found.name
 
 
-def _note(chosen: str, choices: Sequence[str], seconds: dict[str, float], budget_s: float | None) -> str:
+def note_of(chosen: str, choices: Sequence[str], seconds: Mapping[str, float], budget_s: float | None) -> str:
+    """What is said before anything else of the features chosen: what the budget leaves out, or that they take long.
+
+    Args:
+        chosen: one of the choices.
+        choices: the best first.
+        seconds: that each takes.
+        budget_s: that they may take; None for any.
+    """
     if budget_s is not None and chosen != choices[0]:
         fits = "fits" if seconds[chosen] <= budget_s else "takes the least, though it does not fit"
         return (
@@ -115,8 +124,7 @@ def _note(chosen: str, choices: Sequence[str], seconds: dict[str, float], budget
             f"{duration(seconds[choices[0]])}; {chosen} {fits} ({duration(seconds[chosen])})"
         )
     if seconds[chosen] > LONG_S:
-        ways = {JOINTS_BACKBONE: f"--backbone {JOINTS_BACKBONE} (joints alone)", FAST_BACKBONE: "--fast (single frames)"}
-        less = [f"{ways[choice]} takes {duration(seconds[choice])}" for choice in choices if choice in ways]
+        less = [f"{_LESS[choice]} takes {duration(seconds[choice])}" for choice in choices if choice in _LESS]
         how = "".join(f", {one}" for one in [*less, "--budget 30m picks what fits"]) if choices[1:] else ""
         return f"features take about {duration(seconds[chosen])} here{how}"
     return ""

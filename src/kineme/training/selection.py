@@ -167,9 +167,7 @@ def choose(
         return unless_guessing(best, f"{best.what} is clearly better than {default.what} on the folds")
     if best in enough:
         return unless_guessing(best, f"{best.what} does as well as {default.what} on the folds")
-    return unless_guessing(
-        default, "nothing simpler does as well on the folds, and nothing else is clearly better"
-    )
+    return unless_guessing(default, "nothing simpler does as well on the folds, and nothing else is clearly better")
 
 
 def _beats(one: Tried, guessing: float, groups_N: Sequence[str], seed: int) -> bool:

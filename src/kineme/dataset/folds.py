@@ -23,7 +23,7 @@ class Protocol:
 
     Args:
         kind: ``"split"`` once into train, validation and test; ``"folds"`` into as many parts, each tested once by
-            what was learned from the others; ``"leave-one-group-out"`` with every group as a part; ``"column"`` with
+            a model trained on the others; ``"leave-one-group-out"`` with every group as a part; ``"column"`` with
             the values of the table's fold column as parts.
         folds: number of parts, for ``"folds"``.
         column: what the fold column is called, for ``"column"``; for people.

@@ -58,7 +58,7 @@ def guess_groups(names: Sequence[str], labels: Sequence[str]) -> tuple[list[str]
 
 
 def group_noun(group_source: str, groups: Iterable[str]) -> str:
-    """What groups are called, in the plural: "people" where their source or their own names tell of people."""
+    """The word for groups, in the plural: "people" if their source or their own names refer to people."""
     if group_source.startswith(("KTH", "Weizmann")) or all(re.fullmatch(r"person_?\d+", group) for group in groups):
         return "people"
     if group_source.startswith(("UCF", "HMDB51")):

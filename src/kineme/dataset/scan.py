@@ -32,7 +32,7 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_
         fold_column: the column of the CSV that holds the folds, if any.
 
     Returns:
-        The table, sorted by name and start, with what was skipped and what to be warned of.
+        The table, sorted by name and start, with skipped files and warnings.
 
     Raises:
         KinemeError: there is nothing to use, or the CSV holds something that cannot be meant.

@@ -64,7 +64,7 @@ class ClipTable:
         rows: one row each, in the order of ``name`` and ``start_s``. ``path`` can be opened from the current
             folder; ``name`` is shown to people and is relative to the data folder, with forward slashes;
             ``label``; ``group``; ``start_s`` (0.0 unless given) and ``end_s`` (null: to the end), seconds; ``split``
-            is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: what is tested together when every
+            is ``"train"``, ``"validation"``, ``"test"`` or null; ``fold``: rows that are tested together when every
             value of a column is tested in turn, or null; ``labelled_throughout``: whether everything that happens in
             the video is labelled, so that the time between its parts is background, or null where nobody said; it is
             the same in all rows of a video; ``labelled_by``: ``"person"``, ``"model+person"`` (proposed by a model and

@@ -1,7 +1,7 @@
 """What an approach says of itself: its network, and all that only it knows and everybody else asks.
 
-An approach is a frozen dataclass in a file of its own under ``approaches/``; its fields are its options. What it says
-here has a default that holds for most.
+An approach is a frozen dataclass in a file of its own under ``approaches/``; its fields are its options. The class
+attributes and methods here have defaults that suit most approaches.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Approach:
         return keras.Model(clips, head(backbone(clips)), name="network")
 
     def step(self, network: Any, x: Any, carry: Carry) -> Any:
-        """Logits (1, K) after one more frame, with what is carried from the frames before it.
+        """Logits (1, K) after one more frame, with the state carried from earlier frames.
 
         After T frames they must be those of the window.
 
@@ -107,7 +107,7 @@ class Approach:
 
     @property
     def reads_others(self) -> bool:
-        """Whether what it says of a person depends on whoever else is there."""
+        """Whether its scores of a person depend on the other people in the video."""
         return False
 
     def for_labels(self, *, mirrored: bool) -> Self:

@@ -50,7 +50,7 @@ def _choose_backend() -> None:
     """Name Keras' backend in the environment, which counts for more than the user's ``keras.json``.
 
     Raises:
-        KinemeError: there is none, or not the one that is asked for.
+        KinemeError: no backend is installed, or not the requested one.
     """
     present = [name for name in _BACKENDS if importlib.util.find_spec(name)]
     if not present or not importlib.util.find_spec("keras"):

@@ -24,7 +24,7 @@ class Carry:
         self._counted: tuple[Any, Any] | None = None
 
     def state(self, name: str, *shape: int) -> Any:
-        """What a state was before this frame; :meth:`becomes` says what it is after."""
+        """The value of a state before this frame; :meth:`becomes` sets the value after it."""
         self.before.append(keras.Input(batch_shape=(1, *shape), name=name))
         self.after.append(None)
         return self.before[-1]
@@ -35,7 +35,7 @@ class Carry:
         self.after[number] = after
 
     def count(self) -> tuple[Any, Any]:
-        """How many frames there were before this one, and with it; no more than T are told apart."""
+        """How many frames there were before this one, and with it; the count stops at T."""
         if self._counted is None:
             before = self.state("frames_seen", 1)
             self._counted = before, ops.minimum(before + 1.0, float(self.frames))

@@ -67,7 +67,7 @@ class Compiler:
 
 
 def most_threads() -> int:
-    """On how many threads to run what is worth sharing out.
+    """The number of threads for work that is worth sharing out.
 
     ``KINEME_THREADS`` sets the most, for processes that share the cores.
     """

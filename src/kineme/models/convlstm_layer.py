@@ -2,7 +2,7 @@
 
 Keras convolves frame by frame and gate by gate: eight small convolutions a step. What the gates need of the input
 does not depend on the state, so here one convolution finds it for all four gates of all frames, time folded into
-the batch. What they need of the state takes one more a step; or four while training with recurrent dropout, since
+the batch. The part that depends on the state takes one more per step; four while training with recurrent dropout, since
 Keras drops other values of the state for each gate, the same ones at every step, and so do we.
 """
 

@@ -1,7 +1,7 @@
 """A frozen backbone: a fixed function from frames to features, computed once and cached.
 
 Training and prediction both turn each tick of a video into features here and cut windows out of them, so no frame
-is looked at twice for overlapping windows, and what is trained is only the head. A network that looks at several
+is processed twice for overlapping windows, and only the head is trained. A network that looks at several
 frames at once gives its features window by window instead.
 """
 

@@ -82,7 +82,7 @@ def small_clip(frames: int, height: int, width: int) -> tuple[int, int, int]:
 def engines_for(kind: Kind) -> list[str]:
     """The engines that run a kind of network here, the best first; the last is Keras, which runs anything.
 
-    What is not in the table is measured now, by one process at a time.
+    Engines that are missing in the table are measured now, by one process at a time.
     """
     if not _installed():
         return [KERAS]

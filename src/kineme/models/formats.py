@@ -36,12 +36,12 @@ class Format:
 
     Args:
         name: as people choose it.
-        engine: what runs it, as people call it.
-        suffix: of what is written; a folder where it is empty.
+        engine: the common name of the runtime.
+        suffix: of the written file; a folder if it is empty.
         modules: that writing and running import.
         install: what brings them.
         write: a traceable graph, the folder of its SavedModel, where to, and texts to keep inside if there is room.
-        open: what was written, ready to run on so many threads.
+        open: loads the written file, ready to run on so many threads.
     """
 
     name: str
@@ -82,7 +82,7 @@ def write(
         inputs: names, in the network's order.
         outputs: names, in the network's order.
         path: ends in the format's suffix.
-        texts: name and content of what is kept inside, where the format has room for it.
+        texts: name and content of texts to keep inside, if the format has room for them.
 
     Raises:
         KinemeError: Keras does not run on TensorFlow, or the format lacks an operation.

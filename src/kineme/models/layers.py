@@ -44,7 +44,7 @@ class SplitTimeFromBatch(keras.layers.Layer):
 
 
 class FrameDifference(keras.layers.Layer):
-    """(B, T, ...) to (B, T, ...): each frame less one before it, or less the first where there is none so early.
+    """(B, T, ...) to (B, T, ...): each frame minus an earlier one, or minus the first frame at the start.
 
     What stands still vanishes. A frame needs no frame after it, so a stream can do the same.
 

@@ -27,7 +27,7 @@ _COMPILER = 2  # to be raised when parts are cut or compiled in another way
 
 
 class LiteRTFunction:
-    """Runs a compiled part, row after row of what it is given.
+    """Runs a compiled part, row after row of its input.
 
     It gives what Keras gives within 1e-4 of the scale of its outputs: the arithmetic is float32 too, in another order.
 
@@ -135,7 +135,7 @@ def from_cache(name: str, ready: Callable[[bytes], T], make: Callable[[], bytes]
 
     Args:
         name: of the file.
-        ready: what is wanted of the part's content.
+        ready: the required value of the part's content.
         make: compiles it.
 
     Raises:

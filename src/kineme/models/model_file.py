@@ -87,7 +87,7 @@ class ModelCard:
 
     @property
     def backbone(self) -> Backbone:
-        """What is under the approach."""
+        """The record of the approach's backbone."""
         return find_backbone(self.architecture.backbone)
 
     @functools.cached_property
@@ -203,7 +203,7 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
     """Read everything but the weights.
 
     Raises:
-        KinemeError: missing, not a model file, cut short, of another version, or naming what is not known.
+        KinemeError: missing, not a model file, cut short, of another version, or with unknown names.
     """
     with _opened(path) as file:
         text = (file.metadata() or {}).get("kineme")

@@ -20,8 +20,8 @@ class OpenSetDetector:
     The distance is the mean of those to the three nearest, in units of how far such windows lie from each other.
     Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022,
     https://arxiv.org/abs/2204.06507. They measure it in the features before the logits; in the logits it needs nothing
-    of a network but its scores. Unlike the highest probability or the energy of the logits, it also detects what is
-    classified with confidence because it lies beyond everything that was learned.
+    of a network but its scores. Unlike the highest probability or the energy of the logits, it also detects inputs
+    that are classified with confidence because they lie beyond everything that was learned.
 
     A network that has learned background says itself how sure it is that there is an action at all: its logit of
     background is 0. Where it is less sure than in such windows, the distance is at least by how much.

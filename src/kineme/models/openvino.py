@@ -12,7 +12,7 @@ from kineme.models.litert import Array, by_rows
 
 
 class OpenVINOFunction:
-    """Runs a compiled network, row after row of what it is given; it is as near to Keras as LiteRT is.
+    """Runs a compiled network, row after row of its input; it is as near to Keras as LiteRT is.
 
     Several threads may call it: one runs at a time, on all its threads.
 

@@ -17,7 +17,7 @@ class NumbersInTurn(keras.layers.Layer):
 
     Args:
         order_VC: which numbers, in which order.
-        sign_VC: what they are multiplied by.
+        sign_VC: the factor of each.
         kwargs: of ``keras.layers.Layer``.
     """
 

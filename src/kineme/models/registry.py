@@ -40,7 +40,7 @@ class Library:
 
     Args:
         find: makes the record of a backbone of its name.
-        pull: fetches it: name, licence that the user accepts, and what is told before.
+        pull: fetches it: name, licence that the user accepts, and a callback for messages.
         published: makes a model that predicts without training of its name.
     """
 
@@ -81,7 +81,7 @@ def find_approach(name: str) -> type[Approach]:
     """The class registered under ``name``.
 
     Raises:
-        UsageError: there is none; the line lists those that there are.
+        UsageError: the name is unknown; the line lists the known ones.
     """
     return _find(APPROACHES, name, "approach")  # type: ignore[no-any-return]
 
@@ -92,7 +92,7 @@ def find_backbone(name: str) -> Backbone:
     A name such as ``hf:OWNER/NAME`` stands for the network of another library.
 
     Raises:
-        UsageError: there is none; the line lists those that there are.
+        UsageError: the name is unknown; the line lists the known ones.
         KinemeError: the files of the network of another library cannot be used.
     """
     if "+" in name:
@@ -179,7 +179,7 @@ def default_candidate(backbone: str = DEFAULT_BACKBONE) -> str:
 
 
 def describe() -> dict[str, list[dict[str, Any]]]:
-    """What there is: each approach with its options and their defaults, each backbone, with a line on what it is."""
+    """The registry: each approach with its options and their defaults, each backbone, with a line of description."""
     approaches = [(name, find_approach(name)) for name in APPROACHES]
     return {
         "approaches": [
@@ -206,7 +206,7 @@ def _find(table: dict[str, str], name: str, kind: str) -> Any:
 
 
 def _imported(place: str) -> Any:
-    """What lies at ``module:attribute``."""
+    """The value at ``module:attribute``."""
     module, attribute = place.split(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -17,7 +17,7 @@ class TimelineSettings:
 
     Args:
         smooth_s: each instant takes the mean of the windows whose middles lie within half of this, before and after.
-        shortest_s: what does not last so long is given to what goes on around it.
+        shortest_s: shorter segments are merged into their surroundings.
         margin: an action is there where the open-set score reaches 0, and it lasts, before and after that, while the
             open-set score stays above ``-margin``.
 

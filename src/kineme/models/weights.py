@@ -77,7 +77,7 @@ def find(name: str) -> dict[str, Path] | None:
 
 
 def require(name: str) -> dict[str, Path]:
-    """Like :func:`find`, for callers that cannot go on without.
+    """Like :func:`find`, for callers that need the weights.
 
     Raises:
         KinemeError: one line that names the file, its size and the command to get it.
@@ -154,7 +154,7 @@ def _how_to_get(pretrained: Pretrained) -> str:
 
 
 def _look_for(pretrained: Pretrained) -> dict[str, Path] | str:
-    """The whole files on this machine; or what is wrong with the first that is not among them."""
+    """The complete files on this machine; or the problem of the first incomplete one."""
     folders: list[Path] = []
     if pretrained.module and (spec := importlib.util.find_spec(pretrained.module)) is not None:
         folders = [Path(folder).parent for folder in spec.submodule_search_locations or ()]

@@ -6,7 +6,7 @@ state can be carried through a stream. A zip archive follows them, as the metada
 interpreter ignores and any unzip program opens: ``kineme.json`` is the model's card as in a model file,
 ``export.json`` says what there is and that it is whole, ``labels.txt`` names the classes, a line each.
 
-A damaged file is told by its hash before it is run. LiteRT checks that the network's structure is one, and here its
+A damaged file is detected by its hash before it is run. LiteRT checks that the network's structure is one, and here its
 inputs and outputs are held against the card; but it follows operations that make no sense until it breaks down, so a
 network not seen before is run once in a process of its own. What remains: a network is a program, and one that
 somebody made to harm could use up time and memory, or a fault in LiteRT, as a ``.safetensors`` model cannot. Take

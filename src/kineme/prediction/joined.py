@@ -1,6 +1,6 @@
 """Models on joined backbones: each member scores its own windows of the same seconds, and their mean is the answer.
 
-A tick of such a model shows a frame for each member, or None where it is none of that member's ticks.
+A tick of such a model shows a frame for each member, or None if it is not a tick of that member.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class JoinedPixels:
     """Brings frames that are arrays to the size of each member.
 
     Args:
-        make: of a spec, what does it for one.
+        make: makes the processor of one member from its spec.
         specs: of the members.
     """
 

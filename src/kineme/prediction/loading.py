@@ -19,7 +19,7 @@ def find_model_file(path: str | os.PathLike[str]) -> Path:
     """The model file that ``path`` means: itself, or the one in a run folder.
 
     Raises:
-        KinemeError: there is none.
+        KinemeError: no model has that name.
     """
     path = Path(path)
     if os.path.isdir(path):  # noqa: PTH112 (pathlib's raises where a folder may not be read)

@@ -37,7 +37,7 @@ def predict_people(
 ) -> tuple[PersonPrediction, ...]:
     """A timeline for each person in a video, in the order of appearance; empty where nobody is found.
 
-    A model that was not trained on single persons sees each of them cut out all the same, and ``on_warning`` is told.
+    A model that was not trained on single persons still gets each of them cut out, and ``on_warning`` gets a note.
 
     Raises:
         KinemeError: the weights of the detector are not on this machine; the engine cannot run the model.
@@ -63,7 +63,7 @@ def predict_people(
 
 
 def people_note(model: TrainedModel) -> str | None:
-    """In one line, what differs between a model's training and what it sees of each person; None if nothing."""
+    """In one line, the difference between a model's training and its input of each person; None if equal."""
     if reads_joints(model):
         if not model.card.architecture.reads_others:
             return None

@@ -77,7 +77,7 @@ class LivePerson:
 
     @property
     def probability(self) -> float:
-        """That of the label in the newest window; 0 where there is none, and of background."""
+        """That of the label in the newest window; 0 before the first one, and for background."""
         if self.probabilities_K is None or self.label not in self.labels:
             return 0.0
         return float(self.probabilities_K[self.labels.index(self.label)])
@@ -123,7 +123,7 @@ class PeopleStream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all frames and everybody; the next frame is a first one. Numbers of people go on."""
+        """Forget all frames and everybody; the next frame is a first one. Numbers of people continue."""
         self._ticks.reset()
         self._looks.reset()
         self._follower.reset()
@@ -246,7 +246,7 @@ def _specs_of(model: TrainedModel) -> list[ClipSpec]:
 
 
 class _Followed:
-    """What is kept of somebody who is followed."""
+    """The state of a tracked person."""
 
     def __init__(self, model: TrainedModel, reader: Reader, start_s: float) -> None:
         spec = model.card.spec

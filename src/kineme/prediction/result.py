@@ -295,7 +295,7 @@ def _bars_html(top: Sequence[tuple[str, float]]) -> str:
 
 
 def _timeline_html(result: Prediction) -> str:
-    """The segments as bars on a line of time, with what they are on hovering; background is empty, cuts are dashed."""
+    """The segments as bars on a line of time, with their labels on hovering; background is empty, cuts are dashed."""
     scale = 100 / max(result.duration_s, 1e-9)
     names = list(dict.fromkeys(one.label for one in result.actions))
     bars = "".join(

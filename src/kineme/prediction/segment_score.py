@@ -38,12 +38,12 @@ class SegmentScore:
 
     @property
     def recall(self) -> float:
-        """Share of the true actions that were found; 0 where there is none."""
+        """Share of the true actions that were found; 0 without true actions."""
         return self.true_positives / max(1, self.true_positives + self.false_negatives)
 
     @property
     def precision(self) -> float:
-        """Share of the predicted actions that match a true one; 0 where there is none."""
+        """Share of the predicted actions that match a true one; 0 without predicted actions."""
         return self.true_positives / max(1, self.true_positives + self.false_positives)
 
     @property

@@ -35,7 +35,7 @@ class Timeline:
         for time_s, probabilities_K, known in windows:  # the middle of each, and Model.open_set_score
             for segment in timeline.push(time_s, probabilities_K, known):
                 ...  # it is over; background is given too
-            timeline.current  # what goes on
+            timeline.current  # the segment that continues
         for segment in timeline.close(duration_s):
             ...
 
@@ -58,7 +58,7 @@ class Timeline:
 
     @property
     def current(self) -> Segment | None:
-        """What goes on, ending with the last instant that was looked at; None before that is certain."""
+        """The current segment, up to the last instant that was looked at; None before it is certain."""
         return self._segment(self._now, self._last_s) if self._now else None
 
     def push(self, time_s: float, probabilities_K: ArrayLike, known: float = math.inf) -> tuple[Segment, ...]:

@@ -40,8 +40,8 @@ class TrainedModel:
     """A network with the contract it was trained under.
 
     Args:
-        network: a Keras model from uint8 clips_BTHWC to logits_BK; where there is none, that of the model file is
-            built when first wanted, since much can be done without Keras.
+        network: a Keras model from uint8 clips_BTHWC to logits_BK; if None, that of the model file is
+            built on first use, since much can be done without Keras.
         card: all else of the model.
         name: how the model is called in results.
         path: the file it was read from, if it was.
@@ -217,7 +217,7 @@ class TrainedModel:
 
     @property
     def classifier(self) -> Any:
-        """What follows the encoder; the whole network where there is none."""
+        """The layers after the encoder; the whole network without an encoder."""
         if self.members:
             return self.network.heads
         return self.network.get_layer("head") if self.encoder else self.network
@@ -269,7 +269,7 @@ class TrainedModel:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (the first 32 digits) of the weights, of what is built around them, and of what compiles them.
+        """SHA-256 (the first 32 digits) of the weights, the network around them and the code that compiles them.
 
         Made once, and again after the weights have changed.
         """

@@ -80,7 +80,7 @@ class Event:
 
     @property
     def top(self) -> list[tuple[str, float]]:
-        """All labels with their current probabilities, the most probable first; empty if there are none."""
+        """All labels with their current probabilities, the most probable first; empty before the first."""
         if self.probabilities_K is None:
             return []
         return ranked(self.labels, self.probabilities_K)

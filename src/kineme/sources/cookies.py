@@ -22,7 +22,7 @@ def check_cookies(options: FetchOptions) -> None:
 
 
 def cookie_settings(options: FetchOptions) -> dict[str, Any]:
-    """yt-dlp's settings for the cookies; empty where there are none.
+    """yt-dlp's settings for the cookies; empty without cookies.
 
     Raises:
         UsageError: as :func:`check_cookies`.

@@ -14,9 +14,9 @@ class JavaScriptSupport:
     """The installed JavaScript runtime.
 
     Args:
-        runtime: name and version of the runtime that yt-dlp will use, such as ``deno 2.9.8``; None where there is none.
+        runtime: name and version of the runtime that yt-dlp will use, such as ``deno 2.9.8``; None without a runtime.
         solver: version of yt-dlp-ejs; None where it is missing.
-        problem: what is wrong and what to do about it, in words; None where all is well.
+        problem: the problem and its remedy, in words; None without a problem.
     """
 
     runtime: str | None

@@ -33,7 +33,7 @@ def table_of_kinds() -> str:
 
 
 def scheme(source: str) -> str:
-    """``"https"`` of an address, and nothing of a path; what is there as a file is no address."""
+    """``"https"`` of an address, and an empty text of a path; an existing file is not an address."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", source)
     return match[1].lower() if match and not os.path.lexists(source) else ""
 
@@ -50,7 +50,7 @@ def is_live(source: str) -> bool:
 
 
 def refuse_live(source: str) -> None:
-    """Raise UsageError for what is no file, and for addresses of other kinds."""
+    """Raise UsageError for anything but a file, and for addresses of other kinds."""
     if _is_live_by_name(source):
         raise UsageError(f"{source}: a camera or live stream has no end; name it alone (Python: model.watch)")
     if scheme(source) not in ("", "http", "https"):

@@ -71,8 +71,8 @@ def reason(error: Exception, asked: str | None, timeout_s: float, warnings: Sequ
 
     Args:
         error: as yt-dlp raised it.
-        asked: the address of the video or page. What is refused elsewhere was found by yt-dlp on that page, and is not
-            refused to the page's own player.
+        asked: the address of the video or page. If another address is refused, yt-dlp found it on that page; the
+            page's own player is not refused.
         timeout_s: how long the server could be silent.
         warnings: of yt-dlp.
     """

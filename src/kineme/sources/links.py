@@ -85,7 +85,7 @@ def fetch_videos(url: str, options: FetchOptions) -> Generator[LocalVideo | Fail
 
 
 def _bounded(downloader: type[Any], meter: _Meter) -> type[Any]:
-    """yt-dlp's downloader, but what it reads into memory is limited, and how often it asks before anything comes."""
+    """yt-dlp's downloader, with limits on memory and on the number of requests before a first answer."""
 
     class Bounded(downloader):  # type: ignore[misc]
         def urlopen(self, request: Any) -> Any:

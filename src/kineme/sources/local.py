@@ -102,7 +102,7 @@ def one_video(source: str, options: FetchOptions, *, advice: str = "name one") -
 
 @contextmanager
 def _going_on(source: str, on_error: OnError | None) -> Iterator[None]:
-    """Errors raised inside are told, where somebody listens, also those that nobody foresaw.
+    """Errors raised inside are passed to the listener, if any, including unexpected ones.
 
     Wrong usage is not one bad source among many, and neither is an output that nobody reads any more.
     """
@@ -155,7 +155,7 @@ def _videos_among(source: str, paths: Iterable[Path], leave_out: Path | None) ->
     """Those that are videos by their suffix.
 
     Raises:
-        KinemeError: there is none.
+        KinemeError: no such source exists.
     """
     from kineme.video.container import VIDEO_SUFFIXES
 
@@ -193,7 +193,7 @@ def _opened_pipe(path: Path, source: str, options: FetchOptions) -> Iterator[IO[
 
 @contextmanager
 def _copied(incoming: IO[bytes], source: str, options: FetchOptions) -> Iterator[NamedFile]:
-    """What comes through a pipe, as a file while the context lasts."""
+    """The input of a pipe, as a file while the context lasts."""
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         path, count = Path(folder, "video"), 0
         try:

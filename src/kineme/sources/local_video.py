@@ -17,7 +17,7 @@ class FetchOptions:
     Args:
         min_side: the model's size in pixels: of the formats a site offers, the smallest that has it is fetched.
         with_sound: prefer formats with sound, for outputs that play the video.
-        max_bytes: of a download, or of what comes on standard input or through a pipe; what is larger is refused.
+        max_bytes: of a download, of standard input or of a pipe; larger inputs are refused.
         timeout_s: how long a server or a pipe may stay silent.
         start_s: where the part begins that is used, in seconds.
         end_s: where it ends; None is the end of the video.
@@ -41,7 +41,7 @@ class LocalVideo:
 
     Args:
         file: to be read; messages call it by its source. A temporary one is gone when the next video is asked for.
-        name: a file name without suffix, for what is saved.
+        name: a file name without suffix, for saved files.
         in_collection: whether it comes from a folder, a pattern or a playlist.
     """
 

@@ -25,7 +25,7 @@ class Brightener:
     - The light at a tick is the mean of the clip that ends with it: of its frame and the T - 1 before it. Black bars
       at the edges do not count.
     - Under 0.2 of full scale, one gamma is chosen that brings this mean to 0.4.
-    - It is kept for the ticks that follow until the mean is over 1.5 times what it was then, or under 1 / 1.5 of that.
+    - It is kept for the ticks that follow until the mean is over 1.5 times its value then, or under 1 / 1.5 of it.
       So a light that wavers about 0.2 makes no flicker, and a clip in steady light has one curve.
 
     Args:
@@ -89,7 +89,7 @@ def _mean(counts: NDArray[np.int64], gamma: float) -> float:
 
 
 def _curve(counts: NDArray[np.int64]) -> Pixels:
-    """The gamma that brings the mean of the counted pixels to what is wanted, as a table of 256 values."""
+    """The gamma that brings the mean of the counted pixels to the target, as a table of 256 values."""
     low, high = _STRONGEST, 1.0
     for _ in range(20):
         middle = (low + high) / 2

@@ -50,7 +50,7 @@ class SampledVideo:
         frames_NHWC: uint8, RGB.
         times_s: float64, (N,): the instant of each tick, in seconds from the start of the video.
         info: the facts of the video.
-        warnings: what was wrong with it, a line each.
+        warnings: problems of the file, a line each.
     """
 
     frames_NHWC: NDArray[np.uint8]

@@ -98,7 +98,7 @@ def _open(name: str) -> InputContainer:
 
 @contextmanager
 def _ffmpegs_name(name: str) -> Iterator[str]:
-    """A file's name as FFmpeg takes it: one that looks like an address is none, and one in no encoding is a number."""
+    """A file's name as FFmpeg takes it: one that looks like an address is a file, one in no encoding a number."""
     if name.encode(errors="replace") == os.fsencode(name):
         yield f"file:{name}"
         return
@@ -107,7 +107,7 @@ def _ffmpegs_name(name: str) -> Iterator[str]:
 
 
 def whole_fragments(path: PathLike) -> int | None:
-    """Bytes of an MP4 up to the header that it ends in, where what comes before is whole fragments; else None.
+    """Bytes of an MP4 up to the header that it ends in, if it follows whole fragments; else None.
 
     FFmpeg refuses such a file, which a recorder leaves that was stopped, or is still writing.
     """
@@ -181,7 +181,7 @@ def _is_animated_webp(path: PathLike) -> bool:
 
 
 def _best(streams: Sequence[VideoStream], path: PathLike) -> VideoStream:
-    """As players choose: what is marked as the default, and of several the largest; a still only if all are."""
+    """As players choose: the stream marked as the default, and of several the largest; a still only if all are."""
     streams = [stream for stream in streams if stream.codec_context is not None] or streams
     moving = [stream for stream in streams if stream.frames != 1]
     if any(not stream.frames for stream in moving) and Path(path).is_file():
@@ -235,7 +235,7 @@ def _check_file(path: PathLike) -> None:
 
 
 def _not_opened(path: PathLike) -> VideoError:
-    """Why FFmpeg knows nothing of what is in a file."""
+    """Why FFmpeg does not recognise the content of a file."""
     try:
         with Path(path).open("rb") as file:
             start = file.read(4096)

@@ -43,8 +43,8 @@ class _Layout(NamedTuple):
 class Converter:
     """Turns the frames of one video into arrays; one scaler serves them all.
 
-    Each frame is laid out by its own size, pixel aspect and orientation, which may change on the way. What is
-    transparent is shown on black, the colour of letterbox bars.
+    Each frame is laid out by its own size, pixel aspect and orientation, which may change on the way.
+    Transparent pixels are shown on black, the colour of letterbox bars.
 
     Args:
         first: the first decoded frame; its displayed size is that of all pictures where none is asked for.
@@ -173,8 +173,8 @@ class Converter:
 class StreamGeometry:
     """What a stream says of the shape of its frames; make one before anything is decoded.
 
-    The container's word on the width of a pixel over its height counts for the whole stream. Where it has none, the
-    decoder tells that of what it reads now, while frames of an older size may still come out of it.
+    The container's word on the width of a pixel over its height counts for the whole stream. Without it, the decoder
+    gives the value for the frames that it reads now, while frames of an older size may still come out of it.
 
     Args:
         stream: a video stream just opened.

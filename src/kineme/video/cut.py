@@ -61,8 +61,8 @@ class Cutter:
     """Cuts parts out of one video.
 
     A part holds the frames from the one shown at its start to the last one that begins before its end. It is copied
-    where its first frame is a key frame (or the next one is) and its last frame refers to none, or one, of the frames
-    after it: it then begins and ends within a frame of what was asked. Otherwise it is encoded anew, exact to the
+    where its first frame is a key frame (or the next one is) and its last frame refers to at most one of the frames
+    after it: it then begins and ends within a frame of the requested times. Otherwise it is encoded anew, exact to the
     frame. The times of frames are those of the source either way.
 
     Args:

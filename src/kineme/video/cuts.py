@@ -1,7 +1,7 @@
 """Where an edited video goes from one shot to the next, found on the frames that are decoded anyway.
 
 A cut is a jump of the colour histogram after which nothing looks as it did before: a flash, or somebody who walks
-through the picture, gives the old colours back. A dissolve is found by what it is: each picture in between is a mixture
+through the picture, gives the old colours back. A dissolve is found by its form: each picture in between is a mixture
 of the first and the last one. ``benchmarks/cuts.py`` has the figures, beside those of PySceneDetect.
 """
 
@@ -195,8 +195,8 @@ def number_shots(
         of_ticks: instant and frame of every tick as it was filmed: from :func:`kineme.video.clips.ticks` with
             :func:`as_filmed`. A curve that begins or ends would look like a cut.
         spec: of the clips.
-        picture: gives what is looked at of a tick's frame.
-        on_cut: told the first instant of each shot but the first.
+        picture: gives the picture to compare of a tick's frame.
+        on_cut: called with the first instant of each shot but the first.
         brighten: makes of a tick's frame what the model sees; None is a Brightener of the spec.
         cuts: where shots begin, seconds, where that is known: a region of the frame looks otherwise whenever somebody
             comes or goes, so its cuts are those of :func:`kineme.find_people`. None looks for them.

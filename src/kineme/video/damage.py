@@ -64,7 +64,7 @@ def looks_told(first: VideoFrame) -> Iterator[VideoWarning]:
 
 
 def missing_s(container: InputContainer, stream: VideoStream, path: PathLike, zero_s: float, end_s: float) -> float:
-    """How many seconds the frames, from ``zero_s`` to ``end_s`` on the container's clock, fall short of what it says.
+    """How many seconds the frames, from ``zero_s`` to ``end_s`` on the container's clock, fall short of its duration.
 
     0 where it says nothing, or where they differ by no more than rounding and headers usually do.
     """

@@ -325,7 +325,7 @@ class Decoder:
         yield from planner.plan(begun, packets)
 
     def _decode(self, step: Decode) -> list[VideoFrame]:
-        """What comes out of the decoder after a packet."""
+        """The frames from the decoder after a packet."""
         if not self._skims:
             return self._decoder.decode(step.packet)
         self._decoder.skip_frame = "DEFAULT" if step.wanted else "NONREF"

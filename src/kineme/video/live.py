@@ -136,7 +136,7 @@ def _camera(source: str) -> tuple[str, str]:
     """What FFmpeg calls a camera, and the reader for cameras of this system.
 
     Raises:
-        VideoError: there is none of that number.
+        VideoError: no camera has that number.
     """
     if sys.platform == "darwin":
         return source, "avfoundation"

@@ -133,7 +133,7 @@ class LiveReader:
         """The newest frame and all else that is new, as soon as there is any, and after ``wait_s`` at the latest.
 
         Raises:
-            VideoError: the source cannot be opened, or is gone for good. What came before has been given.
+            VideoError: the source cannot be opened, or is gone for good. Earlier frames have been returned.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._notices or self._failure, wait_s)

@@ -39,8 +39,8 @@ _MOST_WAITING = 500  # packets
 class SoundTrack:
     """The sound of a file, copied or encoded into ``output`` a little at a time.
 
-    Times are counted from time zero of the source. Sound before it is left out, as is sound past the end of what is
-    written. A source without sound adds none.
+    Times are counted from time zero of the source. Sound before it is left out, as is sound past the end of the
+    written video. A source without sound adds none.
 
     Args:
         source: the file whose sound is wanted.
@@ -209,7 +209,7 @@ class _InStep:
         yield from map(self._shifted, waiting)
 
     def _is_placed(self, packet: Packet[AudioStream]) -> bool:
-        """Whether it is known where the next packet is heard; else it is taken to go on where the last one ends."""
+        """Whether it is known where the next packet is heard; else it is assumed to start where the last one ends."""
         stamp_s = _stamp_s(packet)
         if self._read_s is None:  # sound may begin only after a joint
             self._offset_s = self._repair.offsets[-1]

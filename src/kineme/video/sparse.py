@@ -1,10 +1,9 @@
-"""What need not be decoded where only a few instants of a video are wanted.
+"""Skips the parts of a video that need not be decoded for a few wanted instants.
 
-Packets are held back by the group: a key frame and what follows it, up to the next one. Since these are decoded from
-that key frame alone, only the beginning of a group is needed, up to the last frame shown at a wanted instant, and
-nothing of it where there is none. Of the others, frames that none refers to can be left out singly, where the decoder
-knows them. Which frames are shown when, the packets' time stamps tell. Where they leave a doubt, all is decoded from
-there on.
+Packets are collected by group: a key frame and its followers, up to the next key frame. A group is decoded from its
+key frame alone, so only its beginning is needed, up to the last frame shown at a wanted instant. A group without wanted
+instants is skipped. Single frames to which no other frame refers can be left out, too, if the decoder identifies them.
+The packets' time stamps show when frames are shown. If they leave a doubt, everything after it is decoded.
 """
 
 from __future__ import annotations
@@ -120,7 +119,7 @@ class PacketPlanner:
     def _choose(
         self, group: list[Packet[VideoStream]], stamps: list[int], following: int | None, given: int
     ) -> list[Decode | Skip] | None:
-        """What is needed of a group; None where the stamps leave a doubt.
+        """The needed part of a group; None if the stamps leave a doubt.
 
         Args:
             group: in decoding order.

@@ -1,7 +1,7 @@
 """The contract between training and use: which instants of a video a model sees, which part of the picture, and how.
 
 Training, evaluation, prediction and streaming all take their frames through the arithmetic in this file, so a
-model meets at prediction exactly what it learned from.
+model gets the same input at prediction as in training.
 
 Time is laid out as *ticks*: tick ``k`` of a video (or of a labelled part of it) is the instant
 ``start + k * step``, and its frame is the one a player would be showing then: the last frame whose time stamp

@@ -1,7 +1,7 @@
 """Time stamps that can be believed, from containers that may hold none, wrong ones or too long a length.
 
 A player's clock begins where the container begins, be it with sound; where recordings are joined and the clock steps
-back, or where it leaps ahead, the player goes on counting. So does Kineme, packet by packet: all that reads a file
+back, or where it leaps ahead, the player continues to count. So does Kineme, packet by packet: all that reads a file
 takes its packets from here.
 """
 
@@ -53,7 +53,7 @@ class PacketTimes:
 
 
 class TimestampRepair:
-    """Makes the clock of a video stream go on where it steps back or leaps ahead, and says when frames are shown.
+    """Makes the clock of a video stream continuous where it steps back or leaps ahead, and says when frames are shown.
 
     Attributes:
         longest: ticks from one packet to the next that are believed.

@@ -67,8 +67,8 @@ class VideoWriter:
         options: options of the encoder (``{"g": "250", "bf": "2"}``), over the usual ones.
         pixel_format: FFmpeg's name; ``yuv420p`` is the one that plays everywhere.
         in_fragments: for videos without a known end: an MP4 is written in pieces that need no index, so that it can be
-            as long as you like, and what was written can be played even if the process is killed.
-        on_warning: told in one line when the sound cannot be kept.
+            as long as you like, and the written part can be played even if the process is killed.
+        on_warning: called with one line when the sound cannot be kept.
 
     Raises:
         UsageError: the suffix or the codec is not known.
@@ -227,7 +227,7 @@ class VideoWriter:
             self._container.mux(packet)
 
     def _abandon(self) -> None:
-        """Close what is open and remove the temporary file, whatever went wrong before."""
+        """Close all streams and remove the temporary file, even after an error."""
         container = getattr(self, "_container", None)
         if container is not None:
             with suppress(Exception):

@@ -69,7 +69,7 @@ def _track(found: Found, where: str, track: Element, task: _Task) -> None:
 
 
 def _runs(values: list[tuple[int, str]], end: int) -> Iterable[tuple[int, int, str]]:
-    """Start, end and value of each stretch of equal values, each of which holds until the next is told."""
+    """Start, end and value of each stretch of equal values, each of which holds until the next one."""
     runs = [(next(iter(run))[0], value) for value, run in groupby(values, key=lambda pair: pair[1])]
     for (start, value), following in zip(runs, [*(start for start, _ in runs[1:]), end], strict=True):
         yield start, following, value

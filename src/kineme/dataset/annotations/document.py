@@ -82,7 +82,7 @@ class Document:
 
     @cached_property
     def head(self) -> list[Row]:
-        """The first rows of a table; none of what is no table."""
+        """The first rows of a table; empty if the document is not a table."""
         try:
             return self.rows[:_HEAD]
         except KinemeError:

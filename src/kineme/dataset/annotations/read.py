@@ -130,7 +130,7 @@ def _names(written: str) -> set[str]:
 
 
 def _find(written: str, folder: Path) -> Path:
-    """The file of a video, by its path or its name; its path where there is none."""
+    """The file of a video, by its path or its name; its path if there is no such file."""
     as_written = video_of(written.replace("\\", "/"), folder)
     try:
         candidates = [as_written, *(folder / name for name in sorted(_names(written)))]

@@ -88,7 +88,7 @@ class Found:
         video: object = "",
         group: str | None = None,
     ) -> None:
-        """Keep a segment, or say why it is none."""
+        """Keep a segment, or report why it is not one."""
         text = clean(str(label))
         if not text or start is None:
             self.left_out.append(f"{where}: has no {'time' if text else 'label'}, left out")
@@ -100,7 +100,7 @@ def number(where: str, value: object) -> float:
     """A finite number of seconds, written or as JSON has it.
 
     Raises:
-        KinemeError: it is none.
+        KinemeError: it is not a segment.
     """
     try:
         found = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan

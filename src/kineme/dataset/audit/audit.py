@@ -35,11 +35,11 @@ _MANY = 100  # pairs: with more, progress is shown
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What was seen of a table.
+    """The inspection of a table.
 
     Args:
-        table: what was looked at.
-        inspections: what was seen of each row, in its order.
+        table: the inspected table.
+        inspections: the inspection of each row, in its order.
         identical: sets of rows whose files hold the same bytes.
         copies: pairs of rows that look the same without being the same file; those that are ``certain`` are one
             recording.
@@ -84,7 +84,7 @@ def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = N
 
     Args:
         table: labelled videos, with a split or without.
-        spec: what a clip will be, for what is too short.
+        spec: the clip, to find videos that are too short.
         cache: where inspections are kept.
     """
     cache, rows = cache or InspectionCache(), table.rows.to_dicts()
@@ -237,7 +237,7 @@ class AuditDocument(TypedDict):
 
 
 def document_of(audit: Audit, data: Path) -> AuditDocument:
-    """What was found, as a document."""
+    """The findings, as a document."""
     rows = audit.table.rows
     lengths_s = [one.facts.duration_s if isinstance(one, Inspection) else 0.0 for one in audit.inspections]
     classes = [

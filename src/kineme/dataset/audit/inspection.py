@@ -106,7 +106,7 @@ class Broken:
 def inspect_video(
     path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None
 ) -> Inspection | Broken:
-    """Decode a video once, or a part of it in seconds, and say what was seen."""
+    """Decode a video once, or a part of it in seconds, and return its inspection."""
     try:
         return _inspect(path, start_s, end_s)
     except VideoError as error:

@@ -41,7 +41,7 @@ def _look_alikes(rows: Sequence[Row], numbers: Sequence[int]) -> Finding:
 
 
 def _finding(kind: str, rows: Sequence[Row], numbers: Sequence[int], how: str) -> Finding:
-    """What it means that these rows show the same."""
+    """The consequence if these rows show the same."""
     names = tuple(rows[number]["name"] for number in numbers)
     labels, groups, sides = (
         sorted({str(rows[number][key]) for number in numbers if rows[number][key] is not None})
@@ -69,7 +69,7 @@ def _finding(kind: str, rows: Sequence[Row], numbers: Sequence[int], how: str) -
 
 
 def _changed(pairs: Sequence[NearDuplicate]) -> str:
-    """What was done to a copy, in brackets."""
+    """The changes of a copy, in brackets."""
     words = []
     if any(one.mirrored for one in pairs):
         words.append("mirrored")

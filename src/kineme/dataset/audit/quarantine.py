@@ -1,7 +1,7 @@
 """Moves broken files into a quarantine: a folder beside the data, with a list of the reasons. Nothing is ever deleted.
 
 It may be killed at any point. The list is complete before the first file is moved, and each move is one step of the
-file system; so what was not moved yet is found again by the next audit, which continues the same list.
+file system; so files that were not moved yet are found again by the next audit, which continues the same list.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def make_signature(thumbnails_THW: NDArray[np.uint8], seconds: float) -> VideoSi
 
 
 def seen(pictures_THW: Floats, part: Window, grain: Window) -> Floats:
-    """A part of pictures as coarse as both videos show it: what was cropped is finer than what it was cropped from."""
+    """A part of pictures as coarse as both videos show it: a cropped copy is finer than its original."""
     across, down = (max(8, round(_GRAIN * SIDE * (grain[end] - grain[end - 1]))) for end in (1, 3))
     sampled = np.matmul(np.matmul(sampling(*part[2:], down), pictures_THW), sampling(*part[:2], across).T)
     flat_TP = sampled.reshape(len(sampled), -1)

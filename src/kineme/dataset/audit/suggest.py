@@ -20,7 +20,7 @@ BY_GROUP, BY_COPY, BY_PLACE, ALONE = "its name or table", "the same recording", 
 def suggest_groups(seen: Audit) -> list[tuple[str, str]]:
     """The group that each row seems to belong to, and why.
 
-    Groups that names or the table give are kept, and joined where they share a recording. Only where there are none,
+    Groups that names or the table give are kept, and joined where they share a recording. Only if there are no groups,
     videos of one place are one group: people who are known may well have been filmed in one room.
 
     Args:

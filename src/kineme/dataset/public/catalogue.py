@@ -185,7 +185,7 @@ def named(name: str) -> PublicSet:
     """The public set called ``name``, in any case.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no data set has that name.
     """
     found = SETS.get(name.lower())
     if found is None:

@@ -94,7 +94,7 @@ class _Meter:
 
 
 def _try(url: str, part: Path, size_bytes: int | None, timeout_s: float, meter: _Meter) -> str | None:
-    """Fetch what is missing; None when all is there, else why the connection ended early.
+    """Fetch missing bytes; None when the file is complete, else why the connection ended early.
 
     Raises:
         KinemeError: trying again cannot help.

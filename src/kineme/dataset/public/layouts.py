@@ -168,7 +168,7 @@ _KTH_VALIDATION = {1, 4, 19, 20, 21, 23, 24, 25}
 
 
 def _kth(archive: str, member: str) -> Video | None:
-    """``person01_boxing_d1_uncomp.avi``; who is tested is told at the head of ``00sequences.txt``."""
+    """``person01_boxing_d1_uncomp.avi``; the test people are listed at the head of ``00sequences.txt``."""
     if (match := _KTH_VIDEO.fullmatch(member)) is None:
         return None
     number = int(match["person"][-2:])

@@ -34,8 +34,8 @@ class ConvLSTM(Approach):
     """Options of the approach.
 
     Args:
-        backbone: ``pixels`` for the approach as published, ``changes`` for what is learned faster; any other
-            that gives maps or vectors also does.
+        backbone: ``pixels`` for the approach as published, ``changes``, which learns faster; any other
+            that gives maps or vectors also works.
         units: filters of the one layer on vectors, or on maps of fewer than 31 pixels on a side, which are too
             small for four; 1 to 4096.
         dropout: share of values dropped between layers while training, 0 to 0.9.

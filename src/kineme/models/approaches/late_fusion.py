@@ -1,7 +1,7 @@
 """Late fusion: one network processes each frame by itself, and a trained layer at the end merges the features.
 
 The per-frame network (the backbone) is shared by all frames. Their features meet only in the fusion layer: it sees
-what is in each frame and how frames differ, but no motion finer than those features tell.
+the content of each frame and the differences between frames, but no motion finer than the features.
 
 Behind a frozen backbone the default is ``head=linear``: mean and standard deviation of each feature over the clip, and
 one linear layer, which is solved to its optimum (:mod:`kineme.training.linear`) instead of trained by epochs.
@@ -38,8 +38,8 @@ class LateFusion(Approach):
         head: ``"mlp"`` is a fusion layer, trained by epochs; the other options belong to it. ``"linear"`` is solved.
         frames: fuse ``"all"`` frames of the clip, or the ``"two"`` at its ends.
         merge: ``"concat"`` keeps the frames' features side by side in order, so order can count; ``"mean"``
-            averages them first, and order cannot; ``"attention"`` weighs what changes among them by what it shows and
-            by its place, with far fewer weights than ``"concat"``.
+            averages them first, and order cannot; ``"attention"`` weights the changes among them by content and
+            position, with far fewer weights than ``"concat"``.
         units: size of the fusion layer, 1 to 4096.
         dropout: share of the fused values dropped while training, 0 to 0.9.
 

@@ -3,8 +3,8 @@
 The CNN (the backbone) is shared by all frames; its features, one vector a frame, are a sentence that the LSTM
 reads. What the LSTM holds after the last frame decides. Fusion in time happens nowhere else, so order counts.
 
-Features of a network that has learned from ImageNet tell mostly who and what is in the picture, and with few videos
-the LSTM learns that by heart. Behind such a backbone it therefore reads, by default, how the features have changed
+Features of a network that has learned from ImageNet describe mostly the people and objects in the picture, and with few
+videos the LSTM memorises them. Behind such a backbone it therefore reads, by default, how the features have changed
 since some frames earlier (``diff_lag``), which is ours: what stands still is taken away.
 
 Source: Donahue et al., "Long-term Recurrent Convolutional Networks for Visual Recognition and Description",

@@ -1,12 +1,12 @@
 """Pose LSTM: an LSTM reads how bodies are held and how they move, frame by frame, and never sees a pixel.
 
-The backbone turns each frame into joints, and those into posture, velocity and how sure it is of each: BlazePose those
-of one person, MoveNet those of up to six people and of what lies between the two who matter most. Within a frame they
+The backbone turns each frame into joints, and those into posture, velocity and confidence: BlazePose those of one
+person, MoveNet those of up to six people, with the relation between the two most important ones. Within a frame they
 are fused by the LSTM's own weights; in time, fusion happens in its state. A frame in which nobody was found is skipped,
 and the state waits.
 
 Who of two people is called the first says nothing, and most actions are the same in a mirror. So behind MoveNet the
-same LSTM reads the clip in each of these ways, and what it holds after them is averaged: the score does not depend on
+same LSTM reads the clip in each of these ways, and its outputs are averaged: the score does not depend on
 which way it was, and every clip teaches all of them.
 
 This is the privacy mode: such a model is trained on landmarks alone and never stores or sees pixels, faces, clothes
@@ -43,7 +43,7 @@ class PoseLSTM(Approach):
         units: size of the LSTM's state, 1 to 4096.
         dropout: share of the last state dropped while training, 0 to 0.9.
         people: whom it reads, where the backbone finds several people: the ``"one"`` who matters most; the ``"pair"``
-            who matter most and what lies between them; or ``"all"`` six, each by the same weights, of whom the largest
+            who matter most and their relation; or ``"all"`` six, each by the same weights, of whom the largest
             values count.
         mirror: whether a clip and its mirror image count alike, where the backbone finds several people; off where a
             label says left or right.

@@ -1,15 +1,15 @@
 """Single frame: each frame is classified alone, and the scores of a clip's frames are averaged.
 
 Nothing is fused before the scores, so neither order nor motion can count: the baseline that tells whether time is
-needed at all. While training, a clip shows one frame drawn at random, so what is learned is to classify a frame;
+needed at all. While training, a clip shows one frame drawn at random, so the network learns to classify a frame;
 averaging comes after. It averages logits, which is the same as averaging log-probabilities (they differ by one
 number a frame, common to all classes, and the softmax takes no notice of it): the frames count as independent
 witnesses whose evidence adds up, just as the windows of a video do elsewhere in this package.
 
 With ``head=linear`` the last layer is solved to its optimum behind frozen features (:mod:`kineme.training.linear`), on
-the mean of each clip's frames: a linear layer makes of the mean what it makes of the frames, averaged. With
-``head=prior`` that layer looks at no feature: it always answers the frequencies of the classes in training. The default
-approach keeps such a model where nothing it tried was right more often.
+the mean of each clip's frames: a linear layer gives the same for the mean as for the frames, averaged. With
+``head=prior`` that layer ignores the features: it always answers the frequencies of the classes in training. The default
+approach keeps such a model if no candidate was right more often.
 
 Source: the single-frame network of Karpathy et al., "Large-scale Video Classification with Convolutional Neural
 Networks", CVPR 2014.

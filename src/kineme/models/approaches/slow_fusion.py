@@ -2,7 +2,7 @@
 
 Each of four convolutions spans three steps of time; after the second and third, pooling halves time. So what one
 value has seen grows from 3 frames to 5, 10 and at last 20, and small motions are found before large ones are made
-of them. The same filters look everywhere in the clip; the mean over what is left of space and time is classified.
+of them. The same filters look everywhere in the clip; the mean over the remaining space and time is classified.
 
 Sources: Karpathy et al., "Large-scale Video Classification with Convolutional Neural Networks", CVPR 2014 (slow
 fusion); Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks", ICCV 2015 (3 x 3 x 3

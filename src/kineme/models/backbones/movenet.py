@@ -3,7 +3,7 @@
 One network looks at the whole frame and gives everybody at once, so a frame costs the same however many people are in
 it. It says nothing of who was who in the frame before: that is a tracker's work.
 
-Sources: the network is Google's (MoveNet MultiPose Lightning, Apache-2.0). What it takes and gives is described in its
+Sources: the network is Google's (MoveNet MultiPose Lightning, Apache-2.0). Its inputs and outputs are described in its
 model card, https://www.kaggle.com/models/google/movenet.
 """
 

@@ -1,6 +1,6 @@
 """The features of people over a clip as one vector, by layers: for a linear head behind ``movenet``.
 
-For each number of the first two people, and of what lies between them: mean and standard deviation over the clip, and
+For each feature of the first two people, and of their relation: mean and standard deviation over the clip, and
 the mean of each of its quarters, in order. Only instants at which somebody is seen count for them. Two people are read
 where both are seen in over 40 % of the instants, the one on the left first; else the one who matters most alone.
 """
@@ -67,6 +67,6 @@ class PairStatistics(keras.layers.Layer):
 
 
 def _mean(values_BTC: Any, seen_BTC: Any) -> tuple[Any, Any]:
-    """The mean of what is seen, zeros where nothing is; and of how many it is."""
+    """The mean over seen instants, zeros without any; and their number."""
     count_B1C = ops.sum(seen_BTC, axis=1, keepdims=True)
     return ops.sum(values_BTC * seen_BTC, axis=1, keepdims=True) / ops.maximum(count_B1C, 1.0), count_B1C

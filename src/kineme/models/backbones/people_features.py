@@ -1,4 +1,4 @@
-"""Features of the people in a video: how each is held and moves, and what lies between the two who matter most.
+"""Features of the people in a video: posture and movement, and the relation between the two who matter most.
 
 A row of features belongs to an instant and depends on the instants before it alone, so a stream has the rows of a
 file. It says nothing of where in the picture people stand, how far away they are or how many frames a second were
@@ -39,7 +39,7 @@ PARTS: tuple[tuple[str, ...], ...] = (
 """Parts of a body between which distances are taken: each is the middle of some joints."""
 
 BETWEEN = 6 + 2 * len(PARTS) ** 2 + 1
-"""Numbers of what lies between the first two people."""
+"""Features of the relation between the first two people."""
 
 PEOPLE_FEATURES = MOST_PEOPLE * PERSON + BETWEEN
 """D, the length of a row."""
@@ -65,8 +65,8 @@ def people_features(people_T: Sequence[Joints], times_s: Sequence[float]) -> Arr
     - six people, the two who matter most first, each with 86 numbers: x and y of each joint from the middle of the
       hips, in body sizes (34); x and y velocity of each joint in the picture, in body sizes a second, within ±10
       (34); scores of the joints (17); and 1. **The numbers of a person who is not there are zeros**;
-    - what lies between the first two, 105 numbers: the way from the first one's hips to the second one's, in the mean
-      of their sizes (2), and how it changes in a second (2); how fast the first and the second walk towards the other
+    - the relation between the first two, 105 numbers: the way from the hips of the first to those of the second, in the
+      mean of their sizes (2), and its change in a second (2); how fast the first and the second walk towards the other
       (2); the distance from each part of the first to each of the second (49; see ``PARTS``), within 3; how it changes
       in a second (49); and 1. Zeros where one of the two is not seen.
 
@@ -87,7 +87,7 @@ def people_features(people_T: Sequence[Joints], times_s: Sequence[float]) -> Arr
 
 @dataclass(eq=False)
 class _Body:
-    """What is remembered of somebody: joints (17, 2) and size in pixels, when seen, and how much they mattered."""
+    """The memory of a person: joints (17, 2) and size in pixels, when last seen, and importance."""
 
     points_J2: Floats
     scores_J: Floats
@@ -156,7 +156,7 @@ class PeopleFeatures:
         return [*main, *(number for number in by_rank if number not in main)]
 
     def _between(self, first: int, second: int, time_s: float) -> Floats:
-        """What lies between two people, (105,)."""
+        """The relation between two people, (105,)."""
         one, two = self._bodies[first], self._bodies[second]
         size = (one.size + two.size) / 2
         way_2 = (two.hips_2 - one.hips_2) / size

@@ -16,7 +16,7 @@ from kineme.models.backbones.people_features import BETWEEN, PARTS, PEOPLE_FEATU
 from kineme.models.poses import People
 
 PAIR = np.r_[: 2 * PERSON, MOST_PEOPLE * PERSON : PEOPLE_FEATURES]
-"""Where in a row the numbers of the first two people are, and of what lies between them."""
+"""The columns of the first two people, and of their relation."""
 
 
 class Change(NamedTuple):
@@ -82,7 +82,7 @@ def ways_of_reading(people: People, mirror: bool) -> tuple[NDArray[np.intp], Arr
     """The orders and signs in which the numbers of some of the people may be read, as they mean the same.
 
     Args:
-        people: whose numbers: the first one's, those of the first two and of what lies between, or of all six.
+        people: whose numbers: the first one's, those of the first two and of their relation, or of all six.
         mirror: whether the mirror image means the same.
 
     Returns:

@@ -1,8 +1,8 @@
 """The families of video networks in transformers that give features: how each sees a clip, and where its tokens are.
 
 Features are the tokens of the last layer, averaged over space and kept over time. Rates are those that the published
-networks were trained at. What was sparse over a ten-second video of Kinetics there (X-CLIP, VideoPrism) is spread
-over ten seconds here.
+networks were trained at. Networks that sampled a ten-second video of Kinetics sparsely (X-CLIP, VideoPrism) sample
+ten seconds here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Family:
     Args:
         title: as people call it.
         network: the class in transformers whose tokens are the features.
-        classifier: the class that ends in logits; empty where there is none.
+        classifier: the class that ends in logits; empty if it has no classifier.
         pixels: name of its input, (B, T, C, H, W).
         frames: T, by the configuration.
         size: height and width of a frame, by the configuration.

@@ -54,7 +54,7 @@ def read_processing(snapshot: Snapshot) -> Processing:
     """The numbers in a model's processor configuration.
 
     Raises:
-        KinemeError: there is none, or its numbers are none.
+        KinemeError: it is missing, or its values are not numbers.
     """
     file = next((file for file in PROCESSORS if file in snapshot.files), None)
     if file is None:

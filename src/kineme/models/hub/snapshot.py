@@ -59,7 +59,7 @@ class Snapshot:
         return f"{self.name}@{self.pin}"
 
     def json(self, file: str) -> dict[str, Any]:
-        """A configuration; empty where there is none of that name.
+        """A configuration; empty if no file has that name.
 
         Raises:
             KinemeError: it cannot be read.
@@ -78,7 +78,7 @@ class Snapshot:
 
 
 def split_pin(name: str) -> tuple[str, str | None]:
-    """A name and what it is pinned to, if it is."""
+    """A name and its pinned commit, if any."""
     match = _PINNED.fullmatch(name)
     return (match[1], match[2]) if match else (name, None)
 
@@ -161,7 +161,7 @@ def check_files(name: str, folder: Path, stamp: Stamp) -> dict[str, str]:
     """Name and SHA-256 of the files that a model is read from; as long as they stay the same, checked once.
 
     Raises:
-        KinemeError: what is needed is not there, or asks to run code.
+        KinemeError: a needed file is missing, or the model requires custom code.
     """
     files = [folder / file for file, *_ in stamp]
     if not (folder / CONFIG).is_file():
@@ -203,7 +203,7 @@ def tensor_shapes(name: str, path: Path) -> dict[str, tuple[int, ...]]:
     """Name and shape of the tensors of a file.
 
     Raises:
-        KinemeError: it is none of safetensors, whatever its name says.
+        KinemeError: it is not a safetensors file, whatever its name.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -90,7 +90,7 @@ def find(name: str) -> Backbone:
     """The record of a network.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: no network has that name.
         KinemeError: torchvision or the weights are not on this machine, or these were changed.
     """
     network, snapshot = _network(name), _snapshot(name)

@@ -11,7 +11,7 @@ from kineme.prediction.trained import TrainedModel
 
 
 class CompiledEngine:
-    """Compiles parts and keeps them. Compiling needs Keras on TensorFlow; running what is compiled does not.
+    """Compiles parts and keeps them. Compiling needs Keras on TensorFlow; running the compiled parts does not.
 
     Args:
         model: whose parts are run.

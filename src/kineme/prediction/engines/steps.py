@@ -1,7 +1,7 @@
 """The parts of a network that a stream runs one frame at a time, cut out of it with the weights it has.
 
 ``frame`` turns one frame into features, ``window`` turns T features into scores, ``step`` reads one frame's features
-with what is remembered of those before; ``clip`` is the whole. A step takes and gives a batch of one, the others any.
+with the state of those before; ``clip`` is the whole. A step takes and gives a batch of one, the others any.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def stream_part(card: ModelCard, network: Any) -> Any:
 def step_part(card: ModelCard, network: Any) -> Any:
     """Features (1, ...) of a frame and states to logits (1, K) and the states after it. All states begin at zero.
 
-    After T frames from the start, the logits are those of the window, but for rounding. What is pooled over time is
-    pooled over the newest T frames from then on too, and what the states hold of older ones stays in them.
+    After T frames from the start, the logits are those of the window, but for rounding. Pooling over time uses
+    the newest T frames from then on, too; the states keep their memory of older frames.
 
     Args:
         card: of the model.

@@ -74,6 +74,6 @@ class Mirror:
 
 
 def view_seed(path: str, span_s: tuple[float, float | None], what: object) -> int:
-    """Seed of what is drawn for a stretch of a video: the same wherever the data set lies, so a copy gives the same."""
+    """Seed of the random choices for a stretch of a video; it does not depend on the folder of the data set."""
     told = json.dumps([Path(path).parts[-2:], span_s, what])
     return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")

@@ -1,7 +1,7 @@
 """What ``train`` does where no approach is named: the joined model, unless folds speak clearly against it.
 
 Its candidates meet on folds of the training groups alone; the test groups are looked at once, by the model that is
-shipped. :mod:`kineme.training.selection` has the rule, :mod:`kineme.training.feature_plan` what is computed.
+shipped. :mod:`kineme.training.selection` has the rule, :mod:`kineme.training.feature_plan` the choice of features.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def choose_model(
         test: share of the videos to test on.
         validation: share that candidates who learn by epochs hold out.
         allow_leaks: as for :func:`kineme.training.run.train`.
-        say: told what it will take.
+        say: called with the expected time.
 
     Raises:
         KinemeError: the data cannot be split or read, or leaks.
@@ -335,7 +335,7 @@ def _not_worth_trying(entry: _Entry, default: Tried, groups_N: NDArray[np.str_])
 
 
 def _selection(chosen: _Entry, plan: FeaturePlan, table: ClipTable) -> Selection:
-    """What is known before any fold."""
+    """The facts that are known before any fold."""
     return {
         "chosen": chosen.candidate.name,
         "what": chosen.what,

@@ -3,8 +3,8 @@
 Nobody has to film or label it. A clip is held still at a moment; or it is seen from outside, the middle of the window
 lying before its movement begins or after it has ended, and frames held still where the clip has none. Such windows
 get the label K, one past the classes, whose logit is fixed at 0: a softmax does not mind by how much all logits are
-shifted, so this costs the classes nothing, and the network has K outputs as ever. To learn with examples of what is
-not known is outlier exposure (Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019).
+shifted, so this costs the classes nothing, and the network has K outputs as ever. To learn with examples of unknown
+classes is outlier exposure (Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019).
 
 In a long video an action also enters and leaves the window. So some windows of the classes are taken in the same way,
 with the middle of the window inside the movement: what the middle shows is what a window is named after.
@@ -35,7 +35,7 @@ def learns_background(learner: Learner) -> bool:
     """Whether a network learns background: one that is trained from scratch does.
 
     Behind EfficientNet it cost accuracy: on UT-Interaction, set 1, leaving one sequence out, top-1 of ``lrcn`` fell
-    from 0.82 to 0.79 (two seeds). Features of I3D and of landmarks tell of movement already, so nothing in them can be
+    from 0.82 to 0.79 (two seeds). Features of I3D and of landmarks describe movement already, so nothing in them can be
     held.
     """
     return learner.encoder is None and not learner.backbone_weights
@@ -75,7 +75,7 @@ class Background:
         return self._around(number, float(rng.uniform(*self._moving[number])), view, rng)
 
     def _moving_part(self, item: Item) -> tuple[int, int]:
-        """First and last tick of the movement; of a part, no more than what is labelled."""
+        """First and last tick of the movement; of a part, at most its labelled time."""
         first, last = _moving_part(self._cache.records(item, list(range(item.ticks))))
         rate, begins_s = self._cache.spec.fps, item.stretch.start_s
         if rate is None or item.end_s is None:

@@ -49,7 +49,7 @@ _FORMAT = 1  # of the entries; a change of what the same key would hold raises i
 
 
 class FrameCache:
-    """Decoded frames or features on disk, shared by all runs; what does not fit is decoded anew when asked for.
+    """Decoded frames or features on disk, shared by all runs; items that do not fit are decoded anew on request.
 
     A video is looked at when it is prepared. From then on its entry stands for it, even where the file is gone.
 
@@ -88,7 +88,7 @@ class FrameCache:
         return f"the cache of decoded frames is full ({self._disk.problem}); the rest is decoded again in every epoch"
 
     def prepare(self, table: ClipTable, labels: tuple[str, ...]) -> tuple[ClipTable, list[Item]]:
-        """Decode what is not on disk yet, with progress.
+        """Decode the items that are not on disk yet, with progress.
 
         Args:
             table: the videos. Of those of which it has parts, it holds all that may not be in each other's clips.
@@ -148,7 +148,7 @@ class FrameCache:
         return [kept(row) for row in rows]
 
     def background(self, table: ClipTable, label: int) -> list[Item]:
-        """Items of what lies between the parts of the videos that are labelled throughout.
+        """Items of the time between the parts of the videos that are labelled throughout.
 
         Args:
             table: from :meth:`prepare`.
@@ -262,7 +262,7 @@ class FrameCache:
 
     @property
     def _record(self) -> tuple[tuple[int, ...], type[np.generic]]:
-        """Shape and type of what is kept for a tick."""
+        """Shape and type of the data of a tick."""
         if self.encoder:
             return self.encoder.shape, np.float32
         return (self.spec.height, self.spec.width, 3), np.uint8

@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: all that it needs to go on to the same weights, bit for bit."""
+"""The state of a training on disk: everything it needs to continue to the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def save_checkpoint(
         network: compiled, with its optimiser.
         best: its weights of the best epoch.
         state: where training stands.
-        settings: what must be equal for a training to go on from it.
+        settings: values that must be equal for a training to continue from it.
     """
     tensors = {name: np.asarray(keras.ops.convert_to_numpy(value)) for name, value in _variables(network).items()}
     tensors |= {f"best/{number}": weight for number, weight in enumerate(best)}
@@ -68,7 +68,7 @@ def load_checkpoint(path: Path, network: Any, settings: dict[str, Any]) -> tuple
     """Give a network the state of a checkpoint, and say where training stood and what the best weights are.
 
     Raises:
-        KinemeError: there is none, it is damaged, or it is of other settings.
+        KinemeError: the checkpoint is missing, damaged, or of other settings.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -236,7 +236,7 @@ def _data_facts(name: str, table: ClipTable, fold: ClipTable, copies: Sequence[F
 
 
 def _attempt(runner: TrialRunner, candidate: Candidate) -> Result | str:
-    """The candidate's result, or in one line why there is none: the others go on."""
+    """The candidate's result, or in one line the reason for its failure: the others continue."""
     try:
         return runner.run(candidate)
     except KinemeError as error:

@@ -1,7 +1,7 @@
 """Training on several devices, of one machine or of several: data parallel, by ``keras.distribution`` on JAX.
 
 Every device holds all weights and takes an equal share of the clips of each step. Gradients and the statistics of
-batch normalisation are taken over all shares, so a step is what it is on one device; only the order in which numbers
+batch normalisation are taken over all shares, so a step equals that on one device; only the order in which numbers
 are added differs. Over several machines, the same command runs on each, and each does the same but for its share.
 """
 

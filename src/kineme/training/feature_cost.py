@@ -81,7 +81,7 @@ def external_forecast(backbone: Backbone, spec: ClipSpec, table: ClipTable) -> s
 
 
 def _length_s(row: Row) -> float:
-    """Seconds of a row; 0 where its file cannot be read, which whoever computes features is told."""
+    """Seconds of a row; 0 if its file cannot be read, which is reported when features are computed."""
     try:
         end_s = row["end_s"] if row["end_s"] is not None else probe(row["path"]).duration_s
     except VideoError:

@@ -24,11 +24,11 @@ _LESS = {JOINTS_BACKBONE: f"--backbone {JOINTS_BACKBONE} (joints alone)", FAST_B
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """What is computed of every video.
+    """The features that are computed of every video.
 
     Args:
-        backbone: the frozen one, or several joined by ``+``; None where there are no weights, or none are wanted.
-        fast: the backbone of single frames, for what is told beside it; None without its weights.
+        backbone: the frozen one, or several joined by ``+``; None without weights, or if no features are wanted.
+        fast: the backbone of single frames, for the estimate beside it; None without its weights.
         missing: names of the weights that would have been used, and are not on this machine.
         costs: seconds by backbone.
         note: what the user should know of it before anything else; "" for nothing.
@@ -49,14 +49,14 @@ def wanted_weights(wish: AutoOptions) -> list[str]:
 def plan_features(
     table: ClipTable, spec_changes: Mapping[str, Any], wish: AutoOptions, *, mirrored: bool, say: Callable[[str], None]
 ) -> FeaturePlan:
-    """Choose the features, after measuring here what they take.
+    """Choose the features, after measuring their cost here.
 
     Args:
         table: labelled videos.
         spec_changes: fields of the clip spec that are not to be each backbone's own.
         wish: what to look for. Within a budget, the best that fits; the cheapest where nothing does.
         mirrored: training takes the mirror images of videos, too.
-        say: told what they will take.
+        say: called with the expected time.
     """
     wanted = _choices(wish)
     parts = list(dict.fromkeys(part for choice in wanted for part in choice.split(JOIN)))

@@ -1,7 +1,7 @@
 """Builds the batches of training steps in the background, while the previous step runs.
 
 Every number drawn comes from (seed, epoch, clip), so a batch is the same whoever makes it and whenever: an
-interrupted training goes on exactly where it was.
+interrupted training continues exactly where it was.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The training loop: batches in, best weights out, calibrated; a checkpoint after every epoch.
 
 A loop of our own around ``train_on_batch`` rather than ``fit``: it runs on every Keras backend, adds no input
-pipeline of its own (TensorFlow's costs seconds at the end of each epoch), and can stop and go on to the same
+pipeline of its own (TensorFlow's costs seconds at the end of each epoch), and can stop and continue to the same
 weights, bit for bit.
 """
 
@@ -104,9 +104,9 @@ def train_once(
         cache: from :meth:`kineme.training.learner.Learner.cache`, with all of them prepared.
         options: how to train.
         checkpoint: see :func:`kineme.training.fit.fit`.
-        settings: what must be equal for ``resume`` to make sense.
-        resume: go on from ``checkpoint``.
-        background: learn what is none of the actions, see :mod:`kineme.training.background`.
+        settings: values that must be equal for ``resume``.
+        resume: continue from ``checkpoint``.
+        background: learn time without actions, see :mod:`kineme.training.background`.
         gaps: background of each split that was filmed.
         label: what the progress bar says; None shows none.
         on_epoch: called with each row of the history; when resumed, with the earlier rows first.
@@ -183,7 +183,7 @@ def fit(
         checkpoint: file written after every epoch; None where the whole training takes seconds.
         settings: what must be equal for ``resume`` to make sense (approach, data, options).
         flip: mirror half of the clips where frames are augmented.
-        resume: go on from ``checkpoint``.
+        resume: continue from ``checkpoint``.
         backbone_weights: see :class:`kineme.training.learner.Learner`; they learn at smaller rates.
         background: learn from background too, see :mod:`kineme.training.background`; accuracy then counts it.
         gaps: background of each split that was filmed; other videos give none, but have it made of them.
@@ -241,7 +241,7 @@ def _feed(
     flip: bool,
     gaps: Sequence[Item] | None,
 ) -> Callable[[int], TimedIterator]:
-    """What gives the batches of an epoch; ``gaps`` is None where no background is learned."""
+    """The source of the batches of an epoch; ``gaps`` is None if background is not learned."""
     filmed = {item.path for item in gaps or ()}
     able = [number for number, item in enumerate(train) if item.path not in filmed and gaps is not None]
     made = Background(train, cache, able) if able else None

@@ -35,7 +35,7 @@ def fit_open_set(
         background: whether the network has learned background, whose logit is 0.
 
     Returns:
-        What is known, and the share of videos of known actions that it refuses at most (see :func:`fit_threshold`).
+        The detector, and the share of videos of known actions that it refuses at most (see :func:`fit_threshold`).
     """
     videos = np.asarray(video_W, np.int64)
     if trained_VK is not None:

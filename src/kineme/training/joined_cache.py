@@ -1,4 +1,4 @@
-"""The caches of the members of joined backbones as one: what is kept for each is what it has kept alone."""
+"""The caches of the members of joined backbones as one: each keeps the same items as alone."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def group_split_reference(
     Args:
         table: the videos, with a leaky split or none.
         out: the folder of the leaky run; this one is made within it, and a finished one is used when resuming.
-        resume: go on where an earlier run was interrupted.
+        resume: continue an interrupted run.
         overwrite: replace a finished leaky run.
         training: further arguments of :func:`kineme.training.run.train`.
 

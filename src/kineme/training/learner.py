@@ -55,7 +55,7 @@ class Learner:
         return FrameCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)
 
     def reset_weights(self, seed: int) -> None:
-        """Give what is trained the weights and random state that ``seed`` stands for, whatever was learned before.
+        """Give the trained layers the weights and random state of ``seed``, whatever was learned before.
 
         A network once compiled serves many trainings this way; compiling takes longer than a small training.
         """

@@ -107,7 +107,7 @@ class PooledWindows:
     def with_people(self, clips: int) -> tuple[PooledWindows, float]:
         """The same, and the share of the first so many videos in which there is anybody.
 
-        Where that is too small, the features are zeros everywhere: what is found in a few clips are mistakes, or
+        Where that is too small, the features are zeros everywhere: detections in a few clips are mistakes, or
         somebody who walks by.
         """
         share = len(np.unique(self.item_W[has_anybody(self.pooled_WF) & (self.item_W < clips)])) / max(clips, 1)

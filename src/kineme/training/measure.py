@@ -73,7 +73,7 @@ class Measured:
 
 
 def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
-    """Measure what was trained on groups it never saw.
+    """Measure the trained network on groups it never saw.
 
     Args:
         prepared: the videos and the trained network.
@@ -105,7 +105,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
 
 
 def _with_open_set(prepared: Prepared, result: TrainingResult, measured: Measured, seed: int) -> Measured:
-    """Learn from the held-out videos what is known, and measure on the test videos what is refused."""
+    """Fit the open-set detector on the held-out videos, and measure its refusals on the test videos."""
     trained, cache, parts = prepared.learner.trained, prepared.cache, prepared.parts
     detector, refused = fit_detector(trained, cache, parts["train"], result, background=prepared.background)
     test_N = best_of_videos(detector, *score_windows(trained, parts["test"], cache))
@@ -132,7 +132,7 @@ def _with_open_set(prepared: Prepared, result: TrainingResult, measured: Measure
 def fit_detector(
     trained: Any, cache: FrameCache, train: Sequence[Item], result: TrainingResult, *, background: bool
 ) -> tuple[OpenSetDetector, float]:
-    """Learn from the held-out videos, of which there are at least two, what is known; see :func:`fit_open_set`."""
+    """Fit the open-set detector on the held-out videos, at least two; see :func:`fit_open_set`."""
     held_out, trained_VK = result.held_out, None
     if len(held_out.items) < FEW and not result.solved:
         trained_VK, _ = score_windows(trained, train, cache)

@@ -44,7 +44,7 @@ def evaluate_scores(
     Returns:
         A document for JSON: ``n`` and ``groups`` (counts), ``top1``, ``top1_interval`` [low, high], ``top5`` (None
         up to five classes), ``macro_f1`` (over the classes that occur as truth or answer), ``macro_f1_interval``,
-        ``per_class`` (label to ``n``, ``precision``, ``recall``, ``f1``, ``recall_interval``; the last three are None
+        ``per_class`` (label to ``n``, ``precision``, ``recall``, ``f1``, ``recall_interval``; the last three: None
         for a class without clips; a class never answered has precision 0), ``confusion`` (K rows of truth, K columns
         of answers, counts), ``calibration_error`` (see :func:`calibration_error`), and ``interval_method``, one phrase.
 
@@ -268,7 +268,7 @@ def shuffle_recall_drop(
     """How much of each class' recall is lost when frames are shuffled.
 
     Args:
-        predictions: ``"ordered"`` and ``"shuffled"``: what was answered for the N clips.
+        predictions: ``"ordered"`` and ``"shuffled"``: the predicted classes of the N clips.
         truth_N: the right class of each, 0 to K - 1.
         labels: the K names.
 
@@ -365,7 +365,7 @@ def fit_temperature(logits_NK: NDArray[np.floating[Any]], truth_N: ArrayLike) ->
         truth_N: the right class of each, 0 to K - 1.
 
     Returns:
-        0.05 to 20; 1.0 where no clip is answered wrongly (or there is none), since ever lower temperatures would
+        0.05 to 20; 1.0 if no clip is classified wrongly (or there are no clips), since ever lower temperatures would
         then be ever likelier, and the probabilities surer than a few clips can vouch for.
     """
     logits_NK, truth_N = np.asarray(logits_NK, np.float64), np.asarray(truth_N, np.int64)

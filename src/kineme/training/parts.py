@@ -32,7 +32,7 @@ Whom = tuple[str, int | None]  # a video by its path, or a person in it
 
 
 class Stretch(NamedTuple):
-    """What is read of a file for a row: from ``start_s`` to ``end_s``, seconds, and the track of whom it is about."""
+    """The time that is read for a row: from ``start_s`` to ``end_s``, seconds, and the track of whom it is about."""
 
     start_s: float
     end_s: float | None
@@ -61,7 +61,7 @@ def mark_labelled_throughout(table: ClipTable) -> ClipTable:
 
 
 def rule_of_parts(table: ClipTable) -> dict[str, Any]:
-    """What tells clips cut by this rule from others, for what is kept of a training; nothing without parts."""
+    """The key of clips cut by this rule, for files of a training; empty without parts."""
     if not has_parts(table):
         return {}
     throughout = [
@@ -91,7 +91,7 @@ def labelled_throughout(rows: Sequence[Row]) -> bool:
 def stretch_of(
     row: Row, rows: Mapping[Whom, Sequence[Row]], duration_of: Callable[[str], float], spec: ClipSpec
 ) -> Stretch:
-    """Start and end of what is read for a row, seconds: all its clips lie in it, and no part with another label does.
+    """Start and end of the time read for a row, seconds: all its clips lie in it, and no part with another label does.
 
     A whole file, and a clip that is spread over a part, take nothing from around them.
 
@@ -139,7 +139,7 @@ def background_stretches(of_video: Sequence[Row], duration_s: float, spec: ClipS
 
 
 def _gaps(of_video: Sequence[Row], duration_s: float) -> list[tuple[float, float]]:
-    """What lies before, between and after the parts of a video."""
+    """The time before, between and after the parts of a video."""
     gaps, now_s = [], 0.0
     for row in of_video:
         if row["start_s"] > now_s:

@@ -1,6 +1,6 @@
 """The place of a video without its people, as a small picture, for the baseline that answers from the place alone.
 
-People are taken away by a person mask: the median over time of what it shows of each cell. Without the network for it,
+People are taken away by a person mask: the median over time of the background of each cell. Without the network for it,
 the median of all frames stands in, which leaves whoever stays in one spot. On drawn clips of 3 s the median alone
 leaves most of a person in the picture, and the mask about a fifth: see ``benchmarks/person_mask.py``.
 """

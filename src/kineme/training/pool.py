@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 @contextlib.contextmanager
 def decoding_threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads that decode; on an error or Ctrl-C, what has not begun is left out."""
+    """Threads that decode; on an error or Ctrl-C, tasks that have not begun are dropped."""
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
         yield pool

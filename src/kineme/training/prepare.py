@@ -37,8 +37,8 @@ class Prepared:
         parts: the items of each split.
         gaps: background between labelled parts, of each split, labelled K.
         background: whether background is learned, from gaps or made of the clips.
-        copies: what was found to be there twice.
-        settings: what must be equal for a training to be resumed.
+        copies: the duplicates that were found.
+        settings: values that must be equal to resume a training.
         card: of the model to be, without what training and measuring give.
     """
 
@@ -132,7 +132,7 @@ def check_parts(parts: dict[str, list[Item]], labels: tuple[str, ...], skipped: 
 
 
 def ask_for_throughout(table: ClipTable) -> str | None:
-    """A note where rows are parts of longer videos, and nothing says whether what lies between them is background."""
+    """A note where rows are parts of longer videos, and nothing says whether the time between them is background."""
     if not has_parts(table) or any(map(labelled_throughout, by_video(table.rows.to_dicts()).values())):
         return None
     if table.rows["labelled_throughout"].null_count() < len(table):

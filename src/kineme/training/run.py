@@ -78,7 +78,7 @@ class Run:
         test_probabilities_NK: calibrated probabilities of each test video, float64.
         test_open_set_scores_N: open-set score of each test video's best window: from 0 on it is one of the labels. None
             where there were no validation videos to tell by.
-        background_open_set_scores_N: the same of background of test videos; None where there is none.
+        background_open_set_scores_N: the same of background of test videos; None without background.
         frame_cache: gives the frames that the network saw.
 
     Example:
@@ -146,7 +146,7 @@ def train(
         report: writes the report of the run.
 
     Returns:
-        The run; its folder holds the model, ``metrics.json``, ``history.csv``, ``predictions.csv`` (what was predicted
+        The run; its folder holds the model, ``metrics.json``, ``history.csv``, ``predictions.csv`` (the prediction
         for each test video) and ``split.csv``.
 
     Raises:

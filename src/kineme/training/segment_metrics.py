@@ -37,7 +37,7 @@ class TimelineDocument(TypedDict):
 
 
 class OverlapMetrics(TypedDict):
-    """Shares, 0 to 1, with intervals [low, high] over groups; that of F1 is None where groups do not differ."""
+    """Shares, 0 to 1, with intervals [low, high] over groups; F1 has None if groups do not differ."""
 
     recall: float
     recall_interval: list[float]

@@ -41,10 +41,10 @@ class CandidateFigures(TypedDict):
 
 
 class Selection(TypedDict):
-    """``selection`` in ``metrics.json``: what the default approach tried, what it chose, and why.
+    """``selection`` in ``metrics.json``: the candidates of the default approach, the choice, and the reason.
 
     ``folds`` is 0 where the candidates were not tried, and ``not_tried`` says why. ``learned``: whether the chosen one
-    is clearly better than guessing on the folds, None where there are none. ``one_class_groups``: every group holds one
+    is clearly better than guessing on the folds, None without folds. ``one_class_groups``: every group holds one
     class; ``one_class_share``: of the clips, those in such groups; ``clips_per_class``: of the rarest class;
     ``moving_share``: of the picture, where nothing was learned. ``features`` are those of the default,
     ``missing_weights`` the names of pretrained weights that it would have used besides, ``costs`` the seconds that
@@ -75,7 +75,7 @@ class Selection(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """A candidate and what it gave on the folds.
+    """A candidate and its results on the folds.
 
     Args:
         name: as ``kineme compare`` takes it, or the name of a rule.

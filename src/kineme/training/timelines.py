@@ -77,7 +77,7 @@ def labelled_videos(table: ClipTable) -> list[LabelledVideo]:
 
 
 def timeline_of(video: LabelledVideo, predicted: Sequence[Segment], duration_s: float) -> VideoTimeline:
-    """The true and the predicted segments of a video; what is predicted as background is left out."""
+    """The true and the predicted segments of a video; predicted background is left out."""
     true = tuple(replace(one, end_s=min(one.end_s, duration_s)) for one in video.true if one.start_s < duration_s)
     actions = tuple(one for one in predicted if not one.is_background)
     return VideoTimeline(video.name, video.group, duration_s, true, actions)

@@ -1,7 +1,7 @@
 """The trials of a comparison: one training each, of a candidate on a fold with a seed.
 
 Each leaves a file, so an interrupted comparison continues where it stopped, and one with more candidates or seeds runs
-only what is new.
+only the new trials.
 """
 
 from __future__ import annotations

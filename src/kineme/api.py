@@ -126,8 +126,9 @@ def train(
 ) -> Run:
     """Train, evaluate on groups never seen, and write the run folder with its report.
 
-    Where no approach is named, it is chosen: the joined model on what is pretrained here, unless folds of the training
-    groups speak clearly against it. ``metrics["selection"]`` lists the candidates and the reason for the choice.
+    Without an approach, one is chosen: the joined model on the available pretrained backbones, unless another
+    candidate is clearly better on folds of the training groups. ``metrics["selection"]`` lists the candidates and the
+    reason for the choice.
 
     Args:
         data: a table from :func:`scan`, or any input of :func:`scan`.
@@ -349,8 +350,8 @@ def evaluate(
 
     Args:
         model: a model, or what :func:`load` takes.
-        data: a table, or what :func:`scan` takes. Where it is the data the model was trained on, its run's own
-            ``split.csv`` decides what is test.
+        data: a table, or an argument of :func:`scan`. Where it is the data the model was trained on, its run's own
+            ``split.csv`` defines the test split.
         group_column: the column of the CSV that names groups, if it is not called ``group``.
         labelled_throughout: as for :func:`train`.
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; by default test where a split is known,
@@ -360,7 +361,7 @@ def evaluate(
 
     Returns:
         The metrics, as ``test`` in ``metrics.json``, with ``split``, ``frame_order``, ``skipped`` and
-        ``warnings`` beside. As filmed, they tell too what is left when frames are shuffled, reversed or frozen; and
+        ``warnings`` beside. As filmed, they include the accuracy with frames shuffled, reversed or frozen; and
         on the test split of its own training, the baselines of that. Where rows are parts of longer videos, also
         ``segments``: whole videos are predicted, and compared with their labelled parts.
 

@@ -80,7 +80,7 @@ def benchmark(
     engines: Sequence[str] | None = None,
     budget_s: float = BUDGET_S,
 ) -> BenchmarkDocument:
-    """Measure a model, its stages and what they share, on each engine.
+    """Measure a model, its stages and their common parts, on each engine.
 
     Times are medians of repeated runs, each stage by itself; files and streams are timed as a whole, as
     :meth:`~kineme.model.Model.predict` and :meth:`~kineme.model.Model.stream` run them. Of a
@@ -248,7 +248,7 @@ def _longest(spec: ClipSpec, heavy: bool) -> float:
 
 
 def _draw(folder: Path, spec: ClipSpec, heavy: bool) -> Path:
-    """A video of drawn people, again from the start where what was drawn ends."""
+    """A video of drawn people, again from the start after its end."""
     from drawn_people.make import make_dataset
     from kineme.video.decode import read_frames
     from kineme.video.write import VideoWriter

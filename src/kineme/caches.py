@@ -32,7 +32,7 @@ class Cache:
 
     Args:
         name: of the folder in the user's cache folder.
-        holds: what is in it, one line.
+        holds: its content, one line.
         folder: where it lies.
         files: how many files are in it.
         bytes: that they take.
@@ -64,7 +64,7 @@ def list_caches() -> list[Cache]:
 
 
 def clear_cache(name: str | None = None) -> list[Cache]:
-    """Remove one cache, or all of them; what is needed again is made or fetched again.
+    """Remove one cache, or all of them; needed files are made or downloaded again.
 
     Raises:
         UsageError: no cache of that name holds anything, or an environment variable has moved it to another folder.

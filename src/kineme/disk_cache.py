@@ -45,7 +45,7 @@ class DiskCache:
         self._lock = threading.Lock()
 
     def find(self, name: str) -> Path | None:
-        """The file of that name, which counts as used now; None where there is none."""
+        """The file of that name, which counts as used now; None without such a file."""
         path = self.folder / name
         try:
             if not path.is_file():

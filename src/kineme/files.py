@@ -139,9 +139,9 @@ def file_lock(
     """Hold ``lock``, a file that is made for it, alone. It is free again when its holder ends, however that ends.
 
     Args:
-        lock: beside what it guards.
+        lock: beside the guarded file.
         busy: the error where another process holds it; by default, wait.
-        target: what it guards, which errors name; by default ``lock``.
+        target: the guarded file, which errors name; by default ``lock``.
 
     Raises:
         BusyError: another process holds it, and ``busy`` is given.

@@ -49,7 +49,7 @@ def progress(label: str | None, total: int | None) -> Iterator[Advance]:
     """Show the progress of ``total`` steps on standard error.
 
     Args:
-        label: what is being done, such as ``"decoding"``; None shows nothing.
+        label: the activity, such as ``"decoding"``; None shows nothing.
         total: number of steps, or None where unknown.
     """
     with _shown(label, total) as advance:

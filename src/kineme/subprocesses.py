@@ -124,8 +124,8 @@ class WorkerProcess:
         """Kind and value of the next line.
 
         Raises:
-            queue.Empty: there is none until ``end_s``.
-            ProcessError: there is none any more.
+            queue.Empty: no answer came until ``end_s``.
+            ProcessError: no further answer will come.
         """
         left_s = min(end_s - time.monotonic(), threading.TIMEOUT_MAX)
         line = self._lines.get(timeout=max(0.0, left_s))
@@ -185,7 +185,7 @@ def call_in_process(
 
 
 def _serve(function: str) -> None:
-    """In the process: call the function for each line of standard input; results go to what was standard output."""
+    """In the process: call the function for each line of standard input; results go to the former standard output."""
     import importlib
     import signal
     import traceback

@@ -26,7 +26,7 @@ def one_line(text: str, most: int | None = None) -> str:
 
 
 def file_stem(name: str) -> str:
-    """``name`` as the beginning of a file's name: no control characters, and short enough for what is added."""
+    """``name`` as the beginning of a file's name: no control characters, and short enough for a suffix."""
     clean = re.sub(r"[/\\]", " ", one_line(name)).encode()[:_LONGEST_STEM].decode(errors="ignore").strip()
     return clean or "video"
 

@@ -127,7 +127,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _drop_output() -> None:
-    """Nobody takes what is left for standard output; Python tries once more when it ends."""
+    """Discard the rest of standard output, which Python would try to write again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

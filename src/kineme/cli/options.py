@@ -184,7 +184,7 @@ def parse_seconds(option: str, text: str) -> float:
     """``"90"``, ``"1:30"`` or ``"1:02:03.5"`` in seconds.
 
     Raises:
-        UsageError: it is none of these; the line names ``option``.
+        UsageError: it is another value; the line names ``option``.
     """
     if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?", text):
         raise UsageError(f"{option} {text}: give seconds, or minutes and seconds such as 1:30")
@@ -198,7 +198,7 @@ def parse_duration(option: str, text: str) -> float:
     """``"90"``, ``"90s"``, ``"10m"`` or ``"1.5h"`` in seconds.
 
     Raises:
-        UsageError: it is none of these, or nothing; the line names ``option``.
+        UsageError: it is another value, or empty; the line names ``option``.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
     seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
@@ -211,7 +211,7 @@ def parse_size(option: str, text: str) -> int:
     """``"500M"``, ``"2G"`` or a number of bytes.
 
     Raises:
-        UsageError: it is none of these, or nothing; the line names ``option``.
+        UsageError: it is another value, or empty; the line names ``option``.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", text.strip().lower())
     size = int(float(match[1]) * 1024 ** " kmg".index(match[2] or " ")) if match else 0

@@ -77,7 +77,7 @@ def _facts(public: PublicSet) -> dict[str, Any]:
 
 
 def _show(public: PublicSet, folder: Path) -> None:
-    """What is about to be fetched, on standard error."""
+    """Announce the download on standard error."""
     from kineme.dataset.public.unpack import RAR_HINT, rar_tool_is_missing
 
     lines = {

@@ -123,7 +123,7 @@ def _print_result(result: Prediction, out: Path | None, top: int, *, json: bool)
 
 
 class _Labels:
-    """What is printed without ``--on``: each label when it begins."""
+    """The output without ``--on``: each label when it begins."""
 
     on_packet = None
 
@@ -163,7 +163,7 @@ class _Events:
         self._warn()
 
     def see(self, event: Event) -> str:
-        """What has begun or ended, a line each."""
+        """Actions that have begun or ended, a line each."""
         self._warn()
         self._last_s = event.time_s
         return "".join(f"{line_of(document)}\n" for document in self._follower.see(event))
@@ -195,7 +195,7 @@ class _Output:
 
 
 class _LiveLine:
-    """One line on the terminal that always tells what goes on."""
+    """One line on the terminal that always shows the current state."""
 
     def __init__(self) -> None:
         from rich.console import Console

@@ -173,7 +173,7 @@ def _calibrated(model: TrainedModel, network: Any) -> Any:
 def _both(
     model: TrainedModel, name: str, part: _Part, run: formats.Run, of_ticks: list[Tick]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Scores of all windows, or after every frame, by Keras and by what was written."""
+    """Scores of all windows, or after every frame, by Keras and by the written export."""
     engine = open_engine("keras", model)
     features = [pixels_HWC for _, pixels_HWC in of_ticks]
     if model.poses:

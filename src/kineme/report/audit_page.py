@@ -78,8 +78,8 @@ def write_check(path: str | os.PathLike[str], audit: Audit, document: Mapping[st
 
     Args:
         path: the file to write.
-        audit: what was seen.
-        document: what the command prints with ``--json``.
+        audit: the findings.
+        document: the output of the command with ``--json``.
 
     Raises:
         KinemeError: the file cannot be written.

@@ -29,8 +29,8 @@ _SHIFT = 3  # OpenCV takes places in eighths of a pixel
 def as_shares(attribution_N: NDArray[np.float32]) -> NDArray[np.float32]:
     """Heat maps (N, H, W) or joints (N, L) as they are drawn, 0 to 1.
 
-    A frame's largest value is drawn as the square root of what it is of about the largest in the video: how much a
-    frame spoke is told by the strip, and where it did should be seen in those that spoke less, too.
+    A frame's largest value is drawn as the square root of its share of about the largest in the video: the strip
+    shows the evidence of each frame, and its place should be visible in weaker frames, too.
     """
     hottest_N = attribution_N.reshape(len(attribution_N), -1).max(axis=1)
     if not hottest_N.max() > 0:

@@ -56,7 +56,7 @@ class StripBand:
     """The strip as pixels, with a playhead.
 
     Args:
-        found: what is drawn.
+        found: the curve to draw.
         width: of the band, in pixels.
         height: in pixels, at least 24.
     """

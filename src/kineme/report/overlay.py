@@ -1,6 +1,6 @@
 """Draw a prediction on a frame: labels with probability bars on a translucent panel, and a strip of time.
 
-Text is rendered by Pillow once for each string and size and kept; what is left for each frame is a few blends
+Text is rendered by Pillow once for each string and size and kept; each frame then needs only a few blends
 of small areas by OpenCV.
 """
 

@@ -41,7 +41,7 @@ class ShownPerson:
         box_4: x0, y0, x1, y1 in pixels of the frame.
         joints_JC: (17, 3), x, y and score of each joint.
         is_hidden: whether the person cannot be seen now, and the box is where they are expected.
-        label: what they do; None where nothing known happens.
+        label: their action; None without a known action.
         probability: of the label.
     """
 
@@ -54,7 +54,7 @@ class ShownPerson:
 
     @property
     def line(self) -> str:
-        """What is written."""
+        """The text of the label."""
         return f"{self.id}" if self.label is None else f"{self.id}  {self.label}  {percent(self.probability, 0)}"
 
 
@@ -104,7 +104,7 @@ class PeoplePainter:
 
 
 def shown_people(people: Sequence[PersonPrediction], time_s: float) -> list[ShownPerson]:
-    """Who is in the picture at an instant, and what they do then."""
+    """The people in the picture at an instant, with their actions."""
     shown = []
     for person in people:
         segment, track = person.segment_at(time_s), person.track

@@ -62,7 +62,7 @@ def _curve(history: Sequence[Mapping[str, Any]], key: str, best_epoch: int | Non
 
 
 class Bar(NamedTuple):
-    """One bar: its name, its length from 0 to 1, the interval if there is one, and what it stands for."""
+    """One bar: its name, its length from 0 to 1, the interval if there is one, and its meaning."""
 
     name: str
     value: float
@@ -170,7 +170,7 @@ def _bars_with_intervals(axes: Axes, rows: Sequence[Bar], *, long_names: bool = 
 
 
 def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """Draw a confusion matrix as SVG: rows are the truth, columns what was predicted.
+    """Draw a confusion matrix as SVG: rows are the truth, columns are the predictions.
 
     A cell is the darker the larger its share of its row. Up to 12 classes cells hold their counts; above 30, rows
     and columns are numbered from 1 rather than named.

@@ -44,7 +44,7 @@ class Painter:
         self._paint_people = PeoplePainter()
 
     def __call__(self, event: Event) -> NDArray[np.uint8] | None:
-        """The newest frame, RGB, with the likeliest labels if anything known goes on; None where there is none.
+        """The newest frame, RGB, with the most likely labels during a known action; None before the first.
 
         Where people are followed, each has a box with a label instead.
 
@@ -67,7 +67,7 @@ class Painter:
 
 
 class Recording:
-    """Writes what is watched; use it in a ``with`` statement, whose end completes the files in any case.
+    """Writes a watched source; use it in a ``with`` statement, whose end completes the files in any case.
 
     Memory does not grow with time but for the segments.
 
@@ -169,7 +169,7 @@ class Recording:
         return self._windows > 0
 
     def result(self) -> Prediction:
-        """What was seen so far; its windows are not kept.
+        """The result so far; its windows are not kept.
 
         Raises:
             VideoError: nothing that the model could answer to.

@@ -40,7 +40,7 @@ class DataSummary:
         leaky: whether groups may straddle the splits.
         fingerprint: of the data.
         skipped: path and reason of each video left out.
-        warnings: what was odd about the data, one sentence each.
+        warnings: oddities of the data, one sentence each.
     """
 
     counts: Mapping[str, Mapping[str, int]]
@@ -82,7 +82,7 @@ class RunReport:
         title: of the page.
         approach: one sentence on what the model is.
         test: the ``test`` object of ``metrics.json``; its ``per_class`` gives the labels in order.
-        data: what it was trained and tested on.
+        data: the training and test data.
         config: settings of the approach and of training, shown as they are.
         spec: the clip spec, shown as it is.
         history: rows of ``history.csv``, one for each epoch.
@@ -243,7 +243,7 @@ def _shuffle_recall_drop(test: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
 
 
 def _tiles(run: RunReport) -> list[tuple[str, str, str]]:
-    """Name, figure and what it means, for the row of figures under the headline."""
+    """Name, figure and meaning, for the row of figures under the headline."""
     test = run.test
     within = "95 % interval {}"
     tiles = []

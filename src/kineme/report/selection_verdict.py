@@ -107,7 +107,7 @@ def _beaten(test: Mapping[str, Any]) -> str:
 
 
 def rows(selection: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """The table of what was tried, under :data:`COLUMNS`; the shipped one is marked."""
+    """The table of the candidates, under :data:`COLUMNS`; the shipped one is marked."""
     found = []
     for one in selection["candidates"]:
         mark = " (kept)" if one["name"] == selection["chosen"] else ""
@@ -122,7 +122,7 @@ def rows(selection: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def why(selection: Mapping[str, Any]) -> str:
-    """One sentence: what was chosen and why."""
+    """One sentence: the choice and the reason."""
     what = f"{_capital(selection['what'])} ({selection['chosen']}) was trained"
     if selection["not_tried"]:
         return f"{what}; no other approach was tried: {selection['not_tried']}."
@@ -130,7 +130,7 @@ def why(selection: Mapping[str, Any]) -> str:
 
 
 def live(selection: Mapping[str, Any]) -> str:
-    """How often a stream of the model is answered here, and what is faster where that is seldom; "" if unknown."""
+    """How often a stream of the model is answered here, and faster models if that is seldom; "" if unknown."""
     rate = selection.get("looks_per_second")
     if rate is None:
         return ""

@@ -32,7 +32,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def percent(share: object) -> str:
-    """A share as "93 %" with a space that does not break, or a dash where there is none."""
+    """A share as "93 %" with a space that does not break, or a dash without one."""
     return verdict.percent(share).replace(" ", "\u00a0") if verdict.is_number(share) else "–"
 
 

@@ -56,7 +56,7 @@ def score(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool = 
 
 
 def baseline_sentence(test: Mapping[str, Any]) -> str:
-    """One sentence: what the ``baselines`` of ``test`` reach; "" where there are none."""
+    """One sentence: the accuracy of the ``baselines`` of ``test``; "" without baselines."""
     top1s = {name: baseline_top1(test, name) for name in BASELINES}
     chance, majority = top1s["chance"], top1s["majority"]
     if majority is not None and chance is not None and majority <= chance + 0.05:
@@ -73,7 +73,7 @@ def baseline_sentence(test: Mapping[str, Any]) -> str:
 
 
 def time_use(test: Mapping[str, Any], name: str = "it") -> str:
-    """One sentence: what is left when the frames are shuffled, and what that shows; "" where that was not tested.
+    """One sentence: the accuracy with shuffled frames, and its meaning; "" if that was not tested.
 
     It says no more than the paired test over groups supports, and nothing of a model that may be guessing.
 
@@ -118,7 +118,7 @@ def _guessing(test: Mapping[str, Any]) -> float:
 
 
 def _lower_end(test: Mapping[str, Any]) -> float:
-    """The lower end of the interval of top-1; top-1 itself where there is none."""
+    """The lower end of the interval of top-1; top-1 itself without an interval."""
     interval = test.get("top1_interval")
     return interval[0] if is_interval(interval) else float(test["top1"])
 
@@ -213,7 +213,7 @@ def confused_pairs(
     """The most frequent mistakes.
 
     Args:
-        confusion: counts (K, K); rows are the truth, columns what was predicted.
+        confusion: counts (K, K); rows are the truth, columns are the predictions.
         labels: the K names.
         count: how many pairs at most.
 
@@ -230,7 +230,7 @@ def confused_pairs(
 
 
 def percent(share: float) -> str:
-    """``0.934`` as ``"93 %"``; never "100 %" or "0 %" for what is not exactly that."""
+    """``0.934`` as ``"93 %"``; "100 %" and "0 %" only for exactly 1 and 0."""
     rounded = round(share * 100)
     if (rounded == 100 and share < 1) or (rounded == 0 and share > 0):
         return f"{min(max(share * 100, 0.1), 99.9):.1f} %"

@@ -1,7 +1,7 @@
 """``kineme batch``: a corpus of videos to two Parquet files, exactly once each, however often the job is interrupted.
 
 Ray runs in a process of its own (:mod:`kineme.scale.driver`), which gives a row for each finished video; here they are
-written, in shards. A job that is started again reads the shards first, and does what is not in them.
+written, in shards. A job that is started again reads the shards first, and does the rest.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BatchResult:
         segments: how many.
         start_s: until the first video was finished, seconds.
         seconds: in all.
-        files: what was written.
+        files: the written files.
     """
 
     out: str
@@ -82,8 +82,8 @@ def run(
 ) -> BatchResult:
     """Predict every video of a corpus and write ``videos.parquet`` and ``segments.parquet``.
 
-    Run it again after it was ended in any way, and it goes on: finished videos are kept where they, the model and the
-    settings are unchanged. What could not be fetched is tried again.
+    Run it again to continue after any kind of end: finished videos are kept if they, the model and the
+    settings are unchanged. Failed downloads are tried again.
 
     Args:
         sources: files, folders, patterns, addresses, and tables with a column ``path`` or ``url``.
@@ -204,7 +204,7 @@ class _Shards:
             self.flush()
 
     def close(self) -> None:
-        """Write what is left, however the job ends."""
+        """Write the remaining rows, however the job ends."""
         self.flush()
 
     def flush(self) -> None:

@@ -175,8 +175,8 @@ def through_stages(
 ) -> Iterator[Any]:
     """Send groups through the stages, and yield the tables that come out, in any order.
 
-    Ray tries nothing again: where a worker or a machine is gone, its tables do not come, and what they would have
-    held is not finished. What comes out of a stage may depend on whether it ran before, and Ray's own retries need
+    Ray tries nothing again: where a worker or a machine is gone, its tables do not come, and their
+    videos stay unfinished. The output of a stage may depend on whether it ran before, and Ray's own retries need
     stages that give the same number of blocks every time.
 
     Args:

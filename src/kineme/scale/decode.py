@@ -60,7 +60,7 @@ class Decoding:
                 watch.feed()
 
     def alone(self, source: Source) -> Iterator[pa.Table]:
-        """The same, decoded in a process of its own; what is given may begin twice, or end with the reason."""
+        """The same, decoded in a process of its own; the parts may begin twice, or end with the reason."""
         for attempt in range(TRIES):
             try:
                 yield from self._of_child(source)
@@ -71,7 +71,7 @@ class Decoding:
                     return
 
     def _parts(self, source: Source, watch: Watchdog) -> Iterator[Part]:
-        """The parts of a video; the last one says what is wrong, if anything is."""
+        """The parts of a video; the last one holds the error, if any."""
         spec = self._model.card.spec
         try:
             with fetched(source.file, self._plan.fetch_options(spec), source.path) as path:
@@ -146,7 +146,7 @@ class Watchdog:
         self._over.set()
 
     def feed(self) -> None:
-        """Say that it goes on; what follows is watched."""
+        """Report progress; the next step is watched."""
         self._last_s = time.monotonic()
 
     def pause(self) -> None:

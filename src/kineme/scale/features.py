@@ -1,8 +1,8 @@
 """``kineme batch --features``: the features that ``kineme train`` would compute first, on Ray, into its own cache.
 
 Each actor holds the backbone and fills the cache as training does, strip by strip: a strip is there or is not, so the
-job can be ended and started again at any time, and ``kineme train`` finds what is done. Decoding and encoding lie in
-one actor, since what would pass between them is larger than what comes out.
+job can be ended and started again at any time, and ``kineme train`` finds the finished ones. Decoding and encoding lie
+in one actor, since the frames between them are larger than the features.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def run(
         label: of the progress that is shown; None shows none.
 
     Raises:
-        UsageError: the backbone is trained itself, or there is none of that name.
+        UsageError: the backbone is trained itself, or its name is unknown.
         KinemeError: there is nothing usable; or Ray or the weights are missing.
     """
     started = time.monotonic()

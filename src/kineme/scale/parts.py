@@ -1,7 +1,7 @@
 """A video cut into parts of bounded size whose windows are those of the whole, and how a part travels.
 
-A part holds the frames of some ticks in a row, each frame once. What is none of its own ticks leads in: the last frame
-that differs from its first, for networks that see what changed from one frame to the next.
+A part holds the frames of some ticks in a row, each frame once. A lead-in precedes its own ticks: the last frame
+that differs from its first, for networks that see the change from one frame to the next.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def plan_for(model: Model, engine: str, **more: Any) -> Plan:
 
 
 def model_id(model: Model) -> tuple[str, str]:
-    """What tells a model from any other, as rows say it, and the SHA-256 of its file (empty where there is none)."""
+    """The identity of a model in the rows, and the SHA-256 of its file (empty without a file)."""
     if model.path is None:
         from kineme.models.weights import PRETRAINED
 

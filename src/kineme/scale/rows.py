@@ -47,7 +47,7 @@ def schema(labels: tuple[str, ...]) -> dict[str, Any]:
 
 
 def row_of(result: Prediction) -> Row:
-    """What is said of a video, but for what the job knows of it."""
+    """The results of a video, without the fields that the job fills in."""
     middles_W = result.window_times_W2.mean(axis=1)
     segments = []
     for number, one in enumerate(result.segments):

@@ -103,7 +103,7 @@ def filesystem(address: str) -> tuple[Any, str]:
     """The file system that fsspec knows for an address, and the path in it.
 
     Raises:
-        KinemeError: fsspec, or what it needs for that kind of address, is not installed.
+        KinemeError: fsspec, or its package for that kind of address, is not installed.
     """
     try:
         from fsspec.core import url_to_fs

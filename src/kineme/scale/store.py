@@ -1,6 +1,6 @@
 """Where results lie: a folder here, or an object store. A shard is named after its content, so it can be checked.
 
-The driver alone writes. What is killed while it writes leaves a shard that is there, or is not.
+The driver alone writes. A kill during a write leaves either a complete shard or no shard.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ShardStore:
         return f"{self.out}/{name}" if self._system else str(Path(self.out, name))
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file, or None where there is none."""
+        """The content of a file, or None without such a file."""
         if self._system:
             with suppress(FileNotFoundError):
                 return bytes(self._system.cat_file(f"{self._inner}/{name}"))
@@ -82,7 +82,7 @@ class ShardStore:
         self.write(f"{SHARDS}/{hashlib.sha256(content).hexdigest()[:_DIGITS]}.parquet", content)
 
     def shards(self) -> Iterator[tuple[str, pl.DataFrame | None]]:
-        """Name and rows of each shard; None for rows that are not what was written."""
+        """Name and rows of each shard; None for rows that differ from the written ones."""
         for name in self._shard_names():
             content = self.read(name) or b""
             is_whole = hashlib.sha256(content).hexdigest()[:_DIGITS] == Path(name).stem

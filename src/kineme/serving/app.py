@@ -171,7 +171,7 @@ def _add_models(app: FastAPI, settings: Settings, models: dict[str, Model]) -> N
 
     @app.get("/v1/models", response_model=Models)
     async def list_models() -> Models:
-        """The models, the default first: labels, what each was trained on, how good it is; and what is taken."""
+        """The models, the default first: labels, training data, accuracy; and the accepted inputs."""
         return document
 
 
@@ -208,7 +208,7 @@ def names_of(models: list[Model]) -> list[str]:
     """A name for each model, no two alike.
 
     Raises:
-        KinemeError: there is none.
+        KinemeError: no model is given.
     """
     if not models:
         raise KinemeError("there is no model to serve")

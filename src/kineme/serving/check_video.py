@@ -45,8 +45,8 @@ def check_video(file: NamedFile, limits: VideoLimits, cpu_s: float = float("inf"
     """Look at a file.
 
     Args:
-        file: with the name that people know it by.
-        limits: what it may have.
+        file: with its display name.
+        limits: of size, length, frames and pixels.
         cpu_s: how long this may compute.
 
     Raises:

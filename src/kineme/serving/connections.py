@@ -55,7 +55,7 @@ class Connections:
         return len(self._open)
 
     def add(self, transport: asyncio.BaseTransport, protocol: _Limited) -> None:
-        """Count a connection, or note that it goes on as a WebSocket; the worst one is closed if there are too many."""
+        """Count a connection, or note that it became a WebSocket; the worst one is closed if there are too many."""
         if transport not in self._open and len(self._open) >= self.most:
             self._close_worst()
         peer = transport.get_extra_info("peername") or ("",)
@@ -158,7 +158,7 @@ class HttpProtocol(_Limited, H11Protocol):
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn for what is no HTTP, or has too large a head; a mere close would lose the answer."""
+        """Called by uvicorn for input that is not HTTP, or has too large a head; a mere close would lose the answer."""
         self._is_refused = True
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True

@@ -77,7 +77,7 @@ class Token:
         """Look for the token or a session in a request.
 
         Raises:
-            ServiceError: 401, there is none; 429, the visitor guessed too often.
+            ServiceError: 401, no valid token; 429, the visitor guessed too often.
         """
         kind, _, shown = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
@@ -111,7 +111,7 @@ class Guard:
     """ASGI middleware.
 
     Args:
-        app: what it guards.
+        app: the guarded application.
         settings: of the server.
         token: what visitors must know, if anything.
         registry: where requests are counted.

@@ -65,7 +65,7 @@ class Streams:
         self.open = self.frames = self.dropped = 0
 
     async def follow(self, socket: WebSocket, model: Model, name: str) -> None:
-        """Answer pictures until the visitor leaves, sends nothing for long, or sends what is no picture.
+        """Answer pictures until the visitor leaves, sends nothing for long, or sends data that is not a picture.
 
         Args:
             socket: of the visitor.
@@ -166,7 +166,7 @@ class Streams:
 
 
 class _Watched:
-    """Tells of what a visitor's camera shows."""
+    """Reports the actions in front of a visitor's camera."""
 
     def __init__(self, model: Model, follower: Follower) -> None:
         spec = model.card.spec

@@ -66,7 +66,7 @@ class JobRecord:
         code: what went wrong, for programs.
         message: what went wrong, for people.
         of: the job whose result this one explains; None for one that predicts.
-        label: what it explains, if not the likeliest label.
+        label: the explained label, if not the most likely one.
     """
 
     id: str
@@ -198,7 +198,7 @@ class JobStore:
             return int(self._db.execute(query, (job.created_s,)).fetchone()[0])
 
     def mean_seconds(self) -> float:
-        """How long one of the last jobs took; 10 where there is none."""
+        """How long one of the last jobs took; 10 before the first."""
         with self._lock:
             query = (
                 "SELECT AVG(took) FROM (SELECT finished_s - started_s AS took FROM jobs WHERE state = 'done' "
@@ -232,7 +232,7 @@ class JobStore:
         return JobRecord(*row)
 
     def finish(self, job_id: str, results: Mapping[str, str]) -> None:
-        """Keep what a job gave: of its files what was drawn, and the video itself, which may be explained."""
+        """Keep the results of a job: its drawn files, and the video itself, which may be explained."""
         with self._lock, self._db:
             self._db.execute("BEGIN")
             if self._end(job_id, "done", None, None):
@@ -314,7 +314,7 @@ class JobStore:
                 path.unlink(missing_ok=True)
 
     def _recover(self) -> None:
-        """Let what was running when the server went down run again, and remove what belongs to no job."""
+        """Restart the jobs that ran when the server stopped, and remove files without a job."""
         with self._lock:
             known = {str(row[0]) for row in self._db.execute("SELECT id FROM jobs")}
         for path in self._jobs.iterdir():  # first, for the disk may be full
@@ -339,7 +339,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def _make_private(folder: Path, jobs: Path, database: Path) -> None:
-    """Make the folders and files of a store, or take over what is there, so that no other user can read them.
+    """Make the folders and files of a store, or take over existing ones, so that no other user can read them.
 
     Whoever knows a job's name may see it, and the names are in the database.
     """

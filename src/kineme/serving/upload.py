@@ -60,7 +60,7 @@ PREDICT_BODY: dict[str, Any] = {
 
 @dataclass
 class PredictRequest:
-    """What is to be predicted.
+    """A request for a prediction.
 
     Args:
         model: name of the model, or None for the first.
@@ -80,10 +80,10 @@ async def parse_request(request: Request, path: Path, most_bytes: int, place: Pl
         request: whose body is unread.
         path: of a file that is not there yet.
         most_bytes: that the file may have.
-        place: counts what comes.
+        place: counts the received bytes.
 
     Raises:
-        ServiceError: it is too large, too slow, cut off, or not what is asked for.
+        ServiceError: it is too large, too slow, cut off, or not the requested kind.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     length = request.headers.get("content-length", "")

@@ -47,7 +47,7 @@ def check(request: Request) -> Reply:
 
 
 def fetch(request: Request, on_progress: Report) -> Reply:
-    """Fetch a link, and look at what came."""
+    """Fetch a link, and check the file."""
     refused = _begin(tuple(request["networks"]), programs=False, nice=5)
     refused.clear()
 
@@ -78,7 +78,7 @@ def work(request: Request, on_progress: Report) -> Reply:
 
 @functools.cache
 def _begin(networks: tuple[str, ...], *, programs: bool, nice: int) -> list[LinkError]:
-    """Prepare this process, once; gives what it is refused from now on."""
+    """Prepare this process, once; returns the calls that are refused from now on."""
     with suppress(AttributeError, OSError):  # there is no such thing, or it is not allowed
         os.nice(nice)
     return guard_process(networks, programs=programs)
@@ -92,7 +92,7 @@ def _model(where: str) -> Model:
 
 
 def _reply(request: Request, do: Callable[[NamedFile], dict[str, Any] | None]) -> Reply:
-    """What comes of a request, whatever happens."""
+    """The answer to a request, whatever happens."""
     from kineme.video.container import NamedFile
 
     temporary = Path(request["folder"], "tmp")

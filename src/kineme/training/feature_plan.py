@@ -109,7 +109,7 @@ def _weights_of(backbone: str) -> str:
 
 
 def note_of(chosen: str, choices: Sequence[str], seconds: Mapping[str, float], budget_s: float | None) -> str:
-    """What is said before anything else of the features chosen: what the budget leaves out, or that they take long.
+    """The first lines about the chosen features: those beyond the budget, or that they take long.
 
     Args:
         chosen: one of the choices.

@@ -63,19 +63,19 @@ class AlarmOptions:
 
 
 class Alarm:
-    """Follows sources and reports events; use it in a ``with`` statement, whose end delivers what it can.
+    """Follows sources and reports events; use it in a ``with`` statement, whose end delivers as many as possible.
 
     Args:
         options: what to tell, and whom.
         models: labels of each model, by its name.
-        source: what is watched, with its password if it has one; outboxes and clips are called after it.
-        notice: told in one line, from other threads, of what is wrong with a receiver.
+        source: the watched source, with its password if it has one; outboxes and clips are named after it.
+        notice: called from other threads with one line about a problem of a receiver.
 
     Attributes:
         packets: where the reader of the source puts its packets; None where no clips are asked for.
 
     Raises:
-        UsageError: a rule, an address or a program is none, or no model has a label.
+        UsageError: a rule, an address or a program is invalid, or no model has a label.
         KinemeError: a package is missing, or another command tells the same receiver of the same source.
     """
 
@@ -194,7 +194,7 @@ class Follower:
         return self._tell([one.push(time_s, probabilities_K, is_known) for one in self._triggers])
 
     def interrupt(self, time_s: float) -> list[dict[str, Any]]:
-        """Say that the source disconnected or ended at ``time_s``, on its clock: what goes on has ended."""
+        """Say that the source disconnected or ended at ``time_s``, on its clock: current actions have ended."""
         self._last_s = -math.inf
         return self._tell([one.interrupt(time_s) for one in self._triggers])
 

@@ -91,7 +91,7 @@ class PacketBuffer:
         return self._bytes
 
     def _drop_old(self, now_s: float) -> None:
-        """Leave out what lies before the newest key frame that is old enough, and what is too much."""
+        """Drop packets before the newest key frame that is old enough, and those over the limit."""
         keys = [number for number, one in enumerate(self._packets) if one.is_key]
         first = max((number for number in keys if self._packets[number].received_s <= now_s - self._keep_s), default=0)
         if self._bytes > _MOST_BYTES:
@@ -100,7 +100,7 @@ class PacketBuffer:
             self._bytes -= len(self._packets.popleft().content)
 
     def save(self, path: Path, start_s: float, end_s: float) -> bool:
-        """Write what came between two instants (``time.monotonic()``), from the key frame before on.
+        """Write the packets between two instants (``time.monotonic()``), from the key frame before on.
 
         Returns:
             Whether there was anything.

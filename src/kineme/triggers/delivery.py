@@ -66,7 +66,7 @@ class Delivery:
         self._outbox.put(document)
 
     def close(self) -> None:
-        """Deliver what can be within some seconds; what is left is kept for the next run."""
+        """Deliver events for some seconds; the rest is kept for the next run."""
         end_s = time.monotonic() + _DRAIN_S
         while len(self._outbox) and self._away_since is None and time.monotonic() < end_s and self._thread.is_alive():
             time.sleep(0.02)

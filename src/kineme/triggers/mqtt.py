@@ -36,7 +36,7 @@ class Mqtt:
 
     Args:
         url: ``mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC``, or ``mqtts://`` for TLS.
-        source: what is watched, as shown; the device of the sensors is called so.
+        source: the watched source, as shown; the device of the sensors is called so.
         model: name of the model.
         sensors: names of the rules.
 
@@ -163,6 +163,6 @@ class Mqtt:
 
 
 def _slug(name: str) -> str:
-    """A name as a part of topics: Home Assistant takes letters, digits, _ and -; what is lost, a hash tells apart."""
+    """A name as a part of topics: Home Assistant takes letters, digits, _ and -; a hash replaces other characters."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
     return plain if plain == name else f"{plain or 'label'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

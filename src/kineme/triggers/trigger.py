@@ -22,7 +22,7 @@ class Change:
     Args:
         kind: ``"enter"`` or ``"leave"``.
         rule: whose.
-        label: what was recognised: the rule's, or of ``any`` the surest; of a negated rule its label, or None.
+        label: the recognised label: the rule's, or of ``any`` the surest; of a negated rule its label, or None.
         start_s: since when the rule is fulfilled, on the clock of the windows.
         end_s: until when it was, of one that has ended.
         confidence: mean probability since then; of a negated rule, that it is not so.
@@ -89,7 +89,7 @@ class Trigger:
         return None
 
     def interrupt(self, time_s: float) -> Change | None:
-        """Say that the source disconnected or ended: what went on ends, and nothing is known of what follows."""
+        """Say that the source disconnected or ended: current actions end, and later ones are unknown."""
         change = self._leave(time_s) if self._entered else None
         self._since_s, self._fulfilled = None, False
         self._sum = self._count = 0.0

@@ -8,8 +8,8 @@ witnesses whose evidence adds up, just as the windows of a video do elsewhere in
 
 With ``head=linear`` the last layer is solved to its optimum behind frozen features (:mod:`kineme.training.linear`), on
 the mean of each clip's frames: a linear layer gives the same for the mean as for the frames, averaged. With
-``head=prior`` that layer ignores the features: it always answers the frequencies of the classes in training. The default
-approach keeps such a model if no candidate was right more often.
+``head=prior`` that layer ignores the features: it always answers the frequencies of the classes in training. The
+default approach keeps such a model if no candidate was right more often.
 
 Source: the single-frame network of Karpathy et al., "Large-scale Video Classification with Convolutional Neural
 Networks", CVPR 2014.

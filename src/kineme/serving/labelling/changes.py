@@ -46,7 +46,7 @@ class LabelledSegment(BaseModel):
 
 
 class Change(BaseModel):
-    """What is to be different: segments put in place of those of the same name, or removed; and facts of the video."""
+    """A change of labels: segments put in place of those of the same name, or removed; and facts of the video."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -19,8 +19,8 @@ class Task:
 
     Attributes:
         state: how far it is.
-        progress: the share done, or what the work says of it.
-        result: what it gave.
+        progress: the share done, or the work's own report.
+        result: the return value.
         message: why it failed, one line.
     """
 
@@ -84,7 +84,7 @@ class Helpers:
         return {state: states.count(state) for state in sorted(set(states))}
 
     def cancel(self, kind: Kind) -> None:
-        """Give up all tasks of a kind that are not done; what was half done is started anew when it is asked for."""
+        """Give up all tasks of a kind that are not done; unfinished work is started anew on request."""
         with self._changed:
             self._waiting[kind] = []
             self._tasks = {key: task for key, task in self._tasks.items() if key[0] != kind or task.state == "done"}

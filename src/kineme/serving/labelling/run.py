@@ -25,7 +25,7 @@ def label(
         folder: of the videos; ``labels.csv`` is written there.
         on_start: told the address as soon as requests are accepted.
         model: that proposes from the beginning.
-        approach: what is trained; by default that of ``kineme train``.
+        approach: the approach to train; by default that of ``kineme train``.
         camera: open the page where clips are recorded.
         port: to listen on; 0 takes a free one.
 

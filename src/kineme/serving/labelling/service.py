@@ -35,7 +35,7 @@ class LabelSettings:
     Args:
         folder: of the videos.
         model: that proposes from the beginning: a model file, a run folder or a pretrained model.
-        approach: what is trained; None is the default of ``kineme train``.
+        approach: the approach to train; None is the default of ``kineme train``.
         camera: whether the page opens where clips are recorded.
     """
 
@@ -233,7 +233,7 @@ class LabelService:
         """The report of a run.
 
         Raises:
-            ServiceError: 404, there is none.
+            ServiceError: 404, it does not exist.
         """
         path = self.state / "runs" / name / "report.html"
         if not re.fullmatch(r"\d{3,6}", name) or not path.is_file():

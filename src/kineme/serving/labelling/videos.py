@@ -74,7 +74,7 @@ class VideoFolder:
         """A video that was listed.
 
         Raises:
-            ServiceError: 404, there is none, or its file has gone.
+            ServiceError: 404, it does not exist, or its file has gone.
         """
         with self._lock:
             video = self._videos.get(video_id)

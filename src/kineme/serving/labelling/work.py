@@ -89,7 +89,7 @@ def places(source: str, others: dict[str, str], on_progress: Report) -> list[str
 
 
 def train(table: str, out: str, approach: str | None, on_progress: Callable[[Any], None]) -> dict[str, Any]:
-    """Train on the table; gives the sentences that open the report. Progress is what is done, how much, of how much."""
+    """Train on the table; gives the sentences that open the report. Progress is a step, its count and the total."""
     from kineme import api
     from kineme.progress import listening
     from kineme.report.verdict import headline
@@ -123,7 +123,7 @@ def _yield_to_others() -> None:
 
 
 def _meter(report: Report) -> Report:
-    """Tells of progress in steps that somebody can see."""
+    """Reports progress in visible steps."""
     told = -1.0
 
     def reach(share: float) -> None:

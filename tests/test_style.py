@@ -12,19 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CLAUSE = r"\bwhat (?:is|was|are|were|has|had|does|did|it|they|you|comes|came|lies)\b"
 
-# pattern, better words, and how many are still allowed in messages and pages, in docstrings, and in the documentation
+# pattern, better words
 HABITS = [
-    (r"\b(?:each|every) other one\b", "every other NOUN", 0, 0, 0),
-    (r"\bof the web\b", "name the thing: a URL, a site", 0, 0, 0),
-    (r"\b(?:comes|came|come) trained\b", "pretrained", 0, 0, 0),
-    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright\b", "classified correctly", 0, 0, 0),
-    (r"\bWith nothing else said\b", "By default", 0, 0, 0),
-    (r"\bof the (?:Adam )?optimiser\.", "Adam's learning rate", 0, 0, 0),
-    (r"\b(?:br[eo]aks?|broken?|breaking) off\b", "is interrupted, disconnects", 0, 0, 0),
-    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows", 0, 0, 0),
-    (r"\b(?:go|goes|went) on\b", "continues, resumes", 0, 0, 0),
-    (r"\b(?:is|are) none\b", "is not a NOUN", 0, 0, 0),
-    (CLAUSE, "a noun", 0, 0, 0),
+    (r"\b(?:each|every) other one\b", "every other NOUN"),
+    (r"\bof the web\b", "name the thing: a URL, a site"),
+    (r"\b(?:comes|came|come) trained\b", "pretrained"),
+    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright\b", "classified correctly"),
+    (r"\bWith nothing else said\b", "By default"),
+    (r"\bof the (?:Adam )?optimiser\.", "Adam's learning rate"),
+    (r"\b(?:br[eo]aks?|broken?|breaking) off\b", "is interrupted, disconnects"),
+    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows"),
+    (r"\b(?:go|goes|went) on\b", "continues, resumes"),
+    (r"\b(?:is|are) (?-i:none)\b", "is not a NOUN"),
+    (CLAUSE, "a noun"),
 ]
 
 
@@ -58,15 +58,11 @@ def texts() -> tuple[str, str, str]:
     return (*messages_and_docstrings(), documentation())
 
 
-@pytest.mark.parametrize(
-    ("habit", "better", "messages", "docstrings", "docs"), HABITS, ids=[better for _, better, *_ in HABITS]
-)
-def test_texts_are_plain(texts, habit: str, better: str, messages: int, docstrings: int, docs: int) -> None:
-    for where, text, allowed in zip(
-        ("messages and pages", "docstrings", "docs"), texts, (messages, docstrings, docs), strict=True
-    ):
+@pytest.mark.parametrize(("habit", "better"), HABITS, ids=[better for _, better in HABITS])
+def test_texts_are_plain(texts, habit: str, better: str) -> None:
+    for where, text in zip(("messages and pages", "docstrings", "docs"), texts, strict=True):
         found = [
             " ".join(text[max(0, one.start() - 60) : one.end() + 60].split())
             for one in re.finditer(habit.replace(" ", r"\s+"), text, flags=re.I)
         ]
-        assert len(found) <= allowed, f"{where}: better: {better}; found:\n" + "\n".join(found)
+        assert not found, f"{where}: better: {better}; found:\n" + "\n".join(found)

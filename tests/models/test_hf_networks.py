@@ -123,6 +123,9 @@ def test_zero_shot_scores_are_the_library_s_logits(folders):
     np.testing.assert_allclose(found.encoder.window(clip_THWC), wanted_K, atol=1e-4)
     many = with_labels(f"hf:{folder}", [f"label {number}" for number in range(400)])
     assert many.encoder.window(clip_THWC).shape == (400,)
+    long = with_labels(f"hf:{folder}", ["short", "far too long " * 9])
+    with pytest.raises(KinemeError, match=r"reads sentences of at most 40 tokens, and 'far too long far.*shorten"):
+        long.encoder.window(clip_THWC)
 
 
 def test_text_needs_a_text_side_and_a_place_for_the_label(folders):

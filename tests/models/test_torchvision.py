@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,36 @@ from kineme.models.registry import find_backbone, published
 HERE = bool(importlib.util.find_spec("torchvision"))
 needs_it = pytest.mark.skipif(not HERE, reason="needs torchvision: make test-hf")
 SMALLEST = "torchvision:r2plus1d_18"
+
+
+def through(network, pixels, *names):
+    for name in names:
+        pixels = getattr(network, name)(pixels)
+    return pixels
+
+
+def mvit_tokens(network, pixels):
+    """The tokens of each step, by its own blocks in turn."""
+    x = network.pos_encoding(network.conv_proj(pixels).flatten(2).transpose(1, 2))
+    thw = (network.pos_encoding.temporal_size, *network.pos_encoding.spatial_size)
+    for block in network.blocks:
+        x, thw = block(x, thw)
+    return network.norm(x)[:, 1:].unflatten(1, (thw[0], -1)).mean(2)
+
+
+def swin_tokens(network, pixels):
+    x = network.patch_embed(pixels)
+    return network.norm(network.features(network.pos_drop(x))).mean((2, 3))
+
+
+TOKENS = {  # (B, T', D) by the library's own layers, averaged over space
+    "r2plus1d_18": lambda network, pixels: (
+        through(network, pixels, "stem", "layer1", "layer2", "layer3", "layer4").mean((3, 4)).transpose(1, 2)
+    ),
+    "s3d": lambda network, pixels: network.features(pixels).mean((3, 4)).transpose(1, 2),
+    "mvit_v2_s": mvit_tokens,
+    "swin3d_t": swin_tokens,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +60,22 @@ def test_another_name_lists_those_that_there_are():
 @pytest.mark.skipif(HERE, reason="for where torchvision is missing")
 def test_without_the_extra_one_line_says_what_to_install():
     with pytest.raises(KinemeError, match=r"needs .*torchvision: pip install 'kineme\[torchvision\]'"):
+        find_backbone(SMALLEST)
+
+
+def test_a_torchvision_of_another_build_than_pytorch_says_so(tmp_path, monkeypatch):
+    for name, text in (
+        ("torch", ""),
+        ("torchvision", "raise RuntimeError('operator torchvision::nms does not exist')"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(text)
+    for name in [one for one in sys.modules if one.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        KinemeError, match=r"torchvision cannot be imported .*nms does not exist.*install both from the"
+    ):
         find_backbone(SMALLEST)
 
 
@@ -63,15 +110,8 @@ def test_features_and_logits_are_the_library_s(name):
     assert features_TD.shape == encoder.shape
     assert features_TD.size == record.values
     with torch.inference_mode():
-        if name == "mvit_v2_s":  # its logits are those of a class token, and the features of all others
-            return
-        last = {
-            "r2plus1d_18": network.__dict__["_modules"].get("fc"),
-            "swin3d_t": network.__dict__["_modules"].get("head"),
-        }
-        if last.get(name) is not None:
-            again_K = last[name](torch.from_numpy(features_TD.mean(axis=0))).numpy()
-            np.testing.assert_allclose(again_K, wanted_K, atol=1e-4)
+        wanted_TD = TOKENS[name](network, pixels[None])[0].numpy()
+    np.testing.assert_allclose(features_TD, wanted_TD, atol=1e-4)
 
 
 @needs_it

@@ -8,10 +8,11 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from helpers_dataset import kineme, make_videos
+from helpers_dataset import kineme, make_long_videos, make_videos
 from helpers_hub import save_tiny, save_tiny_xclip
 
 import kineme as package
+from kineme.scale.batch import run as batch
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs transformers: make test-hf")
 NOTE = "zero-shot: no figure is known for these labels"
@@ -20,6 +21,11 @@ NOTE = "zero-shot: no figure is known for these labels"
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     return make_videos(tmp_path_factory.mktemp("videos"), people=5)
+
+
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory):
+    return next(make_long_videos(tmp_path_factory.mktemp("long"), people=1).parent.glob("**/*.mp4"))
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +42,19 @@ def train(videos, folder, out, approach="late-fusion", **config):
 
 
 @pytest.mark.parametrize("kind", ["timesformer", "vivit", "vjepa2", "videoprism", "xclip"])
-def test_each_family_trains_to_a_report(kind, folders, videos, tmp_path):
+def test_each_family_trains_to_a_report_and_is_used_like_any_model(kind, folders, videos, long_video, tmp_path):
     run = train(videos, folders[kind], tmp_path / "run", merge="attention")
     assert (run.folder / "report.html").is_file()
     assert run.card.config["backbone"].startswith(f"hf:{folders[kind]}@")
     assert len(run.card.provenance["backbone"]["files"]) >= 3
+    model, video = package.load(run.folder), next(videos.glob("*/*.mp4"))
+    result, timeline = model.predict(video), model.predict(long_video)
+    assert timeline.segments[-1].end_s > model.spec.frames / model.spec.fps
+    exported = package.load(model.export(out=tmp_path / "head.tflite").path)
+    np.testing.assert_allclose(exported.predict(video).probabilities_K, result.probabilities_K, atol=1e-5)
+    needs = package.check(videos, approach="late-fusion", config={"backbone": f"hf:{folders[kind]}"})["needs"]
+    assert needs["disk_bytes"] > 0
+    assert any("windows a second" in line for line in needs["assumes"])
 
 
 def test_a_trained_head_is_used_like_any_model(folders, videos, tmp_path):
@@ -58,6 +72,14 @@ def test_a_trained_head_is_used_like_any_model(folders, videos, tmp_path):
     np.testing.assert_allclose(exported.predict(video).probabilities_K, result.probabilities_K, atol=1e-5)
     assert any("no gradient reaches its frames" in line for line in model.explain(video).warnings)
     assert package.evaluate(model, videos, split="all")["n"] == 10
+
+
+def test_a_corpus_is_predicted_with_a_folder_that_is_named_from_here(folders, videos, tmp_path, monkeypatch):
+    monkeypatch.chdir(folders["videomae"].parent)
+    run = train(videos, "./videomae", tmp_path / "run", merge="mean")
+    result = batch([f"{videos}/to-left/*.mp4"], str(tmp_path / "out"), model=package.load(run.folder), workers=1)
+    assert not result.errors
+    assert pl.read_parquet(tmp_path / "out" / "videos.parquet").height == 5
 
 
 def test_classifiers_predict_and_are_measured_without_training(folders, videos):

@@ -98,7 +98,7 @@ class FrameEncoder:
     def features(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features_ND, float32, of frames; by LiteRT, each thread that asks computes on a core of its own."""
         if self.compiled is None:
-            return _run(self.network, frames_NHWC)
+            return run_network(self.network, frames_NHWC)
         ready: dict[str, Any] = _of_thread.__dict__
         if ready.get("content") is not self.compiled:
             from kineme.models.litert import LiteRTFunction
@@ -134,7 +134,7 @@ class WindowEncoder:
         backbone = network.get_layer("backbone")
 
         def window(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-            features_TD: NDArray[np.float32] = _run(backbone, frames_THWC[None])[0]
+            features_TD: NDArray[np.float32] = run_network(backbone, frames_THWC[None])[0]
             return features_TD
 
         return cls(key, window, tuple(backbone.output.shape[1:]), views)
@@ -174,7 +174,7 @@ def hash_of(network: Any) -> str:
     return digest.hexdigest()
 
 
-def _run(network: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+def run_network(network: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features of a batch. On JAX, Keras lends a network's weights out while it runs, to one thread alone."""
     from kineme.models.backend import keras
 

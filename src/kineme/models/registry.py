@@ -60,6 +60,11 @@ LIBRARIES = {
         pull="kineme.models.hub.torchvision:pull",
         published="kineme.models.hub.torchvision:classifier",
     ),
+    "keras-hub": Library(
+        find="kineme.models.hub.keras_hub:find",
+        pull="kineme.models.hub.keras_hub:pull",
+        published="kineme.models.hub.keras_hub:classifier",
+    ),
 }
 READY_MADE = {  # in model cards, and never trained here
     "i3d": "kineme.models.backbones.i3d:KineticsI3D",

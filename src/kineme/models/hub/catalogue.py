@@ -1,6 +1,6 @@
 """Models of the Hugging Face Hub that are known by name: how large they are, before anything is fetched.
 
-The figures are those of their pages on the Hub; ``docs/reference/backbones.md`` has them with their sources.
+The figures are those of their pages on the Hub; ``docs/howto/backbones.md`` has them with their sources.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KNOWN = {
     "MCG-NJU/videomae-base": Known(377, "cc-by-nc-4.0"),
     "MCG-NJU/videomae-base-finetuned-kinetics": Known(346, "cc-by-nc-4.0"),
     "MCG-NJU/videomae-large-finetuned-kinetics": Known(1216, "cc-by-nc-4.0"),
-    "facebook/timesformer-base-finetuned-k400": Known(486, "cc-by-nc-4.0"),
+    "fcakyon/timesformer-base-finetuned-k400": Known(486, "cc-by-nc-4.0"),
     "google/vivit-b-16x2-kinetics400": Known(356, "mit"),
     "facebook/vjepa2-vitl-fpc64-256": Known(1304, "mit"),
     "facebook/vjepa2-vitl-fpc16-256-ssv2": Known(1502, "mit"),

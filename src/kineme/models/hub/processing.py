@@ -25,6 +25,7 @@ class Processing:
         width: pixels.
         fit: how a video's frame is brought to that size.
         crop: height and width of the middle that is kept.
+        corner: its first row and column; libraries round the half of an odd rest in different ways.
         scale: pixels are multiplied by it.
         offset: and this is added to them.
         mean: of each channel, which is then subtracted.
@@ -35,6 +36,7 @@ class Processing:
     width: int
     fit: ResizeMode
     crop: tuple[int, int]
+    corner: tuple[int, int]
     scale: float
     offset: float
     mean: tuple[float, float, float]
@@ -42,8 +44,7 @@ class Processing:
 
     def __call__(self, frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """pixels_TCHW, float32, of frames of the size above."""
-        height, width = self.crop
-        top, left = (frames_THWC.shape[1] - height) // 2, (frames_THWC.shape[2] - width) // 2
+        (height, width), (top, left) = self.crop, self.corner
         pixels_THWC = frames_THWC[:, top : top + height, left : left + width].astype(np.float32)
         pixels_THWC = pixels_THWC * np.float32(self.scale) + np.float32(self.offset)
         mean_C, std_C = np.array(self.mean, np.float32), np.array(self.std, np.float32)
@@ -94,6 +95,7 @@ def _processing(document: Mapping[str, Any]) -> Processing:
         width=width,
         fit=fit,
         crop=kept,
+        corner=((height - kept[0]) // 2, (width - kept[1]) // 2),
         scale=float(document.get("rescale_factor", 1 / 255)) if rescales else 1.0,
         offset=-1.0 if rescales and document.get("offset", False) else 0.0,
         mean=_three(mean),

@@ -85,7 +85,7 @@ def split_pin(name: str) -> tuple[str, str | None]:
 
 def is_folder(name: str) -> bool:
     """Whether a name means a folder of this machine: ``hf:./folder``, ``hf:/folder``, ``hf:~/folder``."""
-    rest = name.removeprefix(PREFIX)
+    rest = name.partition(":")[2]
     return rest.startswith((".", "/", "~")) or Path(rest).is_absolute()
 
 
@@ -123,7 +123,15 @@ def _in_folder(name: str, pin: str | None) -> Snapshot:
     folder = Path(name.removeprefix(PREFIX)).expanduser()
     if not folder.is_dir():
         raise KinemeError(f"{name}: there is no such folder; run the command from where it is, or give its whole path")
-    files = check_files(name, folder, _stamp(folder))
+    return pinned_by_digest(name, pin, folder, check_files(name, folder, _stamp(folder)))
+
+
+def pinned_by_digest(name: str, pin: str | None, folder: Path, files: Mapping[str, str]) -> Snapshot:
+    """The model in a folder, pinned to a digest of its files (name to SHA-256).
+
+    Raises:
+        KinemeError: it was pinned to other files.
+    """
     now = hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()[:40]
     if pin and now != pin:
         raise KinemeError(
@@ -192,9 +200,14 @@ def refuse_pickles(name: str, files: Iterable[str]) -> None:
         return
     pickles = [file for file in files if file.endswith(_PICKLES)]
     if pickles:
+        other = (
+            "convert it where you trust it, with save_pretrained"
+            if is_folder(name)
+            else f"a commit among the pull requests on its page often has them: {split_pin(name)[0]}@COMMIT"
+        )
         raise KinemeError(
             f"{name}: its weights are a pickle ({pickles[0]}), which can run any program when it is opened; only "
-            ".safetensors are read: look for a revision that has them, or convert it where you trust it"
+            f".safetensors are read; {other}"
         )
     raise KinemeError(f"{name}: holds no weights (*.safetensors)")
 

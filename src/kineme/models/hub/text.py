@@ -92,7 +92,11 @@ def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Publi
 
 
 def _embed(name: str, folder: Path, network: Any, sentences: list[str]) -> Any:
-    """Projected embeddings of sentences, (K, D)."""
+    """Projected embeddings of sentences, (K, D).
+
+    Raises:
+        KinemeError: the tokenizer cannot be loaded, or a sentence is too long for the model.
+    """
     import torch
     from transformers import AutoTokenizer
 
@@ -100,6 +104,14 @@ def _embed(name: str, folder: Path, network: Any, sentences: list[str]) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever a wrong file makes of it
         raise KinemeError(f"{name}: its tokenizer cannot be loaded ({' '.join(str(error).split())[:200]})") from error
-    tokens = tokenizer(sentences, padding=True, truncation=True, return_tensors="pt").to(network.device)
+    most = min(tokenizer.model_max_length, network.config.text_config.max_position_embeddings)
+    counts = [len(one) for one in tokenizer(sentences).input_ids]
+    longest = max(range(len(sentences)), key=counts.__getitem__)
+    if counts[longest] > most:
+        raise KinemeError(
+            f"{name}: reads sentences of at most {most} tokens, and {sentences[longest][:60]!r}... has "
+            f"{counts[longest]}; shorten the label or the prompt"
+        )
+    tokens = tokenizer(sentences, padding=True, return_tensors="pt").to(network.device)
     with torch.inference_mode():
         return network.get_text_features(**tokens).pooler_output

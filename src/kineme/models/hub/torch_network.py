@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import threading
 from collections.abc import Callable
@@ -23,6 +24,19 @@ def require_modules(name: str, modules: tuple[str, ...], extra: str) -> None:
     missing = [module for module in modules if not importlib.util.find_spec(module)]
     if missing:
         raise KinemeError(f"{name}: needs {' and '.join(missing)}: pip install 'kineme[{extra}]'")
+
+
+def refuse_unfit_torchvision(name: str) -> None:
+    """Raise KinemeError where torchvision is here and cannot be imported; transformers then fails with it."""
+    if importlib.util.find_spec("torchvision"):
+        try:
+            importlib.import_module("torchvision")
+        except Exception as error:  # PyTorch's own where their builds differ
+            line = " ".join(str(error).split())[:100]
+            raise KinemeError(
+                f"{name}: torchvision cannot be imported beside this PyTorch ({line}); they must be of one build: "
+                "install both from the same index, or uninstall torchvision"
+            ) from error
 
 
 @functools.lru_cache(maxsize=2)
@@ -50,6 +64,7 @@ def load_transformers(name: str, folder: Path, class_name: str, unused: str = ""
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
             )
     except Exception as error:  # whatever a wrong configuration makes of it
+        refuse_unfit_torchvision(name)
         line = " ".join(str(error).split())[:300]
         raise KinemeError(f"{name}: transformers cannot load it as {class_name} ({line})") from error
     lacking = sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]]))

@@ -28,7 +28,7 @@ from kineme.models.hub.backbone import check_frames
 from kineme.models.hub.processing import Processing
 from kineme.models.hub.published import Published
 from kineme.models.hub.snapshot import MANIFEST, Snapshot, read_json, split_pin
-from kineme.models.hub.torch_network import device, require_modules, run
+from kineme.models.hub.torch_network import device, refuse_unfit_torchvision, require_modules, run
 from kineme.video.spec import ClipSpec
 
 _PREFIX, _FILE, _LICENCE = "torchvision:", "model.safetensors", "bsd-3-clause"
@@ -72,7 +72,7 @@ def _tokens(x_BNC: Any, steps: int) -> Any:
     return x_BNC[:, 1:].reshape(batch, steps, -1, channels).mean(2)
 
 
-_NETWORKS = {
+NETWORKS = {
     "r2plus1d_18": _Network(
         title="R(2+1)D-18", layer="layer4", frames=16, fps=15.0, tubelet=8, features=512, over_space=_maps
     ),
@@ -156,6 +156,7 @@ def pull(name: str, licence: str | None = None, tell: Callable[[str], None] = la
     bare, _ = split_pin(name)
     _network(bare)
     require_modules(bare, ("torch", "torchvision"), "torchvision")
+    refuse_unfit_torchvision(bare)
     if licence not in (None, _LICENCE):
         raise UsageError(f"--accept-licence {licence}: the licence of {bare} is {_LICENCE}")
     if not (_folder(bare) / MANIFEST).is_file():
@@ -198,10 +199,10 @@ def _download(name: str, url: str, file: Path, most: int) -> None:
 
 def _network(name: str) -> _Network:
     bare, _ = split_pin(name)
-    if bare.removeprefix(_PREFIX) not in _NETWORKS:
-        known = ", ".join(_PREFIX + one for one in _NETWORKS)
+    if bare.removeprefix(_PREFIX) not in NETWORKS:
+        known = ", ".join(_PREFIX + one for one in NETWORKS)
         raise UsageError(f"there is no backbone {bare!r} of torchvision here; choose one of {known}")
-    return _NETWORKS[bare.removeprefix(_PREFIX)]
+    return NETWORKS[bare.removeprefix(_PREFIX)]
 
 
 def _folder(name: str) -> Path:
@@ -212,6 +213,7 @@ def _snapshot(name: str) -> Snapshot:
     bare, pin = split_pin(name)
     folder = _folder(bare)
     require_modules(bare, ("torch", "torchvision"), "torchvision")
+    refuse_unfit_torchvision(bare)
     if not (folder / MANIFEST).is_file():
         size = _weights(bare).meta.get("_file_size", 0)
         raise KinemeError(
@@ -247,6 +249,7 @@ def _processing(name: str) -> Processing:
         width=width,
         fit="crop" if len(resize) == 1 else "stretch",
         crop=(crop[0], crop[-1]),
+        corner=(round((height - crop[0]) / 2), round((width - crop[-1]) / 2)),  # as its center_crop
         scale=1 / 255,
         offset=0.0,
         mean=tuple(transforms.mean),

@@ -10,7 +10,9 @@ import sys
 import numpy as np
 import pytest
 from helpers_dataset import kineme
+from helpers_joined import save_joined, someone_walks
 from helpers_networks import SMALL, network_of
+from helpers_people import need_movenet
 from helpers_stream import model_of
 from helpers_video import numbered_video
 
@@ -105,3 +107,18 @@ def test_arithmetic_is_two_for_each_product_of_convolutions_and_matrices(lrcn):
     assert flops(content, "step") == seen + remembered + scores
     frames = SMALL.frames  # the first of a window has nothing to remember
     assert flops(content, "window") == frames * seen + (frames - 1) * remembered + scores
+
+
+def test_each_member_of_joined_backbones_has_its_stages(folder, capsys):
+    need_movenet()
+    model = save_joined(folder / "j.safetensors", {"movenet": 1, "efficientnet-lite0": 2})
+    found = benchmark(model, someone_walks(folder / "walk.mp4", 3), engines=["keras"], budget_s=0.02)
+    one = found["engines"]["keras"]
+    stages = {f"{name} {stage}" for name in ("movenet", "efficientnet-lite0") for stage in ("backbone", "head")}
+    assert set(one["ms"]) == stages
+    assert set(one["share_of_work"]) == {"decode", "resize", *stages}
+    assert found["members"]["efficientnet-lite0"] == {"frames": 4, "fps": 4.0, "height": 64, "width": 64}
+    assert one["streams"]["exact"]["ms_a_frame"] > 0
+    assert "use mode='exact'" in one["streams"]["carried"]["none"]
+    _print(found)
+    assert "movenet, backbone, a frame the model sees" in capsys.readouterr().out

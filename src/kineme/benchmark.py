@@ -66,6 +66,7 @@ class BenchmarkDocument(TypedDict):
     approach: str
     backbone: str | None
     clip: ClipDocument
+    members: dict[str, ClipDocument]  # of joined backbones
     video: VideoDocument
     limits: dict[str, float]  # matrix_gflops (float32, NumPy on all cores), decode_fps (of all of the video, alone)
     stages_ms: dict[str, float | None]  # decode (some frames need not be), resize (a frame the model sees), draw
@@ -101,7 +102,6 @@ def benchmark(
     for name in engines or ():
         check_engine(name)
     loaded = api.load(model)
-    loaded.refuse_joined("benchmark")
     names = tuple(engines or (("litert",) if loaded.exported else filter(is_installed, ENGINES)))
     spec = loaded.card.spec
     with ExitStack() as stack:
@@ -115,7 +115,8 @@ def benchmark(
             "model": loaded.name,
             "approach": loaded.card.approach,
             "backbone": loaded.card.config.get("backbone"),
-            "clip": {"frames": spec.frames, "fps": spec.fps, "height": spec.height, "width": spec.width},
+            "clip": _clip(spec),
+            "members": {one.card.backbone.name: _clip(one.card.spec) for one in loaded.members},
             "video": {
                 "path": info.path,
                 "width": info.width,
@@ -148,6 +149,10 @@ def benchmark(
         _add_shares(one, document)
     document["sentence"] = _sentence(document)
     return document
+
+
+def _clip(spec: ClipSpec) -> ClipDocument:
+    return {"frames": spec.frames, "fps": spec.fps, "height": spec.height, "width": spec.width}
 
 
 def _measure_in_subprocess(engine: str, *others: Any) -> EngineDocument:
@@ -211,24 +216,30 @@ def _add_shares(found: EngineDocument, document: BenchmarkDocument) -> None:
     file["frames_per_s"] = float(f"{video['fps'] * file['video_s'] / file['seconds']:.4g}")
     found["times_decoding_alone"] = float(f"{file['frames_per_s'] / limits['decode_fps']:.2g}")
     spec = ClipSpec(frames=document["clip"]["frames"], fps=document["clip"]["fps"])
-    seen = spec.tick_count(file["video_s"])
-    windows = len(spec.window_starts(seen, file.pop("stride")))
+    windows = len(spec.window_starts(spec.tick_count(file["video_s"]), file.pop("stride")))
+    # Each member of joined backbones reads the video for itself.
+    seen = {f"{name} ": _ticks(clip, file["video_s"]) for name, clip in document["members"].items()}
+    seen = seen or {"": _ticks(document["clip"], file["video_s"])}
     work = {
-        "decode": (stages["decode"] or 0.0) * video["fps"] * file["video_s"],
-        "resize": (stages["resize"] or 0.0) * seen,
-        "backbone": ms.get("backbone", 0.0) * seen,
-        "head": ms.get("head", ms.get("network", 0.0)) * windows,
+        "decode": (stages["decode"] or 0.0) * video["fps"] * file["video_s"] * len(seen),
+        "resize": (stages["resize"] or 0.0) * sum(seen.values()),
     }
-    if "network" in ms:
-        work["network"] = work.pop("head")
-        del work["backbone"]
+    times = {"backbone": seen, "head": dict.fromkeys(seen, windows), "network": dict.fromkeys(seen, windows)}
+    stages_of = [(member, stage) for member in seen for stage in times if f"{member}{stage}" in ms]
+    networks = {f"{member}{stage}": ms[f"{member}{stage}"] * times[stage][member] for member, stage in stages_of}
+    work |= networks
     found["share_of_work"] = {name: round(value / sum(work.values()), 3) for name, value in work.items()}
     gflop = found["gflop"]
-    if gflop:
-        arithmetic = gflop.get("frame", 0.0) * seen + gflop.get("window", gflop.get("clip", 0.0)) * windows
-        network_s = sum(work.get(name, 0.0) for name in ("backbone", "head", "network")) / 1e3
-        found["gflops"] = float(f"{arithmetic / network_s:.3g}")
+    if gflop and len({name.rpartition(" ")[0] for name in gflop}) == len(seen):
+        runs = {f"{member}{part}": windows for member in seen for part in ("window", "clip")}
+        runs |= {f"{member}frame": count for member, count in seen.items()}
+        arithmetic = sum(value * runs[part] for part, value in gflop.items())
+        found["gflops"] = float(f"{arithmetic / (sum(networks.values()) / 1e3):.3g}")
         found["share_of_matrix_rate"] = float(f"{found['gflops'] / limits['matrix_gflops']:.2g}")
+
+
+def _ticks(clip: ClipDocument, video_s: float) -> int:
+    return ClipSpec(frames=clip["frames"], fps=clip["fps"]).tick_count(video_s)
 
 
 def _sentence(document: BenchmarkDocument) -> str:

@@ -325,7 +325,6 @@ class Model(TrainedModel):
         from kineme.prediction.exported import SUFFIX
 
         check_format(to)
-        self.refuse_joined("export")
         stem = Path(self.name).stem
         if to == "litert" and (out is None or Path(out).suffix):
             return export_litert(self, out or f"{stem}{SUFFIX}", check=check)

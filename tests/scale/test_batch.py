@@ -17,13 +17,17 @@ import polars as pl
 import pytest
 from helpers_corpus import DATA, LABELS, Killer, make_corpus, make_model, tables, videos_in
 from helpers_dataset import kineme, write_square
+from helpers_joined import save_joined, someone_walks
+from helpers_people import need_movenet
 
 pytest.importorskip("ray", reason='needs Ray: pip install "kineme[ray]"')
 
 from kineme import api
 from kineme.errors import KinemeError
+from kineme.models.open_set import OpenSetDetector
 from kineme.scale.batch import run
 from kineme.scale.cluster import running
+from kineme.scale.plan import Plan
 
 BAD = {
     "text.mp4": "not a video",
@@ -260,3 +264,29 @@ def test_the_summary_tells_which_actions_where_and_shows_them(whole, tmp_path):
         else:
             assert cv2.imread(one["picture"]).shape[0] >= 90 * len(one["examples"])
     assert notes == []
+
+
+def test_joined_models_are_scored_where_a_video_is_read(tmp_path, ray):
+    need_movenet()
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    videos.mkdir()
+    someone_walks(videos / "walk.mp4", 4)
+    someone_walks(videos / "dark.mp4", 3, light=(0.1, 0.3))
+    (videos / "text.mp4").write_text("no video")
+    logits = tuple(tuple(row) for row in np.random.default_rng(0).normal(0, 1, (20, 3)).tolist())
+    known = {"open_set": OpenSetDetector(logits, 0.5, 1.0)}
+    model = save_joined(tmp_path / "j.safetensors", {"movenet": 1, "efficientnet-lite0": 2}, known, brightness="auto")
+    loaded = api.load(model)
+    assert Plan("", "", "", None, "auto").fetch_options(loaded).min_side == 160  # the largest member's
+    expected = {path.name: loaded.predict(path) for path in videos.glob("[wd]*.mp4")}
+    run([str(videos)], str(out), model=str(model), label=None)
+    rows, segments = videos_in(out), pl.read_parquet(io.BytesIO(tables(out)[1]))
+    assert "not a video" in rows.pop("text.mp4")["error"]
+    assert rows.keys() == expected.keys()
+    for name, row in rows.items():
+        assert row["error"] is None
+        assert row["known"] == bool(expected[name].actions)
+        assert row["windows"] == len(expected[name].window_times_W2)
+        np.testing.assert_allclose(list(row["probabilities"].values()), expected[name].probabilities_K, atol=1e-5)
+        of_video = segments.filter(pl.col("path") == row["path"]).to_dicts()
+        assert [one["label"] for one in of_video] == [one.label for one in expected[name].segments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import av
@@ -229,6 +230,16 @@ def test_single_frames_tell_what_frames_show_and_nothing_else():
     answers_N = single_frame_predictions(features_NFD[:40], truth_N[:40], features_NFD[40:])
     assert (answers_N // 2 == truth_N[40:] // 2).mean() > 0.9
     assert 0.2 < (answers_N == truth_N[40:]).mean() < 0.8
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_frame_that_is_certain_is_no_division_by_zero(classes):
+    truth_N = np.arange(30) % classes
+    train_NFD = np.eye(classes, dtype=np.float32)[truth_N][:, None].repeat(2, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answers_N = single_frame_predictions(train_NFD, truth_N, 1e5 * train_NFD)
+    np.testing.assert_array_equal(answers_N, truth_N)
 
 
 def test_a_paired_test_counts_groups_not_clips():

@@ -16,7 +16,7 @@ from drawn_people.script import clip_script
 from kineme.models import person_mask as network
 from kineme.models import weights
 from kineme.models.person_mask import PersonMask
-from kineme.training.places import Backgrounds, background, person_mask, scene_without_people, without
+from kineme.training.places import Backgrounds, background, person_mask, scene_without_people
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_backgrounds_are_kept_and_are_the_same_again(mask, tmp_path, monkeypatch
 def test_without_the_weights_it_is_the_median_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("KINEME_CACHE", str(tmp_path))
     assert person_mask() is None
-    assert without(None) == "movement"
+    assert Backgrounds(None).without == "movement"
     clip = wave()
     assert np.array_equal(Backgrounds(None)(clip), background(clip))
     assert not (tmp_path / "backgrounds").exists()

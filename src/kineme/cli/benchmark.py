@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from kineme.benchmark import BenchmarkDocument
 
 
+_STAGES = {
+    "backbone": "backbone, a frame the model sees",
+    "head": "head, a window",
+    "network": "whole network, a window",
+}
+
+
 def benchmark(
     model: Annotated[str, typer.Argument(help="Model file, exported or not, its run folder, or i3d-kinetics400.")],
     video: Annotated[str | None, typer.Option(help="Measure on this video; by default on drawn people.")] = None,
@@ -61,9 +68,12 @@ def _print(document: BenchmarkDocument) -> None:
     rows = [
         ("decode a frame of the video", lambda one: ms(stages["decode"])),
         (f"bring one to {clip['width']} x {clip['height']}", lambda one: ms(stages["resize"])),
-        ("backbone, a frame the model sees", lambda one: ms(one["ms"].get("backbone"))),
-        ("head, a window", lambda one: ms(one["ms"].get("head"))),
-        ("whole network, a window", lambda one: ms(one["ms"].get("network"))),
+        *(
+            (f"{member}{', ' if member else ''}{label}", lambda one, name=name: ms(one["ms"].get(name)))
+            for member in document["members"] or [""]
+            for stage, label in _STAGES.items()
+            for name in (f"{member} {stage}".strip(),)
+        ),
         ("step of a carried state", lambda one: ms(one["ms"].get("step"))),
         ("draw on a frame, if saved", lambda one: ms(stages["draw"])),
         ("a file: frames of it a second", lambda one: f"{one['file']['frames_per_s']:,.0f}"),

@@ -38,6 +38,7 @@ def explain(
     """
     from kineme.cli.models import load
     from kineme.prediction.explain.explain import check_label, explain_file
+    from kineme.prediction.predict import smallest_side
     from kineme.progress import progress
     from kineme.report.explain_save import FORMATS, document, save_explanation
     from kineme.report.save import parse_formats
@@ -50,9 +51,8 @@ def explain(
     loaded = load(model)
     if label is not None:
         check_label(label, loaded.labels)
-    spec = loaded.card.spec
     fetch = FetchOptions(
-        min_side=max(spec.height, spec.width),
+        min_side=smallest_side(loaded, people=False),
         with_sound="mp4" in formats,
         max_bytes=max_bytes,
         start_s=start_s,

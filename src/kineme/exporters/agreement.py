@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError
 from kineme.people.region import region_ticks
 from kineme.prediction.engine import Engine
+from kineme.prediction.exported import prefix_of
 from kineme.prediction.featurizers import Tick, open_featurizer
 from kineme.prediction.trained import TrainedModel
+from kineme.video.spec import ClipSpec
 
 TOLERANCE = 1e-4  # of the scale of the scores
 
@@ -32,9 +34,9 @@ class Export:
     Args:
         path: the file.
         parts: its signatures.
-        frames: that were compared.
+        frames: that were compared; of joined backbones, those of all members.
         differences: the largest difference of a score as a share of their scale, in windows of a file and, where
-            there is a step, in a state carried through all frames.
+            there is a step, in a state carried through all frames; of joined backbones, those of each member.
         scale: the largest score, or 1 if that is more.
 
     Example:
@@ -59,22 +61,36 @@ class Export:
             )
 
 
-def ticks_to_compare(model: TrainedModel, check: str | os.PathLike[str] | None) -> list[Tick]:
-    """The frames to compare on, at the model's ticks: of a video, or of people drawn for this."""
-    spec = model.card.spec
-    most = max(_FRAMES, spec.frames)
+def parts_to_export(model: TrainedModel) -> dict[str, TrainedModel]:
+    """What is exported by itself, by how its names begin: the model, or each member of joined backbones."""
+    return {prefix_of(one.card): one for one in model.members} if model.members else {"": model}
+
+
+def ticks_to_compare(
+    models: Iterable[TrainedModel], check: str | os.PathLike[str] | None
+) -> Iterator[tuple[TrainedModel, list[Tick]]]:
+    """Each model with the frames to compare on, at its ticks: of a video, or of people drawn for this."""
     if check is not None:
-        return list(itertools.islice(region_ticks(check, spec), most))
+        for model in models:
+            yield model, list(itertools.islice(region_ticks(check, model.card.spec), _frames_of(model.card.spec)))
+        return
     from drawn_people.make import make_dataset
 
+    models = list(models)
+    specs = [model.card.spec for model in models]
+    needed_s = max(_frames_of(spec) / (spec.fps or _frames_of(spec)) for spec in specs)
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
-        needed_s = most / (spec.fps or most)
         videos = math.ceil(needed_s / _DRAWN_S)
         make_dataset(folder, clips=1, people=videos, untrimmed=videos, workers=1)
-        found: list[Tick] = []
-        for video in sorted(Path(folder, "untrimmed").glob("*.mp4")):
-            found += [(len(found) + number, frame) for number, (_, frame) in enumerate(region_ticks(video, spec))]
-    return [(number * spec.step_s(1.0), frame) for number, (_, frame) in enumerate(found[:most])]
+        paths = sorted(Path(folder, "untrimmed").glob("*.mp4"))
+        for model, spec in zip(models, specs, strict=True):
+            frames = (frame for path in paths for _, frame in region_ticks(path, spec))
+            of_ticks = enumerate(itertools.islice(frames, _frames_of(spec)))
+            yield model, [(number * spec.step_s(1.0), frame) for number, frame in of_ticks]
+
+
+def _frames_of(spec: ClipSpec) -> int:
+    return max(_FRAMES, spec.frames)
 
 
 def carried_logits(model: TrainedModel, engine: Engine, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:

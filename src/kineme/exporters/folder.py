@@ -3,7 +3,8 @@
 The folder holds the clip model (uint8 frames of a clip to probabilities) and, where the approach keeps a state, the
 step model (one frame and the states before it to probabilities and the states after it); ``kineme.json`` with labels
 and spec, ``export.json`` with the names and shapes of all tensors and how well they agree with Keras, ``labels.txt``,
-and ``README.md``, the model card.
+and ``README.md``, the model card. A model on joined backbones has the parts of each member (``i3d.clip``,
+``movenet.clip``), and the model card says how their probabilities are joined.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.exporters.agreement import TOLERANCE, Export, carried_logits, ticks_to_compare
+from kineme.exporters.agreement import TOLERANCE, Export, carried_logits, parts_to_export, ticks_to_compare
 from kineme.exporters.model_card import model_card
 from kineme.files import cannot_write, sole_writer
 from kineme.models import formats
@@ -95,13 +96,18 @@ def export_folder(
     formats.require(format_)
     if model.exported:
         raise UsageError(f"{model.path}: is exported already")
-    of_ticks = ticks_to_compare(model, check)
-    parts = _parts(model)
+    ones = parts_to_export(model)
+    to_compare = list(ticks_to_compare(ones.values(), check))
     with sole_writer(out), _replacing_folder(out) as folder:
-        written = {name: _write_part(folder, format_, model, name, part, of_ticks) for name, part in parts.items()}
+        written: dict[str, dict[str, Any]] = {}
+        for prefix, (one, of_ticks) in zip(ones, to_compare, strict=True):
+            for name, part in _parts(one).items():
+                entry = _write_part(folder, format_, one, prefix, name, part, of_ticks)
+                written[f"{prefix}{name}"] = {"member": prefix.rstrip(".")} | entry if prefix else entry
         scale = max(1.0, *(one.pop("scale") for one in written.values()))
         differences = {name: one["difference"] for name, one in written.items()}
-        found = Export(out, tuple(parts), len(of_ticks), differences, scale)
+        frames = sum(len(of_ticks) for _, of_ticks in to_compare)
+        found = Export(out, tuple(written), frames, differences, scale)
         found.refuse_difference(format_.engine)
         document = {
             "format": FORMAT,
@@ -111,7 +117,7 @@ def export_folder(
             "parts": written,
             "stride": model.stride,
             "answers_from_frame": model.card.ticks_before_answer,
-            "frames_compared": len(of_ticks),
+            "frames_compared": frames,
             "scale": scale,
             "tolerance": TOLERANCE,
         }
@@ -123,17 +129,23 @@ def export_folder(
 
 
 def _write_part(
-    folder: Path, format_: formats.Format, model: TrainedModel, name: str, part: _Part, of_ticks: list[Tick]
+    folder: Path,
+    format_: formats.Format,
+    model: TrainedModel,
+    prefix: str,
+    name: str,
+    part: _Part,
+    of_ticks: list[Tick],
 ) -> dict[str, Any]:
     """Write a part and compare it with Keras; its entry in ``export.json``, with the ``scale`` of its scores beside."""
-    path = folder / f"{name}{format_.suffix}"
+    path = folder / f"{prefix}{name}{format_.suffix}"
     texts = {"card": json.dumps(model.card.to_json(), ensure_ascii=False), "labels": json.dumps(model.labels)}
     formats.write(format_, part.network, part.inputs, part.outputs, path, texts)
     wanted, given = _both(model, name, part, format_.open(path, min(_MOST_THREADS, os.cpu_count() or 1)), of_ticks)
     scale = max(1.0, float(np.abs(wanted["logits"]).max()))
     return {
         "file": path.name,
-        "bytes": _bytes(folder, name),
+        "bytes": _bytes(folder, f"{prefix}{name}"),
         **part.tensors(),
         "difference": max(
             float(np.abs(given["logits"] - wanted["logits"]).max()) / scale,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kineme.errors import UsageError
-from kineme.exporters.agreement import Export, carried_logits, ticks_to_compare
+from kineme.exporters.agreement import Export, carried_logits, parts_to_export, ticks_to_compare
 from kineme.files import atomic_write, sole_writer
 from kineme.models.litert import compiled
 from kineme.prediction import exported
@@ -43,18 +44,17 @@ def export_litert(
         raise UsageError(f"{out}: the name of a LiteRT model must end in {exported.SUFFIX}")
     if model.exported:
         raise UsageError(f"{model.path}: is exported already")
-    of_ticks = ticks_to_compare(model, check)
-    parts = _parts(model)
+    parts = {f"{prefix}{name}": part for prefix, one in parts_to_export(model).items() for name, part in _parts(one)}
     content = compiled(parts)
     with sole_writer(out), atomic_write(out) as temporary:
         exported.write(temporary, content, tuple(parts), model.card, model.name, model.stride)
         again = TrainedModel.from_file(temporary)
-        found = Export(out, tuple(parts), len(of_ticks), *_differences(model, again, of_ticks))
+        found = _compare(model, again, out, check)
         found.refuse_difference("LiteRT")
     return found
 
 
-def _parts(model: TrainedModel) -> dict[str, Any]:
+def _parts(model: TrainedModel) -> Iterable[tuple[str, Any]]:
     """The parts that a file and a stream need, as Keras models."""
     from kineme.prediction.engines.steps import part_of
 
@@ -65,7 +65,20 @@ def _parts(model: TrainedModel) -> dict[str, Any]:
             parts["step"] = part_of("step", model.network, model.card)
     if not model.poses and ("window" in parts or "step" in parts):
         parts["frame"] = part_of("frame", model.network, model.card)
-    return parts
+    return parts.items()
+
+
+def _compare(model: TrainedModel, again: TrainedModel, out: Path, check: str | os.PathLike[str] | None) -> Export:
+    """How far the scores are from those of the model; of joined backbones, those of each member."""
+    assert again.exported
+    differences: dict[str, float] = {}
+    frames, scale = 0, 1.0
+    ones, others = parts_to_export(model), parts_to_export(again)
+    for prefix, (one, of_ticks) in zip(ones, ticks_to_compare(ones.values(), check), strict=True):
+        found, its_scale = _differences(one, others[prefix], of_ticks)
+        differences |= {f"{prefix}{name}": value for name, value in found.items()}
+        frames, scale = frames + len(of_ticks), max(scale, its_scale)
+    return Export(out, again.exported.parts, frames, differences, scale)
 
 
 def _differences(model: TrainedModel, again: TrainedModel, of_ticks: list[Tick]) -> tuple[dict[str, float], float]:

@@ -48,8 +48,11 @@ def model_card(card: ModelCard, document: Mapping[str, Any], format_: Format) ->
             "it.",
             "",
         ]
+    members = {one.architecture.backbone: one for one in card.members}
     for name, part in document["parts"].items():
-        lines += _part(name, part, document, card)
+        lines += _part(name.rpartition(".")[2], part, document, members.get(part.get("member"), card))
+    if members:
+        lines += _joining(card)
     lines += [
         "## Agreement and speed",
         "",
@@ -72,9 +75,36 @@ def model_card(card: ModelCard, document: Mapping[str, Any], format_: Format) ->
     return "\n".join(lines)
 
 
+def _joining(card: ModelCard) -> list[str]:
+    """How the probabilities of the members of joined backbones become those of the model."""
+    rates = [
+        f"- **{one.architecture.backbone}** sees {one.spec.frames} frames, {one.spec.fps:g} frames a second, "
+        f"{one.spec.width} x {one.spec.height} pixels, {_FITS[one.spec.fit]}."
+        for one in card.members
+        if one.spec.fps
+    ]
+    calibrated = (
+        ""
+        if card.temperature == 1
+        else f" Then raise each to the power of {1 / card.temperature:.6g}, and divide them by their sum."
+    )
+    return [
+        "## How the members are joined",
+        "",
+        "The members see the same seconds of a video, each in its own way:",
+        "",
+        *rates,
+        "",
+        "Average the `probabilities` of the members. Leave out a member whose `logits` are all zero: it has seen "
+        f"nobody.{calibrated}",
+        "",
+    ]
+
+
 def _part(name: str, part: Mapping[str, Any], document: Mapping[str, Any], card: ModelCard) -> list[str]:
     if name == "clip":
-        says = "A whole clip in, its scores out. For a longer video, average the logits of several clips."
+        says = "A whole clip in, its scores out."
+        says += "" if "member" in part else " For a longer video, average the logits of several clips."
     else:
         first = document["answers_from_frame"]
         after = "" if first == 1 else f" Its scores count from frame {first} on."

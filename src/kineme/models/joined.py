@@ -6,6 +6,7 @@ window answers with zeros, and is left out of the mean of that window.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,8 @@ from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
 from kineme.video.spec import ClipSpec
+
+_EXACT = 1e-6  # relative error of a rate that is written down
 
 
 def join(members: Sequence[Backbone]) -> Backbone:
@@ -33,7 +36,7 @@ def join(members: Sequence[Backbone]) -> Backbone:
     names = [one.name for one in members]
     if len(set(names)) < len(names):
         raise UsageError(f"--backbone {'+'.join(names)}: a backbone is there twice")
-    leader = _leader(members)
+    leader = members[_leader(members)]
     return Backbone(
         name="+".join(names),
         what="Several backbones, whose probabilities are averaged.",
@@ -50,22 +53,27 @@ def _no_single_network(spec: ClipSpec) -> Any:
     raise UsageError("joined backbones are no single network")
 
 
-def _leader(members: Sequence[Backbone]) -> Backbone:
-    """Whose windows all take: the first that sees whole clips, or else the first."""
-    return next((one for one in members if not one.is_per_frame), members[0])
+def leader_of(backbone: Backbone) -> int:
+    """The number of the member whose windows are those of all: the first that sees whole clips, or else the first."""
+    return _leader(backbone.members)
+
+
+def _leader(members: Sequence[Backbone]) -> int:
+    return next((number for number, one in enumerate(members) if not one.is_per_frame), 0)
 
 
 def steps_of(backbone: Backbone, spec: ClipSpec) -> list[int]:
     """How many ticks of ``spec`` lie between two of each member, so that both cover the same seconds.
 
-    It is the divisor of the frames of a window that brings a member nearest to the pace it is meant for; beside others
-    that look at frames one by one, all share one pace.
+    It is the divisor of the frames of a window, and of those from one window to the next, that brings a member nearest
+    to the pace it is meant for; beside others that look at frames one by one, all share one pace.
     """
-    leader = _leader(backbone.members)
+    leader = backbone.members[leader_of(backbone)]
+    both = math.gcd(spec.frames, spec.default_stride)
     found = []
     for one in backbone.members:
         wanted = (spec.fps or 0) / one.spec.fps if one.spec.fps and not leader.is_per_frame else 1.0
-        divisors = [step for step in range(1, spec.frames + 1) if spec.frames % step == 0 and spec.frames // step > 3]
+        divisors = [step for step in range(1, both + 1) if both % step == 0 and spec.frames // step > 3]
         nearest = min(divisors or [1], key=lambda step: abs(np.log(step / max(wanted, 1e-9))))
         found.append(1 if one is leader or spec.fps is None else nearest)
     return found
@@ -73,7 +81,7 @@ def steps_of(backbone: Backbone, spec: ClipSpec) -> list[int]:
 
 def member_specs(backbone: Backbone, spec: ClipSpec) -> list[ClipSpec]:
     """The clip of each member, where that of the joined model is ``spec``."""
-    leader = _leader(backbone.members)
+    leader = backbone.members[leader_of(backbone)]
     specs = []
     for one, step in zip(backbone.members, steps_of(backbone, spec), strict=True):
         same = spec if one is leader else one.spec
@@ -88,6 +96,23 @@ def member_specs(backbone: Backbone, spec: ClipSpec) -> list[ClipSpec]:
             )
         )
     return specs
+
+
+def steps_in(spec: ClipSpec, members: Sequence[ClipSpec]) -> list[int]:
+    """How many ticks of ``spec`` lie between two of each member, where the clips of the members are given.
+
+    Raises:
+        ValueError: that is no whole number, or one of them spreads its frames over a video and another does not.
+    """
+    found = []
+    for one in members:
+        if (one.fps is None) != (spec.fps is None):
+            raise ValueError("its members have a rate, or are spread over whole videos, all or none of them")
+        ratio = (spec.fps or 1.0) / (one.fps or 1.0)
+        found.append(round(ratio))
+        if found[-1] < 1 or abs(ratio - found[-1]) > _EXACT * ratio:
+            raise ValueError(f"a member of {one.fps:g} frames a second does not fit into {spec.fps:g}")
+    return found
 
 
 def member_approaches(approach: Approach, backbone: Backbone) -> list[Approach]:

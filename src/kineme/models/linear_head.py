@@ -84,8 +84,8 @@ def linear_step(head: Any, x: Any, carry: Carry) -> Any:
     """Logits (1, K) after one more frame ``x``, from the newest T frames, or as many as there are."""
     recent_1TD = carry.recent(carry.flat(x), carry.frames)
     count = carry.count()[1]
-    ages_T = ops.arange(carry.frames, 0, -1, dtype="float32")  # the newest is 1 frame old
-    is_seen_1T1 = ops.cast(ops.reshape(ages_T, (1, -1, 1)) <= ops.reshape(count, (1, 1, 1)), "float32")
+    ages_1T1 = ops.reshape(ops.arange(carry.frames, 0, -1, dtype="float32"), (1, -1, 1))  # the newest is 1 frame old
+    is_seen_1T1 = ops.cast(ops.less_equal(ages_1T1, ops.reshape(count, (1, 1, 1))), "float32")
     mean_1D = ops.sum(recent_1TD * is_seen_1T1, axis=1) / count
     squares_1TD = ops.square(recent_1TD - ops.expand_dims(mean_1D, 1)) * is_seen_1T1
     pooled_1D = ops.concatenate([mean_1D, _root(ops.sum(squares_1TD, axis=1) / count)], axis=1)

@@ -21,7 +21,7 @@ from kineme.files import write_tensors
 from kineme.memory import total_bytes
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
-from kineme.models.joined import JoinedNetwork, member_approaches, member_specs
+from kineme.models.joined import JoinedNetwork, member_approaches, member_specs, steps_in
 from kineme.models.open_set import OpenSetDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.models.scoring import HEAVY_PIXELS
@@ -99,6 +99,7 @@ class ModelCard:
         specs = self.member_specs or member_specs(self.backbone, self.spec)
         if len(specs) != len(approaches):
             raise ValueError(f"it has {len(specs)} members and {len(approaches)} backbones")
+        steps_in(self.spec, specs)  # refuses what cannot run side by side
         return tuple(
             ModelCard(self.approach, config_of(one), spec, self.labels)
             for one, spec in zip(approaches, specs, strict=True)

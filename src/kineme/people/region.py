@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -257,25 +257,26 @@ def _note(people: People, tracks: Collection[int], *, is_chosen: bool) -> VideoW
 
 
 class LiveRegion:
-    """The window of a stream's region: the very ones of a file with the same frames.
+    """The windows of a stream's region: the very ones of a file with the same frames.
 
     Args:
-        spec: of the clips.
+        specs: of the clips; of the same region, and each with a window of its own aspect.
 
     Raises:
         KinemeError: the weights that find people are not on this machine.
     """
 
-    def __init__(self, spec: ClipSpec) -> None:
-        self._only_one = spec.region == "person"
+    def __init__(self, specs: Sequence[ClipSpec]) -> None:
+        self._only_one = specs[0].region == "person"
         self._everybody = PeopleFollower()
-        self._aspect = spec.width / spec.height
+        self._followers = [RegionFollower(spec.width / spec.height) for spec in specs]
         self.reset()
 
     def reset(self) -> None:
         """Forget everybody."""
         self._everybody.reset()
-        self._follower = RegionFollower(self._aspect)
+        for follower in self._followers:
+            follower.reset()
         self._person: int | None = None
 
     def see(self, frame_HWC: NDArray[np.uint8], time_s: float) -> None:
@@ -286,8 +287,9 @@ class LiveRegion:
                 self._person = min(ids)
             people = [one for one in people if one.id == self._person]
         boxes_P4 = np.stack([one.box_4 for one in people]) if people else np.zeros((0, 4), np.float32)
-        self._follower.see(boxes_P4, (frame_HWC.shape[0], frame_HWC.shape[1]), time_s)
+        for follower in self._followers:
+            follower.see(boxes_P4, (frame_HWC.shape[0], frame_HWC.shape[1]), time_s)
 
-    def window(self, time_s: float) -> Window | None:
-        """The window at an instant from the last look on; None is the whole frame."""
-        return self._follower.window(time_s)
+    def windows(self, time_s: float) -> list[Window | None]:
+        """The window of each spec at an instant from the last look on; None is the whole frame."""
+        return [follower.window(time_s) for follower in self._followers]

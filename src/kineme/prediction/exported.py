@@ -6,6 +6,8 @@ state can be carried through a stream. A zip archive follows them, as the metada
 interpreter ignores and any unzip program opens: ``kineme.json`` is the model's card as in a model file,
 ``export.json`` says what there is and that it is whole, ``labels.txt`` names the classes, a line each.
 
+A model on joined backbones has the parts of each member: ``i3d.clip``, ``movenet.window``.
+
 A damaged file is detected by its hash before it is run. LiteRT checks that the network's structure is one, and here its
 inputs and outputs are held against the card; but it follows operations that make no sense until it breaks down, so a
 network not seen before is run once in a process of its own. What remains: a network is a program, and one that
@@ -15,6 +17,7 @@ exported models from people you trust.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -68,6 +71,7 @@ class Exported:
         content = _content(self.path)
         texts = _texts(self.path, content)
         self.card = ModelCard.from_json(self.path, texts[_CARD])
+        self._prefix = ""
         try:
             document = json.loads(texts[_EXPORT])
             if document["format"] != FORMAT:
@@ -87,6 +91,17 @@ class Exported:
         if not tried:
             _try_out(self.path, sha256)
 
+    def member(self, card: ModelCard) -> Exported:
+        """The parts of a member of joined backbones, by its card."""
+        one = copy.copy(self)
+        one.card, one._prefix = card, prefix_of(card)
+        one.parts = tuple(name.removeprefix(one._prefix) for name in self.parts if name.startswith(one._prefix))
+        return one
+
+    def name_of(self, part: PartName) -> str:
+        """The signature of a part."""
+        return f"{self._prefix}{part}"
+
     def function(self, part: PartName) -> Function:
         """See :class:`kineme.prediction.engine.Engine`.
 
@@ -97,7 +112,7 @@ class Exported:
         if part not in self.parts:
             raise UsageError(f"{self.path}: {self.card.approach}, as exported, has no {part}: use mode='exact'")
         with _in_one_line(self.path, part):
-            function = LiteRTFunction(self._network, part, threads_for(part, self.card))
+            function = LiteRTFunction(self._network, self.name_of(part), threads_for(part, self.card))
             _refuse_absurd(function)
             self._check(part, function)
             function.warm_up()
@@ -125,6 +140,11 @@ class Exported:
             raise ValueError("its inputs do not match the model in its description")
         if part != "frame" and function.output_shapes[0] != (1, classes):
             raise ValueError(f"it does not give {classes} scores, one for each label")
+
+
+def prefix_of(card: ModelCard) -> str:
+    """How the names of the parts of a member of joined backbones begin."""
+    return f"{card.architecture.backbone}."
 
 
 def write(path: Path, network: bytes, parts: tuple[str, ...], card: ModelCard, name: str, stride: int | None) -> None:

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.joined import mean_logits
+from kineme.models.joined import leader_of, mean_logits, steps_in
 from kineme.people.region import known_cuts, region_ticks
-from kineme.prediction.engine import Engine
 from kineme.prediction.trained import TrainedModel
 from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
 from kineme.video.cuts import as_filmed, number_shots
-from kineme.video.geometry import Window
+from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
 
 Views = tuple[NDArray[np.uint8] | None, ...]
@@ -28,17 +27,12 @@ Scored = tuple[NDArray[np.float64], NDArray[np.float32]]
 
 def member_steps(model: TrainedModel) -> list[int]:
     """How many ticks of a joined model lie between two of each member."""
-    fps = model.card.spec.fps
-    if fps is None:
-        return [1] * len(model.members)
-    return [round(fps / (one.card.spec.fps or fps)) for one in model.members]
+    return steps_in(model.card.spec, [one.card.spec for one in model.members])
 
 
-def leader_of(model: TrainedModel) -> int:
-    """The number of the member whose windows are those of all: the last of those with the finest ticks."""
-    steps = member_steps(model)
-    heavy = [number for number, one in enumerate(model.members) if not one.card.is_per_frame]
-    return heavy[0] if heavy else steps.index(min(steps))
+def leader_number(model: TrainedModel) -> int:
+    """The number of the member whose windows are those of all."""
+    return leader_of(model.card.backbone)
 
 
 def model_ticks(
@@ -51,19 +45,30 @@ def model_ticks(
     each = [region_ticks(path, change(one.card.spec), **options) for one in model.members or (model,)]
     if not model.members:
         return each[0]
-    return _together(each, member_steps(model), leader_of(model))
+    return _together(each, member_steps(model), leader_number(model))
 
 
 def model_shots(
-    model: TrainedModel, path: PathLike, on_cut: Callable[[float], object], **options: Any
+    model: TrainedModel,
+    path: PathLike,
+    on_cut: Callable[[float], object],
+    guard: Callable[[Iterator[Any]], Iterator[Any]] = iter,
+    **options: Any,
 ) -> Iterator[tuple[int, tuple[float, Any]]]:
-    """The same ticks, each with the number of its shot: see :func:`kineme.video.cuts.number_shots`."""
-    of_ticks = model_ticks(model, path, change=as_filmed, **options)
+    """The same ticks, each with the number of its shot: see :func:`kineme.video.cuts.number_shots`.
+
+    ``guard`` is given the ticks as they are read, and passes them on.
+    """
+    of_ticks = guard(model_ticks(model, path, change=as_filmed, **options))
     cuts = known_cuts(path, model.card.spec)
     if not model.members:
         return number_shots(of_ticks, model.card.spec, on_cut, cuts=cuts)
-    leader = leader_of(model)
-    brighten = JoinedPixels(Brightener, [one.card.spec for one in model.members])
+    leader = leader_number(model)
+    each = [Brightener(one.card.spec) for one in model.members]
+
+    def brighten(views: Views) -> Views:
+        return tuple(view if view is None else one(view) for one, view in zip(each, views, strict=True))
+
     return number_shots(of_ticks, model.card.spec, on_cut, lambda views: views[leader], brighten, cuts)
 
 
@@ -91,7 +96,7 @@ class JoinedScorer:
     """
 
     def __init__(self, model: TrainedModel, scorers: Sequence[Any]) -> None:
-        self.members, self._steps, self._leader = list(scorers), member_steps(model), leader_of(model)
+        self.members, self._steps, self._leader = list(scorers), member_steps(model), leader_number(model)
         self.batch_size = 1
         for one in self.members:
             one.batch_size = 1  # else one would run far ahead of the others, and frames be held that long
@@ -111,9 +116,13 @@ class JoinedScorer:
             for number, (one, step, copy) in enumerate(zip(self.members, self._steps, copies, strict=True))
         ]
         newest: list[NDArray[np.float32] | None] = [None] * len(each)
+        coming = [None if number == self._leader else next(one, None) for number, one in enumerate(each)]
         for times_T, logits_K in each[self._leader]:
+            newest[self._leader] = logits_K
             for number, scored in enumerate(each):
-                newest[number] = logits_K if number == self._leader else next(scored, (None, newest[number]))[1]
+                # As in a stream: the newest window that is over by then.
+                while (one := coming[number]) and one[0].max() <= times_T.max() + EPSILON_S:
+                    newest[number], coming[number] = one[1], next(scored, None)
             yield times_T, mean_logits([one[None] for one in newest if one is not None])[0]
 
 
@@ -127,22 +136,14 @@ class JoinedReader:
 
     Args:
         model: on joined backbones.
-        engine: opens an engine for a member.
-        open_reader: makes the reader of a member, of its engine and stride.
-        stride: ticks from one answer to the next; None is half a clip.
+        open_reader: makes the reader of a member, of its stride.
+        stride: ticks from one answer to the next.
     """
 
-    def __init__(
-        self,
-        model: TrainedModel,
-        engine: Callable[[TrainedModel], Engine],
-        open_reader: Callable[[TrainedModel, Engine, int | None], Any],
-        stride: int | None,
-    ) -> None:
-        self._steps, self._leader = member_steps(model), leader_of(model)
+    def __init__(self, model: TrainedModel, open_reader: Callable[[TrainedModel, int], Any], stride: int) -> None:
+        self._steps, self._leader = member_steps(model), leader_number(model)
         self._readers = [
-            open_reader(one, engine(one), max(1, stride // step) if stride else one.card.spec.default_stride)
-            for one, step in zip(model.members, self._steps, strict=True)
+            open_reader(one, max(1, stride // step)) for one, step in zip(model.members, self._steps, strict=True)
         ]
         self.stride = self._readers[self._leader].stride
         self.reset()
@@ -172,33 +173,3 @@ class JoinedReader:
                     answer = found[0], mean_logits([one[None] for one in self._newest if one is not None])[0]
         self._count = first + len(seen)
         return answer
-
-
-class JoinedPixels:
-    """Brings frames that are arrays to the size of each member.
-
-    Args:
-        make: makes the processor of one member from its spec.
-        specs: of the members.
-    """
-
-    def __init__(self, make: Callable[[ClipSpec], Any], specs: Sequence[ClipSpec]) -> None:
-        self._each = [make(spec) for spec in specs]
-
-    def __call__(self, frame_HWC: Any, windows: Sequence[Window | None] | None = None) -> Views:
-        """A view of the frame, or of a window of it, for each member; or each view that is there, changed for it."""
-        count = len(self._each)
-        frames = frame_HWC if isinstance(frame_HWC, tuple) else (frame_HWC,) * count
-        each = zip(self._each, frames, windows or (None,) * count, strict=True)
-        return tuple(
-            None if frame is None else one(frame, window) if window else one(frame) for one, frame, window in each
-        )
-
-    def displayed_pixels(self, frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The whole frame as it is."""
-        return frame_HWC
-
-    def reset(self) -> None:
-        """Forget the frames so far."""
-        for one in self._each:
-            one.reset()

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypedDict, get_args
 
 import numpy as np
@@ -20,12 +20,13 @@ from kineme.people.region import region_ticks
 from kineme.prediction.engine import PartName
 from kineme.prediction.engines.compiled import CompiledEngine
 from kineme.prediction.engines.select import open_engine
+from kineme.prediction.featurizers import Tick
+from kineme.prediction.joined import JoinedScorer, leader_number, model_ticks
 from kineme.prediction.stream import Stream
 from kineme.prediction.stream_ticks import Mode
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, file_stride
 from kineme.video.prefetch import prefetch
-from kineme.video.spec import ClipSpec
 
 _MOST, SLOW_S = 200, 2.0  # runs; what takes so long is run twice
 
@@ -57,7 +58,8 @@ class EngineDocument(TypedDict, total=False):
     compiled: bool  # removed from what :func:`kineme.benchmark.benchmark` gives
     ms: dict[
         str, float
-    ]  # medians: backbone (a frame), head (a window), step (a frame's features), or network (a window)
+    ]  # medians: backbone (a frame), head (a window), step (a frame's features), or network (a window); of joined
+    # backbones, those of each member: "i3d network"
     file: FileDocument
     streams: dict[str, StreamDocument]  # exact and carried
     gflop: dict[str, float]  # of a frame and a window, or of a clip, where LiteRT can tell
@@ -82,46 +84,81 @@ def measure_engine(engine: str, model: str, video: str, part_s: float, budget_s:
     started = time.perf_counter()
     loaded = TrainedModel.load(model)
     opened_s = time.perf_counter() - started
-    spec = loaded.card.spec
-    shown = [pixels for _, pixels in region_ticks(video, spec, end_s=None if spec.fps is None else part_s)]
-    shown = list(itertools.islice(itertools.cycle(shown), max(len(shown), spec.frames)))
-    timed = [(number * spec.step_s(part_s), pixels) for number, pixels in enumerate(shown)]
+    end_s = None if loaded.card.spec.fps is None else part_s
+    shown = [_shown(one, video, part_s) for one in loaded.members or (loaded,)]
     started = time.perf_counter()
-    scorer = WindowScorer(loaded, open_engine(engine, loaded))
-    window = np.stack(scorer.featurizer(timed[: spec.frames]))
-    scorer.score_batch(window[None])
-    document: EngineDocument = {"open_s": round(opened_s + time.perf_counter() - started, 2)}
-    of_window_s = timed_median(lambda: scorer.score_batch(window[None]))
-    per_frame = loaded.card.is_per_frame
-    ms = {"head" if per_frame else "network": 1e3 * of_window_s}
-    if per_frame:
-        some = timed[:32]
-
-        def featurize() -> None:
-            scorer.featurizer.reset()  # else it would know them already
-            scorer.featurizer(some)
-
-        ms["backbone"] = 1e3 * timed_median(featurize) / len(some)
+    stages = [
+        _Stages(one, engine, of_ticks, timed_median)
+        for one, of_ticks in zip(loaded.members or (loaded,), shown, strict=True)
+    ]
+    document: EngineDocument = {"open_s": round(opened_s + time.perf_counter() - started, 2), "gflop": {}}
+    scorers = [one.scorer for one in stages]
+    whole: Any = JoinedScorer(loaded, scorers) if loaded.members else scorers[0]
     stride = file_stride(loaded)
-    file_s = timed_median(lambda: _look_at(video, scorer, spec, part_s, stride), warm=of_window_s < SLOW_S)
+    ms: dict[str, float] = {}
+    for one in stages:
+        name = f"{one.model.card.backbone.name} " if loaded.members else ""
+        ms |= {f"{name}{stage}": value for stage, value in one.ms().items()}
+        document["gflop"] |= {f"{name}{part}": value for part, value in one.gflop().items()}
+
+    def look_at() -> None:
+        """What ``predict`` does of a file."""
+        for _ in whole.score(video, prefetch(model_ticks(loaded, video, end_s=end_s)), stride):
+            pass
+
+    is_slow = any(one.of_window_s >= SLOW_S for one in stages)
+    file_s = timed_median(look_at, warm=not is_slow)
     document["file"] = {"seconds": round(file_s, 4), "video_s": round(part_s, 2), "stride": stride}
-    document["streams"] = {mode: _stream(loaded, engine, mode, shown, timed_median) for mode in get_args(Mode)}
-    if "ms_a_frame" in document["streams"]["carried"] and per_frame:
+    leader = leader_number(loaded) if loaded.members else 0
+    frames = [pixels for _, pixels in shown[leader]]
+    document["streams"] = {mode: _stream(loaded, engine, mode, frames, timed_median) for mode in get_args(Mode)}
+    if "ms_a_frame" in document["streams"]["carried"] and loaded.card.is_per_frame and not loaded.members:
         with suppress(KinemeError):
-            ms["step"] = 1e3 * _step_s(loaded, engine, window, timed_median)
+            ms["step"] = 1e3 * _step_s(loaded, engine, stages[0].window, timed_median)
     document["ms"] = {name: float(f"{value:.4g}") for name, value in ms.items()}
-    document["gflop"] = _gflop(loaded, ("frame", "window") if per_frame else ("clip",))
     document["memory_mb"] = peak_mb()
     document["compiled"] = engine != "keras" and "keras" in sys.modules
     return document
 
 
-def _look_at(video: str, scorer: WindowScorer, spec: ClipSpec, part_s: float, stride: int | None) -> None:
-    """What ``predict`` does of a file."""
-    for _ in scorer.score(
-        video, prefetch(region_ticks(video, spec, end_s=None if spec.fps is None else part_s)), stride
-    ):
-        pass
+def _shown(model: TrainedModel, video: str, part_s: float) -> list[Tick]:
+    """The ticks of the part, at least as many as a clip has."""
+    spec = model.card.spec
+    shown = [pixels for _, pixels in region_ticks(video, spec, end_s=None if spec.fps is None else part_s)]
+    shown = list(itertools.islice(itertools.cycle(shown), max(len(shown), spec.frames)))
+    return [(number * spec.step_s(part_s), pixels) for number, pixels in enumerate(shown)]
+
+
+class _Stages:
+    """A model, or a member of joined backbones, that has scored its first window."""
+
+    def __init__(
+        self, model: TrainedModel, engine: str, of_ticks: list[Tick], timed_median: Callable[..., float]
+    ) -> None:
+        self.model, self._some, self._timed_median = model, of_ticks[:32], timed_median
+        self.scorer = WindowScorer(model, open_engine(engine, model))
+        self.window = np.stack(self.scorer.featurizer(of_ticks[: model.card.spec.frames]))
+        self.scorer.score_batch(self.window[None])
+
+    @cached_property
+    def of_window_s(self) -> float:
+        """Seconds that a window takes, its features apart."""
+        return self._timed_median(lambda: self.scorer.score_batch(self.window[None]))
+
+    def ms(self) -> dict[str, float]:
+        """Milliseconds of each stage."""
+        if not self.model.card.is_per_frame:
+            return {"network": 1e3 * self.of_window_s}
+
+        def featurize() -> None:
+            self.scorer.featurizer.reset()  # else it would know them already
+            self.scorer.featurizer(self._some)
+
+        return {"head": 1e3 * self.of_window_s, "backbone": 1e3 * self._timed_median(featurize) / len(self._some)}
+
+    def gflop(self) -> dict[str, float]:
+        """See :func:`_gflop`."""
+        return _gflop(self.model, ("frame", "window") if self.model.card.is_per_frame else ("clip",))
 
 
 def _stream(
@@ -161,10 +198,10 @@ def _gflop(model: TrainedModel, parts: Iterable[PartName]) -> dict[str, float]:
         if part == "frame" and model.poses:
             return {}
         try:
-            path = (
-                model.path if model.exported and model.path else CompiledEngine(model, COMPILERS["litert"]).file(part)
-            )
-            found[part] = float(f"{flops(path.read_bytes(), part) / 1e9:.4g}")
+            exported = model.exported
+            path = exported.path if exported else CompiledEngine(model, COMPILERS["litert"]).file(part)
+            name = exported.name_of(part) if exported else part
+            found[part] = float(f"{flops(path.read_bytes(), name) / 1e9:.4g}")
         except (OSError, ImportError):
             return {}
     return found

@@ -19,24 +19,20 @@ from kineme.people.region import RegionFollower
 from kineme.people.tracker import TrackedPerson
 from kineme.prediction.engine import Engine
 from kineme.prediction.engines.select import open_engine
-from kineme.prediction.joined import JoinedPixels, JoinedReader
 from kineme.prediction.people import reads_joints
 from kineme.prediction.result import Segment
 from kineme.prediction.stream_ticks import (
     Due,
+    Eyes,
     Pixels,
     Reader,
     Shown,
-    Sizer,
     Ticks,
     check_stream,
-    checked_frame,
-    open_exact_reader,
     open_reader,
 )
 from kineme.prediction.timeline import Timeline
 from kineme.prediction.trained import TrainedModel
-from kineme.video.brightness import Brightener
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
@@ -105,14 +101,13 @@ class PeopleStream:
         self, model: TrainedModel, *, mode: str = "exact", engine: str = "auto", stride: int | None = None
     ) -> None:
         check_stream(model, mode, stride)
-        if model.members and mode != "exact":
-            raise UsageError(f"{model.name} is on joined backbones, which follow people in mode 'exact'")
+        engines = {id(one): _Engine(open_engine(engine, one)) for one in model.members or (model,)}
         self._model, self._mode, self._stride = model, mode, stride
-        self._engines = [_Engine(open_engine(engine, one)) for one in model.members or (model,)]
-        spec = model.card.spec
-        self._ticks, self._looks = Ticks(spec), Ticks(ClipSpec(fps=RATE))
-        self._sizer: Any = JoinedPixels(Sizer, _specs_of(model)) if model.members else Sizer(spec)
+        self._open_engine = lambda one: engines[id(one)]
+        self._ticks, self._looks, self._eyes = Ticks(model.card.spec), Ticks(ClipSpec(fps=RATE)), Eyes(model)
         self._follower = PeopleFollower()
+        self._unused: Reader | None = None
+        self._unused = self._open_reader()  # for whoever comes first; what is wrong is told now
         self._followed: dict[int, _Followed] = {}
         self.reset()
 
@@ -146,9 +141,7 @@ class PeopleStream:
             raise UsageError("stream: where people are followed, 'convert' must be a Converter")
         if self._ticks.is_seek(time_s):
             self.reset()
-        if convert and self._model.members:
-            convert = _Displayed(convert, self._sizer)
-        shown = Shown(frame, convert) if convert else Shown(checked_frame(frame), self._sizer)
+        shown = self._eyes.shown(frame, convert)
         people = self._see(self._ticks.push(time_s, shown), self._looks.push(time_s, shown))
         if convert is None:
             shown.keep(always=True)
@@ -198,7 +191,7 @@ class PeopleStream:
         seen = {number: one.person.joints_JC for number, one in self._followed.items() if one.person.score}
         for number, one in self._followed.items():
             if one.features is None:
-                row: Any = one.brighten(shown.pixels(one.window(instant_s)))
+                row: Any = one.eyes.see(shown, [region.window(instant_s) for region in one.regions], skipped)
             else:
                 others = _nearest(number, self._followed) if self._model.card.architecture.reads_others else []
                 row = one.features({id_: seen[id_] for id_ in (number, *others) if id_ in seen}, instant_s)
@@ -206,11 +199,11 @@ class PeopleStream:
 
     def _open_reader(self) -> Reader:
         """What scores the ticks of one person."""
-        model, engines = self._model, self._engines
-        if model.members:
-            by_member = dict(zip(map(id, model.members), engines, strict=True))
-            return JoinedReader(model, lambda one: by_member[id(one)], open_exact_reader, self._stride)
-        return open_reader(model, engines[0], self._mode, self._stride, has_features=reads_joints(model))
+        unused, self._unused = self._unused, None
+        has_features = reads_joints(self._model)
+        return unused or open_reader(
+            self._model, self._open_engine, self._mode, self._stride, has_features=has_features
+        )
 
     def _left(self, person: _Followed) -> LivePerson:
         """The last that is heard of somebody."""
@@ -226,25 +219,6 @@ class _Engine:
         self.function = cache(engine.function)
 
 
-class _Displayed:
-    """Cuts windows of several sizes out of frames that are decoded, not arrays yet.
-
-    Args:
-        convert: makes arrays of them.
-        sizer: cuts the windows of the members.
-    """
-
-    def __init__(self, convert: Converter, sizer: JoinedPixels) -> None:
-        self.displayed_pixels, self._sizer = convert.displayed_pixels, sizer
-
-    def __call__(self, frame: Any, windows: Any = None) -> Any:
-        return self._sizer(self.displayed_pixels(frame), windows)
-
-
-def _specs_of(model: TrainedModel) -> list[ClipSpec]:
-    return [one.card.spec for one in model.members or (model,)]
-
-
 class _Followed:
     """The state of a tracked person."""
 
@@ -252,8 +226,8 @@ class _Followed:
         spec = model.card.spec
         self._model, self._reader = model, reader
         self._half_s = (spec.frames - 1) / 2 * spec.step_s(0.0)  # from the middle of a window to its last tick
-        self._regions = [RegionFollower(one.width / one.height) for one in _specs_of(model)]
-        self.brighten: Any = JoinedPixels(Brightener, _specs_of(model)) if model.members else Brightener(spec)
+        self.eyes = Eyes(model)
+        self.regions = [RegionFollower(one.width / one.height) for one in self.eyes.specs]
         self.features = PeopleFeatures() if reads_joints(model) else None
         self.timeline: Timeline = Timeline(model.labels, model.card.timeline_settings, start_s=start_s)
         self.probabilities_K: NDArray[np.float64] | None = None
@@ -264,13 +238,9 @@ class _Followed:
     def look(self, person: TrackedPerson, size: tuple[int, int], instant_s: float) -> None:
         """A look at the person."""
         self.person = person
-        for region in self._regions:
-            region.see(person.box_4[None] if person.score else np.zeros((0, 4), np.float32), size, instant_s)
-
-    def window(self, instant_s: float) -> Any:
-        """The window around the person; of a joined model one for each member."""
-        windows = tuple(region.window(instant_s) for region in self._regions)
-        return windows if self._model.members else windows[0]
+        boxes_P4 = person.box_4[None] if person.score else np.zeros((0, 4), np.float32)
+        for region in self.regions:
+            region.see(boxes_P4, size, instant_s)
 
     def tick(self, instant_s: float, origin_s: float, row: Any, skipped: int) -> None:
         """Show the model what there is of the person at a tick."""

@@ -14,22 +14,17 @@ from kineme.errors import UsageError
 from kineme.people.find import RATE
 from kineme.people.region import LiveRegion
 from kineme.prediction.engines.select import open_engine
-from kineme.prediction.joined import JoinedPixels, JoinedReader
 from kineme.prediction.stream_ticks import (
     Due,
+    Eyes,
     Pixels,
-    Reader,
     Seen,
     Shown,
-    Sizer,
     Ticks,
     check_stream,
-    checked_frame,
-    open_exact_reader,
     open_reader,
 )
 from kineme.prediction.trained import TrainedModel
-from kineme.video.brightness import Brightener
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
@@ -83,21 +78,9 @@ class Stream:
         spec = model.card.spec
         self._model = model
         self._ticks, self._looks = Ticks(spec), Ticks(ClipSpec(fps=RATE))
-        self._sizer: Callable[..., Any]
-        self._brighten: Any
-        self._reader: Reader
-        if model.members:
-            if mode != "exact" or spec.region != "frame":
-                raise UsageError(
-                    f"{model.name} is on joined backbones, which follow a stream in mode 'exact' and on the whole frame"
-                )
-            specs = [one.card.spec for one in model.members]
-            self._sizer, self._brighten = JoinedPixels(Sizer, specs), JoinedPixels(Brightener, specs)
-            self._reader = JoinedReader(model, functools.partial(open_engine, engine), open_exact_reader, stride)
-        else:
-            self._sizer, self._brighten = Sizer(spec), Brightener(spec)
-            self._reader = open_reader(model, open_engine(engine, model), mode, stride)
-        self._region = None if spec.region == "frame" else LiveRegion(spec)
+        self._eyes = Eyes(model)
+        self._reader = open_reader(model, functools.partial(open_engine, engine), mode, stride)
+        self._region = None if spec.region == "frame" else LiveRegion(self._eyes.specs)
         self.mode, self.stride = mode, self._reader.stride
         self.reset()
 
@@ -113,16 +96,11 @@ class Stream:
         self._looks.reset()
         if self._region:
             self._region.reset()
-        self._brighten.reset()
+        self._eyes.reset()
         self._reader.reset()
         self._newest: NDArray[np.float64] | None = None
         self.prediction_time_s: float | None = None
         self.logits_K: NDArray[np.float32] | None = None
-
-    @property
-    def to_pixels(self) -> Callable[[Any], Any]:
-        """Brings a frame that is an array to what the model sees of it."""
-        return self._sizer
 
     def push(
         self, frame: Any, time_s: float, *, convert: Callable[[Any], Pixels] | None = None
@@ -139,14 +117,14 @@ class Stream:
             convert: turns ``frame`` into pixels of the model's size, and is called only if it is seen at a tick.
                 ``frame`` may then be anything that keeps its content, such as a decoded frame with a
                 :class:`~kineme.video.convert.Converter`, which gives the very pixels of reading the file. A model that
-                sees the region of people takes no other.
+                sees the region of people, or is on joined backbones, takes no other.
 
         Returns:
             The newest calibrated probabilities_K, not to be written to; the same as before where no tick came, and
             None until there are any: in mode ``"exact"`` until T ticks have been seen.
 
         Raises:
-            UsageError: the frame is not such an array, the time is not a number, or ``convert`` cannot cut a region.
+            UsageError: the frame is not such an array, the time is not a number, or ``convert`` cannot do it.
 
         Example:
             >>> frame_HWC = np.zeros((240, 320, 3), np.uint8)
@@ -159,7 +137,7 @@ class Stream:
             self.reset()
         if self._region and convert and not isinstance(convert, Converter):
             raise UsageError("stream: for a model of a region of the frame, 'convert' must be a Converter")
-        shown = Shown(frame, convert) if convert else Shown(checked_frame(frame), self._sizer)
+        shown = self._eyes.shown(frame, convert)
         self._see(self._ticks.push(time_s, shown), self._looks.push(time_s, shown) if self._region else [])
         if convert is None:
             shown.keep(always=self._region is not None)
@@ -182,8 +160,9 @@ class Stream:
         for instant_s, shown in due:
             while looks and looks[0][0] <= instant_s + EPSILON_S:
                 self._look(*looks.pop(0))
-            window = self._region.window(instant_s) if self._region else None
-            seen.append((instant_s, self._brighten(shown.pixels(window))))
+            windows = self._region.windows(instant_s) if self._region else [None] * len(self._eyes.specs)
+            skipped = 0 if seen else self._ticks.skipped
+            seen.append((instant_s, self._eyes.see(shown, windows, skipped)))
         for look in looks:
             self._look(*look)
         if not seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from kineme.errors import UsageError
 from kineme.prediction.engine import Engine
 from kineme.prediction.featurizers import FrameFeaturizer, RawFrames, open_featurizer
+from kineme.prediction.joined import JoinedReader, member_steps
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, stream_stride
+from kineme.video.brightness import Brightener
 from kineme.video.convert import Converter
 from kineme.video.decode import EPSILON_S
 from kineme.video.geometry import Window
@@ -29,35 +31,34 @@ Seen = list[tuple[float, Array]]
 
 
 class Shown:
-    """A frame on the screen, whose pixels are made when first wanted, and once for each window."""
+    """A frame on the screen, whose pixels are made when first wanted, and once for each window.
 
-    def __init__(self, frame: Any, convert: Callable[..., Pixels]) -> None:
-        self._frame, self._convert = frame, convert
-        self._pixels: Any = None
-        self._window: Any = None
+    Args:
+        frame: it may be an array, or what ``converts`` take.
+        converts: bring it to the size of the model, or of each member of joined backbones.
+    """
 
-    def pixels(self, window: Any) -> Any:
-        """What the model sees of it: a window, or all; for a joined model a window of each member."""
-        if self._pixels is None or window != self._window:
-            self._pixels = self._convert(self._frame, window) if window else self._convert(self._frame)
-            self._window = window
-        return self._pixels
+    def __init__(self, frame: Any, converts: Sequence[Callable[..., Pixels]]) -> None:
+        self._frame, self._converts = frame, converts
+        self._made: dict[int, tuple[Window | None, Pixels]] = {}
+
+    def pixels(self, window: Window | None, member: int = 0) -> Pixels:
+        """What the model, or a member, sees of it: a window, or all."""
+        if member not in self._made or window != self._made[member][0]:
+            convert = self._converts[member]
+            self._made[member] = window, convert(self._frame, window) if window else convert(self._frame)
+        return self._made[member][1]
 
     def displayed_pixels(self) -> Pixels:
         """The whole frame at the size at which it is displayed."""
-        return cast("Cutter", self._convert).displayed_pixels(self._frame)
+        convert = self._converts[0]
+        assert isinstance(convert, Converter | Sizer)
+        return convert.displayed_pixels(self._frame)
 
     def keep(self, *, always: bool) -> None:
         """Copy what its owner may write to, unless all that is wanted of it has been made."""
-        if always or self._pixels is None:
+        if always or len(self._made) < len(self._converts):
             self._frame = self._frame.copy()
-
-
-class Cutter(Protocol):
-    """Cuts windows out of frames, and knows the whole of them."""
-
-    def displayed_pixels(self, frame: Any) -> Pixels:
-        """The whole frame at the size at which it is displayed."""
 
 
 class Ticks:
@@ -104,6 +105,55 @@ class Ticks:
 
     def _instant(self) -> float:
         return self._tick * self._step_s
+
+
+class Eyes:
+    """What a model sees at its ticks: a frame as an array; of joined backbones, a view for each member.
+
+    Such a view is None where the tick is none of that member's.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        self._is_joined = bool(model.members)
+        self._steps = member_steps(model) if model.members else [1]
+        self.specs = [one.card.spec for one in model.members or (model,)]
+        self._brighteners = [Brightener(spec) for spec in self.specs]
+        self._sizers = [Sizer(spec) for spec in self.specs]
+        self._resized: tuple[Converter, list[Converter]] | None = None  # the newest, and what is made of it
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames so far."""
+        self._count = 0
+        for one in self._brighteners:
+            one.reset()
+
+    def shown(self, frame: Any, convert: Callable[[Any], Pixels] | None) -> Shown:
+        """A frame as it is pushed.
+
+        Raises:
+            UsageError: it is no array, or ``convert`` makes one size and the members of the model see several.
+        """
+        if convert is None:
+            return Shown(checked_frame(frame), self._sizers)
+        if not self._is_joined:
+            return Shown(frame, [convert])
+        if not isinstance(convert, Converter):
+            raise UsageError("stream: for a model on joined backbones, 'convert' must be a Converter")
+        if self._resized is None or self._resized[0] is not convert:
+            sizes = [convert.resized((spec.height, spec.width), spec.fit) for spec in self.specs]
+            self._resized = convert, sizes
+        return Shown(frame, self._resized[1])
+
+    def see(self, shown: Shown, windows: Sequence[Window | None], skipped: int = 0) -> Any:
+        """The next tick; ``windows`` are of each spec, and ``skipped`` ticks came before it."""
+        tick = self._count + skipped
+        self._count = tick + 1
+        views = tuple(
+            None if tick % step else brighten(shown.pixels(window, number))
+            for number, (step, brighten, window) in enumerate(zip(self._steps, self._brighteners, windows, strict=True))
+        )
+        return views if self._is_joined else views[0]
 
 
 class Reader(Protocol):
@@ -187,17 +237,26 @@ def check_stream(model: TrainedModel, mode: str, stride: int | None) -> None:
 
 
 def open_reader(
-    model: TrainedModel, engine: Engine, mode: str, stride: int | None, *, has_features: bool = False
+    model: TrainedModel,
+    open_engine: Callable[[TrainedModel], Engine],
+    mode: str,
+    stride: int | None,
+    *,
+    has_features: bool = False,
 ) -> Reader:
-    """What scores the ticks of one source; with ``has_features`` they come with these in place of frames."""
+    """What scores the ticks of one source; with ``has_features`` they come with these in place of frames.
+
+    Raises:
+        UsageError: in mode ``"carried"``, the model keeps no state.
+        KinemeError: the engine cannot run it.
+    """
+    if model.members:
+        stride = 1 if mode == "carried" else stride or stream_stride(model)
+        return JoinedReader(model, lambda one, its_stride: open_reader(one, open_engine, mode, its_stride), stride)
+    engine = open_engine(model)
     if mode == "exact":
         return _Exact(model, engine, stride, has_features=has_features)
     return _Carried(model, engine, has_features=has_features)
-
-
-def open_exact_reader(model: TrainedModel, engine: Engine, stride: int | None) -> Reader:
-    """What scores windows of the last T ticks."""
-    return _Exact(model, engine, stride, has_features=False)
 
 
 class Sizer:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError, UsageError
+from kineme.errors import KinemeError
 from kineme.models.encoder import Encoder, WindowEncoder
+from kineme.models.joined import leader_of
 from kineme.models.litert import made_with
 from kineme.models.model_file import ModelCard, load_model, named_weights, read_card, read_weights
 from kineme.models.poses import PoseEncoder
@@ -173,20 +174,15 @@ class TrainedModel:
             self._network = network
         return self._network
 
-    def refuse_joined(self, verb: str) -> None:
-        """Raise UsageError where the model is on joined backbones, and something is not made for these."""
-        if self.members:
-            one, *_ = (member.card.backbone.name for member in self.members)
-            raise UsageError(
-                f"{self.name}: kineme {verb} does not take a model on joined backbones ({self.card.backbone.name}); "
-                f"train one on a single backbone for it, such as --approach {self.card.approach} --backbone {one}"
-            )
-
     def _members(self) -> tuple[TrainedModel, ...]:
         def member(card: ModelCard) -> TrainedModel:
             name = card.architecture.backbone
             network = None if self._network is None else self._network.members[name]
-            one = TrainedModel(network, card, f"{self.name}, {name}", build=lambda: self.network.members[name])
+            called = f"{self.name}, {name}"
+            if self.exported:
+                one = TrainedModel(None, card, called, self.path, exported=self.exported.member(card))
+            else:
+                one = TrainedModel(network, card, called, build=lambda: self.network.members[name])
             one._whole = self
             return one
 
@@ -194,9 +190,9 @@ class TrainedModel:
 
     @property
     def encoder(self) -> Encoder | None:
-        """The encoder inside the network, if its backbone is pretrained."""
+        """The encoder inside the network, if its backbone is pretrained; of joined backbones, that of the leader."""
         if self.members:
-            return self.members[0].encoder
+            return self.members[leader_of(self.card.backbone)].encoder
 
         def make() -> Encoder | None:
             return open_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)

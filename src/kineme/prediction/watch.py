@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,11 +146,7 @@ class Watcher:
         if self._everybody:
             self._people = (*gone, *self._everybody.push(frame.frame, frame.time_s, convert=frame.model_pixels))
         stream, before_s = self._stream, self._stream.prediction_time_s
-        convert: Callable[[Any], Any] = frame.model_pixels
-        if self._model.members:  # each sees another size
-            to_pixels, pixels = stream.to_pixels, frame.pixels
-            convert = lambda _: to_pixels(pixels())  # noqa: E731
-        self._probabilities_K = stream.push(frame.frame, frame.time_s, convert=convert)
+        self._probabilities_K = stream.push(frame.frame, frame.time_s, convert=frame.model_pixels)
         if self._probabilities_K is None or stream.prediction_time_s is None or stream.prediction_time_s == before_s:
             return finished
         assert stream.logits_K is not None

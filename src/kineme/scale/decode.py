@@ -1,11 +1,14 @@
 """The first stage: videos to parts. A video that hangs, or kills the process that reads it, is one row in the end.
 
+The members of joined backbones read a video each at its own pace, so this stage scores their windows, too.
+
 A worker that hangs over a video ends itself, and one that is killed is gone: either way its videos are not finished,
 and come again in the next pass. There each is decoded in a process of its own, which may break down.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -14,18 +17,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 
 from kineme.errors import KinemeError, VideoError
-from kineme.people.region import known_cuts, region_ticks
 from kineme.prediction.featurizers import FrameFeaturizer
-from kineme.prediction.windows import file_stride
+from kineme.prediction.joined import model_shots
+from kineme.prediction.windows import WindowScorer, file_stride
 from kineme.scale.parts import SCHEMA, Part, Tick, cut_shots, failed, from_table, to_table
 from kineme.scale.plan import Plan
 from kineme.scale.sources import Source, fetched
-from kineme.video.cuts import as_filmed, by_shot, number_shots
+from kineme.video.container import PathLike
+from kineme.video.cuts import by_shot
 from kineme.video.probe import probe
 
 TRIES = 2  # of a video alone: something else may have ended the first
@@ -50,6 +56,11 @@ class Decoding:
         self._model = plan.without_network()
         self._featurizer = plan.featurizer(self._model)
 
+    @cached_property
+    def _joined(self) -> WindowScorer:
+        """What scores the windows of joined backbones."""
+        return self._plan.windows(self._plan.open())
+
     def here(self, source: Source) -> Iterator[pa.Table]:
         """The parts of a video, decoded in this process, which ends where it hangs."""
         with Watchdog(self._plan.stalled_s, lambda: os._exit(_GAVE_UP)) as watch:
@@ -72,18 +83,31 @@ class Decoding:
 
     def _parts(self, source: Source, watch: Watchdog) -> Iterator[Part]:
         """The parts of a video; the last one holds the error, if any."""
-        spec = self._model.card.spec
+        model = self._model
         try:
-            with fetched(source.file, self._plan.fetch_options(spec), source.path) as path:
+            if model.members:
+                self._joined  # noqa: B018 (loading it takes long, and is not watched)
+            with fetched(source.file, self._plan.fetch_options(model), source.path) as path:
                 watch.feed()
                 info = probe(path)
                 warnings: list[str] = []
                 cuts: list[float] = []
-                seen = region_ticks(path, as_filmed(spec), on_look=lambda _: watch.feed(), on_warning=warnings.append)
-                of_shots = by_shot(number_shots(watch.guard(seen), spec, cuts.append, cuts=known_cuts(path, spec)))
-                if self._featurizer is not None:
-                    of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)
-                parts = cut_shots(of_shots, spec, file_stride(self._model))
+                of_shots = by_shot(
+                    model_shots(
+                        model,
+                        path,
+                        cuts.append,
+                        watch.guard,
+                        on_look=lambda _: watch.feed(),
+                        on_warning=warnings.append,
+                    )
+                )
+                if model.members:
+                    parts = iter([(0, _scored(self._joined, path, of_shots, file_stride(model)), True)])
+                else:
+                    if self._featurizer is not None:
+                        of_shots = (_featurized(shot, self._featurizer) for shot in of_shots)
+                    parts = cut_shots(of_shots, model.card.spec, file_stride(model))
                 for number, (lead, of_ticks, is_last) in enumerate(parts):
                     facts: dict[str, Any] = {}
                     if is_last:
@@ -100,6 +124,8 @@ class Decoding:
             _BrokenDownError: it ended, or hung.
         """
         plan = replace(self._plan, content=None)
+        if self._model.members:
+            plan = replace(plan, model=plan.file())  # a copy of it, where this is another machine
         question = json.dumps({"plan": asdict(plan), "source": asdict(source)})
         child = subprocess.Popen(
             [sys.executable, "-m", "kineme.scale.decode"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -176,6 +202,12 @@ def _featurized(of_ticks: Iterator[Tick], featurizer: FrameFeaturizer) -> Iterat
     featurizer.reset()
     for instant_s, pixels in of_ticks:
         yield instant_s, featurizer([(instant_s, pixels)])[0]
+
+
+def _scored(scorer: WindowScorer, path: PathLike, of_shots: Iterator[Iterator[Any]], stride: int | None) -> list[Tick]:
+    """The windows of a video: first instant of each, and its last instant and logits in one row."""
+    scored = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in of_shots)
+    return [(float(times_T[0]), np.array([times_T[-1], *logits_K], np.float64)) for times_T, logits_K in scored]
 
 
 def _ending(code: int) -> str:

@@ -34,7 +34,8 @@ class Part:
         number: of the part, from 0.
         is_last: whether the video ends with it.
         lead: how many of the ticks lead in.
-        of_ticks: instant, and frame (or another record), of each; where a frame is shown on, the same array.
+        of_ticks: instant, and frame (or another record), of each; where a frame is shown on, the same array. Of joined
+            backbones they are the first instant of each window, and a row of its last instant and its logits.
         facts: of the video, with its last part: ``duration_s``, ``fps``, ``cuts`` and ``warnings``; or ``error``.
     """
 

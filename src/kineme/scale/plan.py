@@ -16,10 +16,10 @@ from kineme.models.model_file import ModelCard
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.featurizers import open_featurizer
 from kineme.prediction.loading import KINETICS
-from kineme.prediction.windows import WindowScorer
+from kineme.prediction.predict import fetch_options
+from kineme.prediction.windows import WindowScorer, open_scorer
 from kineme.scale.cluster import limit_threads
 from kineme.sources.local_video import FetchOptions
-from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
     from kineme.prediction.featurizers import FrameFeaturizer
@@ -68,13 +68,9 @@ class Plan:
                 temporary.write_bytes(ray.get(self.content))
         return str(copy)
 
-    def fetch_options(self, spec: ClipSpec) -> FetchOptions:
-        """How videos are fetched for clips of this kind."""
-        return FetchOptions(
-            min_side=max(spec.height, spec.width),
-            cookies=self.cookies,
-            cookies_from_browser=self.cookies_from_browser,
-        )
+    def fetch_options(self, model: Model) -> FetchOptions:
+        """How videos are fetched for a model."""
+        return fetch_options(model, cookies=self.cookies, cookies_from_browser=self.cookies_from_browser)
 
     def open(self) -> Model:
         """The model, in a process that takes no more threads than its share."""
@@ -88,6 +84,8 @@ class Plan:
     def windows(self, model: Model) -> WindowScorer:
         """What scores its windows, made in turn by the workers of a machine: the first compiles for all."""
         with file_lock(user_cache_folder() / "engines" / "batch.lock"):
+            if model.members:
+                return open_scorer(model, self.engine)
             return WindowScorer(model, open_engine(self.engine, model), has_features=model.poses is not None)
 
     def featurizer(self, model: Model) -> FrameFeaturizer | None:
@@ -97,7 +95,6 @@ class Plan:
 
 def plan_for(model: Model, engine: str, **more: Any) -> Plan:
     """The plan for a loaded model, but for what only Ray's driver knows."""
-    model.refuse_joined("batch")
     _, sha256 = model_id(model)
     name = os.path.abspath(model.path) if model.path else KINETICS  # noqa: PTH100
     card = json.dumps(model.card.to_json(), ensure_ascii=False)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kineme.errors import VideoError
-from kineme.prediction.windows import file_stride
+from kineme.prediction.windows import WindowScorer, file_stride
 from kineme.scale.parts import Part, from_table
 from kineme.scale.plan import Plan
 
@@ -44,8 +44,11 @@ class Score:
     """Holds the model. Ray makes one in each actor and calls it with a table of parts."""
 
     def __init__(self, plan: Plan) -> None:
-        model = plan.open()
-        self._windows, self._stride = plan.windows(model), file_stride(model)
+        self._windows: WindowScorer | None = None  # of joined backbones: the first stage has scored
+        self._stride: int | None = None
+        if not plan.without_network().members:
+            model = plan.open()
+            self._windows, self._stride = plan.windows(model), file_stride(model)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The scores of every part, a row each."""
@@ -55,7 +58,10 @@ class Score:
 
     def _row(self, part: Part) -> tuple[str, bytes, bytes]:
         facts, times, logits = part.facts, b"", b""
-        if part.of_ticks:
+        if self._windows is None:
+            times = np.array([(first_s, row[0]) for first_s, row in part.of_ticks], np.float64).tobytes()
+            logits = np.array([row[1:] for _, row in part.of_ticks], np.float32).tobytes()
+        elif part.of_ticks:
             lead, own = part.of_ticks[: part.lead], part.of_ticks[part.lead :]
             try:
                 scored = list(self._windows.score(part.path, own, self._stride, lead))

@@ -22,13 +22,14 @@ _MOVES = 10.0  # standard deviation of a pixel's brightness over time, of 255
 
 
 def baseline_predictions(
-    table: ClipTable, *, frame_cache: FrameCache | None = None, seed: int = 0
+    table: ClipTable, *, frame_cache: FrameCache | None = None, backgrounds: Backgrounds | None = None, seed: int = 0
 ) -> dict[str, NDArray[np.int64]]:
     """What simple rules answer for the test videos.
 
     Args:
         table: the readable videos with their split.
         frame_cache: a cache that holds their frames already; else they are decoded once more, small.
+        backgrounds: makes their backgrounds; by default without people, where a mask of them is on this machine.
         seed: of the regression.
 
     Returns:
@@ -38,14 +39,14 @@ def baseline_predictions(
     """
     frame_cache = frame_cache or small_frames()
     parts = parts_of(*frame_cache.prepare(table, table.labels))
-    background = Backgrounds(person_mask())
+    make_background = backgrounds or Backgrounds(person_mask())
 
     def background_of(item: Item) -> NDArray[np.float32]:
-        return background(frame_cache.records(item, np.linspace(0, item.ticks - 1, FRAMES).astype(int).tolist()))
+        return make_background(frame_cache.records(item, np.linspace(0, item.ticks - 1, FRAMES).astype(int).tolist()))
 
     train_N = np.array([item.label for item in parts["train"]])
-    backgrounds = [np.stack([background_of(item) for item in parts[name]]) for name in ("train", "test")]
-    predictions = simple_predictions(train_N, len(parts["test"]), *backgrounds)
+    of_parts = [np.stack([background_of(item) for item in parts[name]]) for name in ("train", "test")]
+    predictions = simple_predictions(train_N, len(parts["test"]), *of_parts)
     images = image_features()
     if images:
         parts = parts_of(*images.prepare(table, table.labels))

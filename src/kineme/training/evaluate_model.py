@@ -10,6 +10,7 @@ from typing import Any, cast
 from kineme.dataset.split_csv import read_split_csv
 from kineme.dataset.table import SPLITS, ClipTable
 from kineme.errors import KinemeError, UsageError
+from kineme.prediction.joined import leader_number
 from kineme.prediction.predict import predict_file
 from kineme.prediction.trained import TrainedModel
 from kineme.progress import track
@@ -106,7 +107,8 @@ def _clips(
 
 def _cache(model: TrainedModel) -> FrameCache:
     if model.members:
-        return cast("FrameCache", JoinedCache(model.card.spec, [_cache(one) for one in model.members]))
+        caches = [_cache(one) for one in model.members]
+        return cast("FrameCache", JoinedCache(model.card.spec, caches, leader_number(model)))
     return FrameCache(model.card.spec, model.encoder, per_frame=1 if model.encoder else 2)
 
 

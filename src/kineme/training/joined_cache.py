@@ -26,26 +26,22 @@ class JoinedCache:
     Args:
         spec: the clip of the joined model.
         caches: of the members, in order.
+        leader: number of the member whose windows are those of all: :func:`kineme.models.joined.leader_of`.
     """
 
-    def __init__(self, spec: ClipSpec, caches: Sequence[FrameCache]) -> None:
-        self.spec, self.caches = spec, list(caches)
+    def __init__(self, spec: ClipSpec, caches: Sequence[FrameCache], leader: int) -> None:
+        self.spec, self.caches, self.leader = spec, list(caches), leader
         self.per_frame = 1
-
-    @property
-    def _leader(self) -> int:
-        """The number of the member that looks at whole clips, or else of the first: its windows are those of all."""
-        return next((number for number, one in enumerate(self.caches) if one.per_window), 0)
 
     @property
     def encoder(self) -> Encoder | None:
         """That of the leader."""
-        return self.caches[self._leader].encoder
+        return self.caches[self.leader].encoder
 
     @property
     def per_window(self) -> bool:
-        """Whether a record of the encoder's cache stands for a window."""
-        return any(one.per_window for one in self.caches)
+        """Whether a record of the leader's cache stands for a window."""
+        return self.caches[self.leader].per_window
 
     @property
     def lost(self) -> dict[str, str]:
@@ -77,7 +73,7 @@ class JoinedCache:
         return self._joined([one.whole(path, track) for one in self.caches])
 
     def _joined(self, members: Sequence[Item]) -> Item:
-        return replace(members[self._leader], members=tuple(members))
+        return replace(members[self.leader], members=tuple(members))
 
     def score(self, score_member: ScoreMember, heads: JoinedNetwork, items: Sequence[Item]) -> Windows:
         """Logits_WK of each window of each video, and the number of its video.
@@ -91,16 +87,19 @@ class JoinedCache:
             score_member(head, [item.members[number] for item in items], cache)
             for number, (head, cache) in enumerate(zip(heads.members.values(), self.caches, strict=True))
         ]
-        return joined_windows(found)
+        return joined_windows(found, self.leader)
 
 
 def _key(item: Item) -> tuple[object, ...]:
     return item.path, item.start_s, item.end_s, item.stretch.track, item.label
 
 
-def joined_windows(found: Sequence[Windows]) -> Windows:
-    """The windows of the members together. Where one has fewer of a video, its last stands for those it lacks."""
-    _, item_W = max(found, key=lambda one: len(one[1]))
+def joined_windows(found: Sequence[Windows], leader: int) -> Windows:
+    """The windows of the leader, with what all members say of each, as in prediction.
+
+    Where a member has fewer of a video, its last stands for those it lacks; where it has more, they are left out.
+    """
+    _, item_W = found[leader]
     aligned = []
     for logits_WK, its_item_W in found:
         first_W = np.searchsorted(its_item_W, item_W)

@@ -9,7 +9,7 @@ from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backend import keras
 from kineme.models.encoder import Encoder
-from kineme.models.joined import JoinedNetwork, member_approaches, member_specs
+from kineme.models.joined import JoinedNetwork, leader_of, member_approaches, member_specs
 from kineme.models.network import build_network
 from kineme.models.registry import BACKBONES, find_backbone
 from kineme.people.encoder import open_encoder
@@ -51,7 +51,8 @@ class Learner:
     def cache(self) -> FrameCache:
         """Where its clips come from; frames are kept at twice the rate so that windows can start in between."""
         if self.members:
-            return cast("FrameCache", JoinedCache(self.spec, [one.cache() for one in self.members]))
+            leader = leader_of(find_backbone(self.approach.backbone))
+            return cast("FrameCache", JoinedCache(self.spec, [one.cache() for one in self.members], leader))
         return FrameCache(self.spec, self.encoder, per_frame=1 if self.encoder else 2)
 
     def reset_weights(self, seed: int) -> None:
@@ -97,7 +98,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         each = zip(member_approaches(approach, record), member_specs(record, spec), strict=True)
         members = {one.backbone: make_learner(one, its, classes, seed=seed) for one, its in each}
         networks = JoinedNetwork({name: one.network for name, one in members.items()})
-        encoder = next(iter(members.values())).encoder
+        encoder = list(members.values())[leader_of(record)].encoder
         return Learner(approach, spec, classes, networks, networks.heads, encoder, members=tuple(members.values()))
     network = build_network(approach, spec, classes, pretrained=True)
     if finetune or (record.can_finetune and approach.is_inside_backbone):

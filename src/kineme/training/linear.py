@@ -308,7 +308,7 @@ def _fit_joined(
         said = f"{label} ({member.approach.backbone})" if label else None
         items_of, gaps_of = ([one.members[number] for one in several] for several in (items, gaps))
         found.append(fit_linear(member, items_of, its, mirrored=mirrored, gaps=gaps_of, label=said))
-    logits_WK, item_W = joined_windows([(one.logits_WK, one.item_W) for one in found])
+    logits_WK, item_W = joined_windows([(one.logits_WK, one.item_W) for one in found], cache.leader)
     folds = [
         (each[0][0], JoinedWeights(tuple(weights for _, weights in each)))
         for each in zip(*(one.folds for one in found), strict=True)

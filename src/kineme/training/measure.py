@@ -21,7 +21,7 @@ from kineme.training.fit import TrainingResult
 from kineme.training.fit_open_set import FEW, RefusedShare, best_of_videos, fit_open_set, open_set_metrics
 from kineme.training.items import Item
 from kineme.training.metrics import accuracy_with_interval, baselines
-from kineme.training.places import person_mask, without
+from kineme.training.places import Backgrounds, person_mask
 from kineme.training.prepare import Prepared
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
 from kineme.training.selection import Selection
@@ -86,9 +86,10 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
     test = classification_metrics(logits_NK, tested, labels, result.temperature, seed)
     test |= order_metrics(learner.trained, tested, cache, logits_NK, labels, seed, label="testing")
     truth_N, groups_N = np.array([item.label for item in tested]), [item.group for item in tested]
-    predictions = baseline_predictions(prepared.table, frame_cache=None if learner.encoder else cache, seed=seed)
+    frame_cache, backgrounds = None if learner.encoder else cache, Backgrounds(person_mask())
+    predictions = baseline_predictions(prepared.table, frame_cache=frame_cache, backgrounds=backgrounds, seed=seed)
     test["baselines"] = baselines(predictions, truth_N, groups_N, len(labels), seed=seed)
-    test["background_without"] = without(person_mask())
+    test["background_without"] = backgrounds.without
     document: MeasuredDocument = {"test": test}
     if held_out.items:
         document["validation"] = classification_metrics(

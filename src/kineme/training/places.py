@@ -42,20 +42,19 @@ def person_mask() -> PersonMask | None:
         return None
 
 
-def without(mask: PersonMask | None) -> Without:
-    """What the backgrounds made with this mask are without."""
-    return "people" if mask else "movement"
-
-
 class Backgrounds:
     """Makes the background of videos, and keeps those made with a mask in the user's cache folder.
 
     Args:
         mask: from :func:`person_mask`.
+
+    Attributes:
+        without: what they are without.
     """
 
     def __init__(self, mask: PersonMask | None) -> None:
         self._mask = mask
+        self.without: Without = "people" if mask else "movement"
         self._cache = DiskCache(user_cache_folder() / "backgrounds", (".f32",), _CACHE_BYTES)
 
     def __call__(self, frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from kineme.training.cache import FrameCache
 from kineme.training.items import Item, gaps_of, parts_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import rule_of_parts
-from kineme.training.places import person_mask, without
+from kineme.training.places import Backgrounds, person_mask
 from kineme.training.resources import refuse_too_much_memory
 from kineme.training.segment_metrics import VideoTimeline, pooled_f1
 from kineme.video.spec import ClipSpec
@@ -194,16 +194,19 @@ class TrialRunner:
     def baselines(self) -> dict[str, NDArray[np.int64]]:
         """Predictions of the simple rules, pooled over the folds in the order of the results."""
         found: dict[str, list[int]] = {}
+        backgrounds = Backgrounds(person_mask())
         for number, fold in enumerate(self.folds):
             file = self.folder / "baselines" / f"fold{number + 1}.json"
             settings = {"format": _FORMAT, "data": self.fingerprint, "fold": _fold_key(fold), "seed": self.options.seed}
-            settings["background_without"] = without(person_mask())
+            settings["background_without"] = backgrounds.without
             kept = _read_trial(file, settings)
             if kept is None:
                 kept = {
                     "answers": {
                         rule: predictions.tolist()
-                        for rule, predictions in baseline_predictions(fold, seed=self.options.seed).items()
+                        for rule, predictions in baseline_predictions(
+                            fold, backgrounds=backgrounds, seed=self.options.seed
+                        ).items()
                     }
                 }
                 write_json(file, {"settings": settings, **kept})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import struct
 from contextlib import suppress
 from fractions import Fraction
@@ -96,6 +97,13 @@ class Converter:
         canvas = np.zeros((height, width, 3), np.uint8)
         canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = pixels
         return canvas
+
+    def resized(self, size: tuple[int, int], fit: ResizeMode) -> Converter:
+        """One for the same video that brings frames to another (height, width)."""
+        other = copy.copy(self)
+        other._fit, other.size = fit, size
+        other._layouts, other._reformatter = {}, VideoReformatter()
+        return other
 
     def displayed_pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """The pixels of ``frame`` at the size at which it is displayed: uint8, RGB, (H, W, 3)."""

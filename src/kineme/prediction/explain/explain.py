@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from kineme.errors import KinemeError, UsageError
 from kineme.models.model_file import ModelCard
 from kineme.people.region import windows_at
-from kineme.prediction.joined import leader_of, model_shots
+from kineme.prediction.joined import leader_number, model_shots
 from kineme.prediction.predict import OnProgress, predict_file
 from kineme.prediction.result import Prediction
 from kineme.prediction.trained import TrainedModel
@@ -212,7 +212,7 @@ def _explain_joined(
     """The prediction of all members, and where and when the leading one looked."""
     prediction = predict_file(model, path, engine)
     label = prediction.label if label is None else label
-    leader = model.members[leader_of(model)]
+    leader = model.members[leader_number(model)]
     found = explain_file(leader, path, label=label, engine=engine, on_progress=on_progress)
     name = leader.card.backbone.name
     return replace(

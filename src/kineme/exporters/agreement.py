@@ -62,7 +62,7 @@ class Export:
 
 
 def parts_to_export(model: TrainedModel) -> dict[str, TrainedModel]:
-    """What is exported by itself, by how its names begin: the model, or each member of joined backbones."""
+    """The model, or each member of joined backbones, by the prefix of its names in an export."""
     return {prefix_of(one.card): one for one in model.members} if model.members else {"": model}
 
 

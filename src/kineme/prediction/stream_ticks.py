@@ -108,9 +108,9 @@ class Ticks:
 
 
 class Eyes:
-    """What a model sees at its ticks: a frame as an array; of joined backbones, a view for each member.
+    """Makes the input of a model at each tick: a frame as an array; for joined backbones, a view for each member.
 
-    Such a view is None where the tick is none of that member's.
+    Such a view is None if it is not a tick of that member.
     """
 
     def __init__(self, model: TrainedModel) -> None:

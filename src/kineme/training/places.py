@@ -49,7 +49,7 @@ class Backgrounds:
         mask: from :func:`person_mask`.
 
     Attributes:
-        without: what they are without.
+        without: people, or movement, whichever is taken away.
     """
 
     def __init__(self, mask: PersonMask | None) -> None:

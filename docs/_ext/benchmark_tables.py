@@ -10,7 +10,13 @@ from typing import Any
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
-NEEDS_DATA = {"exports.py": "RUN...", "feature_cache.py": "FOLDER", "int8.py": "FOLDER", "ut_interaction.py": "FOLDER"}
+NEEDS_DATA = {
+    "exports.py": "RUN...",
+    "feature_cache.py": "FOLDER",
+    "int8.py": "FOLDER",
+    "region.py": "FOLDER",
+    "ut_interaction.py": "FOLDER",
+}
 
 Rows = list[list[str]]
 

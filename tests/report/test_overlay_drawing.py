@@ -72,8 +72,9 @@ def test_probabilities_out_of_range_stay_inside_the_panel(odd: float) -> None:
 
 def test_a_long_label_is_shortened_and_its_number_stays_readable() -> None:
     frame = grey(240, 320)
-    short = draw_prediction(frame, [("wave", 0.05)])
-    long = draw_prediction(frame, [("waving both hands high above the head while turning " * 3, 0.05)])
+    name = "waving both hands high above the head while turning " * 3
+    short = draw_prediction(frame, [("wave", 0.05)], labels=("wave", name))
+    long = draw_prediction(frame, [(name, 0.05)], labels=("wave", name))
 
     assert changed_box(frame, long) == changed_box(frame, short)
     number = slice(176, 202)  # columns where only "5 %" is written
@@ -126,3 +127,14 @@ def test_the_strip_shows_spans_of_the_current_label_and_the_play_head() -> None:
     assert blue.min() == pytest.approx((left + right) / 2, abs=3)
     assert other.max() < blue.min()
     assert (head - left) / (right - left) == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_panel_is_as_wide_as_its_labels_need_and_keeps_its_width() -> None:
+    def width(*labels: str, known: tuple[str, ...] = ()) -> int:
+        frame = grey(240, 320)
+        _, _, left, right = changed_box(frame, draw_prediction(frame, [(one, 0.3) for one in labels], labels=known))
+        return right - left
+
+    assert width("wave", "walk", "jump") < 0.4 * 320, "a hand that is raised in the middle stays free"
+    assert width("wave") < width("wave", "pushing a wheelbarrow") <= 200
+    assert width("wave", known=("wave", "jumping-jack, both arms")) == width("jumping-jack, both arms")

@@ -79,6 +79,7 @@ def annotate_video(
                     [(labels[index], float(probabilities_K[index])) for index in best],
                     title=None if is_pause else title,
                     timeline=Timeline(spans, info.duration_s, frame.pts_s) if len(segments) > 1 else None,
+                    labels=labels,
                 )
             writer.write(drawn, pts_s=frame.pts_s, duration_s=frame.duration_s)
             advance()

@@ -30,6 +30,7 @@ _FIRST_BAR: Colour = (0, 114, 178)  # white text on it has a contrast of 5 to 1
 _OTHER_BAR: Colour = (98, 108, 124)
 _PANEL_OPACITY = 0.8
 _HIGHEST_SHARE = 0.5  # of the frame's height that the panel may take
+_NARROWEST, _WIDEST = 10, 20  # sizes of a letter that the panel may be wide
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,20 @@ def draw_prediction(
     *,
     title: str | None = None,
     timeline: Timeline | None = None,
+    labels: Sequence[str] = (),
 ) -> Frame:
     """Give a copy of the frame with a panel in its upper left corner: labels, and bars as long as they are likely.
 
-    Sizes follow the shorter side of the frame. Rows that would make the panel cover more than half of the
-    height are left out from the end; labels too long for it are shortened with an ellipsis. Letters that neither
-    DejaVu Sans nor any font of the system has appear as boxes.
+    Sizes follow the shorter side of the frame. The panel is as wide as its labels need, so that it hides little. Rows
+    that would make it cover more than half of the height are left out from the end; labels too long for it are
+    shortened with an ellipsis. Letters that neither DejaVu Sans nor any font of the system has appear as boxes.
 
     Args:
         frame_HWC: RGB uint8 (H, W, 3).
         top: label and probability (0 to 1), most likely first; three to five read well.
         title: a small line above the rows.
         timeline: the strip along the lower edge. Spans labelled as the first of ``top`` are in its colour.
+        labels: all that may come, for a panel that keeps its width from frame to frame; else those of ``top``.
 
     Returns:
         RGB uint8 (H, W, 3). Outside the panel and the strip, pixels are those of ``frame_HWC``.
@@ -72,17 +75,20 @@ def draw_prediction(
     drawn: Frame = np.array(frame_HWC, dtype=np.uint8, order="C")  # a copy
     height, width = drawn.shape[:2]
     size = max(10, round(5 + 0.022 * min(height, width)))  # of the letters, in pixels
-    _draw_panel(drawn, size, top, title)
+    _draw_panel(drawn, size, top, title, tuple(labels) or tuple(label for label, _ in top))
     if timeline is not None and timeline.duration_s > 0:
         _draw_timeline(drawn, size, timeline, top[0][0] if top else None)
     return drawn
 
 
-def _draw_panel(drawn: Frame, size: int, top: Sequence[tuple[str, float]], title: str | None) -> None:
-    height, width = drawn.shape[:2]
+def _draw_panel(
+    drawn: Frame, size: int, top: Sequence[tuple[str, float]], title: str | None, labels: tuple[str, ...]
+) -> None:
+    height, width = int(drawn.shape[0]), int(drawn.shape[1])
     margin, padding, gap = round(size * 0.5), max(3, round(size * 0.45)), max(1, round(size * 0.2))
     row = round(size * 1.5)
-    panel_width = min(width - 2 * margin, size * 20)
+    needed = _needed_width(labels, title or "", size) + 2 * padding
+    panel_width = min(width - 2 * margin, _WIDEST * size, max(needed, _NARROWEST * size))
     room = int(height * _HIGHEST_SHARE) - 2 * padding + gap
     title_height = row if title and room >= row + min(len(top), 3) * (row + gap) else 0  # labels come first
     shown = top[: max(1, (room - title_height) // (row + gap))]
@@ -159,6 +165,14 @@ def blend(area: Frame, mask: NDArray[np.float32], colour: Colour, opacity: float
     plain[:] = colour
     weight = mask * np.float32(opacity) if opacity != 1.0 else mask
     area[:] = cv2.blendLinear(np.ascontiguousarray(area), plain, 1 - weight, weight)
+
+
+@lru_cache(maxsize=32)
+def _needed_width(labels: tuple[str, ...], title: str, size: int) -> int:
+    """Pixels of the longest of the lines, with its number."""
+    number = line_width("100 %", size, bold=True)
+    lines = [line_width(label, size, bold=True) + number for label in labels]
+    return max([*lines, line_width(title, round(size * 0.85))])
 
 
 @lru_cache(maxsize=32)

@@ -40,6 +40,7 @@ class Painter:
 
     def __init__(self, model: TrainedModel) -> None:
         self._skeleton = skeletons(model.poses) if model.poses else None
+        self._labels = model.labels
         self._size: tuple[int, int] | None = None
         self._paint_people = PeoplePainter()
 
@@ -63,7 +64,7 @@ class Painter:
         if self._skeleton:
             frame_HWC = self._skeleton(frame_HWC, event.time_s)
         is_pause = event.current_segment is not None and event.current_segment.is_background
-        return draw_prediction(frame_HWC, [] if is_pause else event.top[:_SHOWN])
+        return draw_prediction(frame_HWC, [] if is_pause else event.top[:_SHOWN], labels=self._labels)
 
 
 class Recording:

@@ -42,6 +42,7 @@ class DiskCache:
         self.problem: str | None = None
         self._held: set[str] = set()
         self._stored: int | None = None  # bytes, once they have been counted
+        self._added = 0  # bytes since then
         self._lock = threading.Lock()
 
     def find(self, name: str) -> Path | None:
@@ -93,14 +94,16 @@ class DiskCache:
     def _make_room(self, added: int) -> None:
         """After ``added`` bytes: remove the files used longest ago where it is too much.
 
-        The folder is listed at the start and when it seems full, not every time: with thousands of files that would
-        take longer than making them.
+        The folder is listed at the start, when it seems full, and now and then, not every time: with thousands of files
+        that would take longer than making them.
         """
         with self._lock:
+            self._added += added
             if self._stored is not None and self._stored + added <= self.limit_bytes:
                 self._stored += added
-                return
-            self._stored = self._evict()
+                if self._added <= self.limit_bytes // 16:  # others may fill the same folder meanwhile
+                    return
+            self._stored, self._added = self._evict(), 0
             if self._stored > self.limit_bytes:
                 self.problem = f"{self.folder}: is full ({self.limit_bytes / 1e9:.1f} GB)"
 

@@ -24,7 +24,7 @@ from kineme.errors import KinemeError
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
 
 _one_at_a_time = threading.Lock()
-_of_thread = threading.local()  # the function that computes features there
+_of_thread = threading.local()  # the functions that compute features there, by what they were compiled to
 
 
 class TickEncoder(Protocol):
@@ -99,13 +99,13 @@ class FrameEncoder:
         """Features_ND, float32, of frames; by LiteRT, each thread that asks computes on a core of its own."""
         if self.compiled is None:
             return run_network(self.network, frames_NHWC)
-        ready: dict[str, Any] = _of_thread.__dict__
-        if ready.get("content") is not self.compiled:
+        ready: dict[bytes, Any] = _of_thread.__dict__.setdefault("functions", {})
+        if self.compiled not in ready:
             from kineme.models.litert import LiteRTFunction
 
-            ready["content"], ready["function"] = self.compiled, LiteRTFunction(self.compiled, "frame")
-            ready["function"].warm_up()
-        features_ND: NDArray[np.float32] = ready["function"](frames_NHWC)[0]
+            ready[self.compiled] = LiteRTFunction(self.compiled, "frame")
+            ready[self.compiled].warm_up()
+        features_ND: NDArray[np.float32] = ready[self.compiled](frames_NHWC)[0]
         return features_ND
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from kineme.people.colours import colours_of
 from kineme.people.detector import PeopleDetector
 from kineme.people.tracker import VERSION, Tracker
 from kineme.people.tracks import People, packed, unpacked
-from kineme.video.clips import ticks
+from kineme.video.clips import Tick, ticks
 from kineme.video.container import PathLike
 from kineme.video.cuts import CutFinder
 from kineme.video.prefetch import prefetch
+from kineme.video.shared import Reader, SharedVideo
 from kineme.video.spec import ClipSpec
 
 Frame = NDArray[np.uint8]
@@ -71,9 +72,39 @@ def find_people(
     if (content := cache.read(name)) is not None:
         with suppress(ValueError):  # damaged: it is made anew
             return unpacked(content)
-    people = _follow(PeopleDetector(second_look=second_look), source, looks, on_progress)
+    with closing(prefetch(ticks(source, looks, full_size=True), _AHEAD)) as shown:
+        looking = _follow(PeopleDetector(second_look=second_look), shown, looks)
+        while True:
+            try:
+                time_s = next(looking)
+            except StopIteration as end:
+                people: People = end.value
+                break
+            if on_progress:
+                on_progress(time_s)
     cache.write(name, packed(people))
     return people
+
+
+def people_reader(source: PathLike) -> Reader | None:
+    """Finds everybody in a video while others read it too; None where they are kept already.
+
+    Raises:
+        KinemeError: the weights are not on this machine; the line says how to get them.
+        VideoError: there is no such file.
+    """
+    name, cache, detect, looks = _name(source, RATE, True), people_cache(), PeopleDetector(), ClipSpec(fps=RATE)
+    if cache.find(name):
+        return None
+
+    def begin(video: SharedVideo) -> Iterator[object]:
+        return work(video.ticks(looks, full_size=True))
+
+    def work(shown: Iterator[Tick]) -> Iterator[object]:
+        people = yield from _follow(detect, shown, looks)
+        cache.write(name, packed(people))
+
+    return Reader(begin)
 
 
 def people_cache() -> DiskCache:
@@ -81,10 +112,11 @@ def people_cache() -> DiskCache:
     return DiskCache(user_cache_folder() / "people", (_SUFFIX,), _LIMIT_BYTES)
 
 
-def _follow(
-    detect: PeopleDetector, source: PathLike, looks: ClipSpec, on_progress: Callable[[float], None] | None
-) -> People:
-    """A cut is certain some looks later: the detections wait for that, and a second tracker follows them till then."""
+def _follow(detect: PeopleDetector, shown: Iterable[Tick], looks: ClipSpec) -> Generator[float, None, People]:
+    """The instant of each look, and at the end everybody.
+
+    A cut is certain some looks later: the detections wait for that, and a second tracker follows them till then.
+    """
     tracker, ahead, finder = Tracker(keeps=True), Tracker(), CutFinder(looks.fps or RATE)
     held: deque[tuple[float, Detections, NDArray[np.float32]]] = deque()
     times: list[float] = []
@@ -100,20 +132,18 @@ def _follow(
         tracker.update(found, time_s, colours_P6)
         times.append(time_s)
 
-    with closing(prefetch(ticks(source, looks, full_size=True), _AHEAD)) as shown:
-        for time_s, frame_HWC in shown:
-            height, width = frame_HWC.shape[:2]
-            found = detect(frame_HWC, ahead.boxes)
-            held.append((time_s, found, colours_of(frame_HWC, found)))
-            ahead.update(found, time_s, held[-1][2])
-            if begun := finder.push(frame_HWC):
-                begins.update(begun)
-                detect.reset()
-                ahead.reset()
-            if len(held) > finder.delay:
-                release()
-            if on_progress:
-                on_progress(time_s)
+    for time_s, frame_HWC in shown:
+        height, width = frame_HWC.shape[:2]
+        found = detect(frame_HWC, ahead.boxes)
+        held.append((time_s, found, colours_of(frame_HWC, found)))
+        ahead.update(found, time_s, held[-1][2])
+        if begun := finder.push(frame_HWC):
+            begins.update(begun)
+            detect.reset()
+            ahead.reset()
+        if len(held) > finder.delay:
+            release()
+        yield time_s
     begins.update(finder.finish())
     while held:
         release()

@@ -32,8 +32,6 @@ from kineme.video.spec import ClipSpec
 
 Floats = NDArray[Any]
 
-REGION_FLAWS = ("nobody", "several-people")  # kinds of warnings about the region of a video
-
 _MARGIN = 0.15  # of the people's height or width, whichever is larger, on each side
 _MEMORY_S = 1.0  # for which a place where somebody was seen stays within the window
 _WIDENS_S, _NARROWS_S = 0.15, 1.0  # in which an edge goes 63 % of the way outwards, and inwards
@@ -219,15 +217,29 @@ def region_ticks(
         KinemeError: the weights that find people are not on this machine; the line says how to get them.
         VideoError: as :func:`kineme.video.clips.ticks`.
     """
-    windows = None
-    if spec.region != "frame":
-        people = find_people(path, on_progress=on_look)
-        is_chosen = spec.region == "person" and track is None
-        tracks = choose_tracks(people, start_s, end_s) if is_chosen else [] if track is None else [track]
-        if on_warning and (note := _note(people, tracks, is_chosen=is_chosen)):
-            on_warning(note)
-        windows = region_windows(people, spec, tracks)
+    windows = find_region(path, spec, start_s=start_s, end_s=end_s, track=track, on_look=on_look, on_warning=on_warning)
     return ticks(path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, windows=windows, on_warning=on_warning)
+
+
+def find_region(
+    path: PathLike,
+    spec: ClipSpec,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    track: int | None = None,
+    on_look: Callable[[float], None] | None = None,
+    on_warning: Warn | None = None,
+) -> Windows | None:
+    """The windows that :func:`region_ticks` cuts, to be asked for once, in order of time; None is the whole frame."""
+    if spec.region == "frame":
+        return None
+    people = find_people(path, on_progress=on_look)
+    is_chosen = spec.region == "person" and track is None
+    tracks = choose_tracks(people, start_s, end_s) if is_chosen else [] if track is None else [track]
+    if on_warning and (note := _note(people, tracks, is_chosen=is_chosen)):
+        on_warning(note)
+    return region_windows(people, spec, tracks)
 
 
 def windows_at(path: PathLike, spec: ClipSpec, times_s: list[float]) -> list[Window | None]:

@@ -107,7 +107,7 @@ def run(
             advance()
 
         with_ray("kineme.scale.features:drive", rows, asdict(plan), address=address, workers=workers, on_progress=take)
-    folder = FrameCache(find_backbone(backbone).spec).folder
+    folder = FrameCache(find_backbone(backbone).spec).entries.folder
     return FeaturesResult(
         str(folder), len(rows) - errors.total(), dict(errors.most_common()), round(time.monotonic() - started, 2)
     )

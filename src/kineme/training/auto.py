@@ -25,8 +25,10 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
 from kineme.models.registry import DEFAULT_BACKBONE, FROM_SCRATCH, JOINTS_BACKBONE, default_candidate, find_backbone
 from kineme.training.baselines import moving_share, small_frames
+from kineme.training.cache import FrameCache
 from kineme.training.feature_plan import JOIN, FeaturePlan, plan_features
 from kineme.training.folds import grouped_folds
+from kineme.training.one_pass import Wanted, decode_and_check, for_baselines
 from kineme.training.options import AutoOptions, TrainOptions
 from kineme.training.parts import has_parts
 from kineme.training.run import run_folder
@@ -128,11 +130,7 @@ def choose_model(
         KinemeError: the data cannot be split or read, or leaks.
     """
     divided = split(table, seed=options.seed, test=test, validation=validation)
-    check_splits([divided], allow=allow_leaks)
-    plan = FeaturePlan(None, None, (), {})
-    if not wish.from_scratch:
-        mirrored = options.augment and options.flips(divided.labels)
-        plan = plan_features(divided, spec_changes, wish, mirrored=mirrored, say=say)
+    plan = _make_all(divided, spec_changes, options, wish, allow_leaks=allow_leaks, say=say)
     entries = _entries(plan, wish, spec_changes, groups_known=divided.group_source != ONE_PER_VIDEO)
     training = replace(divided, rows=divided.rows.filter(pl.col("split") != "test"), warnings=())
     selection = _selection(entries[0], plan, training)
@@ -164,6 +162,35 @@ def choose_model(
     if not verdict.learned:
         selection["moving_share"] = _moving_share(training)
     return _choice(divided, chosen.candidate, selection)
+
+
+def _make_all(
+    divided: ClipTable,
+    spec_changes: Mapping[str, Any],
+    options: TrainOptions,
+    wish: AutoOptions,
+    *,
+    allow_leaks: bool,
+    say: Callable[[str], None],
+) -> FeaturePlan:
+    """Plan the features and make all that the candidates take of each video, in one pass over it.
+
+    With a budget the audit comes first, since the lengths of all videos are needed to keep it.
+
+    Raises:
+        KinemeError: the data leaks.
+    """
+    others, plan = for_baselines(), FeaturePlan(None, None, (), {})
+    scratch = parse_candidate(FROM_SCRATCH, spec_changes)
+    if len(divided) >= _FEWEST_CLIPS or wish.from_scratch:
+        others.append(Wanted(FrameCache(scratch.spec)))
+    if wish.budget_s is not None:
+        check_splits([divided], allow=allow_leaks)
+    if not wish.from_scratch:
+        mirrored = options.augment and options.flips(divided.labels)
+        plan = plan_features(divided, spec_changes, wish, others=others, mirrored=mirrored, say=say)
+    decode_and_check(divided, plan.wanted or others, allow_leaks=allow_leaks, expected_s=plan.seconds)
+    return replace(plan, wanted=())
 
 
 def _choice(divided: ClipTable, candidate: Candidate, selection: Selection) -> Choice:

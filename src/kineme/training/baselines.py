@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kineme.dataset.table import ClipTable
+from kineme.models.encoder import Encoder
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item, parts_of
 from kineme.training.places import FRAMES, Backgrounds, person_mask
@@ -118,14 +120,21 @@ def small_frames() -> FrameCache:
 def image_features() -> FrameCache | None:
     """Gives ImageNet features of frames spread over a video; None without the weights."""
     from kineme.models import weights
-    from kineme.models.approaches.single_frame import SingleFrame
-    from kineme.models.backbones.efficientnet_lite0 import EFFICIENTNET_LITE0, SIZE
+    from kineme.models.backbones.efficientnet_lite0 import SIZE
     from kineme.models.backbones.efficientnet_lite0 import WEIGHTS as IMAGE_WEIGHTS
-    from kineme.models.network import build_network, frozen_encoder
 
     if not weights.find(IMAGE_WEIGHTS.name):
         return None
     spec = ClipSpec(frames=_FRAMES, fps=None, height=SIZE, width=SIZE)
+    return FrameCache(spec, _image_encoder(spec), per_frame=1)
+
+
+@functools.cache
+def _image_encoder(spec: ClipSpec) -> Encoder | None:
+    """Building the network takes a second, and every fold asks for it."""
+    from kineme.models.approaches.single_frame import SingleFrame
+    from kineme.models.backbones.efficientnet_lite0 import EFFICIENTNET_LITE0
+    from kineme.models.network import build_network, frozen_encoder
+
     approach = SingleFrame(backbone=EFFICIENTNET_LITE0.name)
-    network = build_network(approach, spec, classes=2, pretrained=True)
-    return FrameCache(spec, frozen_encoder(network, approach), per_frame=1)
+    return frozen_encoder(build_network(approach, spec, classes=2, pretrained=True), approach)

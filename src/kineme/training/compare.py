@@ -8,6 +8,7 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -24,14 +25,14 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import file_lock, write_json
 from kineme.models.approaches.single_frame import SingleFrame
 from kineme.models.registry import APPROACHES, FAST_BACKBONE, FROM_SCRATCH, default_candidate, find_backbone
-from kineme.training.cache import FrameCache
+from kineme.training.baselines import small_frames
+from kineme.training.one_pass import Wanted, decode_once, for_baselines
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video, labelled_throughout
-from kineme.training.prepare import ask_for_throughout
+from kineme.training.prepare import ask_for_throughout, wanted_for_training
 from kineme.training.run import Run, train
 from kineme.training.segment_metrics import SegmentMetrics, segment_metrics
 from kineme.training.trials import Candidate, Result, TrialRunner
-from kineme.video.spec import ClipSpec
 
 COMPARISON, TRIALS, WINNER = "comparison.json", "cells", "winner"
 # Each approach with its own network, the two ends of what pretrained features of frames can do, and the default.
@@ -143,13 +144,17 @@ def compare(
     _check_arguments(out, candidates, seeds)
     out.mkdir(parents=True, exist_ok=True)
     with file_lock(out / ".lock", busy=f"{out}: another comparison is writing here; choose another --out, or wait"):
-        readable, _ = FrameCache(ClipSpec(), per_frame=1).prepare(table, table.labels)
+        runner = TrialRunner(out / TRIALS, [], options, seeds, table.labels, "")
+        planned = make_folds(table, protocol)
+        everywhere = len(planned) > 1  # each video is learned from in one fold, and tested in another
+        decode_once(planned[0], [*for_baselines(), *_wanted(runner, candidates, everywhere=everywhere)])
+        readable, _ = small_frames().prepare(table, table.labels)
         named = ["name", "start_s", "end_s"]  # of the table itself, whose rows may name persons
         rows = table.rows.join(readable.rows, on=named, how="semi", nulls_equal=True, maintain_order="left")
         readable = replace(readable, rows=rows)
         folds = make_folds(readable, protocol)
         copies = check_splits(folds, allow=allow_leaks)
-        runner = TrialRunner(out / TRIALS, folds, options, seeds, table.labels, readable.fingerprint())
+        runner = replace(runner, folds=folds, fingerprint=readable.fingerprint())
         results = {one.name: _attempt(runner, one) for one in candidates}
         done = {name: result for name, result in results.items() if isinstance(result, Result)}
         if not done:
@@ -164,6 +169,21 @@ def compare(
         document["seconds"] = round(time.perf_counter() - started, 1)
         write_json(out / COMPARISON, document)
         return Comparison(out, document, winner)
+
+
+def _wanted(runner: TrialRunner, candidates: Sequence[Candidate], *, everywhere: bool) -> list[Wanted]:
+    """What the trials ask of each video: that of candidates whose features are the same is made once."""
+    found: dict[tuple[object, ...], Wanted] = {}
+    for candidate in candidates:
+        if runner.is_begun(candidate):
+            continue
+        with suppress(KinemeError):  # it will fail for itself, and say why
+            learner = runner.make_learner(candidate)
+            for one in wanted_for_training(learner, learner.cache(), runner.options, runner.labels):
+                cache = one.cache
+                key = cache.spec, cache.per_frame, cache.encoder and cache.encoder.key, one.augmentation, one.views
+                found[key] = replace(one, everywhere=everywhere)
+    return list(found.values())
 
 
 def _check_arguments(out: Path, candidates: Sequence[Candidate], seeds: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from kineme.dataset.audit.cache import InspectionCache
 from kineme.dataset.table import ClipTable
 from kineme.errors import VideoError
 from kineme.models.backbone import Backbone
 from kineme.models.registry import find_backbone, make_approach, recommended
+from kineme.training.augment import Mirror
 from kineme.training.cache import FrameCache
+from kineme.training.one_pass import Wanted, decode_once, key_of
 from kineme.training.parts import Row
 from kineme.training.resources import external_cost
 from kineme.video.probe import probe
@@ -17,30 +20,17 @@ from kineme.video.spec import ClipSpec
 
 _MEASURED = 2  # videos: the first also compiles the network
 
+Part = tuple[str, ClipSpec]  # a frozen backbone, and its clip
 
-@dataclass(frozen=True)
-class FeatureCost:
-    """What the features of one backbone take.
+
+def wanted_features(backbone: str, spec: ClipSpec, classes: int, *, mirrored: bool) -> Wanted:
+    """The features that a linear head on a frozen backbone takes.
 
     Args:
         backbone: its name.
-        videos: rows whose features are not on disk yet.
-        seconds: that computing them will take.
-    """
-
-    backbone: str
-    videos: int
-    seconds: float
-
-
-def forecast(backbone: str, spec: ClipSpec, table: ClipTable, *, mirrored: bool = True) -> FeatureCost:
-    """Measure on up to two rows, whose features are then kept, and estimate the rest by length.
-
-    Args:
-        backbone: a frozen one.
         spec: what a clip is.
-        table: labelled videos.
-        mirrored: training takes their mirror images, too.
+        classes: number of labels.
+        mirrored: training takes the mirror images of videos, too.
 
     Raises:
         KinemeError: its weights are not on this machine.
@@ -48,18 +38,36 @@ def forecast(backbone: str, spec: ClipSpec, table: ClipTable, *, mirrored: bool 
     from kineme.training.learner import make_learner
 
     approach = make_approach("late-fusion", recommended("late-fusion", backbone))
-    cache = make_learner(approach, spec, max(2, len(table.labels))).cache()
-    missing = [number for number, kept in enumerate(cache.is_kept(table)) if not kept]
-    lengths_s = {number: _length_s(table.rows.row(number, named=True)) for number in missing}
-    spent_s, measured_s = 0.0, 0.0
-    for number in missing[:_MEASURED]:
-        started = time.perf_counter()
-        cache.prepare(replace(table, rows=table.rows[number : number + 1], skipped=(), warnings=()), table.labels)
-        spent_s, measured_s = time.perf_counter() - started, lengths_s[number]
-    rest_s = sum(lengths_s[number] for number in missing[_MEASURED:])
-    views = 1 + (mirrored and find_backbone(backbone).mirror is None)  # else mirrored features are computed from them
-    seconds = views * spent_s * rest_s / measured_s if measured_s else 0.0
-    return FeatureCost(backbone, len(missing[_MEASURED:]), seconds)
+    views = int(mirrored and find_backbone(backbone).mirror is None)  # else mirrored features are computed from them
+    return Wanted(make_learner(approach, spec, max(2, classes)).cache(), Mirror() if views else None, views)
+
+
+def forecast(wanted: Mapping[Part, Wanted], table: ClipTable, others: Sequence[Wanted]) -> dict[Part, float]:
+    """Measure on up to two rows, whose features are then kept, and estimate the rest by length.
+
+    Args:
+        wanted: features, from :func:`wanted_features`.
+        table: labelled videos.
+        others: what is made of these rows besides, so that their videos are not opened again for it.
+
+    Returns:
+        Seconds that each will take.
+    """
+    missing = {
+        part: [number for number, kept in enumerate(one.cache.is_kept(table)) if not kept]
+        for part, one in wanted.items()
+    }
+    for number in sorted({number for numbers in missing.values() for number in numbers[:_MEASURED]}):
+        decode_once(table, [*wanted.values(), *others], only=number)
+    rows = table.rows.to_dicts()
+    lengths_s = _lengths_s(rows) if any(missing.values()) else []
+    seconds = {}
+    for part, one in wanted.items():
+        measured, rest = missing[part][:_MEASURED], missing[part][_MEASURED:]
+        spent_s = [(one.seconds.get(key_of(rows[number]), 0.0), lengths_s[number]) for number in measured]
+        rate = spent_s[-1][0] / spent_s[-1][1] if spent_s and spent_s[-1][1] else 0.0
+        seconds[part] = (1 + one.views) * rate * sum(lengths_s[number] for number in rest)
+    return seconds
 
 
 def external_forecast(backbone: Backbone, spec: ClipSpec, table: ClipTable) -> str | None:
@@ -78,6 +86,27 @@ def external_forecast(backbone: Backbone, spec: ClipSpec, table: ClipTable) -> s
     rows = zip(table.rows.to_dicts(), kept, strict=True)
     lengths_s = [_length_s(row) for row, is_kept in rows if not is_kept]
     return external_cost(backbone, spec, lengths_s) if lengths_s else None
+
+
+def _lengths_s(rows: Sequence[Row]) -> list[float]:
+    """Seconds of each row; where a video has not been looked at yet, by its bytes, as of those that have been."""
+    kept, cache = dict[int, float](), InspectionCache()
+    bytes_of = [_bytes_of(row) for row in rows]
+    for number, row in enumerate(rows):
+        if found := cache.find(dict(row)):
+            kept[number] = found.facts.duration_s
+        elif row["end_s"] is not None:
+            kept[number] = float(row["end_s"]) - float(row["start_s"])
+    whole = [number for number in kept if rows[number]["end_s"] is None]
+    rate = sum(kept[number] for number in whole) / max(sum(bytes_of[number] for number in whole), 1)
+    return [kept.get(number, rate * size) for number, size in enumerate(bytes_of)]
+
+
+def _bytes_of(row: Row) -> int:
+    try:
+        return Path(row["path"]).stat().st_size
+    except OSError:
+        return 0
 
 
 def _length_s(row: Row) -> float:

@@ -12,7 +12,8 @@ from kineme.models import weights
 from kineme.models.joined import member_specs
 from kineme.models.registry import DEFAULT_BACKBONE, FAST_BACKBONE, JOINTS_BACKBONE, find_backbone
 from kineme.text import duration
-from kineme.training.feature_cost import forecast
+from kineme.training.feature_cost import forecast, wanted_features
+from kineme.training.one_pass import Wanted
 from kineme.training.options import AutoOptions
 from kineme.video.spec import ClipSpec
 
@@ -32,6 +33,7 @@ class FeaturePlan:
         missing: names of the weights that would have been used, and are not on this machine.
         costs: seconds by backbone.
         note: what the user should know of it before anything else; "" for nothing.
+        wanted: what to make of each video.
     """
 
     backbone: str | None
@@ -39,6 +41,12 @@ class FeaturePlan:
     missing: tuple[str, ...]
     costs: dict[str, float]
     note: str = ""
+    wanted: tuple[Wanted, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """That computing the features takes."""
+        return self.costs.get(self.backbone or "", 0.0)
 
 
 def wanted_weights(wish: AutoOptions) -> list[str]:
@@ -47,7 +55,13 @@ def wanted_weights(wish: AutoOptions) -> list[str]:
 
 
 def plan_features(
-    table: ClipTable, spec_changes: Mapping[str, Any], wish: AutoOptions, *, mirrored: bool, say: Callable[[str], None]
+    table: ClipTable,
+    spec_changes: Mapping[str, Any],
+    wish: AutoOptions,
+    *,
+    others: Sequence[Wanted] = (),
+    mirrored: bool,
+    say: Callable[[str], None],
 ) -> FeaturePlan:
     """Choose the features, after measuring their cost here.
 
@@ -55,20 +69,22 @@ def plan_features(
         table: labelled videos.
         spec_changes: fields of the clip spec that are not to be each backbone's own.
         wish: what to look for. Within a budget, the best that fits; the cheapest where nothing does.
+        others: what is made of videos besides.
         mirrored: training takes the mirror images of videos, too.
         say: called with the expected time.
     """
-    wanted = _choices(wish)
-    parts = list(dict.fromkeys(part for choice in wanted for part in choice.split(JOIN)))
+    best_first = _choices(wish)
+    parts = list(dict.fromkeys(part for choice in best_first for part in choice.split(JOIN)))
     here = [part for part in parts if weights.find(_weights_of(part)) is not None]
     missing = tuple(dict.fromkeys(_weights_of(part) for part in parts if part not in here))
     if not here:
-        return FeaturePlan(None, None, missing, {})
-    choices = list(filter(None, dict.fromkeys(_joined(choice, here) for choice in wanted)))
-    costs = {part: 0.0 for choice in choices for part in _parts(choice, spec_changes)}
-    for backbone, spec in costs:
-        costs[backbone, spec] = forecast(backbone, spec, table, mirrored=mirrored).seconds
-    seconds = {choice: round(sum(costs[part] for part in _parts(choice, spec_changes)), 1) for choice in choices}
+        return FeaturePlan(None, None, missing, {}, wanted=tuple(others))
+    choices = list(filter(None, dict.fromkeys(_joined(choice, here) for choice in best_first)))
+    parts_of = {choice: _parts(choice, spec_changes) for choice in choices}
+    asked = dict.fromkeys(part for those in parts_of.values() for part in those)
+    wanted = {part: wanted_features(*part, len(table.labels), mirrored=mirrored) for part in asked}
+    costs = forecast(wanted, table, others)
+    seconds = {choice: round(sum(costs[part] for part in parts_of[choice]), 1) for choice in choices}
     fitting = [choice for choice in choices if wish.budget_s is None or seconds[choice] <= wish.budget_s]
     chosen = fitting[0] if fitting else min(choices, key=lambda choice: seconds[choice])
     note = note_of(chosen, choices, seconds, wish.budget_s)
@@ -77,7 +93,9 @@ def plan_features(
     elif seconds[chosen] > _WORTH_SAYING_S:
         told = ", ".join(f"{choice} {duration(seconds[choice])}" for choice in choices)
         say(f"features will take about: {told} (measured on this machine; computed once and kept)")
-    return FeaturePlan(chosen, FAST_BACKBONE if FAST_BACKBONE in here else None, missing, seconds, note)
+    fast = FAST_BACKBONE if FAST_BACKBONE in here else None
+    used = dict.fromkeys([*parts_of[chosen], *(parts_of.get(fast, []) if fast else [])])
+    return FeaturePlan(chosen, fast, missing, seconds, note, (*others, *(wanted[part] for part in used)))
 
 
 def _choices(wish: AutoOptions) -> list[str]:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kineme.dataset.audit.audit import check_splits
 from kineme.dataset.audit.finding import Finding
 from kineme.dataset.split import split
 from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import find_backbone, make_approach
+from kineme.training.augment import Augmentation, Mirror
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item, gaps_of, parts_of
+from kineme.training.one_pass import Wanted, decode_and_check, for_baselines, members_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video, has_parts, labelled_throughout, rule_of_parts
 from kineme.training.resources import refuse_too_much_memory
@@ -93,9 +94,10 @@ def prepare(
     devices = keras.distribution.distribution()  # kineme.training.devices.SharedOut; None is one device
     if devices:
         devices.check_step(options.effective_batch_size, makes_background)
-    copies = check_splits([table], allow=allow_leaks or leaky)
-    said = [f"{one.message} {one.advice}" for one in copies if one.severity != "note"]
     cache = learner.cache()
+    wanted = [*for_baselines(), *wanted_for_training(learner, cache, options, labels)]
+    copies = decode_and_check(table, wanted, allow_leaks=allow_leaks or leaky)
+    said = [f"{one.message} {one.advice}" for one in copies if one.severity != "note"]
     settings: dict[str, Any] = {
         "approach": approach,
         "config": config_of(approach_object),
@@ -115,6 +117,21 @@ def prepare(
         approach=approach, config=settings["config"], spec=spec, labels=labels, finetuned=bool(learner.backbone_weights)
     )
     return Prepared(table, labels, learner, cache, parts, gaps, background, copies, settings, card)
+
+
+def wanted_for_training(
+    learner: Learner, cache: FrameCache, options: TrainOptions, labels: tuple[str, ...]
+) -> list[Wanted]:
+    """What :func:`kineme.training.fit.train_once` and what follows it ask of the caches of a learner."""
+    flip, found = options.flips(labels), []
+    learners = learner.members or (learner,)
+    for one, its in zip(learners, members_of(cache), strict=True):
+        mirrored = options.augment and flip and find_backbone(one.approach.backbone).mirror is None
+        if one.is_solved:
+            found.append(Wanted(its, Mirror() if mirrored else None, int(mirrored)))
+        else:
+            found.append(Wanted(its, Augmentation(flip=flip), options.num_views(one.encoder)))
+    return found
 
 
 def check_parts(parts: dict[str, list[Item]], labels: tuple[str, ...], skipped: Sequence[Skipped]) -> None:

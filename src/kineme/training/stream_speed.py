@@ -9,10 +9,11 @@ from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard
 from kineme.prediction.stream import Stream
 from kineme.prediction.trained import TrainedModel
-from kineme.video.decode import read_frames
+from kineme.video.decode import Frame, read_frames
 
 _ENOUGH_S = 1.0
 _MOST_LOOKS = 50
+_MOST_BYTES = 64_000_000
 
 
 def looks_per_second(network: Any, card: ModelCard, video: str) -> float | None:
@@ -23,7 +24,7 @@ def looks_per_second(network: Any, card: ModelCard, video: str) -> float | None:
     Args:
         network: the trained Keras model.
         card: all else of the model.
-        video: whose frames are streamed, from its start again where it is short.
+        video: whose first frames are streamed, again and again where they are few.
 
     Returns:
         The rate; None where the model has no stream, or the video cannot be read.
@@ -32,11 +33,12 @@ def looks_per_second(network: Any, card: ModelCard, video: str) -> float | None:
         return None
     times: list[float] = []
     try:
+        frames = _first_frames(video)
         with Stream(TrainedModel(network, card, card.approach), stride=1) as stream:
             offset_s = last_s = 0.0
             while len(times) <= _MOST_LOOKS and (len(times) < 2 or times[-1] - times[0] < _ENOUGH_S):
                 before = stream.prediction_time_s
-                for frame in read_frames(video):
+                for frame in frames:
                     last_s = offset_s + frame.pts_s
                     stream.push(frame.pixels_HWC, last_s)
                     if stream.prediction_time_s != before:
@@ -48,3 +50,13 @@ def looks_per_second(network: Any, card: ModelCard, video: str) -> float | None:
     except KinemeError:
         return None
     return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
+
+
+def _first_frames(video: str) -> list[Frame]:
+    """Of a video, as many as are kept in memory."""
+    found: list[Frame] = []
+    for frame in read_frames(video):
+        found.append(frame)
+        if len(found) * frame.pixels_HWC.nbytes > _MOST_BYTES:
+            break
+    return found

@@ -141,8 +141,6 @@ class TrialRunner:
 
     def run(self, candidate: Candidate) -> Result:
         """All trials of a candidate that are not there yet, then its result."""
-        from kineme.models.backend import keras, seed_everything
-        from kineme.training.learner import make_learner
         from kineme.training.profiling import profile_in_subprocess
 
         folder = self.folder / _slug(candidate)
@@ -154,16 +152,7 @@ class TrialRunner:
         cost = _read_trial(folder / "cost.json", settings[places[0]]) if self.times else {"settings": None}
         missing = [place for place in places if trials[place] is None]
         if missing or not cost:
-            keras.backend.clear_session()
-            seed_everything(self.options.seed)
-            refuse_too_much_memory(candidate.approach, candidate.spec, self.options)
-            learner = make_learner(
-                candidate.approach,
-                candidate.spec,
-                len(self.labels),
-                seed=self.options.seed,
-                finetune=self.options.finetune and candidate.finetunes,
-            )
+            learner = self.make_learner(candidate)
             cache = learner.cache()
             table, items = cache.prepare(replace(self.folds[0], warnings=()), self.labels)
             if len(table) < len(self.folds[0]):
@@ -190,6 +179,30 @@ class TrialRunner:
                     trials[place] = trial
                     advance(1, f"top-1 {_top1(trials.values()):.2f}")
         return self._pool({place: trial for place, trial in trials.items() if trial}, cost or {})
+
+    def is_begun(self, candidate: Candidate) -> bool:
+        """Whether a candidate has been tried before, so that what it takes of the videos has been made."""
+        return (self.folder / _slug(candidate)).exists()
+
+    def make_learner(self, candidate: Candidate) -> Learner:
+        """A candidate's network, ready for its first trial.
+
+        Raises:
+            KinemeError: it cannot be made, or takes more memory than there is.
+        """
+        from kineme.models.backend import keras, seed_everything
+        from kineme.training.learner import make_learner
+
+        keras.backend.clear_session()
+        seed_everything(self.options.seed)
+        refuse_too_much_memory(candidate.approach, candidate.spec, self.options)
+        return make_learner(
+            candidate.approach,
+            candidate.spec,
+            len(self.labels),
+            seed=self.options.seed,
+            finetune=self.options.finetune and candidate.finetunes,
+        )
 
     def baselines(self) -> dict[str, NDArray[np.int64]]:
         """Predictions of the simple rules, pooled over the folds in the order of the results."""

@@ -15,8 +15,7 @@ from kineme.errors import UsageError, VideoError, VideoWarning
 from kineme.memory import total_bytes
 from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
-from kineme.video.convert import Converter
-from kineme.video.decode import EPSILON_S, Decoder
+from kineme.video.decode import EPSILON_S, Decoder, TimedFrame
 from kineme.video.geometry import Window
 from kineme.video.probe import VideoInfo, describe
 from kineme.video.spec import ClipSpec
@@ -94,50 +93,113 @@ def ticks(
     if end_s is not None and end_s <= start_s:
         raise _nothing_between(path, start_s, end_s)
     with Decoder(path, on_warning=on_warning) as decoder:
-        if spec.fps is None:  # spread over the whole: its length is needed first
-            length_s = describe(decoder, decode=True).duration_s
+        # Frames that are spread over the whole need its length first.
+        length_s = describe(decoder, decode=True).duration_s if spec.fps is None else None
+        sampler = TickSampler(
+            decoder,
+            spec,
+            start_s=start_s,
+            end_s=end_s,
+            per_frame=per_frame,
+            full_size=full_size,
+            windows=windows,
+            length_s=length_s,
+        )
+        yield from sampler.ticks_of(decoder.iter_frames(start_s, sampler.step_s))
+
+
+class TickSampler:
+    """Makes ticks of the frames of one video as they come; see :func:`ticks` for what they are.
+
+    Args:
+        decoder: of the video, open.
+        spec: as for :func:`ticks`, like the arguments that are not described here.
+        start_s: where the part begins, in seconds.
+        end_s: where it ends.
+        per_frame: ticks for each clip frame.
+        full_size: whole frames come, at the size they are displayed at.
+        windows: the part of the frame at each instant.
+        length_s: seconds that the video lasts; needed where the frames of ``spec`` are spread over it.
+
+    Attributes:
+        step_s: seconds between two ticks.
+
+    Raises:
+        UsageError: windows are missing.
+        VideoError: the part begins after its end.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        spec: ClipSpec,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        per_frame: int = 1,
+        full_size: bool = False,
+        windows: Windows | None = None,
+        length_s: float | None = None,
+    ) -> None:
+        if spec.region != "frame" and windows is None:
+            raise UsageError(f"clips of the region {spec.region!r} are read by the functions of kineme.people.region")
+        if spec.fps is None and length_s is not None:
             end_s = length_s if end_s is None else min(end_s, length_s)
-        convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
-        yield from _ticks(decoder, spec, convert, start_s, end_s, per_frame, windows)
+        if end_s is not None and end_s <= start_s:
+            raise _nothing_between(decoder.path, start_s, end_s)
+        self._path, self._spec, self._start_s = decoder.path, spec, start_s
+        self._per_frame, self._windows = per_frame, windows
+        self._convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
+        self._brighten = Brightener(spec)
+        self.step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
+        self._limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
+        self._tick = self._frames = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all ticks have been given."""
+        return self._tick >= self._limit
 
-def _ticks(
-    decoder: Decoder,
-    spec: ClipSpec,
-    convert: Converter,
-    start_s: float,
-    end_s: float | None,
-    per_frame: int,
-    windows: Windows | None = None,
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """See :func:`ticks`; where the frames are spread, the end is given."""
-    if spec.region != "frame" and windows is None:
-        raise UsageError(f"clips of the region {spec.region!r} are read by the functions of kineme.people.region")
-    if end_s is not None and end_s <= start_s:
-        raise _nothing_between(decoder.path, start_s, end_s)
-    step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
-    limit = float("inf") if end_s is None else spec.tick_count(end_s - start_s, per_frame)
-    brighten = Brightener(spec)
-    tick = 0
-    for number, (pts_s, duration_s, frame, is_last) in enumerate(decoder.iter_frames(start_s, step_s), 1):
-        until_s = pts_s + duration_s
-        if is_last:
-            limit = min(limit, spec.tick_count(until_s - start_s, per_frame))
+    def ticks_of(self, frames: Iterable[TimedFrame]) -> Iterator[Tick]:
+        """The ticks of all frames from the start on.
+
+        Raises:
+            VideoError: there is none.
+        """
+        for shown in frames:
+            yield from self.push(shown)
+            if self.is_done:
+                return
+        self.finish()
+
+    def push(self, shown: TimedFrame) -> Iterator[Tick]:
+        """The ticks at which a frame is shown, perhaps none; take all of them before the next frame."""
+        self._frames += 1
+        until_s = shown.pts_s + shown.duration_s
+        if shown.is_last:
+            self._limit = min(self._limit, self._spec.tick_count(until_s - self._start_s, self._per_frame))
             until_s = float("inf")
         pixels: NDArray[np.uint8] | None = None
-        shown: Window | None = None
-        while tick < limit and start_s + tick * step_s + EPSILON_S < until_s:
-            window = windows(start_s + tick * step_s) if windows else None
-            if pixels is None or window != shown:
-                pixels, shown = convert(frame, window), window
-            if tick > _REPEATS * per_frame * number and tick * pixels.nbytes > _MUCH:
-                raise VideoError(decoder.path, f"shows {number} frames for {tick * step_s:,.0f} s: its clock is broken")
-            yield start_s + tick * step_s, brighten(pixels, counts=tick % per_frame == 0)
-            tick += 1
-        if tick >= limit:
-            return
-    if not tick:
-        raise VideoError(decoder.path, f"ends before {start_s:.2f} s, where the part to be read begins", "no-such-part")
+        cut_to: Window | None = None
+        while not self.is_done and (instant_s := self._start_s + self._tick * self.step_s) + EPSILON_S < until_s:
+            window = self._windows(instant_s) if self._windows else None
+            if pixels is None or window != cut_to:
+                pixels, cut_to = self._convert(shown.frame, window), window
+            if self._tick > _REPEATS * self._per_frame * self._frames and self._tick * pixels.nbytes > _MUCH:
+                told = f"shows {self._frames} frames for {self._tick * self.step_s:,.0f} s: its clock is broken"
+                raise VideoError(self._path, told)
+            yield instant_s, self._brighten(pixels, counts=self._tick % self._per_frame == 0)
+            self._tick += 1
+
+    def finish(self) -> None:
+        """Say that no frame follows.
+
+        Raises:
+            VideoError: there was no tick.
+        """
+        if not self._tick:
+            told = f"ends before {self._start_s:.2f} s, where the part to be read begins"
+            raise VideoError(self._path, told, "no-such-part")
 
 
 def _nothing_between(path: PathLike, start_s: float, end_s: float) -> VideoError:
@@ -164,8 +226,10 @@ def read_sampled_video(
             takes = f"{math.prod(shape) / 1e9:,.0f} GB as frames of {spec.width} x {spec.height}"
             raise VideoError(path, f"lasts {expected_s:,.0f} s, which takes {takes}; give a part of it", "too-large")
         frames_NHWC = np.empty(shape, np.uint8)
-        convert = decoder.converter(size=(spec.height, spec.width), fit=spec.fit)
-        for instant, frame in _ticks(decoder, spec, convert, start_s, end_s, per_frame):
+        sampler = TickSampler(
+            decoder, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, length_s=info.duration_s
+        )
+        for instant, frame in sampler.ticks_of(decoder.iter_frames(start_s, sampler.step_s)):
             if len(times) == len(frames_NHWC):  # longer than its packets told
                 frames_NHWC = np.concatenate([frames_NHWC, np.empty_like(frames_NHWC)])
             frames_NHWC[len(times)] = frame

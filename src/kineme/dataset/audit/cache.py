@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,10 +18,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, inspect_video
+from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, Inspector, inspect_video
 from kineme.disk_cache import DiskCache
+from kineme.errors import VideoWarning
 from kineme.files import user_cache_folder
 from kineme.progress import track
+from kineme.video.shared import Reader, SharedVideo
 
 _FORMAT = 6  # of what is kept; a change of what an inspection holds, or of what counts as a copy, raises it
 _SUFFIX = ".look"
@@ -54,15 +56,41 @@ class InspectionCache:
             name = _name([_key(row)])
         except OSError as error:
             return Broken("missing", f"cannot be opened ({error.strerror})")
-        if (content := self._files.read(name)) is not None:
-            with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
-                return _unpacked(content)
+        if kept := self.find(row):
+            return kept
         found = inspect_video(path, start_s, end_s)
         if isinstance(found, Broken):
             return found
         packed = _packed(found)
         self._files.write(name, packed)
         return _unpacked(packed)  # what the next audit will see too
+
+    def find(self, row: dict[str, Any]) -> Inspection | None:
+        """What is kept of a row; None where that is nothing."""
+        with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
+            if (content := self._files.read(_name([_key(row)]))) is not None:
+                return _unpacked(content)
+        return None
+
+    def reader(self, row: dict[str, Any]) -> Reader | None:
+        """Inspects a row while others read it too; None where its inspection is kept already."""
+        path, start_s, end_s = row["path"], row["start_s"], row["end_s"]
+        if not Path(path).exists() or self.find(row):
+            return None
+
+        def begin(video: SharedVideo) -> Iterator[object]:
+            warnings: list[VideoWarning] = []
+            inspector = Inspector(video.decoder, start_s, end_s)
+            return work(video, inspector, warnings, video.watch(inspector, warnings.append))
+
+        def work(
+            video: SharedVideo, inspector: Inspector, warnings: list[VideoWarning], nothing: Iterator[object]
+        ) -> Iterator[object]:
+            yield from nothing
+            found = inspector.inspection(warnings, video.decoding_s)
+            self._files.write(_name([_key(row)]), _packed(found))
+
+        return Reader(begin, start_s)
 
     def compared(self, rows: Sequence[dict[str, Any]], compare: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What ``compare`` says of these rows, a JSON document; where it is kept from another time, without asking."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from kineme.errors import VideoError, VideoWarning
 from kineme.video.container import frame_rate
 from kineme.video.cuts import CutFinder
-from kineme.video.decode import Decoder, TimedFrame
+from kineme.video.decode import EPSILON_S, Decoder, TimedFrame
 
 T = TypeVar("T")
 
@@ -107,58 +107,107 @@ def inspect_video(
     path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None
 ) -> Inspection | Broken:
     """Decode a video once, or a part of it in seconds, and return its inspection."""
+    warnings: list[VideoWarning] = []
+    started = time.perf_counter()
     try:
-        return _inspect(path, start_s, end_s)
+        with Decoder(path, on_warning=warnings.append) as decoder:
+            inspector = Inspector(decoder, start_s, end_s)
+            for shown in decoder.iter_frames(start_s):
+                inspector.push(shown)
+                if inspector.is_done:
+                    break
+            return inspector.inspection(warnings, time.perf_counter() - started)
     except VideoError as error:
         return Broken(_kind(Path(path), error), error.reason)
 
 
-def _inspect(path: str | os.PathLike[str], start_s: float, end_s: float | None) -> Inspection:
-    warnings: list[VideoWarning] = []
-    thumbnails: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
-    backgrounds: _Spread[NDArray[np.uint8]] = _Spread(2 * _BACKGROUND_FRAMES)
-    lengths: list[float] = []
-    started = time.perf_counter()
-    with Decoder(path, on_warning=warnings.append) as decoder:
-        small = decoder.converter(size=(SIDE, SIDE))
-        height, width = small.displayed
-        larger = decoder.converter(size=(_BACKGROUND_HEIGHT, max(8, round(_BACKGROUND_HEIGHT * width / height))))
-        missing, until_s = 0.0, start_s
-        finder, cuts, compared_s = CutFinder(_COMPARED_FPS), 0, -math.inf
-        for shown in _until(decoder.iter_frames(start_s), end_s):
-            until_s = shown.pts_s + shown.duration_s
-            lengths.append(shown.duration_s)
-            pixels_HWC = None
-            if shown.pts_s >= compared_s + 0.999 / _COMPARED_FPS:
-                compared_s, pixels_HWC = shown.pts_s, small(shown.frame)
-                cuts += len(finder.push(pixels_HWC))
-            if thumbnails.wants_next():
-                pixels_HWC = small(shown.frame) if pixels_HWC is None else pixels_HWC
-                thumbnails.add(shown.pts_s, (pixels_HWC @ _GREY).round().astype(np.uint8))
-            if backgrounds.wants_next():
-                backgrounds.add(shown.pts_s, larger(shown.frame))
-            if shown.is_last:
-                missing = decoder.missing_s(until_s)
+class Inspector:
+    """Looks at the frames of a video as they are decoded.
+
+    Args:
+        decoder: of the video, open.
+        start_s: where the part to be looked at begins, in seconds.
+        end_s: where it ends; None is the end of the video.
+
+    Attributes:
+        is_done: whether all of the part has been seen.
+    """
+
+    def __init__(self, decoder: Decoder, start_s: float = 0.0, end_s: float | None = None) -> None:
+        self.is_done = False
+        self._decoder, self._start_s, self._end_s = decoder, start_s, end_s
+        self._small = decoder.converter(size=(SIDE, SIDE))
+        self._height, self._width = self._small.displayed
+        width = max(8, round(_BACKGROUND_HEIGHT * self._width / self._height))
+        self._larger = decoder.converter(size=(_BACKGROUND_HEIGHT, width))
+        self._thumbnails: _Spread[NDArray[np.uint8]] = _Spread(4 * FRAMES)
+        self._backgrounds: _Spread[NDArray[np.uint8]] = _Spread(2 * _BACKGROUND_FRAMES)
+        self._lengths: list[float] = []
+        self._missing, self._until_s = 0.0, start_s
+        self._finder, self._cuts, self._compared_s = CutFinder(_COMPARED_FPS), 0, -math.inf
+
+    def push(self, shown: TimedFrame) -> Iterator[Any]:
+        """Look at the next frame; gives nothing."""
+        until_s = shown.pts_s + shown.duration_s
+        if self._end_s is not None and shown.pts_s >= self._end_s:
+            self.is_done = True
+        elif until_s > self._start_s + EPSILON_S:
+            self._until_s = until_s
+            self._look_at(shown)
+            self.is_done = shown.is_last
+        return iter(())
+
+    def _look_at(self, shown: TimedFrame) -> None:
+        self._lengths.append(shown.duration_s)
+        pixels_HWC = None
+        if shown.pts_s >= self._compared_s + 0.999 / _COMPARED_FPS:
+            self._compared_s, pixels_HWC = shown.pts_s, self._small(shown.frame)
+            self._cuts += len(self._finder.push(pixels_HWC))
+        if self._thumbnails.wants_next():
+            pixels_HWC = self._small(shown.frame) if pixels_HWC is None else pixels_HWC
+            self._thumbnails.add(shown.pts_s, (pixels_HWC @ _GREY).round().astype(np.uint8))
+        if self._backgrounds.wants_next():
+            self._backgrounds.add(shown.pts_s, self._larger(shown.frame))
+        if shown.is_last:
+            self._missing = self._decoder.missing_s(self._until_s)
+
+    def finish(self) -> None:
+        """No frame follows."""
+        self.is_done = True
+
+    def inspection(self, warnings: Sequence[VideoWarning], took_s: float) -> Inspection:
+        """What was seen, after the last frame.
+
+        Args:
+            warnings: that the decoder gave.
+            took_s: seconds that decoding took.
+
+        Raises:
+            VideoError: nothing was seen.
+        """
+        lengths, start_s, until_s = self._lengths, self._start_s, self._until_s
         if not lengths:
-            raise VideoError(path, f"ends before {start_s:.2f} s, where the part to be read begins", "no-such-part")
+            told = f"ends before {start_s:.2f} s, where the part to be read begins"
+            raise VideoError(self._decoder.path, told, "no-such-part")
+        stream = self._decoder.stream
         facts = Facts(
-            container=decoder.container.format.name,
-            codec=decoder.stream.codec_context.name,
-            width=width,
-            height=height,
-            fps=len(lengths) / max(sum(lengths), 1e-6) if sum(lengths) else float(frame_rate(decoder.stream)),
+            container=self._decoder.container.format.name,
+            codec=stream.codec_context.name,
+            width=self._width,
+            height=self._height,
+            fps=len(lengths) / max(sum(lengths), 1e-6) if sum(lengths) else float(frame_rate(stream)),
             duration_s=until_s - start_s,
-            missing_s=missing,
-            rotation=small.orientation.rotation,
+            missing_s=self._missing,
+            rotation=self._small.orientation.rotation,
             uneven=_uneven(lengths[:-1]),
-            cuts=cuts + len(finder.finish()),
+            cuts=self._cuts + len(self._finder.finish()),
             damage=tuple(str(one) for one in warnings if one.kind in _DAMAGE),
             cut=any(one.kind == "truncated" for one in warnings),
-            took_s=time.perf_counter() - started,
+            took_s=took_s,
         )
-    spread = np.stack(backgrounds.evenly(_BACKGROUND_FRAMES, start_s, until_s))
-    middle = np.partition(spread, len(spread) // 2, axis=0)[len(spread) // 2]
-    return Inspection(facts, np.stack(thumbnails.evenly(FRAMES, start_s, until_s)), middle)
+        spread = np.stack(self._backgrounds.evenly(_BACKGROUND_FRAMES, start_s, until_s))
+        middle = np.partition(spread, len(spread) // 2, axis=0)[len(spread) // 2]
+        return Inspection(facts, np.stack(self._thumbnails.evenly(FRAMES, start_s, until_s)), middle)
 
 
 def read_details(path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from kineme.exporters.agreement import TOLERANCE
 from kineme.models import formats, weights
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.network import build_network
+from kineme.models.open_set import DistanceDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.people.region import region_clips
 
@@ -27,12 +28,18 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A joined model with heads drawn at random, and a calibration."""
+    """A joined model with heads drawn at random, a calibration, and clips that it keeps of each class."""
     approach = make_approach("late-fusion", {"backbone": "+".join(NAMES), "head": "linear"})
     spec = replace(find_backbone("efficientnet-lite0").spec, frames=4, fps=8.0, height=64, width=64)
-    network = build_network(approach, spec, 3, pretrained=True)
+    network = build_network(approach, spec, 3, pretrained=True, clips_of_class=4)
+    rng = np.random.default_rng(7)
+    for head in network.heads.members.values():
+        layer = head.get_layer("distances")
+        clips_KRF = rng.normal(0, 0.03, layer.get_weights()[0].shape)
+        layer.set_weights([clips_KRF, np.ones((3, 4)), np.full(1, 0.9), np.full(1, 5.0)])
     path = tmp_path_factory.mktemp("joined") / "joined.safetensors"
-    save_model(path, network, ModelCard("late-fusion", config_of(approach), spec, ("a", "b", "c"), temperature=1.7))
+    card = ModelCard("late-fusion", config_of(approach), spec, ("a", "b", "c"), temperature=1.7)
+    save_model(path, network, replace(card, open_set=DistanceDetector(4, 1.0)))
     return path
 
 
@@ -51,6 +58,10 @@ def test_one_file_predicts_and_streams_what_the_model_does(model_file: Path, vid
     wanted, given = model.predict(video, engine="keras"), again.predict(video)
     np.testing.assert_allclose(given.window_probabilities_WK, wanted.window_probabilities_WK, atol=1e-4)
     assert np.ptp(wanted.window_probabilities_WK[:, 0]) > 0
+    assert given.window_scores_W is not None
+    assert wanted.window_scores_W is not None
+    np.testing.assert_allclose(given.window_scores_W, wanted.window_scores_W, atol=1e-3)
+    assert np.ptp(wanted.window_scores_W) > 0
     frame_HWC = np.full((64, 64, 3), 90, np.uint8)
     answers = []
     for one, engine in ((model, "keras"), (again, "auto")):

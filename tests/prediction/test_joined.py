@@ -16,7 +16,7 @@ import kineme
 from kineme.errors import KinemeError, UsageError
 from kineme.model import Model
 from kineme.models import weights
-from kineme.models.joined import mean_logits, member_specs, steps_of
+from kineme.models.joined import mean_scores, member_specs, steps_of
 from kineme.models.model_file import ModelCard, config_of, read_card, save_model
 from kineme.models.network import build_network
 from kineme.models.registry import find_backbone, make_approach
@@ -56,7 +56,7 @@ def test_a_joined_model_says_what_its_members_say_together(model_file: Path, vid
     for one in model.members:
         scored = open_scorer(one, "keras").score(video, ticks(video, one.card.spec), None)
         each.append(np.array([logits_K for _, logits_K in scored]))
-    wanted = model.probabilities(mean_logits(each))
+    wanted = model.probabilities(mean_scores(each, 3))
     np.testing.assert_allclose(result.window_probabilities_WK, wanted, atol=1e-5)
     assert np.ptp(wanted[:, 0]) > 0, "numbers that change give windows that differ"
     assert not each[1].any(), "numbers are nobody, so that member is left out"
@@ -121,10 +121,10 @@ def test_all_windows_are_those_of_the_leader() -> None:
     rows_WK = np.log(np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]], np.float32))
     leader = rows_WK[:2], np.array([0, 1])
     other = rows_WK[[0, 2, 1]], np.array([0, 0, 1])
-    logits_WK, item_W = joined_windows([leader, other], 0)
+    logits_WK, item_W = joined_windows([leader, other], 0, 2)
     assert item_W.tolist() == [0, 1]
     np.testing.assert_allclose(np.exp(logits_WK), [[0.8, 0.2], [0.6, 0.4]], atol=1e-6)
-    assert joined_windows([leader, other], 1)[1].tolist() == [0, 0, 1]
+    assert joined_windows([leader, other], 1, 2)[1].tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize(("frames", "wanted"), [(64, [1, 4]), (15, [1, 1]), (30, [1, 3]), (12, [1, 3])])

@@ -263,6 +263,12 @@ def test_top_5_of_few_classes_and_calibration_of_few_videos_are_no_findings(tmp_
     assert [sentence for sentence in caveats(many.test) if "calibration" in sentence]
 
 
+def test_where_known_actions_are_seldom_recognised_unknown_ones_are_not_said_to_be() -> None:
+    weak = {**report(SIX).test, "top1": 0.6, "as_used": {"top1": 0.55}}
+    assert [one for one in caveats(weak) if "unknown actions cannot be detected either" in one]
+    assert not [one for one in caveats({**weak, "top1": 0.9}) if "unknown actions" in one]
+
+
 def test_videos_that_are_their_own_groups_are_not_set_against_themselves() -> None:
     test = {**report(SIX).test, "top1_interval": [0.5, 0.9], "n": 30, "groups": 30}
 

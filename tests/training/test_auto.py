@@ -14,6 +14,7 @@ from kineme.cli.output import print_verdict
 from kineme.dataset.table import ClipTable
 from kineme.errors import UsageError
 from kineme.models import weights
+from kineme.models.open_set import DistanceDetector
 from kineme.models.registry import find_backbone, make_approach
 from kineme.report.selection_verdict import live, opening, rows, why
 from kineme.training.auto import choose_model
@@ -65,6 +66,21 @@ def test_the_choice_is_made_on_folds_of_the_training_groups_and_told_in_one_tabl
     assert "looks a second on this machine" in printed
     assert not (run.folder / "selection").exists()
     assert json.loads((run.folder / "metrics.json").read_text())["selection"] == selection
+
+
+@pytest.mark.slow
+@needs_efficientnet
+def test_a_video_is_as_known_to_the_model_file_as_it_was_in_training(run):
+    model = package.load(run.folder)
+    assert isinstance(model.card.open_set, DistanceDetector)
+    assert run.test_open_set_scores_N is not None
+    for item, wanted in list(zip(run.test, run.test_open_set_scores_N, strict=True))[:2]:
+        predicted = model.predict(item.path)
+        assert predicted.probabilities_K.shape == (2,)
+        assert predicted.window_scores_W.max() >= wanted - 0.02  # of a file, a window begins at every tick
+        assert model.predict(item.path, engine="keras").window_scores_W == pytest.approx(
+            predicted.window_scores_W, abs=0.02
+        )
 
 
 @pytest.mark.slow

@@ -8,10 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from kineme.errors import KinemeError, UsageError
-from kineme.models.joined import mean_logits, member_specs
+from kineme.models.joined import mean_scores, member_specs
 from kineme.models.registry import find_backbone, make_approach, recommended
 from kineme.training.folds import grouped_folds
-from kineme.training.linear import PooledWindows, solve
+from kineme.training.linear import PooledWindows
+from kineme.training.linear_weights import solve
 
 
 def made_up(count: int = 40, classes: int = 3, size: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -92,10 +93,12 @@ def test_no_group_is_in_two_folds_and_every_clip_in_one() -> None:
 
 def test_probabilities_of_members_are_averaged_and_who_saw_nobody_is_left_out() -> None:
     one, two = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
-    found = np.exp(mean_logits([one, two]))
+    found = np.exp(mean_scores([one, two], 2))
     np.testing.assert_allclose(found[0, 0], (1 / (1 + np.exp(-2)) + 1 / (1 + np.exp(1))) / 2, rtol=1e-5)
     np.testing.assert_allclose(found[1, 0], 1 / (1 + np.exp(-1)), rtol=1e-5)
-    assert not mean_logits([one, two])[2].any()
+    assert not mean_scores([one, two], 2)[2].any()
+    beside = mean_scores([np.hstack([one, one + 3]), np.hstack([two, np.zeros((3, 2))])], 2)[:, 2:]
+    np.testing.assert_allclose(beside, [[5.0, 3.0], [4.0, 3.0], [3.0, 3.0]])
 
 
 @pytest.mark.parametrize("name", ["i3d+movenet", "movenet+i3d", "efficientnet-lite0+i3d", "movenet+efficientnet-lite0"])

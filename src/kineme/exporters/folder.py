@@ -178,7 +178,8 @@ def _calibrated(model: TrainedModel, network: Any) -> Any:
 
     inputs = [keras.Input(batch_shape=(1, *one.shape[1:]), dtype=one.dtype, name=one.name) for one in network.inputs]
     outputs = network(inputs if len(inputs) > 1 else inputs[0])
-    logits, *rest = outputs if isinstance(outputs, list | tuple) else [outputs]
+    scores, *rest = outputs if isinstance(outputs, list | tuple) else [outputs]
+    logits = scores[:, : len(model.labels)]
     return keras.Model(inputs, [logits, keras.ops.softmax(logits / model.card.temperature), *rest])
 
 
@@ -206,6 +207,7 @@ def _both(
         whole = engine.function("clip")
         logits_NK = np.concatenate([whole(clip)[0] for clip in clips])
         rows = [run({first: clip}) for clip in clips]
+    logits_NK = logits_NK[:, : len(model.labels)]
     wanted: dict[str, NDArray[Any]] = {"logits": logits_NK, "probabilities": model.probabilities(logits_NK)}
     return wanted, {score: np.concatenate([row[score] for row in rows]) for score in _SCORES}
 

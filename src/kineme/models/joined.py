@@ -126,18 +126,27 @@ def member_approaches(approach: Approach, backbone: Backbone) -> list[Approach]:
     return [replace(approach, backbone=one.name) for one in backbone.members]
 
 
-def mean_logits(logits_MNK: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float32]:
-    """Logits_NK of members together: the logarithm of the mean of their probabilities.
+def mean_scores(scores_MNS: Sequence[NDArray[np.floating[Any]]], classes: int) -> NDArray[np.float32]:
+    """Scores of members together: the logarithm of the mean of their probabilities, then the largest distances.
 
-    A row of zeros is of a member that saw nobody, and is left out; where all are left out, the row is zeros.
+    What is far from its class for one member is none of the known actions: on UT-Interaction the largest distance
+    tells unknown ones better than the mean. A row of zeros is of a member that saw nobody, and is left out; where all
+    are left out, the row is zeros.
+
+    Args:
+        scores_MNS: logits of so many classes, and perhaps distances to them.
+        classes: K.
     """
-    rows_MNK = np.stack([np.asarray(one, np.float64) for one in logits_MNK])
-    present_MN1 = (rows_MNK != 0).any(axis=2, keepdims=True)
+    rows_MNS = np.stack([np.asarray(one, np.float64) for one in scores_MNS])
+    rows_MNK, others_MNS = rows_MNS[:, :, :classes], rows_MNS[:, :, classes:]
+    present_MN1 = (rows_MNS != 0).any(axis=2, keepdims=True)
     powers_MNK = np.exp(rows_MNK - rows_MNK.max(axis=2, keepdims=True))
     shares_MNK = powers_MNK / powers_MNK.sum(axis=2, keepdims=True)
     count_N1 = present_MN1.sum(axis=0)
     mean_NK = (shares_MNK * present_MN1).sum(axis=0) / np.maximum(count_N1, 1)
-    return np.where(count_N1 > 0, np.log(np.maximum(mean_NK, 1e-12)), 0.0).astype(np.float32)
+    logits_NK = np.where(count_N1 > 0, np.log(np.maximum(mean_NK, 1e-12)), 0.0)
+    others_NS = np.where(count_N1 > 0, np.where(present_MN1, others_MNS, -np.inf).max(axis=0), 0.0)
+    return np.concatenate([logits_NK, others_NS], axis=1).astype(np.float32)
 
 
 class JoinedNetwork:
@@ -145,15 +154,16 @@ class JoinedNetwork:
 
     Args:
         members: by the name of their backbone, in order.
+        classes: K.
     """
 
-    def __init__(self, members: dict[str, Any]) -> None:
-        self.members = members
+    def __init__(self, members: dict[str, Any], classes: int) -> None:
+        self.members, self.classes = members, classes
 
     @property
     def heads(self) -> JoinedNetwork:
         """The heads alone."""
-        return JoinedNetwork({name: network.get_layer("head") for name, network in self.members.items()})
+        return JoinedNetwork({name: one.get_layer("head") for name, one in self.members.items()}, self.classes)
 
     @property
     def weights(self) -> list[Any]:

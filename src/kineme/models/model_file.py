@@ -22,7 +22,7 @@ from kineme.memory import total_bytes
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
 from kineme.models.joined import JoinedNetwork, member_approaches, member_specs, steps_in
-from kineme.models.open_set import OpenSetDetector
+from kineme.models.open_set import DistanceDetector, OpenSetDetector, detector_of
 from kineme.models.registry import find_backbone, make_approach
 from kineme.models.scoring import HEAVY_PIXELS
 from kineme.models.timeline_settings import TimelineSettings
@@ -52,7 +52,7 @@ class ModelCard:
             8 times in 10 (Guo et al. 2017, "On Calibration of Modern Neural Networks").
         provenance: where the model comes from: data fingerprint, split, seed, versions, figures.
         finetuned: a pretrained backbone was trained further, so its weights are the model's own.
-        open_set: tells whether logits show one of the labels at all; None where that was not learned.
+        open_set: tells whether scores show one of the labels at all; None where that was not learned.
         member_specs: of joined backbones, the clip of each; by default as :func:`kineme.models.joined.member_specs` has
             it.
         timeline: how its windows become segments, where training has found that; see :attr:`timeline_settings`.
@@ -65,7 +65,7 @@ class ModelCard:
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
     finetuned: bool = False
-    open_set: OpenSetDetector | None = None
+    open_set: OpenSetDetector | DistanceDetector | None = None
     timeline: TimelineSettings | None = None
     member_specs: tuple[ClipSpec, ...] = ()
 
@@ -73,6 +73,11 @@ class ModelCard:
     def timeline_settings(self) -> TimelineSettings:
         """How its windows become segments: as training has found, or by the length of its clips."""
         return self.timeline or TimelineSettings.of(self.spec)
+
+    @property
+    def clips_of_class(self) -> int:
+        """How many training clips of each class the network keeps, to give distances after its logits; mostly none."""
+        return self.open_set.clips if isinstance(self.open_set, DistanceDetector) else 0
 
     @property
     def note(self) -> str:
@@ -100,8 +105,9 @@ class ModelCard:
         if len(specs) != len(approaches):
             raise ValueError(f"it has {len(specs)} members and {len(approaches)} backbones")
         steps_in(self.spec, specs)  # refuses what cannot run side by side
+        distances = self.open_set if self.clips_of_class else None  # each member gives its own
         return tuple(
-            ModelCard(self.approach, config_of(one), spec, self.labels)
+            ModelCard(self.approach, config_of(one), spec, self.labels, open_set=distances)
             for one, spec in zip(approaches, specs, strict=True)
         )
 
@@ -170,7 +176,7 @@ class ModelCard:
                 provenance=_part(document, "provenance", dict),
                 finetuned=_part(document, "finetuned", bool),
                 member_specs=tuple(ClipSpec.from_json(_part(one, "spec", dict)) for one in members),
-                open_set=OpenSetDetector.from_json(_part(calibration, "known", dict, type(None))),
+                open_set=detector_of(_part(calibration, "known", dict, type(None))),
                 timeline=TimelineSettings.from_json(_part(calibration, "timeline", dict, type(None))),
             )
             _check(card)
@@ -226,7 +232,13 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard]:
     from kineme.models.network import build_network
 
     try:
-        network = build_network(card.architecture, card.spec, len(card.labels), member_specs=card.member_specs)
+        network = build_network(
+            card.architecture,
+            card.spec,
+            len(card.labels),
+            member_specs=card.member_specs,
+            clips_of_class=card.clips_of_class,
+        )
     except UsageError as error:
         raise KinemeError(f"{path}: {error}") from error
     wanted = named_weights(network)
@@ -311,7 +323,9 @@ def _check(card: ModelCard) -> None:
         raise ValueError("a label occurs twice")
     if not 1e-6 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
-    if card.open_set is not None and len(card.open_set.logits[0]) != len(card.labels):
+    if card.clips_of_class and not card.architecture.has_linear_head:
+        raise ValueError("only networks with a linear head keep clips")
+    if isinstance(card.open_set, OpenSetDetector) and len(card.open_set.logits[0]) != len(card.labels):
         raise ValueError("the logits of known actions must be of as many labels as there are")
     spec = card.spec
     if spec.frames * spec.height * spec.width * 3 > min(_MOST_CLIP_BYTES, total_bytes() or _MOST_CLIP_BYTES):

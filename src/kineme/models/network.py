@@ -21,6 +21,7 @@ def build_network(
     *,
     pretrained: bool = False,
     member_specs: Sequence[ClipSpec] = (),
+    clips_of_class: int = 0,
 ) -> Any:
     """Join the approach's backbone and head.
 
@@ -30,11 +31,13 @@ def build_network(
         classes: K, at least 2.
         member_specs: the clip of each of joined backbones; by default as
             :func:`kineme.models.joined.member_specs` says.
+        clips_of_class: of a linear head: give distances to so many training clips of each class after the logits, see
+            :func:`kineme.models.linear_head.with_distances`; none where it is 0.
         pretrained: give a frozen backbone its published weights, for training; a loaded model brings its own.
 
     Returns:
-        A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32. Its layers ``backbone`` and
-        ``head`` are models too. With landmarks as backbone it starts from features_BTD. Of joined backbones, a
+        A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32, or to scores. Its layers ``backbone``
+        and ``head`` are models too. With landmarks as backbone it starts from features_BTD. Of joined backbones, a
         :class:`~kineme.models.joined.JoinedNetwork`.
 
     Raises:
@@ -48,12 +51,21 @@ def build_network(
         specs = member_specs or joined.member_specs(record, spec)
         each = zip(joined.member_approaches(approach, record), specs, strict=True)
         return joined.JoinedNetwork(
-            {one.backbone: build_network(one, its, classes, pretrained=pretrained) for one, its in each}
+            {
+                one.backbone: build_network(one, its, classes, pretrained=pretrained, clips_of_class=clips_of_class)
+                for one, its in each
+            },
+            classes,
         )
     backbone = record.build(spec)
     if pretrained and record.weights and record.load_weights:
         record.load_weights(backbone, require(record.weights.name))
-    return approach.build(backbone, spec, classes)
+    network = approach.build(backbone, spec, classes)
+    if not clips_of_class:
+        return network
+    from kineme.models.linear_head import with_distances
+
+    return with_distances(network, record, clips_of_class)
 
 
 def frozen_encoder(network: Any, approach: Approach, *, finetuned: bool = False) -> Encoder | None:

@@ -1,4 +1,8 @@
-"""Open-set detection: whether logits show one of the labels at all, by their distance from those that do."""
+"""Open-set detection: whether scores show one of the labels at all, by their distance from clips that do.
+
+Networks with a linear head measure the distance in their features (:class:`DistanceDetector`), others in their logits
+(:class:`OpenSetDetector`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_NEIGHBOURS = 3
+NEIGHBOURS = 3
+MOST_CLIPS = 60  # that a network keeps of a class
+NOBODY = 1e6  # the distance of a window in which nobody was found
 _DOUBT = 1.25  # of the distance, for each unit of log-odds; chosen on drawn people of seed 101
 
 
@@ -89,10 +95,74 @@ class OpenSetDetector:
         )
 
 
+@dataclass(frozen=True)
+class DistanceDetector:
+    """How far from the training clips of the class that it names a window may be, for a network that says how far.
+
+    Its scores are logits, then distances: :class:`kineme.models.linear_head.ClassDistances`. For the last argument see
+    :class:`OpenSetDetector`.
+
+    Args:
+        clips: that the network keeps of a class.
+        threshold: the distance from which on a window shows none of the labels.
+        median_action_logodds: of an action against background; None where background was not learned.
+
+    Raises:
+        ValueError: values that make no sense.
+    """
+
+    clips: int
+    threshold: float
+    median_action_logodds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not NEIGHBOURS <= self.clips <= MOST_CLIPS:
+            raise ValueError(f"a network keeps {NEIGHBOURS} to {MOST_CLIPS} clips of a class")
+        if not 0 < self.threshold < 1e9:
+            raise ValueError("the threshold of known actions must be positive")
+        if self.median_action_logodds is not None and not np.isfinite(self.median_action_logodds):
+            raise ValueError("the log-odds of known actions must be a number")
+
+    def score(self, scores_NS: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """How far each row lies within the threshold, (N,): from 0 on it shows one of the labels."""
+        return self.threshold - named_distances(np.asarray(scores_NS, np.float64), self.median_action_logodds)
+
+    def to_json(self) -> dict[str, Any]:
+        """A document; :func:`detector_of` makes an equal object of it."""
+        return {"clips": self.clips, "threshold": self.threshold, "sure": self.median_action_logodds}
+
+
+def detector_of(document: dict[str, Any] | None) -> OpenSetDetector | DistanceDetector | None:
+    """Read the document of a detector; None for none.
+
+    Raises:
+        KeyError: a part is missing.
+        TypeError: a part is of another type.
+        ValueError: a part makes no sense.
+    """
+    if document is None or "clips" not in document:
+        return OpenSetDetector.from_json(document)
+    logodds = document.get("sure")
+    return DistanceDetector(
+        int(document["clips"]), float(document["threshold"]), None if logodds is None else float(logodds)
+    )
+
+
+def named_distances(scores_NS: NDArray[np.float64], median_action_logodds: float | None = None) -> NDArray[np.float64]:
+    """Of scores, logits and distances side by side: the distance to the class that is named, (N,).
+
+    Where nobody was found in a window, all scores are zeros, and it is far from everything.
+    """
+    logits_NK, distances_NK = np.split(scores_NS, 2, axis=1)
+    distances_N = np.take_along_axis(distances_NK, logits_NK.argmax(axis=1)[:, None], axis=1)[:, 0]
+    distances_N = np.where((scores_NS != 0).any(axis=1), distances_N, NOBODY)
+    return at_least_action_doubt(distances_N, logits_NK, median_action_logodds)
+
+
 def knn_distance(row_K: NDArray[np.float64], logits_MK: NDArray[np.float64]) -> float:
     """Mean distance of a row to its three nearest neighbours."""
     squares_M = np.square(logits_MK - row_K).sum(axis=1)
-    return float(np.sqrt(np.sort(squares_M)[:_NEIGHBOURS]).mean())
+    return float(np.sqrt(np.sort(squares_M)[:NEIGHBOURS]).mean())
 
 
 def action_logodds(logits_NK: NDArray[np.float64]) -> NDArray[np.float64]:

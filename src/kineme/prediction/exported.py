@@ -138,7 +138,8 @@ class Exported:
         wanted_type = "float32" if external or part in ("window", "step") else "uint8"
         if not fits or set(seen) != {wanted_type} or set(function.input_types[1:]) - {wanted_type}:
             raise ValueError("its inputs do not match the model in its description")
-        if part != "frame" and function.output_shapes[0] != (1, classes):
+        scores = 2 * classes if self.card.clips_of_class else classes
+        if part != "frame" and function.output_shapes[0] != (1, scores):
             raise ValueError(f"it does not give {classes} scores, one for each label")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.models.joined import leader_of, mean_logits, steps_in
+from kineme.models.joined import leader_of, mean_scores, steps_in
 from kineme.people.region import known_cuts, region_ticks
 from kineme.prediction.trained import TrainedModel
 from kineme.video.brightness import Brightener
@@ -97,6 +97,7 @@ class JoinedScorer:
 
     def __init__(self, model: TrainedModel, scorers: Sequence[Any]) -> None:
         self.members, self._steps, self._leader = list(scorers), member_steps(model), leader_number(model)
+        self._classes = len(model.labels)
         self.batch_size = 1
         for one in self.members:
             one.batch_size = 1  # else one would run far ahead of the others, and frames be held that long
@@ -123,7 +124,7 @@ class JoinedScorer:
                 # As in a stream: the newest window that is over by then.
                 while (one := coming[number]) and one[0].max() <= times_T.max() + EPSILON_S:
                     newest[number], coming[number] = one[1], next(scored, None)
-            yield times_T, mean_logits([one[None] for one in newest if one is not None])[0]
+            yield times_T, mean_scores([one[None] for one in newest if one is not None], self._classes)[0]
 
 
 def _of_member(number: int, of_ticks: Iterable[Any]) -> Iterator[Any]:
@@ -142,6 +143,7 @@ class JoinedReader:
 
     def __init__(self, model: TrainedModel, open_reader: Callable[[TrainedModel, int], Any], stride: int) -> None:
         self._steps, self._leader = member_steps(model), leader_number(model)
+        self._classes = len(model.labels)
         self._readers = [
             open_reader(one, max(1, stride // step)) for one, step in zip(model.members, self._steps, strict=True)
         ]
@@ -170,6 +172,7 @@ class JoinedReader:
                     continue
                 self._newest[number] = found[1]
                 if number == self._leader:
-                    answer = found[0], mean_logits([one[None] for one in self._newest if one is not None])[0]
+                    present = [one[None] for one in self._newest if one is not None]
+                    answer = found[0], mean_scores(present, self._classes)[0]
         self._count = first + len(seen)
         return answer

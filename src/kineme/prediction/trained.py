@@ -213,32 +213,34 @@ class TrainedModel:
 
     @property
     def classifier(self) -> Any:
-        """The layers after the encoder; the whole network without an encoder."""
-        if self.members:
-            return self.network.heads
-        return self.network.get_layer("head") if self.encoder else self.network
+        """The layers after the encoder, to logits_BK; the whole network without an encoder."""
+        if not self.encoder:
+            return self.network
+        from kineme.models.linear_head import logits_alone
+
+        return logits_alone(self.network.heads if self.members else self.network.get_layer("head"), len(self.labels))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of all probabilities."""
         return self.card.labels
 
-    def probabilities(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities_NK of logits.
+    def probabilities(self, scores_NS: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities_NK of scores: logits_NK, and perhaps distances beside them.
 
         Raises:
-            KinemeError: the logits are not numbers.
+            KinemeError: the scores are not numbers.
         """
-        if not np.isfinite(logits_NK).all():
+        if not np.isfinite(scores_NS).all():
             raise KinemeError(f"{self.path or self.name}: its scores are not numbers; copy it again, or train it again")
-        return softmax(logits_NK, self.card.temperature)
+        return softmax(scores_NS[:, : len(self.labels)], self.card.temperature)
 
-    def open_set_score(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """Whether logits show a label at all, (N,): from 0 on they do.
+    def open_set_score(self, scores_NS: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Whether scores show a label at all, (N,): from 0 on they do.
 
-        None where the model was not trained to tell. See :class:`~kineme.models.open_set.OpenSetDetector`.
+        None where the model was not trained to tell. See :mod:`kineme.models.open_set`.
         """
-        return None if self.card.open_set is None else self.card.open_set.score(logits_NK)
+        return None if self.card.open_set is None else self.card.open_set.score(scores_NS)
 
     def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Name and values of every weight of the network, or of its file where it is not built."""

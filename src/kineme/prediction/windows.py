@@ -116,12 +116,13 @@ class WindowScorer:
 def collect_windows(
     scored: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]], labels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """First and last instant, times_W2, and logits_WK of windows; nothing else is kept: six hours are 170,000."""
-    times, logits = array("d"), array("f")
-    for times_T, logits_K in scored:
+    """First and last instant, times_W2, and scores_WS of windows; nothing else is kept: six hours are 170,000."""
+    times, scores, size = array("d"), array("f"), labels
+    for times_T, scores_S in scored:
         times.extend((times_T[0], times_T[-1]))
-        logits.frombytes(logits_K.tobytes())
-    return np.array(times).reshape(-1, 2), np.array(logits).reshape(-1, labels)
+        scores.frombytes(scores_S.tobytes())
+        size = len(scores_S)  # with distances beside the logits, twice as many
+    return np.array(times).reshape(-1, 2), np.array(scores).reshape(-1, size)
 
 
 def open_scorer(model: TrainedModel, engine: str) -> WindowScorer:

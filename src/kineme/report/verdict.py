@@ -14,6 +14,7 @@ _FEW_GROUPS = 5  # fewer than this, and the interval itself is too narrow
 _WIDE = 0.2  # an interval wider than this says little
 _CLOSE = 0.1  # a baseline within this of the result explains too much of it
 _MISCALIBRATED = 0.1
+_TELLS_UNKNOWN = 0.7  # top-1 below which no score told unknown actions better than chance, on real scenes never seen
 _MOST_OF_IT = 0.5  # of what it knows beyond guessing, lost without the order of frames
 _FEWEST_CALIBRATED = 50  # test videos; of fewer, the calibration error is mostly noise
 SIGNIFICANT = 0.05
@@ -198,6 +199,11 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
     missing = [label for label, figures in test.get("per_class", {}).items() if not figures.get("n")]
     if missing:
         found.append(f"Not tested at all, since the test set has no video of it: {', '.join(missing)}.")
+    if "as_used" in test and top1 < _TELLS_UNKNOWN:
+        found.append(
+            f"With {percent(top1)} of the known actions correct, unknown actions cannot be detected either: the same "
+            f"features would have to distinguish them."
+        )
     error = test.get("calibration_error")
     if is_number(error) and error > _MISCALIBRATED and test["n"] >= _FEWEST_CALIBRATED:
         found.append(

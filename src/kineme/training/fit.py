@@ -126,7 +126,7 @@ def train_once(
         )
         for row in found.history:
             on_epoch(row)
-        held_out = HeldOut(found.held_out, found.logits_WK, found.item_W)
+        held_out = HeldOut(found.held_out, found.scores_WS[:, : learner.classes], found.item_W)
         return TrainingResult(found.history, held_out.temperature, held_out, found)
     views = options.num_views(learner.encoder)
     if views:

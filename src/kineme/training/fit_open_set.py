@@ -1,4 +1,4 @@
-"""Fits the open-set detector: from logits of known videos, with a threshold for a stated share of rejected ones."""
+"""Fits the open-set detector: from known videos, with a threshold for a stated share of rejected ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kineme.models.open_set import OpenSetDetector, action_logodds, at_least_action_doubt, knn_distance
+from kineme.models.open_set import (
+    NOBODY,
+    DistanceDetector,
+    OpenSetDetector,
+    action_logodds,
+    at_least_action_doubt,
+    knn_distance,
+    named_distances,
+)
 from kineme.training.metrics import group_interval
 
 REFUSED = 0.05  # share of videos of known actions that the threshold may refuse
@@ -54,11 +62,36 @@ def fit_open_set(
     return OpenSetDetector(tuple(rows), scale, threshold, logodds), refused
 
 
+def fit_distances(
+    scores_WS: NDArray[np.floating[Any]], video_W: ArrayLike, clips: int, *, background: bool = False
+) -> tuple[DistanceDetector, float]:
+    """Find the threshold of a head that keeps clips, as :func:`fit_open_set` does.
+
+    Args:
+        scores_WS: logits and distances of windows of videos that the head was not solved on.
+        video_W: the number of the video of each, from 0.
+        clips: that the head keeps of a class.
+        background: see :func:`fit_open_set`.
+
+    Returns:
+        As :func:`fit_open_set`; the share is of videos in which somebody was found.
+    """
+    rows_WS: NDArray[np.float64] = np.asarray(scores_WS, np.float64)
+    videos = np.asarray(video_W, np.int64)
+    logits_WK, _ = np.split(rows_WS, 2, axis=1)
+    logodds = float(np.median(action_logodds(logits_WK))) if background else None
+    distances_W = named_distances(rows_WS, logodds)
+    best_V = np.array([distances_W[videos == video].min() for video in np.unique(videos)])
+    seen_V = best_V[best_V < NOBODY] if (best_V < NOBODY).any() else np.ones(1)
+    threshold, refused = fit_threshold(seen_V)
+    return DistanceDetector(clips, threshold, logodds), refused
+
+
 def best_of_videos(
-    detector: OpenSetDetector, logits_WK: NDArray[np.floating[Any]], video_W: ArrayLike
+    detector: OpenSetDetector | DistanceDetector, scores_WS: NDArray[np.floating[Any]], video_W: ArrayLike
 ) -> NDArray[np.float64]:
     """Open-set score of the best window of each video, (N,)."""
-    scores_W, video_W = detector.score(logits_WK), np.asarray(video_W)
+    scores_W, video_W = detector.score(scores_WS), np.asarray(video_W)
     return np.array([scores_W[video_W == video].max() for video in np.unique(video_W)])
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kineme.dataset.table import ClipTable
 from kineme.models.encoder import Encoder
-from kineme.models.joined import JoinedNetwork, mean_logits
+from kineme.models.joined import JoinedNetwork, mean_scores
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item
 from kineme.video.spec import ClipSpec
@@ -76,7 +76,7 @@ class JoinedCache:
         return replace(members[self.leader], members=tuple(members))
 
     def score(self, score_member: ScoreMember, heads: JoinedNetwork, items: Sequence[Item]) -> Windows:
-        """Logits_WK of each window of each video, and the number of its video.
+        """Scores_WS of each window of each video, and the number of its video.
 
         Args:
             score_member: the same of one member.
@@ -87,14 +87,14 @@ class JoinedCache:
             score_member(head, [item.members[number] for item in items], cache)
             for number, (head, cache) in enumerate(zip(heads.members.values(), self.caches, strict=True))
         ]
-        return joined_windows(found, self.leader)
+        return joined_windows(found, self.leader, heads.classes)
 
 
 def _key(item: Item) -> tuple[object, ...]:
     return item.path, item.start_s, item.end_s, item.stretch.track, item.label
 
 
-def joined_windows(found: Sequence[Windows], leader: int) -> Windows:
+def joined_windows(found: Sequence[Windows], leader: int, classes: int) -> Windows:
     """The windows of the leader, with what all members say of each, as in prediction.
 
     Where a member has fewer of a video, its last stands for those it lacks; where it has more, they are left out.
@@ -106,4 +106,4 @@ def joined_windows(found: Sequence[Windows], leader: int) -> Windows:
         count_W = np.searchsorted(its_item_W, item_W, side="right") - first_W
         place_W = np.arange(len(item_W)) - np.searchsorted(item_W, item_W)
         aligned.append(logits_WK[first_W + np.minimum(place_W, count_W - 1)])
-    return mean_logits(aligned), item_W
+    return mean_scores(aligned, classes), item_W

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from kineme.errors import UsageError
@@ -10,6 +10,7 @@ from kineme.models.approach import Approach
 from kineme.models.backend import keras
 from kineme.models.encoder import Encoder
 from kineme.models.joined import JoinedNetwork, leader_of, member_approaches, member_specs
+from kineme.models.linear_head import with_distances
 from kineme.models.network import build_network
 from kineme.models.registry import BACKBONES, find_backbone
 from kineme.people.encoder import open_encoder
@@ -47,6 +48,15 @@ class Learner:
     def is_solved(self) -> bool:
         """Whether its head is solved instead of trained by epochs; it then needs no validation videos."""
         return self.encoder is not None and self.approach.has_linear_head
+
+    def with_distances(self, clips: int) -> Learner:
+        """The same weights in networks that give scores: see :func:`kineme.models.linear_head.with_distances`."""
+        if self.members:
+            members = tuple(one.with_distances(clips) for one in self.members)
+            networks = JoinedNetwork({one.approach.backbone: one.network for one in members}, self.classes)
+            return replace(self, network=networks, trained=networks.heads, members=members)
+        network = with_distances(self.network, find_backbone(self.approach.backbone), clips)
+        return replace(self, network=network, trained=network.get_layer("head"))
 
     def cache(self) -> FrameCache:
         """Where its clips come from; frames are kept at twice the rate so that windows can start in between."""
@@ -97,7 +107,7 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
     if record.members:
         each = zip(member_approaches(approach, record), member_specs(record, spec), strict=True)
         members = {one.backbone: make_learner(one, its, classes, seed=seed) for one, its in each}
-        networks = JoinedNetwork({name: one.network for name, one in members.items()})
+        networks = JoinedNetwork({name: one.network for name, one in members.items()}, classes)
         encoder = list(members.values())[leader_of(record)].encoder
         return Learner(approach, spec, classes, networks, networks.heads, encoder, members=tuple(members.values()))
     network = build_network(approach, spec, classes, pretrained=True)

@@ -11,79 +11,28 @@ are apart, and better where most places hold one class.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.models.backend import keras
-from kineme.models.joined import JoinedNetwork
 from kineme.models.registry import find_backbone
 from kineme.progress import progress
 from kineme.training.augment import Mirror
 from kineme.training.cache import FrameCache
 from kineme.training.evaluate import loss_and_accuracy, mean_of_windows, score_windows
-from kineme.training.folds import grouped_folds
+from kineme.training.folds import MOST_FOLDS, grouped_folds
 from kineme.training.items import Item
 from kineme.training.joined_cache import JoinedCache, joined_windows
+from kineme.training.kept_clips import KeptClips, clips_to_keep, keep_clips
 from kineme.training.learner import Learner
+from kineme.training.linear_weights import JoinedWeights, LinearWeights, has_anybody, solve
 
-C = 0.01
 FEWEST_WITH_PEOPLE = 0.5  # share of the clips in which somebody must be found for joints to be learned from
-_NEVER_SEEN = 5.0  # by how much a class without training clips is less likely than the least likely one
-
-
-@dataclass(frozen=True, eq=False)
-class LinearWeights:
-    """A solved head.
-
-    Args:
-        mean_F: of each pooled feature over the training windows.
-        factor_F: 1 through its standard deviation there.
-        kernel_FK: of the linear layer.
-        bias_K: of the linear layer.
-    """
-
-    mean_F: NDArray[np.float64]
-    factor_F: NDArray[np.float64]
-    kernel_FK: NDArray[np.float64]
-    bias_K: NDArray[np.float64]
-
-    @classmethod
-    def of_nobody(cls, features: int, classes: int) -> LinearWeights:
-        """Where there is nothing to learn from: all classes are alike."""
-        return cls(np.zeros(features), np.ones(features), np.zeros((features, classes)), np.zeros(classes))
-
-    @classmethod
-    def of_prior(cls, features: int, labels_N: NDArray[np.int64], classes: int) -> LinearWeights:
-        """That answers how frequent each class is among these videos, whatever it sees."""
-        counts_K = np.bincount(labels_N[labels_N < classes], minlength=classes)
-        return replace(cls.of_nobody(features, classes), bias_K=np.log(np.maximum(counts_K, 0.5) / len(labels_N)))
-
-    def logits(self, pooled_WF: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits_WK of windows."""
-        standard_WF = (pooled_WF.astype(np.float64) - self.mean_F) * self.factor_F
-        logits_WK = standard_WF @ self.kernel_FK + self.bias_K
-        return (logits_WK * has_anybody(pooled_WF)[:, None]).astype(np.float32)
-
-    def assign_to(self, head: Any) -> None:
-        """Write them into a head made by :func:`kineme.models.linear_head.build_linear_head`."""
-        head.get_layer("standardize").set_weights([self.mean_F, self.factor_F])
-        head.get_layer("logits").set_weights([self.kernel_FK, self.bias_K])
-
-
-@dataclass(frozen=True, eq=False)
-class JoinedWeights:
-    """The solved heads of the members of joined backbones, in order."""
-
-    members: tuple[LinearWeights | JoinedWeights, ...]
-
-    def assign_to(self, heads: JoinedNetwork) -> None:
-        """Write them into the heads."""
-        for weights, head in zip(self.members, heads.members.values(), strict=True):
-            weights.assign_to(head)
+FARTHEST = 2.0  # a cosine distance; those to a class without clips are larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +68,16 @@ class PooledWindows:
         self, classes: int, chosen_N: NDArray[np.bool_] | None = None, *, looks_at_features: bool = True
     ) -> LinearWeights:
         """The head that is best on these videos, or on the chosen ones; every video counts alike, however long."""
+        clips = clips_to_keep(self.labels_N, classes)
+        size = self.pooled_WF.shape[1]
         if not looks_at_features:
             labels_N = self.labels_N if chosen_N is None else self.labels_N[chosen_N]
-            return LinearWeights.of_prior(self.pooled_WF.shape[1], labels_N, classes)
+            return LinearWeights.of_prior(size, labels_N, classes)
         used_W = has_anybody(self.pooled_WF)
         if chosen_N is not None:
             used_W &= chosen_N[self.item_W]
         if not used_W.any():
-            return LinearWeights.of_nobody(self.pooled_WF.shape[1], classes)
+            return replace(LinearWeights.of_nobody(size, classes), kept=KeptClips.of_nobody(classes, clips, size))
         item_W = self.item_W[used_W]
         views = 1 if self.is_plain_W.all() else 2
         weight_W = views / np.bincount(item_W, minlength=len(self.labels_N))[item_W]
@@ -135,12 +86,73 @@ class PooledWindows:
         if len(background):  # there may be hours of it
             actions = len(np.unique(item_W)) - len(background)
             weight_W[labels_W == classes] *= min(1.0, actions / len(background))
-        return solve(self.pooled_WF[used_W], labels_W, weight_W, classes)
+        weights = solve(self.pooled_WF[used_W], labels_W, weight_W, classes)
+        plain_W = used_W & self.is_plain_W
+        standard_WF = weights.standardized(self.pooled_WF[plain_W])
+        return replace(weights, kept=keep_clips(standard_WF, self.item_W[plain_W], self.labels_N, classes, clips))
+
+    def solve_out_of_fold(
+        self, classes: int, *, looks_at_features: bool = True, advance: Callable[[], object] = lambda: None
+    ) -> OutOfFold:
+        """The head that is best on all videos, and what others say that were solved without a fold of these.
+
+        Args:
+            classes: K.
+            looks_at_features: see :meth:`solve`.
+            advance: called after each.
+        """
+        plain_W = self.is_plain_W & (self.labels_N[self.item_W] < classes)
+        item_W = self.item_W[plain_W]
+        scores_WS = np.zeros((len(item_W), (1 + looks_at_features) * classes), np.float32)
+        folds: list[tuple[NDArray[np.int64], LinearWeights]] = []
+        for held_out in grouped_folds(self.labels_N, self.groups_N):
+            chosen_N = np.ones(len(self.labels_N), bool)
+            chosen_N[held_out] = False
+            weights = self.solve(classes, chosen_N, looks_at_features=looks_at_features)
+            is_held_out = ~chosen_N[item_W]
+            scores_WS[is_held_out] = weights.scores(self.pooled_WF[plain_W][is_held_out])
+            folds.append((held_out, weights))
+            advance()
+        weights = self.solve(classes, looks_at_features=looks_at_features)
+        advance()
+        if not folds:
+            return OutOfFold(weights, [], scores_WS[:0], item_W[:0])
+        if weights.kept:
+            usual, deviation = _usual(
+                scores_WS[:, classes:], self.labels_N[item_W], has_anybody(self.pooled_WF[plain_W])
+            )
+            scores_WS[:, classes:] = (scores_WS[:, classes:] - usual) / deviation * scores_WS.any(axis=1, keepdims=True)
+            weights = weights.in_deviations(usual, deviation)
+            folds = [(numbers, one.in_deviations(usual, deviation)) for numbers, one in folds]
+        return OutOfFold(weights, folds, scores_WS, item_W)
 
 
-def has_anybody(pooled_WF: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether there is anything in the features of each window: those of people are zeros where nobody is."""
-    return np.asarray((pooled_WF != 0).any(axis=1))
+def _usual(
+    distances_WK: NDArray[np.float32], labels_W: NDArray[np.int64], is_seen_W: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """How far windows usually are from the clips of their own class, and the standard deviation of that."""
+    distances_W = distances_WK[np.arange(len(labels_W)), labels_W][is_seen_W]
+    distances_W = distances_W[distances_W < FARTHEST]  # a fold may have held no clip of the class
+    if not len(distances_W):
+        return 0.0, 1.0
+    return float(distances_W.mean()), max(float(distances_W.std()), 1e-3)
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """What :meth:`PooledWindows.solve_out_of_fold` gives.
+
+    Args:
+        weights: solved on all videos.
+        folds: numbers of the videos of each fold, and the head that was solved without them.
+        scores_WS: of the windows as filmed, by heads that were solved without their groups: see :class:`LinearResult`.
+        item_W: number of the video of each.
+    """
+
+    weights: LinearWeights
+    folds: list[tuple[NDArray[np.int64], LinearWeights]]
+    scores_WS: NDArray[np.float32]
+    item_W: NDArray[np.int64]
 
 
 def pool_windows(
@@ -165,58 +177,6 @@ def pool_windows(
     )
 
 
-def solve(
-    pooled_WF: NDArray[np.float32], labels_W: NDArray[np.int64], weight_W: NDArray[np.float64], classes: int
-) -> LinearWeights:
-    """Multinomial logistic regression at its optimum.
-
-    Args:
-        pooled_WF: features of windows.
-        labels_W: class of each, 0 to K; K is background, whose logit is then 0.
-        weight_W: how much each counts.
-        classes: K.
-    """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    # One thread is the fastest for so little, by far where others use the cores, and rounds alike on every machine.
-    with threadpool_limits(1, "blas"):
-        return _solve(pooled_WF, labels_W, weight_W, classes)
-
-
-def _solve(
-    pooled_WF: NDArray[np.float32], labels_W: NDArray[np.int64], weight_W: NDArray[np.float64], classes: int
-) -> LinearWeights:
-    from sklearn.linear_model import LogisticRegression
-
-    features_WF = pooled_WF.astype(np.float64)
-    share_W = weight_W / weight_W.sum()
-    mean_F = share_W @ features_WF
-    deviation_F = np.sqrt(share_W @ np.square(features_WF - mean_F))
-    factor_F = np.where(deviation_F > 1e-6, 1 / np.maximum(deviation_F, 1e-6), 0.0)
-    standard_WF = (features_WF - mean_F) * factor_F
-    total = classes + bool((labels_W == classes).any())
-    kernel_FK, bias_K = np.zeros((len(mean_F), total)), np.zeros(total)
-    seen = np.unique(labels_W)
-    if len(seen) > 1:
-        basis_FR = None
-        if len(standard_WF) < len(mean_F):  # the solution is a sum of the rows: it is looked for among those
-            basis_FR, triangle_RW = np.linalg.qr(standard_WF.T)
-            standard_WF = triangle_RW.T
-        found = LogisticRegression(C=C, max_iter=10_000, tol=1e-8)
-        found.fit(standard_WF, labels_W, sample_weight=weight_W)
-        coefficients_SR, intercept_S = found.coef_, found.intercept_
-        if len(seen) == 2:  # one row stands for both
-            coefficients_SR = np.concatenate([-coefficients_SR, coefficients_SR]) / 2
-            intercept_S = np.concatenate([-intercept_S, intercept_S]) / 2
-        kernel_FK[:, seen] = coefficients_SR.T if basis_FR is None else basis_FR @ coefficients_SR.T
-        bias_K[seen] = intercept_S
-    unseen = np.setdiff1d(np.arange(total), seen)
-    bias_K[unseen] = bias_K[seen].min() - _NEVER_SEEN
-    if total > classes:
-        kernel_FK, bias_K = kernel_FK[:, :classes] - kernel_FK[:, classes:], bias_K[:classes] - bias_K[classes]
-    return LinearWeights(mean_F, factor_F, kernel_FK, bias_K)
-
-
 @dataclass(frozen=True, eq=False)
 class LinearResult:
     """What :func:`fit_linear` gives.
@@ -224,7 +184,7 @@ class LinearResult:
     Args:
         weights: solved on all videos.
         held_out: the videos of which there are out-of-fold predictions; background is not among them.
-        logits_WK: out-of-fold logits of their windows.
+        scores_WS: out-of-fold logits of their windows; then, unless the head looks at no feature, distances to classes.
         item_W: number of the video of each window.
         folds: numbers of the videos of each fold, and the head that was solved without them.
         history: one row, as of one epoch.
@@ -233,7 +193,7 @@ class LinearResult:
 
     weights: LinearWeights | JoinedWeights
     held_out: list[Item]
-    logits_WK: NDArray[np.float32]
+    scores_WS: NDArray[np.float32]
     item_W: NDArray[np.int64]
     folds: Sequence[tuple[NDArray[np.int64], LinearWeights | JoinedWeights]]
     history: list[dict[str, float]]
@@ -268,28 +228,22 @@ def fit_linear(
         f"people were found in {share:.0%} of the clips, too few to learn from their joints: "
         f"{learner.approach.backbone} is left out of the model"
     )
-    folds = grouped_folds(windows.labels_N, windows.groups_N)
-    plain = windows.is_plain_W & (windows.labels_N[windows.item_W] < learner.classes)
-    logits_WK = np.zeros((len(plain), learner.classes), np.float32)
-    solved: list[tuple[NDArray[np.int64], LinearWeights | JoinedWeights]] = []
-    with progress(label, len(folds) + 1) as advance:
-        for held_out in folds:
-            chosen_N = np.ones(len(windows.labels_N), bool)
-            chosen_N[held_out] = False
-            weights = windows.solve(learner.classes, chosen_N, looks_at_features=learner.approach.looks_at_features)
-            is_held_out = plain & ~chosen_N[windows.item_W]
-            logits_WK[is_held_out] = weights.logits(windows.pooled_WF[is_held_out])
-            solved.append((held_out[held_out < len(items)], weights))
-            advance()
-        weights = windows.solve(learner.classes, looks_at_features=learner.approach.looks_at_features)
-        advance()
-    weights.assign_to(learner.trained)
-    logits_WK, item_W = logits_WK[plain], windows.item_W[plain]
-    if not folds:
-        logits_WK, item_W = logits_WK[:0], item_W[:0]
-    history = _history(weights, windows, logits_WK, item_W, time.perf_counter() - started)
-    notes = () if share >= FEWEST_WITH_PEOPLE else (note,)
-    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, solved, [history], notes)
+    with progress(label, MOST_FOLDS + 1) as advance:
+        found = windows.solve_out_of_fold(
+            learner.classes, looks_at_features=learner.approach.looks_at_features, advance=advance
+        )
+    found.weights.assign_to(learner.trained)
+    logits_WK = found.scores_WS[:, : learner.classes]
+    history = _history(found.weights, windows, logits_WK, found.item_W, time.perf_counter() - started)
+    return LinearResult(
+        found.weights,
+        list(items) if found.folds else [],
+        found.scores_WS,
+        found.item_W,
+        [(numbers[numbers < len(items)], weights) for numbers, weights in found.folds],
+        [history],
+        () if share >= FEWEST_WITH_PEOPLE else (note,),
+    )
 
 
 def _fit_joined(
@@ -308,7 +262,7 @@ def _fit_joined(
         said = f"{label} ({member.approach.backbone})" if label else None
         items_of, gaps_of = ([one.members[number] for one in several] for several in (items, gaps))
         found.append(fit_linear(member, items_of, its, mirrored=mirrored, gaps=gaps_of, label=said))
-    logits_WK, item_W = joined_windows([(one.logits_WK, one.item_W) for one in found], cache.leader)
+    scores_WS, item_W = joined_windows([(one.scores_WS, one.item_W) for one in found], cache.leader, learner.classes)
     folds = [
         (each[0][0], JoinedWeights(tuple(weights for _, weights in each)))
         for each in zip(*(one.folds for one in found), strict=True)
@@ -318,11 +272,12 @@ def _fit_joined(
     history["accuracy"] = float(np.mean([row["accuracy"] for row in rows]))
     if len(item_W):
         truth_N = np.array([item.label for item in items])
-        history["val_loss"], history["val_accuracy"] = loss_and_accuracy(mean_of_windows(logits_WK, item_W), truth_N)
+        logits_NK = mean_of_windows(scores_WS[:, : learner.classes], item_W)
+        history["val_loss"], history["val_accuracy"] = loss_and_accuracy(logits_NK, truth_N)
     history["seconds"] = round(max(time.perf_counter() - started, 1e-3), 3)
     weights = JoinedWeights(tuple(one.weights for one in found))
     notes = tuple(note for one in found for note in one.notes)
-    return LinearResult(weights, list(items) if folds else [], logits_WK, item_W, folds, [history], notes)
+    return LinearResult(weights, list(items) if folds else [], scores_WS, item_W, folds, [history], notes)
 
 
 def _history(

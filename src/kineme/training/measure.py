@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.dataset.table import SPLITS
-from kineme.models.open_set import OpenSetDetector
+from kineme.models.open_set import DistanceDetector, OpenSetDetector
 from kineme.models.timeline_settings import TimelineSettings
 from kineme.training.background import score_background
 from kineme.training.baselines import baseline_predictions
@@ -18,8 +18,16 @@ from kineme.training.cache import FrameCache
 from kineme.training.evaluate import classification_metrics, order_metrics, score_items, score_windows
 from kineme.training.false_alarms import TriggerMetrics, trigger_metrics
 from kineme.training.fit import TrainingResult
-from kineme.training.fit_open_set import FEW, RefusedShare, best_of_videos, fit_open_set, open_set_metrics
+from kineme.training.fit_open_set import (
+    FEW,
+    RefusedShare,
+    best_of_videos,
+    fit_distances,
+    fit_open_set,
+    open_set_metrics,
+)
 from kineme.training.items import Item
+from kineme.training.learner import Learner
 from kineme.training.metrics import accuracy_with_interval, baselines
 from kineme.training.places import Backgrounds, person_mask
 from kineme.training.prepare import Prepared
@@ -56,6 +64,7 @@ class Measured:
     Args:
         document: what goes into ``metrics.json``.
         logits_NK: of the test videos.
+        learner: whose network is written: it gives what the detector takes.
         open_set: what tells known actions from others; None where there were no validation videos to tell by.
         timeline: how windows become segments; None where there were no whole validation videos to tell by.
         test_open_set_scores_N: of each test video's best window, or None.
@@ -65,7 +74,8 @@ class Measured:
 
     document: MeasuredDocument
     logits_NK: NDArray[np.float32]
-    open_set: OpenSetDetector | None = None
+    learner: Learner
+    open_set: OpenSetDetector | DistanceDetector | None = None
     timeline: TimelineSettings | None = None
     test_open_set_scores_N: NDArray[np.float64] | None = None
     background_open_set_scores_N: NDArray[np.float64] | None = None
@@ -95,7 +105,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
         document["validation"] = classification_metrics(
             held_out.video_logits, held_out.items, labels, result.temperature, seed
         )
-    measured = Measured(document, logits_NK)
+    measured = Measured(document, logits_NK, learner_of_scores(learner, result))
     if len(held_out.items) > 1 and learner.approach.looks_at_features:
         measured = _with_open_set(prepared, result, measured, seed)
         known_N = measured.test_open_set_scores_N
@@ -107,7 +117,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
 
 def _with_open_set(prepared: Prepared, result: TrainingResult, measured: Measured, seed: int) -> Measured:
     """Fit the open-set detector on the held-out videos, and measure its refusals on the test videos."""
-    trained, cache, parts = prepared.learner.trained, prepared.cache, prepared.parts
+    trained, cache, parts = measured.learner.trained, prepared.cache, prepared.parts
     detector, refused = fit_detector(trained, cache, parts["train"], result, background=prepared.background)
     test_N = best_of_videos(detector, *score_windows(trained, parts["test"], cache))
     background_M, background_groups = None, [item.group for item in parts["test"]]
@@ -130,11 +140,23 @@ def _with_open_set(prepared: Prepared, result: TrainingResult, measured: Measure
     )
 
 
+def learner_of_scores(learner: Learner, result: TrainingResult) -> Learner:
+    """The learner whose networks give distances beside the logits, where the solved head keeps clips."""
+    if result.solved is None or len(result.held_out.items) < 2 or not (clips := result.solved.weights.clips):
+        return learner
+    found = learner.with_distances(clips)
+    result.solved.weights.assign_to(found.trained)
+    return found
+
+
 def fit_detector(
     trained: Any, cache: FrameCache, train: Sequence[Item], result: TrainingResult, *, background: bool
-) -> tuple[OpenSetDetector, float]:
+) -> tuple[OpenSetDetector | DistanceDetector, float]:
     """Fit the open-set detector on the held-out videos, at least two; see :func:`fit_open_set`."""
     held_out, trained_VK = result.held_out, None
+    if result.solved and result.solved.weights.clips:
+        clips = result.solved.weights.clips
+        return fit_distances(result.solved.scores_WS, held_out.item_W, clips, background=background)
     if len(held_out.items) < FEW and not result.solved:
         trained_VK, _ = score_windows(trained, train, cache)
     return fit_open_set(held_out.logits_WK, held_out.item_W, trained_VK, background=background)
@@ -148,7 +170,7 @@ def _with_timelines(prepared: Prepared, result: TrainingResult, measured: Measur
         return replace(measured, warnings=[note])
     predicted = predict_timelines(
         replace(prepared.card, temperature=result.temperature, open_set=measured.open_set),
-        prepared.learner,
+        measured.learner,
         videos,
         prepared.cache,
         result.solved,

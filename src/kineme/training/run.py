@@ -276,7 +276,7 @@ def _write(
     write_csv(out / HISTORY, list(result.history[0]), [list(row.values()) for row in result.history])
     _write_predictions(out / PREDICTIONS, tested, prepared.labels, probabilities_NK)
     write_json(out / METRICS, document)
-    save_model(out / MODEL, learner.network, card)
+    save_model(out / MODEL, measured.learner.network, card)
     # Few frames are shown: where the cache holds features, they are decoded and not kept.
     frames = FrameCache(card.spec, per_frame=1, limit_bytes=0) if learner.encoder else prepared.cache
     return Run(

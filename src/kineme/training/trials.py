@@ -308,7 +308,7 @@ class TrialRunner:
         result: TrainingResult,
     ) -> list[VideoTimeline]:
         """The whole test videos of which rows are parts."""
-        from kineme.training.measure import fit_detector
+        from kineme.training.measure import fit_detector, learner_of_scores
         from kineme.training.timelines import labelled_videos, predict_timelines
 
         videos = {name: labelled_videos(fold.in_split(name)) for name in SPLITS}
@@ -318,7 +318,7 @@ class TrialRunner:
         if len(result.held_out.items) > 1:
             detector, _ = fit_detector(learner.trained, cache, parts["train"], result, background=bool(gaps["train"]))
             card = replace(card, open_set=detector)
-        return predict_timelines(card, learner, videos, cache, result.solved).test
+        return predict_timelines(card, learner_of_scores(learner, result), videos, cache, result.solved).test
 
     def _pool(self, trials: dict[tuple[int, int], dict[str, Any]], cost: dict[str, Any]) -> Result:
         def joined(field: Any, seed: int = 0) -> list[Any]:

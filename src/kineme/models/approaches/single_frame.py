@@ -81,8 +81,10 @@ class SingleFrame(Approach):
 
     def step(self, network: Any, x: Any, carry: Carry) -> Any:
         """The mean of the scores of the newest T frames."""
+        from kineme.models.linear_head import scores_of
+
         head = network.get_layer("head")
         frame = carry.flat(x)
         if self.has_linear_head:
-            frame = head.get_layer("standardize")(frame)
+            return scores_of(head, carry.mean(head.get_layer("standardize")(frame)))
         return carry.mean(head.get_layer("logits")(frame))

@@ -265,7 +265,8 @@ class _Seen:
             features_ST = np.stack([features_T, *(self._occlude(features_T, *span) for span in spans)])
             step = self._scorer.batch_size
             parts = [self._scorer.score_batch(features_ST[at : at + step]) for at in range(0, len(features_ST), step)]
-            odds_S = log_odds(np.concatenate(parts), self._column) / self._model.card.temperature
+            logits_SK = np.concatenate(parts)[:, : len(self._model.labels)]
+            odds_S = log_odds(logits_SK, self._column) / self._model.card.temperature
             rows.append(spread(odds_S[0] - odds_S[1:], spans, len(times_T)))
             times.append(times_T)
         times_N = np.unique(np.concatenate(times))

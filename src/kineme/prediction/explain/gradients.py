@@ -50,7 +50,7 @@ class HeatMaps:
 
     def __init__(self, network: Any, card: ModelCard) -> None:
         front, rest = cut_at_maps(network, card)
-        self._front, self._gradient = KerasFunction(front), gradient_of(rest)
+        self._front, self._gradient = KerasFunction(front), gradient_of(rest, len(card.labels))
         self._frames, self._temperature = card.spec.frames, card.temperature
         self._centre = card.architecture.explains_change
 
@@ -85,7 +85,8 @@ class Joints:
 
     def __init__(self, network: Any, card: ModelCard) -> None:
         assert card.backbone.pose is not None
-        self._gradient, self._temperature, self._layout = gradient_of(network), card.temperature, card.backbone.pose
+        self._gradient = gradient_of(network, len(card.labels))
+        self._temperature, self._layout = card.temperature, card.backbone.pose
 
     def __call__(self, features_TD: Array, column: int) -> NDArray[np.float64]:
         """(T, J) for the label of a column, from 0 on, in log-odds; zeros for joints of whom is not there."""
@@ -132,16 +133,17 @@ def _cut_frame_network(backbone: Any, head: Any) -> tuple[Any, Any]:
     return keras.Model(backbone.input, x), keras.Model(given, head(unfold(features)))
 
 
-def gradient_of(network: Any) -> Gradient:
+def gradient_of(network: Any, labels: int) -> Gradient:
     """A function from a network's inputs, float32, and a column to the gradient there of that label's log-odds."""
 
-    def odds(logits_BK: Any, chosen_K: Any) -> Any:
+    def odds(scores_BS: Any, chosen_K: Any) -> Any:
+        logits_BK = scores_BS[:, :labels]
         others_B = ops.logsumexp(logits_BK - 1e9 * chosen_K, axis=1)
         return ops.sum(ops.sum(logits_BK * chosen_K, axis=1) - others_B)
 
     by_backend = {"tensorflow": _with_tensorflow, "jax": _with_jax, "torch": _with_torch}
     run = by_backend[keras.backend.backend()](network, odds)
-    columns = np.eye(network.output.shape[-1], dtype=np.float32)
+    columns = np.eye(labels, dtype=np.float32)
     return lambda inputs, column: np.asarray(run(inputs, columns[column]))
 
 

@@ -1,0 +1,107 @@
+"""The default on clips that are darker than those it learned from: UT-Interaction, set 1, one sequence left out.
+
+Each sequence in turn is tested on what was learned from the nine others as filmed, twice: as filmed, and darkened as a
+camera at night would show it (every value to the power of 5, then sensor noise). Both figures are of the same models.
+
+    python benchmarks/dark.py DATA --out benchmarks/results/dark.json
+
+DATA is a folder with a clips.csv of the columns path, label, group (the sequence) and set. The folder given by --work
+keeps the darkened clips and every training that is finished. See ``ut_interaction.py`` for the source of the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pairs import record
+
+import kineme
+from kineme.cli.output import print_table
+from kineme.dataset.table import ClipTable
+from kineme.files import write_json
+from kineme.training.metrics import accuracy_with_interval
+from kineme.video.decode import read_frames
+from kineme.video.write import VideoWriter
+
+GAMMA, NOISE = 5.0, 2.0  # power, and standard deviation of the noise in grey levels of 255
+LIGHTS = ("as filmed", "darkened")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The default on darkened clips, on people never seen.")
+    parser.add_argument("data", type=Path, help="folder with clips.csv")
+    parser.add_argument("--candidate", default="i3d+movenet", help="the backbones of the linear head")
+    parser.add_argument("--set", default="set1", help="value of the column set")
+    parser.add_argument("--work", type=Path, default=Path("runs/dark"), help="folder of clips and trainings")
+    parser.add_argument("--out", type=Path, help="JSON file to write the result to")
+    arguments = parser.parse_args()
+    table = kineme.scan(arguments.data, fold_column="set")
+    table = replace(table, rows=table.rows.filter(pl.col("fold") == arguments.set))
+    tables = {"as filmed": table, "darkened": darkened(table, arguments.work / "clips")}
+    rights: dict[str, list[bool]] = {light: [] for light in LIGHTS}
+    groups: list[str] = []
+    for group in table.rows["group"].unique().sort():
+        run = learn(table, group, arguments.candidate, arguments.work / f"without-{group}")
+        for light in LIGHTS:
+            of_group = replace(tables[light], rows=tables[light].rows.filter(pl.col("group") == group))
+            metrics = kineme.evaluate(run, of_group, split="all")
+            count = round(metrics["top1"] * metrics["n"])
+            rights[light] += [True] * count + [False] * (metrics["n"] - count)
+        groups += [group] * metrics["n"]
+    result = record("keras", "tensorflow", "scikit-learn", candidate=arguments.candidate, gamma=GAMMA, noise=NOISE)
+    result["rows"] = [
+        {"light": light, "n": len(groups), **accuracy_with_interval(np.array(rights[light]), groups)}
+        for light in LIGHTS
+    ]
+    columns = ("light", "top1", "top1_interval", "n")
+    print_table(list(columns), [[str(row[name]) for name in columns] for row in result["rows"]])
+    if arguments.out:
+        write_json(arguments.out, result)
+
+
+def learn(table: ClipTable, group: str, backbones: str, folder: Path) -> Path:
+    """The run folder of a training on all groups but one."""
+    if not (folder / "metrics.json").exists():
+        side = pl.when(pl.col("group") == group).then(pl.lit("test")).otherwise(pl.lit("train"))
+        kineme.train(
+            replace(table, rows=table.rows.with_columns(side.alias("split"))),
+            folder,
+            approach="late-fusion",
+            config={"backbone": backbones, "head": "linear"},
+            validation=0.0,
+            overwrite=True,
+        )
+    return folder
+
+
+def darkened(table: ClipTable, folder: Path) -> ClipTable:
+    """The same clips, filmed at night."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(0)
+    paths = []
+    for path in map(Path, table.rows["path"]):
+        dark = folder / f"{path.stem}.mp4"
+        if not dark.exists():
+            darken(path, dark, generator)
+        paths.append(str(dark))
+    return replace(table, rows=table.rows.with_columns(pl.Series("path", paths)))
+
+
+def darken(source: Path, target: Path, generator: np.random.Generator) -> None:
+    """Write a darkened copy of a video, at its own times."""
+    level_256 = 255 * (np.arange(256) / 255) ** GAMMA
+    frames = list(read_frames(source))
+    height, width, _ = frames[0].pixels_HWC.shape
+    rate = (len(frames) - 1) / (frames[-1].pts_s - frames[0].pts_s)
+    with VideoWriter(target, width=width, height=height, fps=rate, options={"crf": "10"}) as video:
+        for frame in frames:
+            noisy_HWC = level_256[frame.pixels_HWC] + generator.normal(0, NOISE, frame.pixels_HWC.shape)
+            video.write(np.clip(np.rint(noisy_HWC), 0, 255).astype(np.uint8), frame.pts_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -235,7 +235,7 @@ def throughput(corpus: Path, many: Path, model: str, scratch: Path, rounds: int)
     halves = [str(scratch / f"half-{number}.json") for number in range(WORKERS)]
     paths = sorted(str(one) for one in many.iterdir())
     for number, half in enumerate(halves):
-        Path(half).write_text(json.dumps(paths[number::WORKERS]))
+        Path(half).write_text(json.dumps(paths[number::WORKERS]), encoding="utf-8")
     for number in range(rounds):
         small, large = (job(folder, model, scratch / f"{folder.name}-{number}") for folder in (corpus, many))
         starts.append(small["start_s"])
@@ -268,7 +268,7 @@ def together(sides: list[Side]) -> float:
 
 def plain_side(half: str, model: str) -> None:
     """One of the plain processes."""
-    paths = json.loads(Path(half).read_text())
+    paths = json.loads(Path(half).read_text(encoding="utf-8"))
     loaded = api.load(model)
     loaded.predict(paths[0])
 

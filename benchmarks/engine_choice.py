@@ -148,7 +148,6 @@ def runner(function: Function, shapes: list[tuple[int, ...]], types: list[str]) 
 
 def be_side(path: str, part: PartName, engine: str) -> None:
     """In a process of its own: milliseconds, and the most memory so far, of what a file is predicted with."""
-    import kineme.prediction.predict  # as in a process that predicts
     import kineme.video.convert  # noqa: F401
 
     function: Any = open_engine(engine, TrainedModel.load(path)).function(part)

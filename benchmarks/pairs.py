@@ -162,7 +162,11 @@ def machine() -> dict[str, Any]:
     """What it runs on, and how busy that was just now."""
     name, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        names = [
+            line.partition(":")[2].strip()
+            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
+            if "model name" in line
+        ]
         name = names[0] if names else name
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
     system = f"{platform.system()} {platform.machine()}"

@@ -224,7 +224,7 @@ def peak_bytes() -> int:
     """Most memory this process has held. ``ru_maxrss`` of Linux counts what its parent held when it was started."""
     status = Path("/proc/self/status")
     if status.exists():
-        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        (line,) = (line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     import resource
 

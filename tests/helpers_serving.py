@@ -142,7 +142,9 @@ class Server:
         """The process that the server has started for a role."""
         tasks = Path(f"/proc/{self.process.pid}/task")
         children = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-        (found,) = [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith(f":{role}\0")]
+        (found,) = [
+            pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").endswith(f":{role}\0")
+        ]
         return int(found)
 
 

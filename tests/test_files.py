@@ -61,7 +61,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
         with pytest.raises(KinemeError, match="name a file"):
             write_text(target, "x")
     assert folder.is_dir()
-    with open(os.devnull) as null:  # noqa: PTH123
+    with open(os.devnull, encoding="utf-8") as null:  # noqa: PTH123
         assert null.read() == ""
 
 

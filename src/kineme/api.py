@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kineme.keywords import suggest_keywords
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Pathlike = str | os.PathLike[str]
 
 
+@suggest_keywords
 def load(model: Pathlike, *, labels: Sequence[str] | None = None, prompt: str = "{}") -> Model:
     """Load a trained model. Its network is built when first wanted: a model predicts without, where it is compiled.
 
@@ -51,6 +53,7 @@ def load(model: Pathlike, *, labels: Sequence[str] | None = None, prompt: str = 
     return Model.load(model)
 
 
+@suggest_keywords
 def export(
     model: Pathlike,
     to: str = "litert",
@@ -83,6 +86,7 @@ def export(
     return load(model).export(to, out, check=check)
 
 
+@suggest_keywords
 def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | None = None) -> ClipTable:
     """Find labelled videos: ``folder/class/video``, or a CSV with the columns path and label.
 
@@ -104,6 +108,7 @@ def scan(data: Pathlike, *, group_column: str | None = None, fold_column: str | 
     return scan(data, group_column=group_column, fold_column=fold_column)
 
 
+@suggest_keywords
 def train(
     data: ClipTable | Pathlike,
     out: Pathlike,
@@ -210,6 +215,7 @@ def _table(data: ClipTable | Pathlike, labelled_throughout: bool = False) -> Cli
     return mark_labelled_throughout(table) if labelled_throughout else table
 
 
+@suggest_keywords
 def compare(
     data: ClipTable | Pathlike,
     out: Pathlike,
@@ -283,6 +289,7 @@ def compare(
     return found
 
 
+@suggest_keywords
 def check(
     data: Pathlike,
     *,
@@ -336,6 +343,7 @@ def check(
     )
 
 
+@suggest_keywords
 def evaluate(
     model: Model | Pathlike,
     data: ClipTable | Pathlike,

@@ -86,7 +86,7 @@ def setting_of(path: str | os.PathLike[str] | None) -> str:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text through :func:`atomic_write`."""
     with atomic_write(path) as temporary:  # a name that is not UTF-8 gets the escapes that JSON has for it
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -12,7 +12,7 @@ def peak_mb() -> int | None:
     """Most resident memory so far, in megabytes; None where the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux's other answer, below, begins with what the process had that started this one
-        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
+        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"))
         if found:
             return int(found[1]) // 1000
     try:

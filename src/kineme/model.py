@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.keywords import suggest_keywords
 from kineme.people.detector import require_detector
 from kineme.prediction.predict import OnProgress, fetch_options, predict_file
 from kineme.prediction.result import Prediction
@@ -66,6 +67,7 @@ class Model(TrainedModel):
         on_progress: OnProgress | None = None,
         on_error: Callable[[str, KinemeError], None] | None = None,
     ) -> Iterator[Prediction]: ...
+    @suggest_keywords
     def predict(
         self,
         source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -189,6 +191,7 @@ class Model(TrainedModel):
 
         return Stream(self, mode=mode, engine=engine, stride=stride)
 
+    @suggest_keywords
     def watch(
         self,
         source: str | int,
@@ -246,6 +249,7 @@ class Model(TrainedModel):
         )
         return watcher.events(reader, max_seconds, stop or threading.Event())
 
+    @suggest_keywords
     def explain(
         self,
         source: str | os.PathLike[str],
@@ -295,6 +299,7 @@ class Model(TrainedModel):
         with one_video(os.fspath(source), options) as video:
             return explain_file(self, video.file, label=label, engine=engine, on_progress=on_progress)
 
+    @suggest_keywords
     def export(
         self,
         to: str = "litert",

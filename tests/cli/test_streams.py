@@ -67,7 +67,7 @@ def test_consoles_of_other_encodings(tmp_path, encoding):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_an_output_that_is_full_or_that_nobody_reads(tmp_path):
-    with open("/dev/full", "w") as full:  # noqa: PTH123
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
         done = subprocess.run([*KINEME, "datasets", "list"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "kineme: standard output: No space left on device\n")
     read, write = os.pipe()

@@ -45,7 +45,7 @@ for merge, weights in (("concat", 1_310_784), ("mean", 81_984)):
     assert head.get_layer("fusion").count_params() == weights
 
 # 5: frozen frames give one answer
-frozen = json.loads(Path("runs/early-fusion/metrics.json").read_text())["test"]["orders"]["frozen"]
+frozen = json.loads(Path("runs/early-fusion/metrics.json").read_text(encoding="utf-8"))["test"]["orders"]["frozen"]
 assert frozen["top1"] == 0.25
 
 # 6: weights in three and in two dimensions

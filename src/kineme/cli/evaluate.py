@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import interval, print_json, print_segments, print_table, say, warn
-from kineme.text import percent
+from kineme.cli.output import print_json, print_segments, print_table, say, warn
+from kineme.text import accuracy_in_words, percent
 
 
 def evaluate(
@@ -70,9 +70,9 @@ def _print_clips(figures: dict[str, Any], frames: str) -> None:
         ],
     )
     order = "" if frames == "ordered" else f", frames {frames}"
-    say(f"Top-1 ({figures['split']}{order}): {interval(figures)}")
+    say(f"Top-1 ({figures['split']}{order}): {accuracy_in_words(figures)}")
     for name, one in figures.get("orders", {}).items():
-        say(f"  with its frames {name}: {interval({**figures, **one})}")
+        say(f"  with its frames {name}: {accuracy_in_words({**figures, **one})}")
     for name, one in figures.get("baselines", {}).items():
         say(f"  {name.replace('_', ' ')}: {percent(one['top1'])}")
     say(f"Macro-F1: {percent(figures['macro_f1'])}   calibration error: {percent(figures['calibration_error'])}")

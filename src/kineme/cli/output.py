@@ -91,15 +91,6 @@ def people_rows(result: Prediction) -> list[list[object]]:
     return rows
 
 
-def interval(figures: Mapping[str, Any], name: str = "top1") -> str:
-    """A share with its interval and counts: 85.3 % (95 % interval 78.1 to 91.0 %; 60 videos, 6 groups)."""
-    low, high = figures[f"{name}_interval"]
-    return (
-        f"{percent(figures[name])} (95 % interval {100 * low:.1f} to {percent(high)}; "
-        f"{figures['n']} videos, {figures['groups']} groups)"
-    )
-
-
 @contextmanager
 def says_how_to_go_on(how: Callable[[], str]) -> Iterator[None]:
     """On Ctrl-C, say at once how to continue: current work may take a moment to end."""

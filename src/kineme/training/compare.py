@@ -25,6 +25,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import file_lock, write_json
 from kineme.models.approaches.single_frame import SingleFrame
 from kineme.models.registry import APPROACHES, FAST_BACKBONE, FROM_SCRATCH, default_candidate, find_backbone
+from kineme.text import percent
 from kineme.training.baselines import small_frames
 from kineme.training.one_pass import Wanted, decode_once, for_baselines
 from kineme.training.options import TrainOptions
@@ -85,7 +86,7 @@ class ComparisonDocument(TypedDict):
     seconds: NotRequired[float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """What :func:`compare` found.
 
@@ -107,6 +108,11 @@ class Comparison:
     folder: Path
     document: ComparisonDocument
     winner: Run
+
+    def __repr__(self) -> str:
+        done = [one for one in self.document["candidates"] if not one["error"]]
+        figures = ", ".join(f"{one['name']} {percent(one['test']['top1'])}" for one in done)
+        return f"Comparison({str(self.folder)!r}, best: {self.document['best']}; top-1: {figures})"
 
 
 def compare(

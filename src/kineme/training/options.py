@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from kineme.errors import UsageError
+from kineme.keywords import suggest_fields
 from kineme.video.spec import ClipSpec
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 AUTO = "auto"  # in the place of an approach: it is chosen
 
 
+@suggest_fields
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Training options.
@@ -82,6 +84,7 @@ class TrainOptions:
         return not any(re.search(r"(?<![a-z])(left|right)(?![a-z])", label.lower()) for label in labels)
 
 
+@suggest_fields
 @dataclass(frozen=True, kw_only=True)
 class AutoOptions:
     """Options of the default approach.

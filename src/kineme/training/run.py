@@ -19,6 +19,7 @@ from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, UsageError
 from kineme.files import file_lock, remove_abandoned, write_csv, write_json
 from kineme.models.model_file import ModelCard, save_model
+from kineme.text import accuracy_in_words
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item
 from kineme.training.options import TrainOptions
@@ -64,7 +65,7 @@ class MetricsDocument(TypedDict):
     versions: dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """What training leaves behind, for the report and for Python.
 
@@ -99,6 +100,12 @@ class Run:
     test_open_set_scores_N: NDArray[np.float64] | None
     background_open_set_scores_N: NDArray[np.float64] | None
     frame_cache: FrameCache
+
+    def __repr__(self) -> str:
+        backbone = self.card.config.get("backbone")
+        what = f"{self.card.approach} on {backbone}" if backbone else self.card.approach
+        found = accuracy_in_words(self.metrics["test"], self.metrics["data"]["group_noun"])
+        return f"Run({str(self.folder)!r}, {what}, top-1 {found})"
 
     @property
     def model_path(self) -> Path:

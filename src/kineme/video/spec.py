@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from kineme.errors import UsageError
+from kineme.keywords import suggest_fields
 
 ResizeMode = Literal["stretch", "crop", "letterbox"]
 Short = Literal["hold", "loop", "refuse"]
@@ -30,6 +31,7 @@ _ADDED_LATER = {"region", "brightness"}  # documents written before them mean th
 _EPSILON_S = 1e-6  # time stamps are rounded to their time base; a frame this little late is still in time
 
 
+@suggest_fields
 @dataclass(frozen=True, kw_only=True)
 class ClipSpec:
     """Clip sampling: T frames, the time between them, their size, and how a video is fitted to both.

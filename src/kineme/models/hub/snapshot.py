@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
@@ -84,9 +84,9 @@ def split_pin(name: str) -> tuple[str, str | None]:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name means a folder of this machine: ``hf:./folder``, ``hf:/folder``, ``hf:~/folder``."""
+    """Whether a name means a folder of this machine: ``hf:./DIR``, ``hf:/DIR``, ``hf:~/DIR``, ``hf:C:/DIR``."""
     rest = name.partition(":")[2]
-    return rest.startswith((".", "/", "~")) or Path(rest).is_absolute()
+    return rest.startswith((".", "/", "~")) or PureWindowsPath(rest).is_absolute()
 
 
 def hub_name(name: str) -> str:

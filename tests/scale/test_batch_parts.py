@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import polars as pl
 import pytest
 from helpers_corpus import make_model
 from helpers_dataset import write_square
+from helpers_joined import save_joined, someone_walks
+from helpers_people import need_movenet
 from helpers_video import numbered_video
 
 pytest.importorskip("pyarrow", reason='needs what comes with Ray: pip install "kineme[ray]"')
@@ -20,9 +23,10 @@ from kineme import api
 from kineme.errors import KinemeError, UsageError
 from kineme.prediction.engines.select import open_engine
 from kineme.prediction.windows import WindowScorer
-from kineme.scale.decode import Decoding
+from kineme.scale.decode import Decoding, Watchdog
 from kineme.scale.parts import Part, cut, from_table, to_table
 from kineme.scale.plan import plan_for
+from kineme.scale.score import Score, scores_in
 from kineme.scale.sources import Source, fetched, list_sources
 from kineme.sources.local_video import FetchOptions
 from kineme.video.clips import ticks
@@ -68,6 +72,33 @@ def test_a_video_that_hangs_is_given_up(tmp_path, videos):
     (part,) = [part for table in Decoding(replace(plan, stalled_s=60)).alone(source) for part in from_table(table)]
     assert part.is_last
     assert part.facts["warnings"] == []
+
+
+def test_reading_is_watched_and_not_what_is_done_with_it():
+    acted = threading.Event()
+    with Watchdog(0.02, acted.set) as watch:
+        watch.feed()
+        for _ in watch.guard(iter([(0.0, np.zeros(1))])):
+            assert not acted.wait(0.3), "a window may take long"
+        assert acted.wait(60), "and then nothing comes"
+
+
+def test_joined_models_are_scored_where_their_videos_are_read(tmp_path):
+    """Light that changes makes no cut, and each member has its own pace."""
+    need_movenet()
+    model = api.load(
+        save_joined(tmp_path / "j.safetensors", {"movenet": 1, "efficientnet-lite0": 2}, brightness="auto")
+    )
+    video = someone_walks(tmp_path / "walk.mp4", 4, light=(0.1, 0.3))
+    wanted = model.predict(video, engine="keras")
+    plan = plan_for(model, "keras")
+    assert plan.fetch_options(model).min_side == 160  # the largest member's
+    (table,) = Decoding(plan).here(Source("walk.mp4", "", str(video)))
+    (scored,) = scores_in(Score(plan)(table))
+    assert scored.is_last
+    assert scored.facts["duration_s"] == wanted.duration_s
+    np.testing.assert_array_equal(scored.times_W2, wanted.window_times_W2)
+    np.testing.assert_allclose(model.probabilities(scored.logits_WK), wanted.window_probabilities_WK, atol=1e-5)
 
 
 def test_sources_of_every_kind(tmp_path, videos, monkeypatch):

@@ -180,10 +180,11 @@ class Watchdog:
         self._last_s = None
 
     def guard(self, of_ticks: Iterator[Tick]) -> Iterator[Tick]:
-        """The same ticks; each of them feeds it."""
+        """The same ticks, and their reading watched: what is done with each of them may take its time."""
         for tick in of_ticks:
-            self.feed()
+            self.pause()
             yield tick
+            self.feed()
 
     def _look(self) -> None:
         while not self._over.wait(min(1.0, self._limit_s / 4)):

@@ -119,6 +119,25 @@ def _ut_interaction(document: dict[str, Any]) -> Iterator[tuple[str, list[str], 
     )
 
 
+def _people(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    rows = [
+        [str(one["people"]), f"{one['detection_ms']:.1f}", f"{one['tracker_ms']:.1f}"] for one in document["by_count"]
+    ]
+    yield (
+        "Milliseconds of processor time for one look at 640 x 480",
+        ["people in the picture", "detection", "tracking"],
+        rows,
+    )
+    rows = [[one["case"], f"{one['ms']:.0f}", f"{one['ratio']:.1f}"] for one in document["small_people"]]
+    yield ("One look at 1280 x 720", ["picture", "ms", "times the first row"], rows)
+    live = document["live"]
+    rows = [[f"a stream with {live['people']} people takes", f"{_percent(live['share_of_real_time'])} of real time"]]
+    if memory := document.get("memory"):
+        grown = f"{memory['grown_mb']:+.0f} MB after the first tenth"
+        rows.append([f"memory over {memory['looks']:,} looks changes by", grown])
+    yield ("Live, on one core", ["what", "value"], rows)
+
+
 def _streaming(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     rows = []
     for one in [document["textbook"], *document["others"]]:
@@ -357,6 +376,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows
     "feature-cache": _feature_cache,
     "fuzz": _fuzz,
     "memory": _memory,
+    "people": _people,
     "plan": _plan,
     "predict-speed": _predict_speed,
     "startup": _startup,

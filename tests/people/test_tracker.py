@@ -75,6 +75,25 @@ def test_who_comes_out_of_an_embrace_is_known_by_the_clothes(front):
     assert first < 150 < 500 < second
 
 
+def test_two_who_are_taken_for_each_other_are_exchanged_once_they_stand_apart():
+    """They go back, each to the own side; by their speed each would be expected on the other."""
+    red, blue = np.array([[0.8, 0.1, 0.1, 0.2, 0.2, 0.3], [0.1, 0.1, 0.7, 0.5, 0.5, 0.5]], np.float32)
+    looks = [([body(60 + 24 * t), body(560 - 24 * t)], [red, blue]) for t in range(10)]
+    looks += [([body(290), body(310)], [(red + blue) / 2] * 2) for _ in range(8)]
+    looks += [([body(290 - 24 * t), body(310 + 24 * t)], [red, blue]) for t in range(10)]
+    tracker, nobody = Tracker(keeps=True), np.full((2, 6), np.nan, np.float32)
+    for number, (bodies, colours) in enumerate(looks):
+        tracker.update(look(*bodies), number * STEP_S, np.stack(colours))
+    first, second = tracker.tracks()
+    assert first.boxes_T4[-1, 0] < 150 < 450 < second.boxes_T4[-1, 0]
+    assert (np.abs(np.diff(first.boxes_T4[:, 0])) < 120).all(), "soon, while they are still close"
+    tracker = Tracker(keeps=True)
+    for number, (bodies, _) in enumerate(looks):
+        tracker.update(look(*bodies), number * STEP_S, nobody)
+    first, second = tracker.tracks()
+    assert second.boxes_T4[-1, 0] < 150 < 450 < first.boxes_T4[-1, 0], "nobody knows what they wear"
+
+
 def test_colours_are_those_of_torso_and_thighs_and_unknown_where_joints_are_hidden():
     frame = np.zeros((400, 300, 3), np.uint8)
     frame[140:200], frame[200:300] = (200, 0, 0), (0, 0, 100)

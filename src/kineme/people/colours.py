@@ -34,12 +34,15 @@ def colours_of(frame_HWC: NDArray[np.uint8], found: Detections) -> Floats:
 
 
 def likeness(colours_6: Floats, colours_P6: Floats) -> Floats:
-    """How much the colours of P detections resemble a person's, (P,), 0 to 1; one half where nothing is known."""
+    """How much the colours of P detections resemble a person's, (P,), 0 to 1; one half where nothing is known.
+
+    Torso and thighs must both resemble: many wear dark trousers.
+    """
     distance_P2 = np.linalg.norm((colours_P6 - colours_6).reshape(-1, 2, 3), axis=2)
     alike_P2 = np.exp(-((distance_P2 / _APART) ** 2) / 2)
     known_P2 = ~np.isnan(alike_P2)
-    sums_P = np.where(known_P2, alike_P2, 0).sum(axis=1)
-    return np.asarray(np.where(known_P2.any(axis=1), sums_P / np.maximum(known_P2.sum(axis=1), 1), 0.5), np.float32)
+    both_P = np.where(known_P2, alike_P2, 1).prod(axis=1)
+    return np.asarray(np.where(known_P2.any(axis=1), both_P, 0.5), np.float32)
 
 
 def _between(ends_2C: Floats, shares_N: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ Frame = NDArray[np.uint8]
 
 RATE = 8.0  # looks a second
 
-FORMAT = 5  # of what is kept, and of how people are looked for
+FORMAT = 6  # of what is kept, and of how people are looked for
 _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at

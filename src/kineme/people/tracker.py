@@ -4,7 +4,8 @@ Each person carries on at the speed seen so far, and the detections of the next 
 expected there, so that the sum of similarities is largest. Sure detections choose first; unsure ones, as of people
 half hidden, may only continue a track, as in ByteTrack. A person who is hidden is expected for two seconds more, and
 for five behind somebody whom they may embrace.
-Where several would do, the colours of the clothes decide too: who comes out of an embrace is the one who went in.
+Where several would do, the colours of the clothes decide too; and once people who were behind each other stand apart
+again, those who wear each other's clothes are exchanged.
 
 Source: Zhang et al., `ByteTrack: Multi-Object Tracking by Associating Every Detection Box
 <https://arxiv.org/abs/2110.06864>`_, ECCV 2022.
@@ -12,6 +13,7 @@ Source: Zhang et al., `ByteTrack: Multi-Object Tracking by Associating Every Det
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +35,8 @@ LONGEST_GAP_S = 2.0  # a person who was last seen longer ago is a new one
 _COLOURS_COUNT = 0.5  # how far the colours of clothes raise or lower a similarity
 _COLOURS_MEMORY = 0.9  # share of the colours before in the new ones
 _ALONE = 0.2  # overlap with others, up to which a person's colours are believed
+_DOUBTED_LOOKS = 3  # apart from each other, in which clothes are compared after people were together
+_EXCHANGED = 3.0  # times as well must the clothes fit for that
 _EMBRACE_S = 5.0  # for which somebody is expected behind another one, where their clothes are known
 _BEHIND = 0.2  # overlap with somebody who is seen, from which on they may be behind them
 _SIMILAR = 0.1  # a detection is not assigned to a person it resembles less
@@ -74,6 +78,8 @@ class _Person:
         detections: how often the person was seen.
         speed_2: pixels a second.
         colours_6: of the clothes, see :func:`kineme.people.colours.colours_of`.
+        worn_6: the same in the newest detection.
+        doubted: looks alone in which it is still to be seen whether this is the person who went into an embrace.
     """
 
     points_X2: Floats
@@ -84,6 +90,8 @@ class _Person:
     detections: int = 1
     speed_2: Floats = field(default_factory=lambda: np.zeros(2, np.float32))
     colours_6: Floats = field(default_factory=lambda: np.full(COLOURS, np.nan, np.float32))
+    worn_6: Floats = field(default_factory=lambda: np.full(COLOURS, np.nan, np.float32))
+    doubted: int = 0
     _smooth: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff_hz=1.0, beta=20.0))
     rows: list[TrackedPerson] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -119,11 +127,18 @@ class _Person:
         self.smooth_X2 = self._smooth(points_X2, time_s, self.size)
         self.detections += 1
 
-    def wear(self, colours_6: Floats) -> None:
-        """Take in the colours of a detection that hides nobody and is not hidden."""
-        mixed_6 = _COLOURS_MEMORY * self.colours_6 + (1 - _COLOURS_MEMORY) * colours_6
-        first_6 = np.where(np.isnan(colours_6), self.colours_6, colours_6)
+    def wear(self) -> None:
+        """Take in the colours of the newest detection."""
+        mixed_6 = _COLOURS_MEMORY * self.colours_6 + (1 - _COLOURS_MEMORY) * self.worn_6
+        first_6 = np.where(np.isnan(self.worn_6), self.colours_6, self.worn_6)
         self.colours_6 = np.where(np.isnan(mixed_6), first_6, mixed_6)
+
+    def exchange(self, other: _Person) -> None:
+        """Be where the other person is, and they here; numbers, clothes and what was said before stay."""
+        for name in ("points_X2", "smooth_X2", "_smooth", "scores_J", "score", "seen_s", "speed_2", "worn_6"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, theirs)
+            setattr(other, name, ours)
 
     def row(self, time_s: float) -> TrackedPerson:
         """What there is to say at this look."""
@@ -176,7 +191,6 @@ class Tracker:
         self._time_s = time_s
         points_PX2 = points_of(found)
         self._colours_P6 = np.full((len(points_PX2), COLOURS), np.nan, np.float32) if colours_P6 is None else colours_P6
-        self._is_alone_P = _alone(points_PX2)
         known, new = [one for one in self._people if one.id], [one for one in self._people if not one.id]
         sure, unsure = found.scores_P >= SURE, (found.scores_P < SURE) & (found.scores_P >= UNSURE)
         left = self._assign(known, found, points_PX2, np.flatnonzero(sure))
@@ -184,8 +198,9 @@ class Tracker:
         self._assign(hidden, found, points_PX2, np.flatnonzero(unsure))
         for number in self._assign(new, found, points_PX2, left):
             scores_J, score = found.joints_PJC[number, :, 2], float(found.scores_P[number])
-            self._people.append(_Person(points_PX2[number], scores_J, score, time_s))
-            self._dress(self._people[-1], number)
+            worn_6 = self._colours_P6[number]
+            self._people.append(_Person(points_PX2[number], scores_J, score, time_s, worn_6=worn_6))
+        self._compare_clothes(time_s)
         self._end(time_s)
         return self._rows(time_s)
 
@@ -219,13 +234,28 @@ class Tracker:
                 people[row].see(
                     points_PX2[number], found.joints_PJC[number, :, 2], float(found.scores_P[number]), self._time_s
                 )
-                self._dress(people[row], int(number))
+                people[row].worn_6 = self._colours_P6[number]
                 taken.append(column)
         return np.delete(which, taken)
 
-    def _dress(self, person: _Person, number: int) -> None:
-        if self._is_alone_P[number]:
-            person.wear(self._colours_P6[number])
+    def _compare_clothes(self, time_s: float) -> None:
+        """Exchange those who wear each other's clothes since they were together; take in the colours of all others."""
+        boxes_N22 = np.array([one.points_X2[JOINT_COUNT:] for one in self._people]).reshape(-1, 2, 2)
+        alone = []
+        for number, person in enumerate(self._people):
+            overlaps_N = np.delete(box_overlaps(boxes_N22[number], boxes_N22), number)
+            if (overlaps_N > _ALONE).any():
+                person.doubted = _DOUBTED_LOOKS
+            elif person.seen_s == time_s:
+                alone.append(person)
+        for one, other in itertools.combinations(alone, 2):
+            if (one.doubted or other.doubted) and _wear_each_others(one, other):
+                one.exchange(other)
+        for person in alone:
+            if person.doubted:
+                person.doubted -= 1
+            else:
+                person.wear()
 
     def _end(self, time_s: float) -> None:
         """Number those who are certain now; let go of those not seen for too long, and of doubtful ones at once."""
@@ -269,12 +299,12 @@ def _is_certain(detections: int, score: float) -> bool:
     return detections >= _CONFIRMED_AFTER or score >= _SURE_AT_ONCE
 
 
-def _alone(points_PX2: Floats) -> NDArray[np.bool_]:
-    """Which of the detections overlap no other by much."""
-    boxes_P22 = points_PX2[:, JOINT_COUNT:]
-    shared_PP = np.array([box_overlaps(box_22, boxes_P22) for box_22 in boxes_P22]).reshape(2 * (len(boxes_P22),))
-    np.fill_diagonal(shared_PP, 0)
-    return np.asarray((shared_PP <= _ALONE).all(axis=1))
+def _wear_each_others(one: _Person, other: _Person) -> bool:
+    """Whether the clothes of two fit far better the other way round."""
+    (own, crossed), (crossed_back, own_other) = (
+        likeness(person.colours_6, np.stack([one.worn_6, other.worn_6])) for person in (one, other)
+    )
+    return bool(crossed * crossed_back > _EXCHANGED * own * own_other)
 
 
 def _is_behind(person: _Person, seen_P22: Floats, gap_s: float) -> bool:

@@ -54,7 +54,7 @@ def _part(path: Path) -> str:
         lines.append("")
     versions = ", ".join(f"{name} {version}" for name, version in document.get("versions", {}).items())
     lines += [
-        f"Made by `python {command} --out benchmarks/results/{path.name}` on {document.get('date', 'no known day')}"
+        f"Made by `python {command} --out benchmarks/results/{path.name}` on {document.get('date', 'an unknown date')}"
         f" ({_machine(document)}; {versions}).",
         "",
     ]
@@ -75,7 +75,7 @@ def _questions() -> dict[str, tuple[str, str]]:
 
 
 def _machine(document: dict[str, Any]) -> str:
-    machine = document.get("machine", "machine not said")
+    machine = document.get("machine", "unknown machine")
     if isinstance(machine, str):
         return machine
     cores = f"{machine['cores']} cores" if "cores" in machine else ""
@@ -154,8 +154,8 @@ def _streaming(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]
             for way in one["ways"]
         ]
     yield (
-        "What one more frame costs, beside `model.predict` on the whole window at every frame",
-        ["model", "engine", "mode", "ms a frame, median", "95 % are under", "times the textbook's loop"],
+        "Time per new frame, compared with `model.predict` on the whole window at every frame",
+        ["model", "engine", "mode", "ms per frame, median", "95 % are under", "speed-up over the textbook loop"],
         rows,
     )
 
@@ -169,18 +169,18 @@ def _timeline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]
         return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
     yield (
-        f"Untrimmed videos of {f1['videos']} drawn people never seen",
+        f"Untrimmed videos of {f1['videos']} drawn people outside the training",
         ["what", "value (95 % interval)"],
         [
             ["segment F1 at an overlap of one half", two(f1["value"], f1["interval"])],
             ["the same without background", f"{f1['without_background']:.2f}"],
-            ["the same borders with labels at random", f"{f1['same_borders_random_labels']:.2f}"],
-            ["share of the pauses called background", _within(pauses["value"], pauses["interval"])],
-            ["share of the actions' time labelled right", _percent(pauses["action_time_labelled_right"])],
+            ["the same borders with random labels", f"{f1['same_borders_random_labels']:.2f}"],
+            ["share of the pauses labelled background", _within(pauses["value"], pauses["interval"])],
+            ["share of the actions' time labelled correctly", _percent(pauses["action_time_labelled_right"])],
             ["AUROC of actions left out of training", two(unknown["value"], unknown["interval"])],
-            ["the same by the highest probability alone", two(plain["value"], plain["interval"])],
-            ["clips of known actions called background", _percent(called["of_known_actions"])],
-            ["clips of unknown actions called background", _percent(called["of_unknown_actions"])],
+            ["the same with the highest probability alone", two(plain["value"], plain["interval"])],
+            ["clips of known actions labelled background", _percent(called["of_known_actions"])],
+            ["clips of unknown actions labelled background", _percent(called["of_unknown_actions"])],
         ],
     )
 
@@ -188,8 +188,8 @@ def _timeline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]
 def _predict_speed(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     video = document["video"]
     yield (
-        f"A video of {video['seconds']:.0f} s, {video['size'].replace('x', '×')}, {video['fps']:g} frames a second",
-        ["what", "seconds, median", "least to most", "times decoding alone", "times real time"],
+        f"A video of {video['seconds']:.0f} s, {video['size'].replace('x', '×')}, {video['fps']:g} frames per second",
+        ["step", "seconds, median", "range", "times decoding alone", "times real time"],
         [
             [
                 name,
@@ -215,11 +215,11 @@ def _check(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
         "",
         ["what else", "value"],
         [
-            ["kinds of planted fault named", f"{sum(faults.values())} of {len(faults)}"],
+            ["kinds of planted faults found", f"{sum(faults.values())} of {len(faults)}"],
             ["false pairs of different people", copies["false_pairs_of_different_people"]],
-            ["places taken for one that are two", copies["false_places"]],
+            ["different places taken for one", copies["false_places"]],
             [f"seconds for {speed['videos']:,} videos of 7 s", f"{speed['seconds']:.0f}"],
-            ["seconds for the same again", f"{speed['seconds_again']:.0f}"],
+            ["seconds for a second check", f"{speed['seconds_again']:.0f}"],
         ],
     )
 
@@ -227,7 +227,7 @@ def _check(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
 def _fuzz(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     yield (
         f"{document['cases']:,} damaged files",
-        ["what became of them", "files"],
+        ["result", "files"],
         [[name, count] for name, count in document["outcomes"].items()],
     )
     yield (
@@ -249,7 +249,7 @@ def _memory(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
         [
             ["peak memory of the training process and its children", f"{document['peak_resident_bytes'] / 1e9:.2f}"],
             ["frames cached on disk", f"{document['cached_bytes'] / 1e9:.2f}"],
-            ["what the textbook's arrays of float64 would hold", f"{document['textbook_bytes'] / 1e9:.2f}"],
+            ["size of the textbook's float64 arrays", f"{document['textbook_bytes'] / 1e9:.2f}"],
         ],
     )
 
@@ -257,11 +257,11 @@ def _memory(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
 def _feature_cache(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     equal = "equal" if document["equal_features"] else "not equal"
     yield (
-        f"{document['videos']} videos behind frozen EfficientNet-Lite0; the features are {equal}",
-        ["training", "clips a second"],
+        f"{document['videos']} videos with frozen EfficientNet-Lite0; the features are {equal}",
+        ["training", "clips per second"],
         [
-            ["the first", document["first_clips_per_second"]],
-            ["the second, on the same videos", document["second_clips_per_second"]],
+            ["first training", document["first_clips_per_second"]],
+            ["second training, on the same videos", document["second_clips_per_second"]],
         ],
     )
 
@@ -299,7 +299,7 @@ def _plan(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
         for one in document["simulated"]
     ]
     head = ["jobs", "cores", "days", "efficiency", "driver busy", "done twice", "hours from first idle core to end"]
-    yield "Simulated ([what that means](million-hours.md))", head, rows
+    yield "Simulated ([explanation](million-hours.md))", head, rows
 
 
 def _of(one: dict[str, float]) -> str:
@@ -311,12 +311,12 @@ def _training_speed(document: dict[str, Any]) -> Iterator[tuple[str, list[str], 
     for name, one in document["networks"].items():
         rows = []
         for side, rate in one["clips_a_second"].items():
-            named = f"{side} (as TensorFlow comes here)" if side == document["as_it_comes"] else side
+            named = f"{side} (TensorFlow's default here)" if side == document["as_it_comes"] else side
             share = f"{rate['median'] * one['mflop_a_clip'] / 1e3 / peak:.0%}"
             times = one["times_as_fast"].get(side)
             rows.append([named, _of(rate), share, _of(times) if times else "–"])
-        caption = f"{name}: {one['mflop_a_clip']:.0f} MFLOP a clip; the machine does {peak:.0f} GFLOP a second"
-        yield caption, ["side", "clips a second", "of the matrix rate", "Kineme is times as fast"], rows
+        caption = f"{name}: {one['mflop_a_clip']:.0f} MFLOP per clip; the machine computes {peak:.0f} GFLOP per second"
+        yield caption, ["implementation", "clips per second", "share of the matrix rate", "speed-up of Kineme"], rows
 
 
 def _engines(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
@@ -329,7 +329,7 @@ def _engines(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     ]
     yield "Milliseconds, median, by engine and threads", ["part", *ways], rows
     keys = ("chosen_ms", "predict_ms", "times", "predict_without_onednn_ms", "times_without_onednn")
-    head = ["features", "ms a frame", "Keras predict as it comes", "times", "the same without oneDNN", "times"]
+    head = ["features", "ms per frame", "Keras predict", "times", "the same without oneDNN", "times"]
     yield "Features", head, [[name, *(_of(row[key]) for key in keys)] for name, row in document["features"].items()]
 
 
@@ -339,7 +339,7 @@ def _decode(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
             [way, _of(one["ms"][way]), _of(one["times_as_fast_as"][way]) if way in one["times_as_fast_as"] else "–"]
             for way in one["ms"]
         ]
-        yield f"Twenty frames of {name}", ["way", "ms", "Kineme is times as fast"], rows
+        yield f"Twenty frames of {name}", ["method", "ms", "speed-up of Kineme"], rows
 
 
 def _startup(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:

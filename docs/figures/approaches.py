@@ -222,14 +222,15 @@ def _pose() -> Numbers:
     source = (f"{right_video('sit-down').name} and {right_video('stand-up').name}", command)
     if not has("pose-lstm"):
         sentence = (
-            "BlazePose's weights were not on the machine that built this page, and could not be fetched, so there is "
-            "no figure here; kineme models pull blazepose fetches them."
+            "BlazePose's weights were not available on the machine that built this page, so there is no figure here; "
+            "kineme models pull blazepose downloads them."
         )
         return {"pose_sentence": (sentence, command), "pose_source": source}
     test = metrics("pose-lstm")["test"]
     sentence = (
-        f"From landmarks alone it is right in {percent(test['top1'])} of the videos of people it never saw; shuffled "
-        f"in {percent(test['orders']['shuffled']['top1'])}, reversed in {percent(test['orders']['reversed']['top1'])}."
+        f"From landmarks alone it classifies {percent(test['top1'])} of the videos of people it never saw correctly; "
+        f"with shuffled frames {percent(test['orders']['shuffled']['top1'])}, with reversed frames "
+        f"{percent(test['orders']['reversed']['top1'])}."
     )
     return {"pose_sentence": (sentence, command), "pose_source": source}
 

@@ -63,7 +63,7 @@ def test_the_choice_is_made_on_folds_of_the_training_groups_and_told_in_one_tabl
         assert one["what"] in page
         assert one["what"][:20] in printed
         assert ("top1" in one) != ("not_measured" in one)
-    assert "looks a second on this machine" in printed
+    assert "answers per second of a stream on this machine" in printed
     assert not (run.folder / "selection").exists()
     assert json.loads((run.folder / "metrics.json").read_text())["selection"] == selection
 

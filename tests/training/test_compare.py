@@ -64,7 +64,7 @@ def test_what_reads_order_wins_over_what_cannot(found):
     assert best["orders"]["shuffled"]["top1"] < 0.8
     assert best["motion_reliance"]["to-left"] + best["motion_reliance"]["to-right"] > 0.4
     page = (found.folder / "report.html").read_text()
-    assert "One frame cannot tell to-left from to-right" in page
+    assert "One frame cannot distinguish to-left from to-right" in page
     assert "Dashed: the result of a random split that ignores" in page
 
 

@@ -88,7 +88,7 @@ def _print(found: Explanation) -> None:
     other = "" if found.label == top else f" (the most probable is {top}, {percent(found.prediction.top[0][1])})"
     say(f"{found.source}: {found.label} {percent(found.probability)}{other}")
     if not found.salient_spans:
-        say("No frames spoke for it.")
+        say("No frame supported the label.")
         return
     rows = [[f"{one.start_s:.1f} s", f"{one.end_s:.1f} s", percent(one.share)] for one in found.salient_spans]
-    print_table(["decided from", "to", "share of what spoke for it"], rows)
+    print_table(["decided from", "to", "share of the evidence"], rows)

@@ -37,7 +37,7 @@ _SHOWN = {"duplicate", "near-duplicate", "two-labels", "same-scene", "black", "f
 _TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 _MEANINGS = {
     "error": "Training would fail, or its figures would be wrong.",
-    "warning": "Something is lost, or doubtful.",
+    "warning": "Data may be lost, or is doubtful.",
     "note": "Good to know; nothing needs to be done.",
 }
 
@@ -47,7 +47,7 @@ def headline(counts: Mapping[str, int], videos: int) -> str:
     found = [pluralize(counts[severity], f"{severity}s") for severity in _TITLES if counts[severity]]
     looked = f"{pluralize(videos, 'videos')} looked at"
     if not found:
-        return f"{looked}: nothing to complain of."
+        return f"{looked}: no problems found."
     return f"{looked}: {', '.join(found[:-1])}{' and ' if found[:-1] else ''}{found[-1]}."
 
 

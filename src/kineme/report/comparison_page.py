@@ -99,11 +99,11 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
     best, noun = ranked[0], document["data"]["group_noun"]
     test, name = _test(document, best), best["name"]
     score = verdict.score(test, group_noun=noun)
-    first = f"comes out first of {len(ranked)}" if len(ranked) > 1 else "has nothing to be compared with"
+    first = f"comes out first of {len(ranked)}" if len(ranked) > 1 else "is the only candidate"
     found = [f"{name} {first}: {score[0].lower()}{score[1:]} {_against(ranked)}".strip()]
     found += [verdict.baseline_sentence(test), _leaky_claim(document)]
     if _order_blind(best):
-        found.append(f"{name} looks at each frame by itself: the order of frames means nothing to it.")
+        found.append(f"{name} processes each frame separately: it ignores the order of frames.")
     else:
         found.append(verdict.time_use(test, name))
     pairs = order_pairs(document)
@@ -136,7 +136,7 @@ def caveats(document: Mapping[str, Any]) -> list[str]:
         least_p = 2.0 ** (1 - test["groups"])  # all signs alike, either way round
         if others and least_p * len(others) > _SIGNIFICANT and not any(one["distinguishable"] for one in others):
             found.append(
-                f"With {pluralize(test['groups'], noun)} the paired test could hardly call a difference real, "
+                f"With {pluralize(test['groups'], noun)} the paired test can hardly detect a difference, "
                 f"however large it is: “not distinguishable” says little here."
             )
         if len(document["protocol"]["seeds"]) == 1 and len(ranked) > 1:
@@ -239,7 +239,7 @@ def _against(ranked: Sequence[Mapping[str, Any]]) -> str:
     are = "are" if len(near) > 1 else "is"
     close = f"{_some(near)} {are} not distinguishable from it on these videos" if near else ""
     if near and not worse:
-        return f"{close}: which is best is not known."
+        return f"{close}: the best one is unknown."
     all_worse = listed(worse) if len(worse) <= _MOST_LISTED else f"the other {len(worse)}"
     behind = f"{all_worse} {'are' if len(worse) > 1 else 'is'} worse" if worse else ""
     return "; ".join(filter(None, (close, behind))) + "." if near or worse else ""
@@ -278,7 +278,7 @@ def _pair_sentence(pair: OrderPair) -> str:
         for number, (name, share) in enumerate((name, share) for name, share in pair.blind if share is not None)
     ]
     return (
-        f"One frame cannot tell {pair.first} from {pair.second}: {_some(blind)} (a coin: 50 %). "
+        f"One frame cannot distinguish {pair.first} from {pair.second}: {_some(blind)} (guessing: 50 %). "
         f"{_some(told)} can: {'it reads' if len(told) == 1 else 'they read'} the order of frames."
     )
 
@@ -294,7 +294,7 @@ def _kind(document: Mapping[str, Any]) -> str:
     one, column = _one(noun), protocol.get("column")
     return {
         "split": f"One split: every candidate was trained on the same videos and tested on the same other {noun}.",
-        "folds": f"{protocol.get('folds')}-fold cross-validation: the {noun} were dealt into {protocol.get('folds')} "
+        "folds": f"{protocol.get('folds')}-fold cross-validation: the {noun} were divided into {protocol.get('folds')} "
         f"parts, and each part was tested by models trained on the others.",
         "leave-one-group-out": f"Leave one {one} out: each {one} was tested by models trained on all the others.",
         "column": f"By the {f'column “{column}”' if column else 'fold column'}: the videos of each of its values were "
@@ -306,7 +306,7 @@ def _seeds(document: Mapping[str, Any]) -> str:
     seeds = document["protocol"]["seeds"]
     if len(seeds) == 1:
         return f"One seed ({seeds[0]})."
-    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), whose answers count together."
+    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), whose predictions are pooled."
 
 
 # What the page draws and lists

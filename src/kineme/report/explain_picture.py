@@ -103,7 +103,7 @@ def _subtitle(found: Explanation) -> str:
     spans = found.salient_spans
     told = [f"{clock(one.start_s, 1)} to {clock(one.end_s, 1)}" for one in spans[:4]]
     when = ", ".join(told) + (" …" if len(spans) > 4 else "")
-    decided = f"decided by {when}" if spans else "no frames spoke for it"
+    decided = f"decided by {when}" if spans else "no frame supported it"
     return one_line(f"{os.path.basename(found.source)}, by {found.prediction.model}; {decided}", 150)  # noqa: PTH119
 
 
@@ -134,7 +134,7 @@ def _draw_frame(
 def _draw_strip(axes: Any, found: Explanation) -> None:
     over = "the heat map" if found.joints_NL is None else "the joints"
     labels = {
-        "occlusion": "held still: how much less is said for it",
+        "occlusion": "frozen frames: loss of evidence",
         "gradient": f"gradient: sum over {over}",
     }
     draw_strip(axes, found, ON_WHITE, labels)

@@ -135,13 +135,13 @@ def live(selection: Mapping[str, Any]) -> str:
     if rate is None:
         return ""
     shown = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-    said = f"Live: a stream of it gets about {shown} looks a second on this machine."
+    said = f"Live: about {shown} answers per second of a stream on this machine."
     if rate >= _SLOW:
         return said
     fast = [one for one in selection["candidates"] if one["role"] in ("simple", "live") and "top1" in one]
     best = max(fast, key=lambda one: one["top1"], default=None)
     if best is None:
-        return f"{said} --for live trains what follows a stream at the cost of one frame."
+        return f"{said} --for live trains a model that follows a stream at the cost of one frame."
     return nbsp_percent(
         f"{said} At the cost of one frame: {best['what']}, {percent(best['top1'])} on the folds; --for live takes the "
         "best of that kind."

@@ -202,7 +202,7 @@ def _short_labels(rows: Sequence[dict[str, Any]], short: dict[int, float], secon
 def _short_videos(rows: Sequence[dict[str, Any]], short: dict[int, float], spec: ClipSpec) -> list[Finding]:
     if not short or spec.seconds is None:
         return []
-    ways = {"hold": "The last frame of one too short is held", "loop": "One too short starts again"}
+    ways = {"hold": "The last frame of a short video is repeated", "loop": "A short video starts again"}
     half = sum(length < spec.seconds / 2 for length in short.values())
     severity: Severity = "warning" if half or spec.short == "refuse" else "note"
     names = tuple(rows[number]["name"] for number in short)

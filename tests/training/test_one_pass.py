@@ -285,3 +285,20 @@ def test_leaks_are_refused_before_a_long_pass_and_after_a_short_one(tmp_path, fr
         decode_and_check(table, [Wanted(FrameCache(FRAMES))], allow_leaks=False)
     assert any(made.iterdir())
     decode_and_check(table, [Wanted(FrameCache(FRAMES))], allow_leaks=True)
+
+
+def test_a_pass_over_more_than_fits_keeps_what_it_has_made(tmp_path, fresh, opens):
+    table = scan(make_videos(tmp_path / "data", people=6))
+    whole = FrameCache(FRAMES, folder=tmp_path / "whole")
+    decode_once(table, [Wanted(whole)])
+    sizes = [file.stat().st_size for file in (tmp_path / "whole").glob("*.strip")]
+    small = FrameCache(FRAMES, folder=tmp_path / "small", limit_bytes=sum(sizes) // 2)
+    decode_once(table, [Wanted(small)])
+    made = contents(tmp_path / "small")
+    assert 0 < len(made) < len(table)
+    opens.clear()
+    _, items = small.prepare(table, table.labels)
+    assert len(items) == len(table)
+    assert contents(tmp_path / "small") == made
+    again = {str(path) for path in table.rows["path"] if opens[path]}
+    assert len(again) == len(table) - len(made)

@@ -195,6 +195,8 @@ class Entries:
 
             return Reader(begin, stretch.start_s, needs_length=self.spec.fps is None)
 
+        for view in range(views + 1):  # else a pass over more than fits would throw away what it has made
+            self._disk.hold(self.file(path, stretch, view).name)
         missing = [view for view in range(views + 1) if not self.file(path, stretch, view).exists()]
         if self.encoder is None or not self.encoder.is_temporal:
             orders = ()

@@ -56,7 +56,7 @@ def main() -> None:
 def measure(count: int, drawn: int, work: Path) -> dict[str, Any]:
     """All verbs on so many videos."""
     work.mkdir(parents=True, exist_ok=True)
-    data = make_dataset(work / "videos", clips=drawn, people=max(12, drawn // 12), untrimmed=0, width=160, height=120)
+    data = make_dataset(work / "videos", clips=drawn, people=max(4, drawn // 12), untrimmed=0, width=160, height=120)
     if not (work / "clips.csv").exists():
         write_repeats(data, count, work)
     caches = {"KINEME_FRAME_CACHE": str(work / "frames"), "KINEME_INSPECTION_CACHE": str(work / "inspections")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -284,6 +285,23 @@ def test_what_is_kept_for_openvino_is_made_anew_when_damaged(cache):
         kept.write_bytes(damaged)
         np.testing.assert_allclose(feed(model.stream(engine="openvino"), frames_of(6)), wanted, atol=1e-5)
         assert len(kept.read_bytes()) > 1000
+
+
+def test_openvino_reports_nothing_to_its_makers(tmp_path):
+    code = """
+import sys
+forbidden = {"os.fork", "socket.connect", "subprocess.Popen"}
+sys.addaudithook(lambda event, _: sys.exit(event) if event in forbidden else None)
+from kineme.models.formats import load_openvino
+load_openvino().Core()
+assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
+import openvino_telemetry
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_litert_lacks_is_said_in_a_line_and_auto_goes_on_without():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import tempfile
@@ -77,6 +78,20 @@ class Kind:
 def small_clip(frames: int, height: int, width: int) -> tuple[int, int, int]:
     """The size of the clips on which a heavy network is measured."""
     return min(frames, _FRAMES), min(height, _SIDE), min(width, _SIDE)
+
+
+def clip_kind(backbone: str, size: tuple[int, int, int], threads: int, build: Callable[[int, int, int], Any]) -> Kind:
+    """A backbone that sees whole clips, whatever head follows it: that takes next to nothing.
+
+    Args:
+        backbone: its name.
+        size: frames, height and width of a clip.
+        threads: to run it on.
+        build: makes it for clips of another size.
+    """
+    small = small_clip(*size)
+    scale = math.prod(size) / math.prod(small)
+    return Kind([backbone, size], "clip", threads, lambda: build(*small), scale)
 
 
 def engines_for(kind: Kind) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,8 +136,7 @@ def _open_onnx(path: Path, threads: int) -> Run:
 
 
 def _write_openvino(function: Any, folder: Path, path: Path, texts: Mapping[str, str]) -> None:
-    import openvino
-
+    openvino = load_openvino()
     model = openvino.Core().read_model(folder)  # convert_model does the same and reports it to its makers
     for port in (*model.inputs, *model.outputs):
         port.get_tensor().set_names({port.get_any_name()})
@@ -146,22 +146,36 @@ def _write_openvino(function: Any, folder: Path, path: Path, texts: Mapping[str,
 
 
 def _open_openvino(path: Path, threads: int) -> Run:
-    import openvino
+    return run_openvino(load_openvino().Core().read_model(path), threads)
 
-    return run_openvino(openvino.Core().read_model(path), threads)
+
+def load_openvino() -> Any:
+    """The module ``openvino``, without its telemetry.
+
+    When it is imported, it reports that to its makers over the network, writes files into the home folder, and forks a
+    process; not where the package ``openvino_telemetry`` cannot be found.
+    """
+    reporter = "openvino_telemetry"
+    is_hidden = "openvino" not in sys.modules and reporter not in sys.modules
+    if is_hidden:
+        sys.modules[reporter] = None  # type: ignore[assignment]  # what Python takes for a module that is not there
+    try:
+        import openvino
+    finally:
+        if is_hidden:
+            del sys.modules[reporter]
+    return openvino
 
 
 def run_openvino(model: Any, threads: int) -> Run:
     """An ``openvino.Model`` ready to run on so many threads, in float32."""
-    import openvino
-
     how = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",  # on some processors it would compute in half precision
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # each of several processes would pin its threads to the same cores
     }
-    compiled = openvino.Core().compile_model(model, "CPU", how)
+    compiled = load_openvino().Core().compile_model(model, "CPU", how)
     request = compiled.create_infer_request()
 
     def run(arrays: Arrays) -> Arrays:

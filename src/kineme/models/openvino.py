@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from kineme.models.litert import Array, by_rows
 
 class OpenVINOFunction:
     """Runs a compiled network, row after row of its input; it is as near to Keras as LiteRT is.
-
-    Several threads may call it: one runs at a time, on all its threads.
 
     Args:
         content: made by :func:`compiled`.
@@ -29,17 +26,14 @@ class OpenVINOFunction:
     """
 
     def __init__(self, content: bytes, threads: int) -> None:
-        import openvino
-
-        from kineme.models.formats import run_openvino
+        from kineme.models.formats import load_openvino, run_openvino
 
         end = 8 + int.from_bytes(content[:8], "little")
-        model = openvino.Core().read_model(content[8:end], content[end:])
+        model = load_openvino().Core().read_model(content[8:end], content[end:])
         self._inputs, self._outputs = _numbered("input", model.inputs), _numbered("output", model.outputs)
         self.input_shapes = [tuple(model.input(name).shape) for name in self._inputs]
         self.input_types = [model.input(name).element_type.to_dtype().name for name in self._inputs]
         self._run = run_openvino(model, threads)
-        self._one_at_a_time = threading.Lock()
 
     def __call__(self, *arrays: Array) -> list[Array]:
         """Outputs of inputs, in their order, each with the same number of rows."""
@@ -49,8 +43,7 @@ class OpenVINOFunction:
         """Nothing: its first run is about as fast as the others."""
 
     def _row(self, arrays: Sequence[Array]) -> list[Array]:
-        with self._one_at_a_time:
-            outputs = self._run(dict(zip(self._inputs, arrays, strict=True)))
+        outputs = self._run(dict(zip(self._inputs, arrays, strict=True)))
         return [outputs[name] for name in self._outputs]
 
 

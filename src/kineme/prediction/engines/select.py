@@ -9,11 +9,12 @@ from typing import Any, Literal, get_args
 
 from kineme.errors import KinemeError, UsageError
 from kineme.models.compilers import COMPILERS
-from kineme.models.engine_table import Kind, engines_for, small_clip
+from kineme.models.engine_table import Kind, clip_kind, engines_for, small_clip
 from kineme.prediction.engine import Engine, Function, PartName, threads_for
 from kineme.prediction.engines.compiled import CompiledEngine
 from kineme.prediction.engines.keras import KerasEngine
 from kineme.prediction.trained import TrainedModel
+from kineme.video.spec import ClipSpec
 
 EngineName = Literal["auto", "keras", "litert", "openvino"]
 
@@ -69,30 +70,29 @@ class _Auto:
 
 
 def _kind(model: TrainedModel, part: PartName) -> Kind:
-    """What the table knows a part of a model by.
-
-    A heavy network is measured on smaller clips, and one that sees whole clips by its backbone alone: the head behind
-    it takes next to nothing.
-    """
+    """What the table knows a part of a model by; a heavy network is measured on smaller clips."""
     card, threads, spec = model.card, threads_for(part, model.card), model.card.spec
+    what = [card.approach, card.config, spec.to_json()]
+
+    def build() -> Any:
+        from kineme.prediction.engines.steps import part_of
+
+        return part_of(part, model.network, card)
+
     if not card.is_heavy or card.backbone.external:
-
-        def build() -> Any:
-            from kineme.prediction.engines.steps import part_of
-
-            return part_of(part, model.network, card)
-
-        return Kind([card.approach, card.config, spec.to_json()], part, threads, build)
+        return Kind(what, part, threads, build)
     size = spec.frames, spec.height, spec.width
-    frames, height, width = small_clip(*size)
-    small_spec = dataclasses.replace(spec, frames=frames, height=height, width=width)
-    scale = math.prod(size) / (frames * height * width)
+
+    def resized(frames: int, height: int, width: int) -> ClipSpec:
+        return dataclasses.replace(spec, frames=frames, height=height, width=width)
+
     if card.backbone.sees == "clip":
-        return Kind([card.backbone.name, size], part, threads, lambda: card.backbone.build(small_spec), scale)
+        return clip_kind(card.backbone.name, size, threads, lambda *small: card.backbone.build(resized(*small)))
+    small = small_clip(*size)
 
     def build_small() -> Any:
         from kineme.models.network import build_network
 
-        return build_network(card.architecture, small_spec, len(card.labels))
+        return build_network(card.architecture, resized(*small), len(card.labels))
 
-    return Kind([card.approach, card.config, spec.to_json()], part, threads, build_small, scale)
+    return Kind(what, part, threads, build_small, math.prod(size) / math.prod(small))

@@ -15,6 +15,7 @@ NEEDS_DATA = {
     "feature_cache.py": "FOLDER",
     "int8.py": "FOLDER",
     "region.py": "FOLDER",
+    "unknown_actions.py": "FOLDER",
     "ut_interaction.py": "FOLDER",
 }
 

@@ -153,7 +153,8 @@ def compare(
         runner = TrialRunner(out / TRIALS, [], options, seeds, table.labels, "")
         planned = make_folds(table, protocol)
         everywhere = len(planned) > 1  # each video is learned from in one fold, and tested in another
-        decode_once(planned[0], [*for_baselines(), *_wanted(runner, candidates, everywhere=everywhere)])
+        wanted = [*for_baselines(), *_wanted(runner, candidates, everywhere=everywhere)]
+        decode_once(table if everywhere else planned[0], wanted)
         readable, _ = small_frames().prepare(table, table.labels)
         named = ["name", "start_s", "end_s"]  # of the table itself, whose rows may name persons
         rows = table.rows.join(readable.rows, on=named, how="semi", nulls_equal=True, maintain_order="left")

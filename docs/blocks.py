@@ -336,7 +336,7 @@ def _tidy(text: str, folder: Path) -> str:
     """Without what belongs to this machine: its paths, and what a terminal would have drawn over."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
-    text = "\n".join(line for line in lines if not re.search(r": \d+/\d+, about \d+ s left", line))
+    text = "\n".join(line for line in lines if not re.search(r": \d+/\d+, about \d+ (s|min|h) left", line))
     return text.replace(f"{folder}/", "").replace(str(Path.home()), "~").strip("\n")
 
 

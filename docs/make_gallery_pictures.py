@@ -29,8 +29,7 @@ def main(folder: Path) -> None:
             page.go(folder / path, width=1100, height=height)
             _show_a_frame(page)
             page.picture(IMAGES / name)
-            picture = Image.open(IMAGES / name).convert("P", palette=Image.Palette.ADAPTIVE)
-            picture.save(IMAGES / name, optimize=True)
+            Image.open(IMAGES / name).convert("RGB").save(IMAGES / name, optimize=True)
 
 
 def _show_a_frame(page: Page) -> None:

@@ -1,11 +1,10 @@
-"""Makes the pictures of the README from what `kineme demo` left behind: python docs/make_pictures.py kineme-demo.
+"""Makes the moving picture of the README from the files of `kineme demo`: python docs/make_pictures.py kineme-demo.
 
-The moving one has the labels beside the video, so that nothing covers a face.
+The labels are beside the video, so that nothing covers a face.
 """
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import kineme
 from kineme.prediction.result import Prediction
 from kineme.video.decode import read_frames
 
-FRAMES = 4
 IMAGES = Path(__file__).parent / "images"
 SHOWN_S, STEP_S = 16.0, 0.2
 WIDTH, TIMELINE = 260, 40  # pixels beside and below the video
@@ -26,20 +24,10 @@ BACK, TEXT, BAR, FAINT = "#111418", "#f2f4f6", "#0072b2", "#3a4149"
 
 
 def main(demo: Path) -> None:
-    """Write ``demo.png`` and ``demo.webp`` into ``docs/images``."""
+    """Write ``demo.webp`` into ``docs/images``."""
     (annotated,) = (demo / "prediction").glob("*.mp4")
-    write_row(annotated, demo / "strangers" / "untrimmed" / "segments.csv")
     video = demo / "strangers" / "untrimmed" / annotated.name
     write_moving(video, kineme.load(demo / "run").predict(video))
-
-
-def write_row(annotated: Path, segments: Path) -> None:
-    """Put frames of the annotated video side by side: the middles of its first different actions."""
-    with segments.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["path"] == annotated.name]
-    middles = {row["label"]: (float(row["start_s"]) + float(row["end_s"])) / 2 for row in reversed(rows)}
-    frames = [next(read_frames(annotated, start_s=instant)).pixels_HWC for instant in sorted(middles.values())[:FRAMES]]
-    Image.fromarray(np.concatenate(frames, axis=1)).save(IMAGES / "demo.png", optimize=True)
 
 
 def write_moving(video: Path, result: Prediction) -> None:

@@ -45,6 +45,11 @@ def test_a_block_that_nothing_runs_and_a_wrong_command_are_found(tmp_path, monke
     assert "reasons" in told("```{shown} laziness\nls\n```\n")[0]
 
 
+def test_lines_that_a_terminal_overwrites_are_left_out(tmp_path):
+    printed = "decoding: 1/9, about 40 s left\ndecoding: 2/9, about 3 min left, 1 clips/s\ndecoding: 9/9\ndone\n"
+    assert blocks._tidy(printed, tmp_path) == "decoding: 9/9\ndone"
+
+
 def test_the_commands_of_the_readme_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text.count("\n") <= 150

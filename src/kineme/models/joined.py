@@ -129,8 +129,8 @@ def member_approaches(approach: Approach, backbone: Backbone) -> list[Approach]:
 def mean_scores(scores_MNS: Sequence[NDArray[np.floating[Any]]], classes: int) -> NDArray[np.float32]:
     """Scores of members together: the logarithm of the mean of their probabilities, then the largest distances.
 
-    What is far from its class for one member is none of the known actions: on UT-Interaction the largest distance
-    tells unknown ones better than the mean. A row of zeros is of a member that saw nobody, and is left out; where all
+    An action far from its class for one member is unknown: on UT-Interaction the largest distance
+    detects unknown ones better than the mean. A row of zeros is of a member that saw nobody, and is left out; where all
     are left out, the row is zeros.
 
     Args:

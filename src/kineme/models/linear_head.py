@@ -67,7 +67,7 @@ class ClassDistances(keras.layers.Layer):
     """Standardised features (B, F) to distances (B, K): how far they are from the training clips of each class.
 
     The distance is 1 less the cosine of the angle, and that to a class the mean of those to its three nearest clips. It
-    is given in standard deviations above what is usual for clips of the class. Training sets all weights.
+    is given in standard deviations above the usual value for clips of the class. Training sets all weights.
 
     Args:
         classes: K.

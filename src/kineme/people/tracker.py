@@ -134,7 +134,7 @@ class _Person:
         self.colours_6 = np.where(np.isnan(mixed_6), first_6, mixed_6)
 
     def exchange(self, other: _Person) -> None:
-        """Be where the other person is, and they here; numbers, clothes and what was said before stay."""
+        """Be where the other person is, and they here; numbers, clothes and earlier results stay."""
         for name in ("points_X2", "smooth_X2", "_smooth", "scores_J", "score", "seen_s", "speed_2", "worn_6"):
             ours, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, theirs)

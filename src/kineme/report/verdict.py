@@ -99,7 +99,7 @@ def time_use(test: Mapping[str, Any], name: str = "it") -> str:
     if not is_number(p_value):
         return nbsp_percent(f"{instead}.")
     if p_value >= SIGNIFICANT or shuffled["top1"] >= ordered:
-        why = f"a difference this small or larger is likely by chance (p = {p_value:.2f})" if p_value < 1 else "no less"
+        why = f"a difference that may be due to chance (p = {p_value:.2f})" if p_value < 1 else "no less"
         return nbsp_percent(f"{instead}, {why}: this test does not show that it uses the order of frames.")
     how_sure = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
     if (ordered - shuffled["top1"]) / max(ordered - guessing, 1e-9) >= _MOST_OF_IT:

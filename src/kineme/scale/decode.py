@@ -180,7 +180,7 @@ class Watchdog:
         self._last_s = None
 
     def guard(self, of_ticks: Iterator[Tick]) -> Iterator[Tick]:
-        """The same ticks, and their reading watched: what is done with each of them may take its time."""
+        """The same ticks, with a watch on their reading; their processing may take its time."""
         for tick in of_ticks:
             self.pause()
             yield tick

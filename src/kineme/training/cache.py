@@ -46,7 +46,7 @@ class FrameCache:
         limit_bytes: see :class:`kineme.disk_cache.DiskCache`.
 
     Attributes:
-        entries: what is on disk.
+        entries: the entries on disk.
         lost: name and reason of each video that could be read no more after it was prepared.
     """
 

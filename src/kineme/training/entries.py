@@ -1,4 +1,4 @@
-"""What is kept on disk of each stretch of a video: frames, or features of a frozen backbone.
+"""The entries on disk of each stretch of a video: frames, or features of a frozen backbone.
 
 An entry is made alone, or beside others in one pass over the video (:mod:`kineme.video.shared`); both give the same.
 """
@@ -176,7 +176,7 @@ class Entries:
 
         Args:
             row: of a table.
-            stretch: what is read for it, from :func:`~kineme.training.parts.stretch_of`.
+            stretch: the time read for it, from :func:`~kineme.training.parts.stretch_of`.
             views: number of augmented views beside the plain one, of :attr:`augmentation`.
             orders: for an encoder that sees time, the orders of frames that will be asked for.
 

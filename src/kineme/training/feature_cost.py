@@ -48,7 +48,7 @@ def forecast(wanted: Mapping[Part, Wanted], table: ClipTable, others: Sequence[W
     Args:
         wanted: features, from :func:`wanted_features`.
         table: labelled videos.
-        others: what is made of these rows besides, so that their videos are not opened again for it.
+        others: other results made of these rows, so that their videos are not opened again for it.
 
     Returns:
         Seconds that each will take.

@@ -69,7 +69,7 @@ def plan_features(
         table: labelled videos.
         spec_changes: fields of the clip spec that are not to be each backbone's own.
         wish: what to look for. Within a budget, the best that fits; the cheapest where nothing does.
-        others: what is made of videos besides.
+        others: other results made of the videos.
         mirrored: training takes the mirror images of videos, too.
         say: called with the expected time.
     """

@@ -116,7 +116,7 @@ def key_of(row: Row) -> tuple[str, float]:
 
 
 def decode_once(table: ClipTable, wanted: Sequence[Wanted], *, only: int | None = None) -> None:
-    """Inspect each row's video and make what is wanted of it, in one pass; what is on disk is not made again.
+    """Inspect each row's video and make the wanted results in one pass; those on disk are not made again.
 
     Clips of people need to know where these are, so such videos are read twice: to find them, and for their clips.
 

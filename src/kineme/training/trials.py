@@ -181,7 +181,7 @@ class TrialRunner:
         return self._pool({place: trial for place, trial in trials.items() if trial}, cost or {})
 
     def is_begun(self, candidate: Candidate) -> bool:
-        """Whether a candidate has been tried before, so that what it takes of the videos has been made."""
+        """Whether a candidate has been tried before, so that its data of the videos has been made."""
         return (self.folder / _slug(candidate)).exists()
 
     def make_learner(self, candidate: Candidate) -> Learner:

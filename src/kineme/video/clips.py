@@ -109,7 +109,7 @@ def ticks(
 
 
 class TickSampler:
-    """Makes ticks of the frames of one video as they come; see :func:`ticks` for what they are.
+    """Makes ticks of the frames of one video as they come; see :func:`ticks`.
 
     Args:
         decoder: of the video, open.
@@ -164,7 +164,7 @@ class TickSampler:
         """The ticks of all frames from the start on.
 
         Raises:
-            VideoError: there is none.
+            VideoError: the video has no frame.
         """
         for shown in frames:
             yield from self.push(shown)

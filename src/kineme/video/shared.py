@@ -43,7 +43,7 @@ class Reader:
     """Something that is to be made of a video.
 
     Args:
-        begin: asks the video for what it needs, and returns the work; it is done step by step as that is iterated.
+        begin: requests its data from the video, and returns the work; it is done step by step as that is iterated.
         start_s: from where on it needs the video, in seconds.
         needs_length: whether it needs to know how long the video is before the first frame.
     """
@@ -77,12 +77,11 @@ class _Source:
 def read_together(path: PathLike, readers: Sequence[Reader]) -> list[float]:
     """Open and decode a video once, from where the first reader needs it to where the last one does.
 
-    What goes wrong for one reader ends that reader alone, and is not told: whoever needs what it should have made
-    finds it missing.
+    An error of one reader ends only that reader, and is not reported: its result is then missing.
 
     Args:
         path: a video file.
-        readers: what is to be made of it.
+        readers: the results to make of it.
 
     Returns:
         Seconds that each reader took for itself, without decoding and converting.
@@ -181,7 +180,7 @@ class SharedVideo:
         """Iterate over what a source gives to the task that begins now."""
         task = self._beginning
         if task is None:
-            raise RuntimeError("a reader asks for what it needs before its first step")
+            raise RuntimeError("a reader must request its data before its first step")
         source.tasks.append(task)
         if on_warning:
             for warning in self._told:

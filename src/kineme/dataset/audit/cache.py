@@ -66,7 +66,7 @@ class InspectionCache:
         return _unpacked(packed)  # what the next audit will see too
 
     def find(self, row: dict[str, Any]) -> Inspection | None:
-        """What is kept of a row; None where that is nothing."""
+        """The kept record of a row; None without one."""
         with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile, cv2.error):
             if (content := self._files.read(_name([_key(row)]))) is not None:
                 return _unpacked(content)

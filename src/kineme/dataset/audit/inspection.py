@@ -176,7 +176,7 @@ class Inspector:
         self.is_done = True
 
     def inspection(self, warnings: Sequence[VideoWarning], took_s: float) -> Inspection:
-        """What was seen, after the last frame.
+        """The inspection, after the last frame.
 
         Args:
             warnings: that the decoder gave.

@@ -369,6 +369,15 @@ def _exports(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     )
 
 
+def _roofline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    keys = ("ms", "gflop", "gb", "own_ms", "least_ms")
+    head = ["operations, one by one", "ms", "GFLOP", "GB", "ms as a matrix product", "ms at the limits"]
+    for name, one in document["networks"].items():
+        share = f"{one['share_of_matrix_rate']:.0%}"
+        caption = f"{name}: a step takes {one['step_ms']:.0f} ms for {one['gflop']} GFLOP, {share} of the matrix rate"
+        yield caption, head, [[kind, *(f"{row[key]:.3g}" for key in keys)] for kind, row in one["kinds"].items()]
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows]]]] = {
     "check": _check,
     "decode": _decode,
@@ -379,6 +388,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows
     "memory": _memory,
     "people": _people,
     "plan": _plan,
+    "roofline": _roofline,
     "predict-speed": _predict_speed,
     "startup": _startup,
     "cuts": _cuts,

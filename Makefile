@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo docs test test-jax test-torch test-hf install weights lint clean
+.PHONY: demo docs test test-jax test-torch test-lowest test-hf install weights lint clean
 
 demo: $(VENV)/.tensorflow
 	$(BIN)/kineme demo
@@ -28,6 +28,14 @@ test-jax test-torch: test-%:
 	.venv-$*/bin/python -m pip install --quiet --upgrade pip
 	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*,dev]"
 	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest tests/models tests/training/test_other_backends.py tests/training/test_devices.py
+
+# All tests of the base install and of the extras in "dev", with the lowest versions that pyproject.toml allows.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+		--editable ".[tensorflow,dev]"
+	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Networks of transformers and torchvision: tiny random ones, so that nothing is fetched but the libraries.
 test-hf:
@@ -63,4 +71,4 @@ $(VENV)/.tensorflow: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-hf build dist docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-lowest .venv-hf build dist docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache

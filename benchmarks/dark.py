@@ -26,6 +26,7 @@ from kineme.cli.output import print_table
 from kineme.dataset.table import ClipTable
 from kineme.files import write_json
 from kineme.training.metrics import accuracy_with_interval
+from kineme.training.trials import parse_candidate
 from kineme.video.decode import read_frames
 from kineme.video.write import VideoWriter
 
@@ -70,12 +71,14 @@ def main() -> None:
 def learn(table: ClipTable, tested: Sequence[str], backbones: str, folder: Path) -> Path:
     """The run folder of a training on all groups but these."""
     if not (folder / "metrics.json").exists():
+        candidate = parse_candidate(f"late-fusion:{backbones},head=linear", {"brightness": "auto"})
         side = pl.when(pl.col("group").is_in(tested)).then(pl.lit("test")).otherwise(pl.lit("train"))
         kineme.train(
             replace(table, rows=table.rows.with_columns(side.alias("split"))),
             folder,
-            approach="late-fusion",
-            config={"backbone": backbones, "head": "linear"},
+            approach=candidate.approach_name,
+            config=candidate.config,
+            spec=candidate.spec,
             validation=0.0,
             overwrite=True,
         )

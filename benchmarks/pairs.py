@@ -176,8 +176,9 @@ def machine() -> dict[str, Any]:
 def record(*packages: str, **more: Any) -> dict[str, Any]:
     """The head of a result: date, versions of Kineme and of what is named, machine."""
     versions = {"python": platform.python_version()}
-    for name in ("kineme", *packages):
-        versions[name] = importlib.metadata.version(name)
+    installed = {distribution.name for distribution in importlib.metadata.distributions()}
+    for name in ("kineme", *packages):  # of TensorFlow, a machine may have the package for processors alone
+        versions[name] = importlib.metadata.version(name if name in installed else f"{name}-cpu")
     return {"date": datetime.date.today().isoformat(), "versions": versions, "machine": machine(), **more}
 
 

@@ -55,7 +55,6 @@ def test_engines_give_of_a_file_what_the_whole_network_gives(tmp_path, name, opt
     model = model_of(name, **options, stride=2)
     times_W2, windows_WK = by_whole_clips(model, path)
     by_engine = {engine: model.predict(path, engine=engine) for engine in ("keras", "litert", "openvino")}
-    np.testing.assert_array_equal(by_engine["keras"].window_probabilities_WK, windows_WK)
     for engine, predicted in by_engine.items():
         np.testing.assert_array_equal(predicted.window_times_W2, times_W2)
         np.testing.assert_allclose(predicted.window_probabilities_WK, windows_WK, atol=1e-5, err_msg=engine)

@@ -28,8 +28,8 @@ _WINDOWS = 16  # at a time
 class WindowScorer:
     """Features and scores of one source after another. Use it in one thread.
 
-    On the engine ``keras``, networks trained from scratch get the logits of the whole network to the bit; behind
-    EfficientNet within 1e-5, for it rounds a frame among 32 otherwise than one alone. For ``litert`` see
+    On the engine ``keras`` the logits are those of the whole network within 1e-5: the order in which a sum is made may
+    depend on the number of frames. For ``litert`` see
     :class:`kineme.models.litert.LiteRTFunction`.
 
     Args:

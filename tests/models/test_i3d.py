@@ -88,7 +88,7 @@ def test_mixed_precision_takes_uint8_and_gives_float32(files):
     assert networks[1].input.dtype == "uint8"
     exact, mixed = (network.predict_on_batch(pattern(9, 64, 96)[None]) for network in networks)
     assert mixed.dtype == np.float32
-    assert np.corrcoef(exact.ravel(), mixed.ravel())[0, 1] > 0.99
+    assert np.corrcoef(exact.ravel(), mixed.ravel())[0, 1] > 0.98  # processors round differently
 
 
 def test_layer_names_can_be_exported():

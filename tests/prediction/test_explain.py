@@ -99,7 +99,7 @@ def test_every_approach_is_cut_at_maps_and_stays_the_same(name):
     logits_BK = model.network.predict_on_batch(clips)
     np.testing.assert_allclose(rest.predict_on_batch(maps), logits_BK, rtol=1e-4, atol=1e-4)
     # The gradient says by how much a small step of the maps raises the log-odds.
-    gradient = gradient_of(rest)(maps, 1)
+    gradient = gradient_of(rest, logits_BK.shape[1])(maps, 1)
     step = gradient * np.float32(0.01 / np.linalg.norm(gradient))
     odds = [log_odds(rest.predict_on_batch(maps + sign * step), 1).sum() for sign in (1, -1)]
     assert odds[0] - odds[1] == pytest.approx(

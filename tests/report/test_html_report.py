@@ -230,7 +230,7 @@ def test_figures_of_before_have_no_section_on_time(tmp_path: Path) -> None:
         (0.97, 0.38, 1e-4, 0.2, "38 % correctly instead of 97 % (p < 0.001): it relies on motion and order."),
         (0.9, 0.75, 0.02, 0.6, "(p = 0.020): it uses motion and order; from the middle frame alone it classifies 60 %"),
         (0.9, 0.75, 0.02, 0.2, "it uses motion and order."),  # its middle frame is at chance: nothing is said of it
-        (0.9, 0.75, 0.3, 0.6, "by chance (p = 0.30): this test does not show that it uses the order of frames."),
+        (0.9, 0.75, 0.3, 0.6, "due to chance (p = 0.30): this test does not show that it uses the order of frames."),
         (0.9, 0.93, 0.02, 0.6, "does not show that it uses the order of frames"),
         (0.25, 0.2, 0.001, 0.2, "it is not clearly better than guessing"),
         (0.97, 0.38, None, 0.2, "38 % correctly instead of 97 %."),  # a document without the test makes no claim

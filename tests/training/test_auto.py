@@ -230,5 +230,5 @@ def test_the_table_the_reason_and_what_a_stream_costs():
     selection = metrics()["selection"]
     assert [row[0] for row in rows(selection)] == ["joined (kept)", "frames"]
     assert "why not (5 folds, 80 clips)" in why(selection)
-    assert "0.5 looks a second" in live(selection)
+    assert "0.5 answers per second" in live(selection)
     assert "frames, 70\u00a0% on the folds" in live(selection)

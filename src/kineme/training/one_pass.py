@@ -57,7 +57,9 @@ class Wanted:
         if self.augmentation:
             self.cache.entries.augmentation = self.augmentation
         is_test = row["split"] == _TESTED
-        views = self.views if self.everywhere or not is_test else 0
+        # A solved head learns from the validation videos too, and needs their mirror images.
+        learns = not is_test if isinstance(self.augmentation, Mirror) else row["split"] == "train"
+        views = self.views if self.everywhere or learns else 0
         orders = self.orders if self.everywhere or is_test else ()
         return self.cache.entries.readers(row, stretch, views=views, orders=orders)
 

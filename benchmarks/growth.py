@@ -21,8 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
-from memory import SAMPLES_PER_SECOND, resident, write_repeats
+from memory import peak_while_running, write_repeats
 from pairs import record
 
 from drawn_people.make import make_dataset
@@ -76,14 +75,7 @@ def cost(arguments: list[str], count: int, environment: dict[str, str]) -> dict[
     """Processor seconds a video, and the most bytes that a run of the command line held with its children."""
     before, started = _children_s(), time.perf_counter()
     child = subprocess.Popen([*KINEME, *arguments], stdout=subprocess.DEVNULL, env={**os.environ, **environment})
-    peak = 0
-    try:
-        watched = psutil.Process(child.pid)
-        while child.poll() is None:
-            peak = max(peak, resident(watched))
-            time.sleep(1 / SAMPLES_PER_SECOND)
-    finally:
-        child.kill()
+    peak = peak_while_running(child)
     if child.wait() and arguments[0] != "check":  # which exits with 1 where it finds something
         sys.exit(f"{arguments[0]} failed, so there is nothing to report; see the line above")
     seconds = _children_s() - before

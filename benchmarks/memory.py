@@ -128,6 +128,14 @@ def peak_memory(arguments: list[str], strips: Path) -> tuple[int, float]:
         stdout=subprocess.DEVNULL,
         env={**os.environ, "KINEME_FRAME_CACHE": str(strips)},
     )
+    peak = peak_while_running(child)
+    if child.wait():
+        sys.exit("training failed, so there is nothing to report; see the line above")
+    return peak, time.perf_counter() - started
+
+
+def peak_while_running(child: subprocess.Popen[bytes]) -> int:
+    """The most bytes that a process held with its children; it has ended then."""
     peak = 0
     try:
         watched = psutil.Process(child.pid)
@@ -136,9 +144,7 @@ def peak_memory(arguments: list[str], strips: Path) -> tuple[int, float]:
             time.sleep(1 / SAMPLES_PER_SECOND)
     finally:
         child.kill()
-    if child.wait():
-        sys.exit("training failed, so there is nothing to report; see the line above")
-    return peak, time.perf_counter() - started
+    return peak
 
 
 def resident(process: psutil.Process) -> int:

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,6 +47,7 @@ class Compiler:
         compile: makes a file's content of a part's name and its Keras model; raises KinemeError where it cannot.
         open: the content, with the part's name, ready to run on so many threads; raises ValueError or RuntimeError
             where it is damaged.
+        is_of_version: whether another version may not read the content.
     """
 
     name: str
@@ -54,6 +56,14 @@ class Compiler:
     suffix: str
     compile: Callable[[str, Any], bytes]
     open: Callable[[bytes, str, int], CompiledFunction]
+    is_of_version: bool = False
+
+    @property
+    def version(self) -> str:
+        """Of the package that runs it; empty where that does not tell."""
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(self.module.replace("_", "-"))
+        return ""
 
     @property
     def is_installed(self) -> bool:
@@ -61,8 +71,8 @@ class Compiler:
         return importlib.util.find_spec(self.module) is not None
 
     def file_name(self, stem: str) -> str:
-        """The name in the cache of a compiled network; OpenVINO's content is of its version."""
-        version = f"-{importlib.metadata.version('openvino')}" if self.name == "openvino" else ""
+        """The name in the cache of a compiled network."""
+        version = f"-{self.version}" if self.is_of_version else ""
         return f"{stem}{version}{self.suffix}"
 
 
@@ -92,6 +102,7 @@ COMPILERS = {
             ".openvino",
             lambda _, network: openvino.compiled(network),
             lambda content, _, threads: OpenVINOFunction(content, threads),
+            is_of_version=True,
         ),
     )
 }

@@ -8,7 +8,6 @@ engine runs the network in a process of its own, where the time of a run and the
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -70,7 +69,7 @@ class Kind:
     @property
     def key(self) -> str:
         """Names its entry in the table."""
-        versions = made_with() | {one.name: _version(one) for one in _installed()}
+        versions = made_with() | {one.name: one.version for one in _installed()}
         told = [versions, platform.machine(), os.cpu_count(), self.threads, self.part, self.what]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -211,9 +210,3 @@ def _cost(several: Sequence[Trial], scale: float) -> Cost:
 
 def _installed() -> list[Compiler]:
     return [one for one in COMPILERS.values() if one.is_installed]
-
-
-def _version(compiler: Compiler) -> str:
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(compiler.module.replace("_", "-"))
-    return ""

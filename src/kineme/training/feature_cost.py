@@ -9,16 +9,13 @@ from kineme.dataset.audit.cache import InspectionCache
 from kineme.dataset.table import ClipTable
 from kineme.errors import VideoError
 from kineme.models.backbone import Backbone
-from kineme.models.registry import find_backbone, make_approach, recommended
-from kineme.training.augment import Mirror
+from kineme.models.registry import make_approach, recommended
 from kineme.training.cache import FrameCache
-from kineme.training.one_pass import Wanted, decode_once, key_of
+from kineme.training.one_pass import MEASURED, Wanted, decode_once, for_solved_head, key_of
 from kineme.training.parts import Row
 from kineme.training.resources import external_cost
 from kineme.video.probe import probe
 from kineme.video.spec import ClipSpec
-
-_MEASURED = 2  # videos: the first also compiles the network
 
 Part = tuple[str, ClipSpec]  # a frozen backbone, and its clip
 
@@ -38,8 +35,7 @@ def wanted_features(backbone: str, spec: ClipSpec, classes: int, *, mirrored: bo
     from kineme.training.learner import make_learner
 
     approach = make_approach("late-fusion", recommended("late-fusion", backbone))
-    views = int(mirrored and find_backbone(backbone).mirror is None)  # else mirrored features are computed from them
-    return Wanted(make_learner(approach, spec, max(2, classes)).cache(), Mirror() if views else None, views)
+    return for_solved_head(make_learner(approach, spec, max(2, classes)).cache(), backbone, mirrored=mirrored)
 
 
 def forecast(wanted: Mapping[Part, Wanted], table: ClipTable, others: Sequence[Wanted]) -> dict[Part, float]:
@@ -57,13 +53,13 @@ def forecast(wanted: Mapping[Part, Wanted], table: ClipTable, others: Sequence[W
         part: [number for number, kept in enumerate(one.cache.is_kept(table)) if not kept]
         for part, one in wanted.items()
     }
-    for number in sorted({number for numbers in missing.values() for number in numbers[:_MEASURED]}):
+    for number in sorted({number for numbers in missing.values() for number in numbers[:MEASURED]}):
         decode_once(table, [*wanted.values(), *others], only=number)
     rows = table.rows.to_dicts()
     lengths_s = _lengths_s(rows) if any(missing.values()) else []
     seconds = {}
     for part, one in wanted.items():
-        measured, rest = missing[part][:_MEASURED], missing[part][_MEASURED:]
+        measured, rest = missing[part][:MEASURED], missing[part][MEASURED:]
         spent_s = [(one.seconds.get(key_of(rows[number]), 0.0), lengths_s[number]) for number in measured]
         rate = spent_s[-1][0] / spent_s[-1][1] if spent_s and spent_s[-1][1] else 0.0
         seconds[part] = (1 + one.views) * rate * sum(lengths_s[number] for number in rest)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from kineme.errors import KinemeError, UsageError
 from kineme.text import json_text
 
-TENSORBOARD, WANDB = "tensorboard", "wandb"  # folders within the run folder
+TENSORBOARD = "tensorboard"  # folder within the run folder
 _FINAL = {
     "test": ("top1", "macro_f1", "calibration_error", "n"),
     "validation": ("top1", "macro_f1"),

@@ -14,6 +14,7 @@ from kineme.dataset.audit.cache import InspectionCache
 from kineme.dataset.audit.finding import Finding
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError, VideoError
+from kineme.models.registry import find_backbone
 from kineme.people.find import people_reader
 from kineme.progress import progress
 from kineme.training.augment import Augmentation, Mirror
@@ -28,7 +29,7 @@ from kineme.video.shared import Reader, read_together
 from kineme.video.spec import ClipSpec
 
 _AUDIT_FIRST_S = 300.0  # a pass that takes longer does not begin before leaks have been looked for
-_MEASURED = 2  # rows
+MEASURED = 2  # rows: in the first, networks are compiled
 _TESTED = "test"  # the split whose videos are answered with their frames in other orders
 
 
@@ -69,6 +70,19 @@ def members_of(cache: FrameCache | JoinedCache) -> list[FrameCache]:
     return cache.caches if isinstance(cache, JoinedCache) else [cache]
 
 
+def for_solved_head(cache: FrameCache, backbone: str, *, mirrored: bool) -> Wanted:
+    """What a solved head on a frozen backbone asks for.
+
+    Args:
+        cache: of the backbone.
+        backbone: its name.
+        mirrored: training takes the mirror images of videos, too. Some backbones compute their features from the plain
+            ones.
+    """
+    views = int(mirrored and find_backbone(backbone).mirror is None)
+    return Wanted(cache, Mirror() if views else None, views)
+
+
 def for_baselines() -> list[Wanted]:
     """What the baselines and the choice of a model ask for."""
     return [Wanted(cache) for cache in (small_frames(), image_features()) if cache]
@@ -102,14 +116,14 @@ def decode_and_check(
 
 
 def _expected_s(table: ClipTable, wanted: Sequence[Wanted]) -> float:
-    """Seconds that features will take, by those of the second row: in the first, networks are compiled."""
-    if len(table) <= _MEASURED:
+    """Seconds that features will take, by those of the second row."""
+    if len(table) <= MEASURED:
         return 0.0
-    for number in range(_MEASURED):
+    for number in range(MEASURED):
         decode_once(table, wanted, only=number)
-    last = key_of(table.rows.row(_MEASURED - 1, named=True))
+    last = key_of(table.rows.row(MEASURED - 1, named=True))
     spent_s = sum((1 + one.views) * one.seconds.get(last, 0.0) for one in wanted)
-    return spent_s * (len(table) - _MEASURED)
+    return spent_s * (len(table) - MEASURED)
 
 
 def key_of(row: Row) -> tuple[str, float]:

@@ -13,10 +13,10 @@ from kineme.dataset.table import ClipTable, Skipped
 from kineme.errors import KinemeError
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.registry import find_backbone, make_approach
-from kineme.training.augment import Augmentation, Mirror
+from kineme.training.augment import Augmentation
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item, gaps_of, parts_of
-from kineme.training.one_pass import Wanted, decode_and_check, for_baselines, members_of
+from kineme.training.one_pass import Wanted, decode_and_check, for_baselines, for_solved_head, members_of
 from kineme.training.options import TrainOptions
 from kineme.training.parts import by_video, has_parts, labelled_throughout, rule_of_parts
 from kineme.training.resources import refuse_too_much_memory
@@ -126,9 +126,8 @@ def wanted_for_training(
     flip, found = options.flips(labels), []
     learners = learner.members or (learner,)
     for one, its in zip(learners, members_of(cache), strict=True):
-        mirrored = options.augment and flip and find_backbone(one.approach.backbone).mirror is None
         if one.is_solved:
-            found.append(Wanted(its, Mirror() if mirrored else None, int(mirrored)))
+            found.append(for_solved_head(its, one.approach.backbone, mirrored=options.augment and flip))
         else:
             found.append(Wanted(its, Augmentation(flip=flip), options.num_views(one.encoder)))
     return found

@@ -218,8 +218,6 @@ def read_sampled_video(
     times: list[float] = []
     with Decoder(path, on_warning=warnings.append) as decoder:
         info = describe(decoder, decode=True)
-        if spec.fps is None:
-            end_s = info.duration_s if end_s is None else min(end_s, info.duration_s)
         expected_s = (info.duration_s if end_s is None else min(end_s, info.duration_s)) - start_s
         shape = spec.tick_count(expected_s, per_frame), spec.height, spec.width, 3
         if math.prod(shape) > (total_bytes() or math.inf) / 2:

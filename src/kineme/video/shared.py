@@ -213,9 +213,7 @@ class SharedVideo:
         task.is_running = True
         try:
             next(task.steps)
-        except StopIteration:
-            task.is_over = True
-        except (KinemeError, MemoryError):
+        except (StopIteration, KinemeError, MemoryError):
             task.is_over = True
         finally:
             task.is_running = False

@@ -6,6 +6,8 @@ the library's, frozen. It runs in PyTorch, outside the Keras network, which begi
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -104,14 +106,37 @@ def _record(snapshot: Snapshot) -> Backbone:
 
         return WindowEncoder(snapshot.pinned, window, shape(spec), views=0)
 
+    what = f"{family.title} of transformers, {snapshot.name}: one vector for every {family.tubelet(config)} frames."
+    return clip_backbone(snapshot, what, best, shape, encoder, frozen_because=_FROZEN)
+
+
+def clip_backbone(
+    snapshot: Snapshot,
+    what: str,
+    best: ClipSpec,
+    shape: Callable[[ClipSpec], tuple[int, int]],
+    encoder: Callable[[ClipSpec], WindowEncoder],
+    *,
+    frozen_because: str,
+) -> Backbone:
+    """The record of a network of another library that gives features of clips.
+
+    Args:
+        snapshot: its files.
+        what: one sentence about it.
+        best: the clip that it is meant for.
+        shape: (T', D) of the features of a clip; raises UsageError where the network cannot take such clips.
+        encoder: computes them.
+        frozen_because: why it is not fine-tuned.
+    """
     return Backbone(
         name=snapshot.pinned,
-        what=f"{family.title} of transformers, {snapshot.name}: one vector for every {family.tubelet(config)} frames.",
+        what=what,
         build=lambda spec: features_as_they_are(shape(spec), "features_of_clip"),
         sees="clip",
         spec=best,
         external=encoder,
-        frozen_because=_FROZEN,
-        values=best.frames // family.tubelet(config) * family.features(config),
+        frozen_because=frozen_because,
+        values=math.prod(shape(best)),
         provenance=snapshot.provenance(),
     )

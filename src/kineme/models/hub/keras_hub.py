@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import sha256_of
-from kineme.models.backbone import Backbone, features_as_they_are
+from kineme.models.backbone import Backbone
 from kineme.models.backend import keras
 from kineme.models.encoder import WindowEncoder, run_network
-from kineme.models.hub.backbone import check_frames
+from kineme.models.hub.backbone import check_frames, clip_backbone
 from kineme.models.hub.snapshot import CONFIG, Snapshot, is_folder, pinned_by_digest, split_pin
 from kineme.models.native_stderr import suppress_native_stderr
 from kineme.video.spec import ClipSpec, ResizeMode
@@ -45,7 +45,7 @@ def find(name: str) -> Backbone:
     """
     snapshot = _snapshot(name)
     numbers = _numbers(snapshot)
-    best, frames, features = _clip_spec(snapshot, numbers), int(numbers["num_frames"]), int(numbers["hidden_dim"])
+    best, features = _clip_spec(snapshot, numbers), int(numbers["hidden_dim"])
 
     def shape(spec: ClipSpec) -> tuple[int, int]:
         return check_frames(snapshot.name, spec, best, tubelet=1), features
@@ -63,17 +63,8 @@ def find(name: str) -> Backbone:
 
         return WindowEncoder(snapshot.pinned, window, shape(spec), views=0)
 
-    return Backbone(
-        name=snapshot.pinned,
-        what=f"VideoPrism of KerasHub, {snapshot.name}: one vector for every frame.",
-        build=lambda spec: features_as_they_are(shape(spec), "features_of_clip"),
-        sees="clip",
-        spec=best,
-        external=encoder,
-        frozen_because=_FROZEN,
-        values=frames * features,
-        provenance=snapshot.provenance(),
-    )
+    what = f"VideoPrism of KerasHub, {snapshot.name}: one vector for every frame."
+    return clip_backbone(snapshot, what, best, shape, encoder, frozen_because=_FROZEN)
 
 
 def pull(name: str, licence: str | None = None, tell: Callable[[str], None] = lambda line: None) -> Snapshot:

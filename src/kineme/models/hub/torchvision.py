@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import sha256_of, user_cache_folder, write_json, write_tensors
-from kineme.models.backbone import MB, Backbone, features_as_they_are
+from kineme.models.backbone import MB, Backbone
 from kineme.models.encoder import WindowEncoder
-from kineme.models.hub.backbone import check_frames
+from kineme.models.hub.backbone import check_frames, clip_backbone
 from kineme.models.hub.processing import Processing
 from kineme.models.hub.published import Published
 from kineme.models.hub.snapshot import MANIFEST, Snapshot, read_json, split_pin
@@ -120,17 +120,8 @@ def find(name: str) -> Backbone:
 
         return WindowEncoder(snapshot.pinned, window, shape(spec), views=0)
 
-    return Backbone(
-        name=snapshot.pinned,
-        what=f"{network.title} of torchvision, of Kinetics-400: one vector for every {network.tubelet} frames.",
-        build=lambda spec: features_as_they_are(shape(spec), "features_of_clip"),
-        sees="clip",
-        spec=best,
-        external=encoder,
-        frozen_because=_FROZEN,
-        values=network.frames // network.tubelet * network.features,
-        provenance=snapshot.provenance(),
-    )
+    what = f"{network.title} of torchvision, of Kinetics-400: one vector for every {network.tubelet} frames."
+    return clip_backbone(snapshot, what, best, shape, encoder, frozen_because=_FROZEN)
 
 
 def classifier(name: str) -> Published:

@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from helpers_fuzz import make_seeds, mutate
-from helpers_serving import form, server, write_video
+from helpers_people import need_movenet, people_video
+from helpers_serving import form, server, write_model, write_video
 
 from kineme.errors import VideoError
+from kineme.models import weights
 from kineme.serving.check_video import check_video
 from kineme.serving.links import is_public
 from kineme.serving.upload import display_name
@@ -61,6 +63,21 @@ def test_hostile_uploads_are_refused_and_leave_nothing(served, clip, tmp_path):
             assert served.ask(f"/v1/jobs/{answer.json['id']}", "DELETE").status == 204
     assert served.left_on_disk() == before
     assert served.ask("/healthz").status == 200
+
+
+def test_the_people_of_an_upload_leave_nothing_behind(tmp_path):
+    need_movenet()
+    film = people_video(tmp_path / "two.mp4", [lambda s: 0.02, lambda s: 0.62], 2.0)
+    model, cache = write_model(tmp_path / "persons.tflite", region="person"), tmp_path / "cache"
+    (cache / "weights").mkdir(parents=True)
+    weights_file = weights.require("movenet")["movenet.tflite"]
+    (cache / "weights" / weights_file.name).symlink_to(weights_file)
+    with server(model, tmp_path / "state", KINEME_CACHE=str(cache)) as running:
+        job = running.send(film.read_bytes()).json["id"]
+        assert running.wait(job)["state"] == "done"
+        assert len(running.ask(f"/v1/jobs/{job}/results/json").json["people"]) == 2
+        assert not (cache / "people").exists()
+        assert list(running.state.rglob("*.people")) == []
 
 
 def test_lists_of_further_files_are_not_followed(clip, tmp_path):

@@ -36,6 +36,14 @@ _SUFFIX = ".people"
 _LIMIT_BYTES = 10**9  # an hour of three people takes 20 MB
 _AHEAD = 2  # frames of full size that are decoded before they are looked at
 
+_folder: Path | None = None  # where tracks are kept; None is in the user's cache folder
+
+
+def keep_tracks_in(folder: Path) -> None:
+    """From now on, keep the tracks that this process finds in another folder, such as one that goes with a job."""
+    global _folder
+    _folder = folder
+
 
 def find_people(
     source: PathLike,
@@ -108,8 +116,8 @@ def people_reader(source: PathLike) -> Reader | None:
 
 
 def people_cache() -> DiskCache:
-    """The tracks of all videos, in the user's cache folder."""
-    return DiskCache(user_cache_folder() / "people", (_SUFFIX,), _LIMIT_BYTES)
+    """The tracks of all videos, in the user's cache folder or where :func:`keep_tracks_in` moved them."""
+    return DiskCache(_folder or user_cache_folder() / "people", (_SUFFIX,), _LIMIT_BYTES)
 
 
 def _follow(detect: PeopleDetector, shown: Iterable[Tick], looks: ClipSpec) -> Generator[float, None, People]:

@@ -72,6 +72,9 @@ def work(request: Request, on_progress: Report) -> Reply:
         for where in request["models"]:
             _model(where)
         return {"result": {}}
+    from kineme.people.find import keep_tracks_in
+
+    keep_tracks_in(_temporary(request))
     do = _explain if request["explain"] else _predict
     return _reply(request, lambda file: do(request, file, on_progress))
 
@@ -91,14 +94,19 @@ def _model(where: str) -> Model:
     return api.load(where)
 
 
+def _temporary(request: Request) -> Path:
+    """A folder that goes with the job, however this process ends."""
+    return Path(request["folder"], "tmp")
+
+
 def _reply(request: Request, do: Callable[[NamedFile], dict[str, Any] | None]) -> Reply:
     """The answer to a request, whatever happens."""
     from kineme.video.container import NamedFile
 
-    temporary = Path(request["folder"], "tmp")
+    temporary = _temporary(request)
     try:
         temporary.mkdir(exist_ok=True)
-        tempfile.tempdir = str(temporary)  # so that it goes with the job, however this process ends
+        tempfile.tempdir = str(temporary)
         return {"result": do(NamedFile(str(Path(request["folder"], UPLOAD)), request["name"])) or {}}
     except Exception as error:
         return _error_reply(error, request)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers_people import edited_video
 from helpers_stream import model_of, stream_file
 
 from drawn_people.actions import BY_NAME
@@ -17,6 +18,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.people.find import find_people
 from kineme.people.region import RegionFollower, choose_track, region_clips, region_ticks
 from kineme.training.cache import FrameCache
+from kineme.training.persons import with_persons
 from kineme.video.clips import read_clips
 from kineme.video.decode import read_frames
 from kineme.video.spec import ClipSpec
@@ -123,6 +125,17 @@ def test_a_table_says_whom_a_label_is_about(people: Path, tmp_path: Path) -> Non
         table.write_text(f'path,label,person_box\n{people}/two/two.mp4,wave,"{wrong}"\n')
         with pytest.raises(KinemeError, match="line 2: person_box must be 'x0 y0 x1 y1'"):
             scan(table)
+
+
+def test_a_clip_with_a_cut_in_it_is_told(tmp_path: Path) -> None:
+    edited_video(tmp_path / "edited.mp4")
+    rows = [f"edited.mp4,{label},{start},{end}" for label, start, end in (("a", 0, 2.9), ("b", 3.1, 6))]
+    for name, said in (("whole", ["edited.mp4,a,,"]), ("shots", rows)):
+        (tmp_path / f"{name}.csv").write_text("path,label,start_s,end_s\n" + "\n".join(said) + "\n")
+    spec = replace(SPEC, region="person")
+    of_whole, of_shots = (with_persons(scan(tmp_path / f"{name}.csv"), spec).warnings for name in ("whole", "shots"))
+    assert any("edited videos: 'edited.mp4'" in line for line in of_whole)
+    assert not any("edited videos" in line for line in of_shots)
 
 
 def test_nobody_there_is_the_whole_frame_with_a_note(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -29,7 +29,8 @@ def with_persons(table: ClipTable, spec: ClipSpec) -> ClipTable:
     """The table with the track of the person that each row is about, where clips show one person.
 
     That is the person named by the row's ``track`` or ``person_box``, or the only one who is seen, or else the one who
-    moves most; a warning says how many rows had to be decided that way, and another in how many nobody was found.
+    moves most; a warning says how many rows had to be decided that way, another in how many nobody was found, and a
+    third how many of them have a cut within.
 
     Args:
         table: of any videos.
@@ -46,10 +47,13 @@ def with_persons(table: ClipTable, spec: ClipSpec) -> ClipTable:
     if spec.region == "frame" or not len(table):
         return table
     rows = table.rows.to_dicts()
+    edited = set[str]()
 
     def find(row: Row) -> tuple[int | None, Found] | str:
         try:
             people = find_people(row["path"])
+            if any(row["start_s"] < one < (row["end_s"] or np.inf) for one in people.cuts):
+                edited.add(row["name"])
             if spec.region == "person":
                 return person_of(row, people)
             return None, "only" if people.tracks else "nobody"
@@ -69,7 +73,7 @@ def with_persons(table: ClipTable, spec: ClipSpec) -> ClipTable:
         table,
         rows=table.rows.filter(pl.Series(kept, dtype=pl.Boolean)).with_columns(track=pl.Series(tracks, dtype=pl.Int64)),
         skipped=(*table.skipped, *skipped),
-        warnings=(*table.warnings, *_warnings(hows)),
+        warnings=(*table.warnings, *_warnings(hows, sorted(edited))),
     )
 
 
@@ -121,7 +125,7 @@ def _overlap(track: Track, box: list[float], start_s: float, end_s: float | None
     return float((shared_T / (areas_T - shared_T)).max(initial=0.0))
 
 
-def _warnings(found: Iterable[tuple[str, Found]]) -> list[str]:
+def _warnings(found: Iterable[tuple[str, Found]], edited: Sequence[str]) -> list[str]:
     """What the user should know of how rows were decided."""
     names: dict[Found, list[str]] = {}
     for name, how in found:
@@ -134,4 +138,9 @@ def _warnings(found: Iterable[tuple[str, Found]]) -> list[str]:
         )
     if nobody := names.get("nobody"):
         said.append(f"in {len(nobody)} clips nobody was found, so their whole frame counts ({listed(nobody)})")
+    if edited:
+        said.append(
+            f"edited videos: {listed(edited)}; training clips may cross their cuts, so split such videos at the cuts "
+            "before you train"
+        )
     return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,25 @@ def test_a_dark_video_gets_one_curve_to_the_wanted_mean(tmp_path):
     seen = read_sampled_video(path, SPEC).frames_NHWC
     assert dark.mean() / 255 < 0.15
     assert seen.mean() / 255 == pytest.approx(0.4, abs=0.01)
-    assert all(len(set(seen[dark == value].tolist())) == 1 for value in np.unique(dark))  # one curve for all of it
+    of_value = [seen[dark == value] for value in np.unique(dark)]  # one curve: brighter stays brighter
+    assert all(below.max() <= above.max() and below.min() <= above.min() for below, above in pairwise(of_value))
+
+
+def test_what_a_dark_noisy_video_shows_is_not_lost_in_the_steps_of_8_bits(tmp_path):
+    """As a camera at night: a bright picture to the power of 5 and noise of two grey levels, four pixels for one."""
+    generator = np.random.default_rng(0)
+    bright = generator.uniform(0.3, 0.6, (16, 16, 3)).repeat(8, 0).repeat(8, 1)
+    night = [np.clip(255 * bright**5 + generator.normal(0, 2, bright.shape), 0, 255) for _ in range(16)]
+    path = encode(tmp_path / "night.mkv", [frame.round().astype(np.uint8) for frame in night], fps=FPS, codec="ffv1")
+    seen, as_is = (
+        read_sampled_video(path, replace(SPEC, brightness=brightness)).frames_NHWC[0] / 255
+        for brightness in ("auto", "as-is")
+    )
+    small = bright.reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
+    of_8_bits = as_is ** (np.log(0.4) / np.log(as_is.mean()))
+    lost, lost_in_8_bits = (1 - np.corrcoef(small.ravel(), one.ravel())[0, 1] ** 2 for one in (seen, of_8_bits))
+    assert lost < 0.6 * lost_in_8_bits
+    assert len(np.unique(seen)) > 4 * len(np.unique(as_is))
 
 
 def test_a_bright_enough_video_stays_as_it_is_to_the_bit(tmp_path):

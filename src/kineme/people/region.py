@@ -25,7 +25,7 @@ from kineme.people.find import FORMAT, RATE, find_people
 from kineme.people.follower import PeopleFollower
 from kineme.people.tracker import certain_from
 from kineme.people.tracks import People, Track
-from kineme.video.clips import Clip, Tick, Warn, Windows, cut_clips, ticks
+from kineme.video.clips import Clip, Warn, Windows, cut_clips, ticks
 from kineme.video.container import PathLike
 from kineme.video.geometry import Window
 from kineme.video.spec import ClipSpec
@@ -198,9 +198,10 @@ def region_ticks(
     end_s: float | None = None,
     per_frame: int = 1,
     track: int | None = None,
+    two_lights: bool = False,
     on_look: Callable[[float], None] | None = None,
     on_warning: Warn | None = None,
-) -> Iterator[Tick]:
+) -> Iterator[tuple[float, Any]]:
     """Yield the instant and the frame of every tick, cut to its region, as :func:`kineme.video.clips.ticks` does.
 
     Args:
@@ -210,6 +211,7 @@ def region_ticks(
         end_s: where it ends; None is the end of the video.
         per_frame: ticks for each clip frame.
         track: the person, for the region ``"person"``; None is the one who moves most in each shot of the part.
+        two_lights: each frame comes as :class:`kineme.video.clips.TwoLights`.
         on_look: told at which second of the video the search for people is.
         on_warning: told in one line where the video is damaged, where nobody is found, and where somebody was chosen.
 
@@ -218,7 +220,16 @@ def region_ticks(
         VideoError: as :func:`kineme.video.clips.ticks`.
     """
     windows = find_region(path, spec, start_s=start_s, end_s=end_s, track=track, on_look=on_look, on_warning=on_warning)
-    return ticks(path, spec, start_s=start_s, end_s=end_s, per_frame=per_frame, windows=windows, on_warning=on_warning)
+    return ticks(
+        path,
+        spec,
+        start_s=start_s,
+        end_s=end_s,
+        per_frame=per_frame,
+        windows=windows,
+        two_lights=two_lights,
+        on_warning=on_warning,
+    )
 
 
 def find_region(

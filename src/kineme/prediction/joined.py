@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from kineme.models.joined import leader_of, mean_scores, steps_in
 from kineme.people.region import known_cuts, region_ticks
 from kineme.prediction.trained import TrainedModel
-from kineme.video.brightness import Brightener
 from kineme.video.container import PathLike
-from kineme.video.cuts import as_filmed, number_shots
+from kineme.video.cuts import number_shots
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
 
@@ -59,17 +58,18 @@ def model_shots(
 
     ``guard`` is given the ticks as they are read, and passes them on.
     """
-    of_ticks = guard(model_ticks(model, path, change=as_filmed, **options))
+    of_ticks = guard(model_ticks(model, path, two_lights=True, **options))
+    leader = leader_number(model) if model.members else None
+
+    def filmed(frame: Any) -> NDArray[np.uint8]:
+        return (frame if leader is None else frame[leader]).filmed_HWC  # type: ignore[no-any-return]
+
+    def seen(frame: Any) -> Any:
+        return frame.seen_HWC if leader is None else tuple(view and view.seen_HWC for view in frame)
+
     cuts = known_cuts(path, model.card.spec)
-    if not model.members:
-        return number_shots(of_ticks, model.card.spec, on_cut, cuts=cuts)
-    leader = leader_number(model)
-    each = [Brightener(one.card.spec) for one in model.members]
-
-    def brighten(views: Views) -> Views:
-        return tuple(view if view is None else one(view) for one, view in zip(each, views, strict=True))
-
-    return number_shots(of_ticks, model.card.spec, on_cut, lambda views: views[leader], brighten, cuts)
+    for shot, (instant_s, frame) in number_shots(of_ticks, model.card.spec, on_cut, filmed, cuts):
+        yield shot, (instant_s, seen(frame))
 
 
 def _together(each: Sequence[Iterator[Any]], steps: Sequence[int], leader: int) -> Iterator[tuple[float, Views]]:

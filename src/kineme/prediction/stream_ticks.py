@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from kineme.prediction.joined import JoinedReader, member_steps
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import WindowScorer, stream_stride
 from kineme.video.brightness import Brightener
-from kineme.video.convert import Converter
+from kineme.video.convert import Converter, DeepPixels
 from kineme.video.decode import EPSILON_S
 from kineme.video.geometry import Window
 from kineme.video.spec import ClipSpec
@@ -48,6 +49,11 @@ class Shown:
             convert = self._converts[member]
             self._made[member] = window, convert(self._frame, window) if window else convert(self._frame)
         return self._made[member][1]
+
+    def deep_pixels(self, window: Window | None, member: int = 0) -> DeepPixels | None:
+        """The same in 16 bits; None where only a function of the caller's knows the frame."""
+        convert = self._converts[member]
+        return convert.deep(self._frame, window) if isinstance(convert, Converter | Sizer) else None
 
     def displayed_pixels(self) -> Pixels:
         """The whole frame at the size at which it is displayed."""
@@ -150,7 +156,7 @@ class Eyes:
         tick = self._count + skipped
         self._count = tick + 1
         views = tuple(
-            None if tick % step else brighten(shown.pixels(window, number))
+            None if tick % step else brighten(shown.pixels(window, number), partial(shown.deep_pixels, window, number))
             for number, (step, brighten, window) in enumerate(zip(self._steps, self._brighteners, windows, strict=True))
         )
         return views if self._is_joined else views[0]
@@ -270,10 +276,23 @@ class Sizer:
         """A window of the frame, or all, at the model's size."""
         if frame_HWC.shape[:2] == self._size and not window:
             return frame_HWC.copy()
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
+        frame = self._video_frame(frame_HWC)
+        return self._converter(frame)(frame, window)
+
+    def deep(self, frame_HWC: Pixels, window: Window | None = None) -> DeepPixels | None:
+        """The same in 16 bits; None where the frame has the size already, so that they would say no more."""
+        if frame_HWC.shape[:2] == self._size and not window:
+            return None
+        frame = self._video_frame(frame_HWC)
+        return self._converter(frame).deep(frame, window)
+
+    def _video_frame(self, frame_HWC: Pixels) -> VideoFrame:
+        return VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
+
+    def _converter(self, frame: VideoFrame) -> Converter:
         if self._convert is None:
             self._convert = Converter(frame, size=self._size, fit=self._fit)
-        return self._convert(frame, window)
+        return self._convert
 
     def displayed_pixels(self, frame_HWC: Pixels) -> Pixels:
         """The whole frame as it is."""

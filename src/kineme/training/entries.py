@@ -27,6 +27,7 @@ from kineme.people.region import find_region, region_key
 from kineme.training.augment import Augmentation, Mirror, view_seed
 from kineme.training.frame_order import FrameOrder, reorder
 from kineme.training.parts import Row, Stretch
+from kineme.video.brightness import BRIGHTNESS_FORMAT
 from kineme.video.clips import Clip, Tick, cut_clips, refuse_short, ticks
 from kineme.video.probe import probe
 from kineme.video.shared import Reader, SharedVideo
@@ -97,6 +98,7 @@ class Entries:
         key += [spec.fps, length, spec.height, spec.width, spec.fit, self.per_frame]
         if spec.brightness != "as-is" or spec.region != "frame":  # else the key has the form that it always had
             key += [spec.frames, spec.region, spec.brightness, stretch.track, *region_key(spec)]
+            key += [BRIGHTNESS_FORMAT] if spec.brightness != "as-is" else []
         key += [self.encoder and self.encoder.key, view, _FORMAT]
         key += [asdict(self.augmentation)] if isinstance(view, int) and view and self.augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.video.convert import DeepPixels, Pixels
 from kineme.video.spec import ClipSpec
 
-Pixels = NDArray[np.uint8]
+BRIGHTNESS_FORMAT = 2  # of the pixels; a change of what they show raises it
 
 _DARK, _WANTED = 0.2, 0.4  # mean of the pixels, of full scale
 _KEPT = 1.5  # by which factor the mean may change before another curve is chosen
 _STRONGEST = 0.2  # gamma; a smaller one would show nothing but noise
+_FULL = 65535
+_BINS = 4096  # of the counted values
+_BIN = (_FULL + 1) // _BINS
+_BIN_VALUES = np.arange(_BINS) * _BIN / _FULL  # of full scale
 
 
 class Brightener:
@@ -28,6 +35,9 @@ class Brightener:
     - It is kept for the ticks that follow until the mean is over 1.5 times its value then, or under 1 / 1.5 of it.
       So a light that wavers about 0.2 makes no flicker, and a clip in steady light has one curve.
 
+    A dark frame is brightened from its picture in 16 bits: 8 bits hold a handful of steps there, and the noise that
+    scaling averages out would be rounded back into them.
+
     Args:
         spec: the clip; with its brightness ``"as-is"`` all frames are passed on as they are.
     """
@@ -39,59 +49,80 @@ class Brightener:
     def reset(self) -> None:
         """Forget the frames so far."""
         self._counts: deque[NDArray[np.int64]] = deque(maxlen=self._spec.frames)
-        self._curve: Pixels | None = None  # 256 values; None leaves frames as they are
+        self._sum = np.zeros(_BINS, np.int64)  # of these
+        self._curve: Pixels | None = None  # a value for each of 16 bits; None leaves frames as they are
         self._chosen_at = 0.0  # the mean that the curve was chosen for
-        self._seen: Pixels | None = None
-        self._newest: tuple[Pixels, Pixels | None, Pixels] | None = None  # a frame, the curve, and what they gave
+        self._seen: Pixels | None = None  # the newest frame
+        self._deep: DeepPixels | None = None  # its picture in 16 bits, once wanted
+        self._made: tuple[Pixels, Pixels] | None = None  # the curve, and what it made of that frame
 
-    def __call__(self, pixels_HWC: Pixels, *, counts: bool = True) -> Pixels:
+    def __call__(
+        self, pixels_HWC: Pixels, deep: Callable[[], DeepPixels | None] = lambda: None, *, counts: bool = True
+    ) -> Pixels:
         """A frame as the model is to see it; the same array where nothing is to be done.
 
         Args:
             pixels_HWC: uint8, RGB; the frame of the next tick, not to be written to afterwards.
+            deep: makes the same picture of 16 bits, if there is one.
             counts: whether the tick is one of the clip's own. Ticks between these get the curve of the one before.
         """
         if self._spec.brightness == "as-is":
             return pixels_HWC
+        is_again = pixels_HWC is self._seen
+        if not is_again:
+            self._seen, self._deep, self._made = pixels_HWC, None, None
         if counts:
-            is_again = pixels_HWC is self._seen and self._counts
-            self._counts.append(self._counts[-1] if is_again else _count_values(pixels_HWC))
-            self._seen = pixels_HWC
+            self._count(self._counts[-1] if is_again and self._counts else self._values(pixels_HWC, deep))
             self._follow()
         if self._curve is None:
             return pixels_HWC
-        if self._newest is None or self._newest[0] is not pixels_HWC or self._newest[1] is not self._curve:
-            self._newest = pixels_HWC, self._curve, self._curve[pixels_HWC]
-        return self._newest[2]
+        if self._made is None or self._made[0] is not self._curve:
+            self._made = self._curve, self._curve[self._in_16_bits(pixels_HWC, deep)]
+        return self._made[1]
+
+    def _in_16_bits(self, pixels_HWC: Pixels, deep: Callable[[], DeepPixels | None]) -> DeepPixels:
+        if self._deep is None:
+            found = deep()
+            self._deep = pixels_HWC * np.uint16(257) if found is None else found
+        return self._deep
+
+    def _values(self, pixels_HWC: Pixels, deep: Callable[[], DeepPixels | None]) -> NDArray[np.int64]:
+        """How often each value is there, within the black bars."""
+        rows, columns = (np.flatnonzero(pixels_HWC.max(axis=axes)) for axes in ((1, 2), (0, 2)))
+        if not rows.size:
+            return np.zeros(_BINS, np.int64)
+        within = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        if pixels_HWC[within].mean() < _DARK * 255:
+            return np.bincount(self._in_16_bits(pixels_HWC, deep)[within].ravel() // _BIN, minlength=_BINS)
+        counts = np.zeros(_BINS, np.int64)
+        counts[np.arange(256) * 257 // _BIN] = np.bincount(pixels_HWC[within].ravel(), minlength=256)
+        return counts
+
+    def _count(self, counts: NDArray[np.int64]) -> None:
+        if len(self._counts) == self._counts.maxlen:
+            self._sum -= self._counts[0]
+        self._counts.append(counts)
+        self._sum += counts
 
     def _follow(self) -> None:
         """Choose another curve if the light has changed."""
-        counts = np.sum(self._counts, axis=0)
-        if not counts.any():  # all is black
+        if not self._sum.any():  # all is black
             return
-        mean = _mean(counts, 1.0)
+        mean = _mean(self._sum, 1.0)
         is_kept = self._chosen_at / _KEPT <= mean <= self._chosen_at * _KEPT
         if self._curve is None or not is_kept:
-            self._curve, self._chosen_at = (_curve(counts) if mean < _DARK else None), mean
+            self._curve, self._chosen_at = (_curve(self._sum) if mean < _DARK else None), mean
 
 
-def _count_values(pixels_HWC: Pixels) -> NDArray[np.int64]:
-    """How often each of the 256 values is there, within the black bars."""
-    rows, columns = (np.flatnonzero(pixels_HWC.max(axis=axes)) for axes in ((1, 2), (0, 2)))
-    if not rows.size:
-        return np.zeros(256, np.int64)
-    return np.bincount(pixels_HWC[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].ravel(), minlength=256)
-
-
-def _mean(counts: NDArray[np.int64], gamma: float) -> float:
+def _mean(counts: NDArray[Any], gamma: float) -> float:
     """The mean of the counted pixels after a gamma, of full scale."""
-    return float(counts @ np.linspace(0, 1, 256) ** gamma / counts.sum())
+    return float(counts @ _BIN_VALUES**gamma / counts.sum())
 
 
 def _curve(counts: NDArray[np.int64]) -> Pixels:
-    """The gamma that brings the mean of the counted pixels to the target, as a table of 256 values."""
+    """The gamma that brings the mean of the counted pixels to the target, as a table of 65536 values."""
     low, high = _STRONGEST, 1.0
     for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if _mean(counts, middle) > _WANTED else (low, middle)
-    return np.round(255 * np.linspace(0, 1, 256) ** low).astype(np.uint8)
+    return np.round(255 * np.linspace(0, 1, _FULL + 1) ** low).astype(np.uint8)

@@ -6,7 +6,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,13 @@ Windows = Callable[[float], Window | None]  # of each instant, asked for in orde
 
 _MUCH = 500_000_000  # bytes of ticks that show a few frames again and again: a clock that is broken, and a full disk
 _REPEATS = 10
+
+
+class TwoLights(NamedTuple):
+    """A frame as it was filmed, and as the model is to see it; uint8, RGB, and the same array where nothing differs."""
+
+    filmed_HWC: NDArray[np.uint8]
+    seen_HWC: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,9 @@ def ticks(
     per_frame: int = 1,
     full_size: bool = False,
     windows: Windows | None = None,
+    two_lights: bool = False,
     on_warning: Warn | None = None,
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+) -> Iterator[tuple[float, Any]]:
     """Yield the instant and the frame of every tick, in order: its region, brightened where the spec says so.
 
     Tick ``k`` is the instant ``start_s + k * step``; its frame is the last one whose time stamp is not after it. The
@@ -84,6 +93,7 @@ def ticks(
         full_size: whole frames come, at the size they are displayed at, not at that of ``spec``.
         windows: the part of the frame at each instant, for a spec with another region than the whole frame;
             :func:`kineme.people.region.region_ticks` brings them.
+        two_lights: each frame comes as :class:`TwoLights`.
         on_warning: told in one line when the video is damaged.
 
     Raises:
@@ -103,6 +113,7 @@ def ticks(
             per_frame=per_frame,
             full_size=full_size,
             windows=windows,
+            two_lights=two_lights,
             length_s=length_s,
         )
         yield from sampler.ticks_of(decoder.iter_frames(start_s, sampler.step_s))
@@ -119,6 +130,7 @@ class TickSampler:
         per_frame: ticks for each clip frame.
         full_size: whole frames come, at the size they are displayed at.
         windows: the part of the frame at each instant.
+        two_lights: each frame comes as :class:`TwoLights`.
         length_s: seconds that the video lasts; needed where the frames of ``spec`` are spread over it.
 
     Attributes:
@@ -139,6 +151,7 @@ class TickSampler:
         per_frame: int = 1,
         full_size: bool = False,
         windows: Windows | None = None,
+        two_lights: bool = False,
         length_s: float | None = None,
     ) -> None:
         if spec.region != "frame" and windows is None:
@@ -148,7 +161,7 @@ class TickSampler:
         if end_s is not None and end_s <= start_s:
             raise _nothing_between(decoder.path, start_s, end_s)
         self._path, self._spec, self._start_s = decoder.path, spec, start_s
-        self._per_frame, self._windows = per_frame, windows
+        self._per_frame, self._windows, self._two_lights = per_frame, windows, two_lights
         self._convert = decoder.converter(size=None if full_size else (spec.height, spec.width), fit=spec.fit)
         self._brighten = Brightener(spec)
         self.step_s = spec.step_s((end_s or 0.0) - start_s, per_frame)
@@ -160,7 +173,7 @@ class TickSampler:
         """Whether all ticks have been given."""
         return self._tick >= self._limit
 
-    def ticks_of(self, frames: Iterable[TimedFrame]) -> Iterator[Tick]:
+    def ticks_of(self, frames: Iterable[TimedFrame]) -> Iterator[tuple[float, Any]]:
         """The ticks of all frames from the start on.
 
         Raises:
@@ -172,7 +185,7 @@ class TickSampler:
                 return
         self.finish()
 
-    def push(self, shown: TimedFrame) -> Iterator[Tick]:
+    def push(self, shown: TimedFrame) -> Iterator[tuple[float, Any]]:
         """The ticks at which a frame is shown, perhaps none; take all of them before the next frame."""
         self._frames += 1
         until_s = shown.pts_s + shown.duration_s
@@ -188,7 +201,9 @@ class TickSampler:
             if self._tick > _REPEATS * self._per_frame * self._frames and self._tick * pixels.nbytes > _MUCH:
                 told = f"shows {self._frames} frames for {self._tick * self.step_s:,.0f} s: its clock is broken"
                 raise VideoError(self._path, told)
-            yield instant_s, self._brighten(pixels, counts=self._tick % self._per_frame == 0)
+            deep = partial(self._convert.deep, shown.frame, window)
+            seen = self._brighten(pixels, deep, counts=self._tick % self._per_frame == 0)
+            yield instant_s, TwoLights(pixels, seen) if self._two_lights else seen
             self._tick += 1
 
     def finish(self) -> None:

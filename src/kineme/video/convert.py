@@ -30,6 +30,10 @@ from kineme.video.spec import ResizeMode
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
+Pixels = NDArray[np.uint8]
+DeepPixels = NDArray[np.uint16]
+
+_8_BIT, _16_BIT = "rgb24", "rgb48le"
 _LARGE = 16  # a scaled frame so many times the picture it is cropped to is not worth making
 
 
@@ -73,28 +77,35 @@ class Converter:
             self.size = layout.displayed
             self._layouts.clear()
 
-    def __call__(self, frame: VideoFrame, window: Window | None = None) -> NDArray[np.uint8]:
+    def __call__(self, frame: VideoFrame, window: Window | None = None) -> Pixels:
         """The pixels of ``frame``: uint8, RGB, (height, width, 3), contiguous.
 
         Args:
             frame: decoded.
             window: what of the frame is to fill the picture; None is the whole frame, brought to the size by the fit.
         """
+        return cast("Pixels", self._picture(frame, window, _8_BIT))
+
+    def deep(self, frame: VideoFrame, window: Window | None = None) -> DeepPixels:
+        """The same picture as uint16, 0 to 65535: averaging over an area gives steps that 8 bits cannot hold."""
+        return cast("DeepPixels", self._picture(frame, window, _16_BIT))
+
+    def _picture(self, frame: VideoFrame, window: Window | None, pixel_format: str) -> NDArray[Any]:
         if window:
-            return self._cut(frame, window)
+            return self._cut(frame, window, pixel_format)
         height, width = self.size
         layout = self._layout(frame)
         spot = layout.resized
         if _has_alpha(frame.format.name):
             frame = self._on_black(frame)
         if self._fit == "crop" and spot.height * spot.width > _LARGE * height * width:
-            return self._cropped_first(frame, layout)
-        pixels = self._upright(frame, layout.orientation, spot.height, spot.width)
+            return self._cropped_first(frame, layout, pixel_format)
+        pixels = self._upright(frame, layout.orientation, spot.height, spot.width, pixel_format)
         if (spot.height, spot.width) == self.size:
             return pixels
         if spot.height >= height and spot.width >= width:
             return np.ascontiguousarray(pixels[-spot.top : height - spot.top, -spot.left : width - spot.left])
-        canvas = np.zeros((height, width, 3), np.uint8)
+        canvas = np.zeros((height, width, 3), pixels.dtype)
         canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = pixels
         return canvas
 
@@ -105,22 +116,25 @@ class Converter:
         other._layouts, other._reformatter = {}, VideoReformatter()
         return other
 
-    def displayed_pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+    def displayed_pixels(self, frame: VideoFrame) -> Pixels:
         """The pixels of ``frame`` at the size at which it is displayed: uint8, RGB, (H, W, 3)."""
+        return cast("Pixels", self._displayed(frame, _8_BIT))
+
+    def _displayed(self, frame: VideoFrame, pixel_format: str) -> NDArray[Any]:
         layout = self._layout(frame)
         if _has_alpha(frame.format.name):
             frame = self._on_black(frame)
-        return self._upright(frame, layout.orientation, *layout.displayed)
+        return self._upright(frame, layout.orientation, *layout.displayed, pixel_format)
 
-    def _cut(self, frame: VideoFrame, window: Window) -> NDArray[np.uint8]:
+    def _cut(self, frame: VideoFrame, window: Window, pixel_format: str) -> NDArray[Any]:
         """A window of a frame, black where it reaches beyond the frame."""
-        pixels = self.displayed_pixels(frame)
-        canvas = np.zeros((*self.size, 3), np.uint8)
+        pixels = self._displayed(frame, pixel_format)
+        canvas = np.zeros((*self.size, 3), pixels.dtype)
         (top, bottom), (from_row, to_row) = _overlap(window.top, window.bottom, pixels.shape[0], self.size[0])
         (left, right), (from_column, to_column) = _overlap(window.left, window.right, pixels.shape[1], self.size[1])
         if from_row < to_row and from_column < to_column:
-            part = VideoFrame.from_ndarray(np.ascontiguousarray(pixels[top:bottom, left:right]), format="rgb24")
-            scaled = self._pixels(part, to_row - from_row, to_column - from_column)
+            part = VideoFrame.from_ndarray(np.ascontiguousarray(pixels[top:bottom, left:right]), format=pixel_format)
+            scaled = self._pixels(part, to_row - from_row, to_column - from_column, pixel_format)
             canvas[from_row:to_row, from_column:to_column] = scaled
         return canvas
 
@@ -139,36 +153,38 @@ class Converter:
             return orientation_of_matrix(struct.unpack("=9i", matrix))
         return self._geometry.rotate_tag if self._geometry else Orientation()
 
-    def _cropped_first(self, frame: VideoFrame, layout: _Layout) -> NDArray[np.uint8]:
+    def _cropped_first(self, frame: VideoFrame, layout: _Layout, pixel_format: str) -> NDArray[Any]:
         """Crop a very long frame before scaling it, instead of scaling all of it."""
-        pixels = self._upright(frame, layout.orientation, *layout.displayed)
+        pixels = self._upright(frame, layout.orientation, *layout.displayed, pixel_format)
         top, left, height, width = source_part(layout.displayed, self.size)
         part = np.ascontiguousarray(pixels[top : top + height, left : left + width])
-        return self._pixels(VideoFrame.from_ndarray(part, format="rgb24"), *self.size)
+        return self._pixels(VideoFrame.from_ndarray(part, format=pixel_format), *self.size, pixel_format)
 
-    def _upright(self, frame: VideoFrame, orientation: Orientation, height: int, width: int) -> NDArray[np.uint8]:
+    def _upright(
+        self, frame: VideoFrame, orientation: Orientation, height: int, width: int, pixel_format: str
+    ) -> NDArray[Any]:
         """The whole frame, turned and mirrored as it is shown, at ``height`` x ``width``."""
         if orientation == Orientation():
-            return self._pixels(frame, height, width)
+            return self._pixels(frame, height, width, pixel_format)
         if orientation.transposed:
-            pixels = self._pixels(frame, width, height).transpose(1, 0, 2)
+            pixels = self._pixels(frame, width, height, pixel_format).transpose(1, 0, 2)
         else:
-            pixels = self._pixels(frame, height, width)
+            pixels = self._pixels(frame, height, width, pixel_format)
         step_y, step_x = (-1 if flipped else 1 for flipped in (orientation.flipped_y, orientation.flipped_x))
         return np.ascontiguousarray(pixels[::step_y, ::step_x])
 
-    def _pixels(self, frame: VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
+    def _pixels(self, frame: VideoFrame, height: int, width: int, pixel_format: str) -> NDArray[Any]:
         shrinks = height < frame.height or width < frame.width
         rgb = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format=pixel_format,
             # Averaging over the area does not alias; where nothing is lost, bilinear.
             interpolation=Interpolation.AREA if shrinks else Interpolation.BILINEAR,
             threads=1,
         )
-        return cast("NDArray[np.uint8]", rgb.to_ndarray())
+        return rgb.to_ndarray()
 
     def _on_black(self, frame: VideoFrame) -> VideoFrame:
         """A frame without its transparency: each pixel is as bright as it is opaque, at full size."""

@@ -12,13 +12,12 @@ import itertools
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.video.brightness import Brightener
 from kineme.video.decode import EPSILON_S
 from kineme.video.spec import ClipSpec
 
@@ -168,11 +167,6 @@ class CutFinder:
         return [self._at(number) for number in range(max(first, oldest), min(end, self._count))]
 
 
-def as_filmed(spec: ClipSpec) -> ClipSpec:
-    """The same clip, not brightened."""
-    return replace(spec, brightness="as-is")
-
-
 def by_shot(of_numbered: Iterable[tuple[int, Tick]]) -> Iterator[Iterator[Tick]]:
     """Yield the ticks of each shot, one shot after the other, from what :func:`number_shots` gives."""
     for _, those in itertools.groupby(of_numbered, key=lambda one: one[0]):
@@ -184,27 +178,24 @@ def number_shots(
     spec: ClipSpec,
     on_cut: Callable[[float], object],
     picture: Callable[[Any], NDArray[np.uint8]] = lambda frame: frame,
-    brighten: Callable[[Any], Any] | None = None,
     cuts: Sequence[float] | None = None,
 ) -> Iterator[tuple[int, Tick]]:
-    """Yield each tick of a video with the number of its shot, from 0, brightened where the spec says so.
+    """Yield each tick of a video with the number of its shot, from 0.
 
     Clips that are spread over the whole video have only one shot; so do those that may not be short, for a shot may be.
 
     Args:
-        of_ticks: instant and frame of every tick as it was filmed: from :func:`kineme.video.clips.ticks` with
-            :func:`as_filmed`. A curve that begins or ends would look like a cut.
+        of_ticks: instant and frame of every tick.
         spec: of the clips.
-        picture: gives the picture to compare of a tick's frame.
         on_cut: called with the first instant of each shot but the first.
-        brighten: makes of a tick's frame what the model sees; None is a Brightener of the spec.
+        picture: gives the picture to compare of a tick's frame: as it was filmed, for a light that begins to be
+            brightened would look like a cut.
         cuts: where shots begin, seconds, where that is known: a region of the frame looks otherwise whenever somebody
             comes or goes, so its cuts are those of :func:`kineme.find_people`. None looks for them.
     """
-    brighten = brighten or Brightener(spec)
     if spec.fps is None or spec.short == "refuse" or cuts is not None:
         known = () if spec.fps is None or spec.short == "refuse" else cuts or ()
-        yield from _at_cuts(((instant_s, brighten(frame)) for instant_s, frame in of_ticks), known, on_cut)
+        yield from _at_cuts(of_ticks, known, on_cut)
         return
     finder, begins = CutFinder(spec.fps), set[int]()
     held: deque[Tick] = deque()
@@ -218,7 +209,7 @@ def number_shots(
             shot += 1
             on_cut(instant_s)
         released += 1
-        return shot, (instant_s, brighten(frame))
+        return shot, (instant_s, frame)
 
     for tick in of_ticks:
         held.append(tick)

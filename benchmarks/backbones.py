@@ -1,27 +1,26 @@
-"""Processor time of one clip in the networks of other libraries, at their true size with random weights, beside I3D.
+"""Seconds of one clip in the networks of other libraries, at their true size with random weights, beside I3D.
 
     python benchmarks/backbones.py --out benchmarks/results/backbones.json
 
-Time does not depend on the values of weights, so nothing is fetched. Processor time of one thread is what other
-programs on the machine disturb least; two idle cores take a little more than half of it. It needs the extras hf,
-torchvision and tensorflow.
+Time does not depend on the values of weights, so nothing is downloaded. Each network runs in a process of its own, on
+all cores, and its row is written when it has finished: ``--only`` measures some networks, and the file keeps the
+others. A network that needs more than ``--limit`` seconds is left out. The script needs the extras hf, torchvision and
+tensorflow.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-
 import numpy as np
+from pairs import record
 
 from kineme.cli.output import print_table
 from kineme.files import write_json
@@ -38,40 +37,57 @@ CONFIGS = {
     "videoprism_vision_model": "VideoPrismVisionConfig",
     "vjepa2": "VJEPA2Config",
 }
-_ENOUGH_S = 20.0  # of processor time for each network
+NAMES = ("i3d", *networks.NETWORKS, *CONFIGS)  # the slowest is the last
+_ENOUGH_S, _MOST_CALLS = 20.0, 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Processor time of one clip in networks of other libraries.")
-    every = ["i3d", *networks.NETWORKS, *CONFIGS]
-    parser.add_argument("--only", nargs="*", default=every, choices=every)
+    parser = argparse.ArgumentParser(description="Seconds of one clip in networks of other libraries.")
+    parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds for each network, with its start")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--here", choices=NAMES, help="measure one network in this process, and print its row as JSON")
     arguments = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_num_interop_threads(1)
-    machine = {"machine": platform.machine(), "threads": 1, "torch": torch.__version__}
-    rows = []
+    if arguments.here:
+        print(json.dumps(measured(arguments.here)))
+        return
+    result = record("torch", "transformers", "torchvision", "tensorflow")
+    rows = json.loads(arguments.out.read_text("utf-8"))["networks"] if arguments.out and arguments.out.is_file() else {}
     for name in arguments.only:
-        measure = _family if name in CONFIGS else _torchvision if name in networks.NETWORKS else _own
-        rows.append(measure(name))
-        print(rows[-1], flush=True)
+        try:
+            rows[name] = in_own_process(name, arguments.limit)
+        except subprocess.TimeoutExpired:
+            print(f"{name}: more than {arguments.limit:.0f} s", file=sys.stderr)
+            continue
+        print(name, rows[name], flush=True)
         if arguments.out:
-            write_json(arguments.out, {"date": datetime.date.today().isoformat(), **machine, "networks": rows})
+            write_json(arguments.out, {**result, "networks": {one: rows[one] for one in NAMES if one in rows}})
     print_table(
-        ["network", "parameters", "frames", "processor seconds a clip", "for each second of video"],
-        [[row["title"], row["parameters"], row["frames"], row["clip_s"], row["per_second"]] for row in rows],
+        ["network", "parameters", "frames", "seconds a clip", "for each second of video"],
+        [[one[key] for key in ("title", "parameters", "frames", "clip_s", "per_second")] for one in rows.values()],
     )
+
+
+def in_own_process(name: str, limit_s: float) -> dict[str, Any]:
+    """The row of a network; raises TimeoutExpired after so many seconds."""
+    command = [sys.executable, __file__, "--here", name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=limit_s, check=True)
+    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The row of a network, measured in this process."""
+    return (_family if name in CONFIGS else _torchvision if name in networks.NETWORKS else _own)(name)
 
 
 def _own(name: str) -> dict[str, Any]:
     """A backbone of Kineme's own, which needs no weights to be timed."""
-    record = find_backbone(name)
-    network = record.build(record.spec)
-    clip = np.zeros((1, record.spec.frames, record.spec.height, record.spec.width, 3), np.uint8)
-    clip_s = processor_s(lambda: network.predict_on_batch(clip))
-    return _row(name.upper(), network.count_params(), record.spec.frames, record.spec.fps, clip_s)
+    backbone = find_backbone(name)
+    network = backbone.build(backbone.spec)
+    clip = np.zeros((1, backbone.spec.frames, backbone.spec.height, backbone.spec.width, 3), np.uint8)
+    fps = backbone.spec.fps
+    return _row(name.upper(), network.count_params(), backbone.spec.frames, fps, lambda: network.predict_on_batch(clip))
 
 
 def _torchvision(name: str) -> dict[str, Any]:
@@ -81,7 +97,7 @@ def _torchvision(name: str) -> dict[str, Any]:
     network = get_model(name, weights=None).eval()
     crop = list(transforms.crop_size)
     pixels = np.random.default_rng(0).normal(size=(1, 3, known.frames, crop[0], crop[-1])).astype(np.float32)
-    return _row(known.title, _parameters(network), known.frames, known.fps, processor_s(lambda: run(network, pixels)))
+    return _row(known.title, _parameters(network), known.frames, known.fps, lambda: run(network, pixels))
 
 
 def _family(kind: str) -> dict[str, Any]:
@@ -93,29 +109,25 @@ def _family(kind: str) -> dict[str, Any]:
     family, numbers = family_of(kind, config.to_dict() | {"model_type": kind})
     frames, (height, width) = family.frames(numbers), family.size(numbers)
     pixels = np.random.default_rng(0).normal(size=(1, frames, 3, height, width)).astype(np.float32)
-    clip_s = processor_s(lambda: run(lambda one: family.tokens(network, one), pixels))
-    return _row(family.title, _parameters(network), frames, family.fps(frames), clip_s)
+    fps = family.fps(frames)
+    clip = lambda: run(lambda one: family.tokens(network, one), pixels)  # noqa: E731
+    return _row(family.title, _parameters(network), frames, fps, clip)
 
 
 def _parameters(network: Any) -> int:
     return sum(one.numel() for one in network.parameters())
 
 
-def _row(title: str, parameters: int, frames: int, fps: float, clip_s: float) -> dict[str, Any]:
-    per_second = round(clip_s / (frames / fps), 2)
-    return {"title": title, "parameters": parameters, "frames": frames, "clip_s": round(clip_s, 2)} | {
-        "per_second": per_second
-    }
-
-
-def processor_s(once: Callable[[], object]) -> float:
-    """Least processor time of a call; the first, which also warms up, counts only where it is long."""
+def _row(title: str, parameters: int, frames: int, fps: float | None, clip: Callable[[], object]) -> dict[str, Any]:
+    """The fastest call counts; one that takes long is not repeated: warming up is little of it."""
     seconds: list[float] = []
-    while sum(seconds) < _ENOUGH_S and len(seconds) < 6:
-        started = time.process_time()
-        once()
-        seconds.append(time.process_time() - started)
-    return min(seconds)
+    while sum(seconds) < _ENOUGH_S and len(seconds) < _MOST_CALLS:
+        started = time.perf_counter()
+        clip()
+        seconds.append(time.perf_counter() - started)
+    assert fps
+    found = {"title": title, "parameters": parameters, "frames": frames, "clip_s": round(min(seconds), 2)}
+    return found | {"per_second": round(min(seconds) * fps / frames, 2)}
 
 
 if __name__ == "__main__":

@@ -113,11 +113,8 @@ def _ut_interaction(document: dict[str, Any]) -> Iterator[tuple[str, list[str], 
                 said = _within(one["top1"], one["top1_interval"]) if "top1_interval" in one else _percent(one["top1"])
                 values.setdefault(f"baseline: {name.replace('_', ' ')}", {})[part] = said
     rows = [[name, *(row.get(part, "–") for part in kinds)] for name, row in values.items()]
-    yield (
-        "Top-1 on groups never seen, with its 95 % interval over sequences",
-        ["candidate", *(names.get(part, part) for part in kinds)],
-        rows,
-    )
+    head = ["candidate", *(names.get(part, part) for part in kinds)]
+    yield "Top-1 on groups never seen, with its 95 % interval over sequences", head, rows
 
 
 def _people(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
@@ -344,11 +341,8 @@ def _decode(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
 
 
 def _startup(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
-    yield (
-        "From the start of a process",
-        ["what", "seconds"],
-        [[what, _of(one)] for what, one in document["seconds"].items()],
-    )
+    rows = [[what, _of(one)] for what, one in document["seconds"].items()]
+    yield "From the start of a process", ["what", "seconds"], rows
 
 
 def _exports(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
@@ -362,11 +356,7 @@ def _exports(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
         return said if found.get("agrees") else f"no: {found.get('error', said)}"
 
     rows = [[name, *(cell(one.get(format_, {})) for format_ in formats)] for name, one in document["models"].items()]
-    yield (
-        "Largest difference from Keras over 200 frames",
-        ["model", *formats],
-        rows,
-    )
+    yield "Largest difference from Keras over 200 frames", ["model", *formats], rows
 
 
 def _roofline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
@@ -378,7 +368,17 @@ def _roofline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]
         yield caption, head, [[kind, *(f"{row[key]:.3g}" for key in keys)] for kind, row in one["kinds"].items()]
 
 
+def _backbones(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    rows = [
+        [one["title"], f"{one['parameters'] / 1e6:.1f} million", one["frames"], one["clip_s"], one["per_second"]]
+        for one in document["networks"].values()
+    ]
+    head = ["network", "parameters", "frames", "seconds a clip", "seconds a second of video"]
+    yield "True size, random weights", head, rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows]]]] = {
+    "backbones": _backbones,
     "check": _check,
     "decode": _decode,
     "engines": _engines,

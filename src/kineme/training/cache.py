@@ -198,6 +198,10 @@ class FrameCache:
         coarse = (item.ticks - phase + self.per_frame - 1) // self.per_frame
         return self.records(item, [phase + self.per_frame * tick for tick in self.spec.window(first, coarse)], view)
 
+    def distinct(self, item: Item, start: int) -> int:
+        """How many ticks lie from fine tick ``start`` to an item's end: what else a clip shows there is repeated."""
+        return -(-(item.ticks - start) // self.per_frame)
+
     def last_start(self, item: Item) -> int:
         """The last fine tick at which a clip can begin without running past the end (0 for a short video)."""
         if self.per_window:

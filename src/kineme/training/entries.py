@@ -37,6 +37,7 @@ SUFFIX = ".strip"
 Identity = tuple[str, int, int]  # path without links, bytes, time of the last change
 
 _FORMAT = 1  # of the entries; a change of what the same key would hold raises it
+_ORDER_FORMAT = 2  # of those whose frames are in another order
 
 
 class Entries:
@@ -99,7 +100,7 @@ class Entries:
         if spec.brightness != "as-is" or spec.region != "frame":  # else the key has the form that it always had
             key += [spec.frames, spec.region, spec.brightness, stretch.track, *region_key(spec)]
             key += [BRIGHTNESS_FORMAT] if spec.brightness != "as-is" else []
-        key += [self.encoder and self.encoder.key, view, _FORMAT]
+        key += [self.encoder and self.encoder.key, view, _FORMAT if isinstance(view, int) else _ORDER_FORMAT]
         key += [asdict(self.augmentation)] if isinstance(view, int) and view and self.augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)
 
@@ -162,7 +163,8 @@ class Entries:
     def _store_reordered(self, path: str, stretch: Stretch, frame_order: FrameOrder, clip: Clip) -> NDArray[np.float32]:
         """Compute and keep the features of a clip with its frames in another order."""
         rng = np.random.default_rng(view_seed(path, stretch[:2], frame_order))
-        frames_THWC = reorder(clip.frames_THWC, frame_order, rng)
+        distinct = len(np.unique(clip.times_s))
+        frames_THWC = reorder(clip.frames_THWC, frame_order, rng, self.spec, distinct)
         if isinstance(self.encoder, WindowEncoder):
             features = self.encoder.window(frames_THWC)[None]
         else:

@@ -93,7 +93,8 @@ def score_windows(
             starts = cache.evaluation_starts(item)
             windows_of.extend([number] * len(starts))
             for start in starts:
-                window = reorder(cache.window(item, start, view), frame_order, rng)
+                clip = cache.window(item, start, view)
+                window = reorder(clip, frame_order, rng, cache.spec, cache.distinct(item, start))
                 yield change(window) if change else window
 
     return score_clips(network, windows()), np.array(windows_of, np.int64)

@@ -37,7 +37,7 @@ test-lowest:
 		--editable ".[tensorflow,dev]"
 	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-# Networks of transformers and torchvision: tiny random ones, so that nothing is fetched but the libraries.
+# Networks of transformers and torchvision: tiny random ones, so that nothing is fetched but the libraries (several GB).
 test-hf:
 	$(PYTHON) -m venv .venv-hf
 	.venv-hf/bin/python -m pip install --quiet --upgrade pip

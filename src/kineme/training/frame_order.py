@@ -47,7 +47,8 @@ def reorder(
         "reversed": np.arange(count)[::-1],
         "frozen": np.full(count, count // 2),
     }
-    return frames_THWC[orders[frame_order][spec.window(0, count)]]
+    reordered_THWC: NDArray[Any] = frames_THWC[orders[frame_order][spec.window(0, count)]]
+    return reordered_THWC
 
 
 def check_order(frame_order: str) -> None:

@@ -52,7 +52,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kineme-sweep-") as temporary:
         work = arguments.work or Path(temporary)
         pool = make_pool(work / "pool", arguments.people, arguments.clips)
-        results = [measure(pool, number, work / f"run{number}", arguments.fast) for number in range(arguments.sets)]
+        results = []
+        for number in range(arguments.sets):
+            results.append(measure(pool, number, work / f"run{number}", arguments.fast))
+            if arguments.out:  # after each set, so that a run that is stopped leaves the finished ones
+                write_json(arguments.out, document(results, arguments.fast))
     print_table(
         ["set", "clips", "classes", "people", "confounded", "chosen", "top-1", "best rule", "loses"],
         [
@@ -70,20 +74,22 @@ def main() -> None:
             for one in results
         ],
     )
-    chosen = collections.Counter(one.get("chosen", "none") for one in results)
-    print(dict(chosen), f"{time.process_time():.0f} s of processor time")
-    document = {
-        "fast": arguments.fast,
-        "chosen": dict(chosen),
+    whole = document(results, arguments.fast)
+    print(whole["chosen"], f"{whole['processor_s']} s of processor time")
+    sys.exit(whole["loses"] > 0)
+
+
+def document(results: list[dict[str, Any]], fast: bool) -> dict[str, Any]:
+    """The JSON file."""
+    return {
+        "fast": fast,
+        "chosen": dict(collections.Counter(one.get("chosen", "none") for one in results)),
         "loses": sum(one.get("loses", False) for one in results),
         "processor_s": round(time.process_time()),
         "results": results,
         "versions": versions(),
         "machine": f"{platform.machine()}, {platform.system()}",
     }
-    if arguments.out:
-        write_json(arguments.out, document)
-    sys.exit(any(one.get("loses") for one in results))
 
 
 def make_pool(folder: Path, people: int, clips: int) -> ClipTable:

@@ -194,7 +194,7 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
     if majority is not None and majority >= _lower_end(test):
         found.append(
             f"Always predicting the most frequent class gives {percent(majority)}, against {percent(top1)} for the "
-            f"model, which is not clearly better. It may need more videos, more epochs or another approach."
+            f"model, which is not clearly better. Learn from more videos, and test on more {group_noun}."
         )
     missing = [label for label, figures in test.get("per_class", {}).items() if not figures.get("n")]
     if missing:

@@ -358,7 +358,8 @@ def _not_worth_trying(entry: _Entry, default: Tried, groups_N: NDArray[np.str_])
     erring = len(set(groups_N[default.right_N < 1].tolist()))
     if erring >= _FEWEST_GROUPS:
         return ""
-    return f"{default.what} errs in {erring} groups, too few to show that another is better"
+    groups = "1 group" if erring == 1 else f"{erring} groups"
+    return f"{default.what} errs in {groups}, too few to show that another is better"
 
 
 def _selection(chosen: _Entry, plan: FeaturePlan, table: ClipTable) -> Selection:

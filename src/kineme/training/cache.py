@@ -71,7 +71,7 @@ class FrameCache:
         return f"the cache of decoded frames is full ({self.entries.problem}); the rest is decoded again in every epoch"
 
     def prepare(self, table: ClipTable, labels: tuple[str, ...]) -> tuple[ClipTable, list[Item]]:
-        """Decode the items that are not on disk yet, with progress.
+        """Decode the items that are not on disk yet; with progress, if there are any.
 
         Args:
             table: the videos. Of those of which it has parts, it holds all that may not be in each other's clips.
@@ -101,7 +101,8 @@ class FrameCache:
                 )
 
         doing = "computing features" if self.encoder else "decoding videos"
-        with decoding_threads() as pool, progress(doing if len(rows) > 1 else None, len(rows)) as advance:
+        said = doing if len(rows) > 1 and not all(self.is_kept(table)) else None
+        with decoding_threads() as pool, progress(said, len(rows)) as advance:
             for row, found in zip(rows, pool.map(read, rows), strict=True):
                 advance()
                 if isinstance(found, Skipped):
@@ -162,7 +163,9 @@ class FrameCache:
         return self._item(row, 0, Stretch(0.0, None, track))[0]
 
     def add_views(self, items: Sequence[Item], augmentation: Augmentation | Mirror, views: int) -> None:
-        """Compute the features of ``views`` augmented views of each item that are not on disk yet, with progress.
+        """Compute the features of ``views`` augmented views of each item that are not on disk yet.
+
+        With progress, if there are any.
 
         A view's change is drawn from the video, the settings and the view's number alone: the same in every run.
         """
@@ -174,7 +177,9 @@ class FrameCache:
                     self.entries.length(job[0].path, job[0].stretch, job[1])
 
         jobs = [(item, view) for item in items for view in range(1, views + 1)]
-        with decoding_threads() as pool, progress("computing augmented views" if jobs else None, len(jobs)) as advance:
+        is_kept = all(self.entries.file(item.path, item.stretch, view).exists() for item, view in jobs)
+        said = None if is_kept else "computing augmented views"
+        with decoding_threads() as pool, progress(said, len(jobs)) as advance:
             for _ in pool.map(compute, jobs):
                 advance()
 

@@ -64,7 +64,7 @@ def pooled(data: Path, column: str | None, value: str | None, backbone: str) -> 
     table = api.scan(data, fold_column=column)
     if column:
         table = replace(table, rows=table.rows.filter(pl.col("fold") == value))
-    candidate = parse_candidate(default_candidate(backbone))
+    candidate = parse_candidate(default_candidate(backbone), {"brightness": "auto"})  # as training does
     learner = make_learner(candidate.approach, candidate.spec, len(table.labels))
     cache: Any = learner.cache()
     _, items = cache.prepare(table, table.labels)

@@ -300,6 +300,9 @@ def test_what_is_refused_is_said_and_drawn_and_only_where_it_was_measured(tmp_pa
     assert "Of 60 test videos it rejects 5 % (95 % interval 1 to 11 %) as no known action" in text
     assert "Of 60 windows without an action" in text
     assert "rejects 95 % (95 % interval 88 to 99 %)" in text
+    assert "set wide" not in text
+    few = written(tmp_path, replace(run, unknown=refused | {"held_out": 12})).text
+    assert "With only 12 of them it had to be set wide" in few
     features = replace(run, unknown=refused | {"background_refused": None}, open_set_scores=([0.5], []))
     assert "windows without an action" not in written(tmp_path, features).text
     assert "When no known action happens" not in written(tmp_path, report(SIX)).text

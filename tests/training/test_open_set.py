@@ -22,10 +22,20 @@ def test_new_videos_are_refused_as_often_as_stated(count):
     assert np.mean(shares) == pytest.approx(stated, abs=0.008)
 
 
-def test_few_videos_allow_what_they_allow():
-    threshold, stated = fit_threshold([3.0, 1.0, 2.0])
-    assert threshold == 3.0
-    assert stated == 0.25  # one in four: what three videos can vouch for
+@pytest.mark.parametrize(("people", "takes"), [(3, 2), (4, 4), (9, 1), (18, 1)])
+def test_few_videos_of_few_people_refuse_hardly_more_than_stated(people, takes):
+    rng = np.random.default_rng(people)
+    shares = []
+    for _ in range(400):
+        of_people, of_takes = rng.normal(0, 1, (people, 1)), rng.normal(0, 1, (people, takes))
+        threshold, stated = fit_threshold((of_people + of_takes).ravel(), groups=people)
+        assert stated == 0.05
+        shares.append((rng.normal(0, np.sqrt(2), 1000) > threshold).mean())
+    assert np.mean(shares) < 0.08
+
+
+def test_one_video_sets_the_threshold_alone():
+    assert fit_threshold([3.0]) == (3.0, 0.5)
 
 
 def logits(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,9 +79,11 @@ def test_windows_of_one_video_do_not_vouch_for_each_other():
 
 def test_training_windows_are_something_to_be_near_to_and_vouch_for_nothing():
     rng = np.random.default_rng(0)
-    few, stated = fit_open_set(logits(rng, 6)[0], np.arange(6), logits(rng, 90)[0])
-    assert stated == pytest.approx(1 / 7)
+    own, trained = logits(rng, 6)[0], logits(rng, 90)[0]
+    few, stated = fit_open_set(own, np.arange(6), trained)
+    assert stated == 0.05
     assert len(few.logits) == 96
+    assert few.threshold > fit_open_set(np.concatenate([own, trained]), np.arange(96))[0].threshold
     alone, _ = fit_open_set(logits(rng, 6)[0], np.arange(6))
     assert few.scale < alone.scale
 

@@ -16,6 +16,7 @@ _CLOSE = 0.1  # a baseline within this of the result explains too much of it
 _MISCALIBRATED = 0.1
 _TELLS_UNKNOWN = 0.7  # top-1 below which no score told unknown actions better than chance, on real scenes never seen
 _MOST_OF_IT = 0.5  # of what it knows beyond guessing, lost without the order of frames
+_FEWEST_HELD_OUT = 19  # videos; of fewer, the threshold for unknown actions is a guess at their distribution
 _FEWEST_CALIBRATED = 50  # test videos; of fewer, the calibration error is mostly noise
 SIGNIFICANT = 0.05
 
@@ -133,8 +134,13 @@ def refusal(unknown: Mapping[str, Any]) -> str:
 
     text = (
         f"Of {pluralize(actions['n'], 'test videos')} it rejects {share(actions)} as no known action; the threshold "
-        f"was set on the validation videos to reject at most {percent(unknown['refused_at_most'])}."
+        f"was set on videos held out of training to reject at most {percent(unknown['refused_at_most'])}."
     )
+    if unknown.get("held_out", _FEWEST_HELD_OUT) < _FEWEST_HELD_OUT:
+        text += (
+            f" With only {unknown['held_out']} of them it had to be set wide, so it also accepts many unknown actions: "
+            "learn from more videos before you rely on it."
+        )
     if background:
         text += (
             f" Of {background['n']} windows without an action, made from the same videos by repeating frames, it "

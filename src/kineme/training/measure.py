@@ -41,6 +41,7 @@ class OpenSetMetrics(TypedDict):
 
     threshold: float
     refused_at_most: float
+    held_out: NotRequired[int]  # videos that the threshold was set on; older files lack it
     learned_from_background: bool
     actions_refused: RefusedShare
     background_refused: RefusedShare | None
@@ -129,6 +130,7 @@ def _with_open_set(prepared: Prepared, result: TrainingResult, measured: Measure
     measured.document["unknown"] = {
         "threshold": detector.threshold,
         "refused_at_most": refused,
+        "held_out": len(result.held_out.items),
         "learned_from_background": prepared.background,
         "actions_refused": open_set_metrics(test_N, [item.group for item in parts["test"]], seed=seed),
         "background_refused": None
@@ -156,7 +158,9 @@ def fit_detector(
     held_out, trained_VK = result.held_out, None
     if result.solved and result.solved.weights.clips:
         clips = result.solved.weights.clips
-        return fit_distances(result.solved.scores_WS, held_out.item_W, clips, background=background)
+        groups = len({item.group for item in held_out.items})
+        scores_WS = result.solved.scores_WS
+        return fit_distances(scores_WS, held_out.item_W, clips, groups=groups, background=background)
     if len(held_out.items) < FEW and not result.solved:
         trained_VK, _ = score_windows(trained, train, cache)
     return fit_open_set(held_out.logits_WK, held_out.item_W, trained_VK, background=background)

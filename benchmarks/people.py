@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import json
 import os
 import platform
 import time
@@ -48,8 +49,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="timings of each kind, of which the median counts")
     parser.add_argument("--live-seconds", type=float, default=20.0, help="length of the live stream")
     parser.add_argument("--looks", type=int, default=10_000, help="frames looked at while memory is watched")
+    parser.add_argument("--only", nargs="*", help="measure these parts; others stay as they are in the file of --out")
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
+    before = json.loads(arguments.out.read_text("utf-8")) if arguments.only and arguments.out else {}
     result: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "versions": {name: importlib.metadata.version(name) for name in ("kineme", "ai-edge-litert", "numpy")},
@@ -61,6 +64,7 @@ def main() -> None:
     }
     if result["machine"]["load_1_min_at_start"] > 0.5:
         print(f"note: other programs run (load {result['machine']['load_1_min_at_start']})")
+    result |= before  # date and load are those of the first run
     parts: dict[str, Callable[[], Any]] = {
         "by_count": lambda: by_count(arguments.repeats),
         "small_people": lambda: small_people(arguments.repeats),
@@ -68,6 +72,8 @@ def main() -> None:
         "memory": lambda: memory(arguments.looks),
     }
     for name, measure in parts.items():
+        if arguments.only and name not in arguments.only:
+            continue
         result[name] = measure()
         if arguments.out:
             write_json(arguments.out, result)

@@ -1,12 +1,14 @@
-"""The pictures of chapter 7 with two people: who is found, and what lies between them."""
+"""The pictures of chapter 7 with two people: who is found, what lies between them, and a clip of each."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from guide_paths import Frames, Numbers, right_video, show
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from style import WIDTH, Theme, save
 
@@ -47,6 +49,42 @@ def two_people(theme: Theme) -> Figure:
     figure, axes = theme.subplots(WIDTH, 2.6, 2, 4)
     for one, at in zip(axes.ravel(), np.linspace(2, len(drawn) - 3, 8).astype(int), strict=True):
         show(one, drawn[at])
+    return figure
+
+
+def clips_of_each(theme: Theme) -> Figure:
+    """A frame with everybody's box, and beside it the clip of each person; without the weights, the frame alone."""
+    from kineme.models import weights
+    from kineme.people.find import find_people
+    from kineme.people.region import region_ticks
+    from kineme.report.person_colours import colour_of
+    from kineme.video.spec import ClipSpec
+    from kineme.video.write import VideoWriter
+
+    frames_NHWC, _ = side_by_side()
+    count, height, width, _ = frames_NHWC.shape
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+    grid = figure.add_gridspec(2, 7)
+    whole = figure.add_subplot(grid[:, :3])
+    show(whole, frames_NHWC[count // 2])
+    if not weights.find("movenet"):
+        return figure
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "two.mp4"
+        with VideoWriter(path, width=width - width % 2, height=height, fps=count / _SECONDS) as writer:
+            for frame_HWC in frames_NHWC:
+                writer.write(np.ascontiguousarray(frame_HWC[:, : width - width % 2]))
+        spec = ClipSpec(fps=4.0, height=96, width=96, region="person")
+        from_the_left = sorted(find_people(path).tracks[:2], key=lambda one: one.box_at(_SECONDS / 2)[0])
+        for row, track in enumerate(from_the_left):
+            x0, y0, x1, y1 = track.box_at(_SECONDS / 2)
+            colour = [part / 255 for part in colour_of(track.id)]
+            whole.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2))
+            for column, (_, frame_HWC) in enumerate(list(region_ticks(path, spec, track=track.id))[-4:]):
+                one = figure.add_subplot(grid[row, 3 + column])
+                show(one, frame_HWC)
+                for spine in one.spines.values():
+                    spine.set(visible=True, edgecolor=colour, linewidth=2)
     return figure
 
 
@@ -115,5 +153,6 @@ def pair_distances(theme: Theme) -> Figure:
 def main(folder: Path) -> Numbers:
     """Draw them all."""
     save(two_people, "two-people", folder)
+    save(clips_of_each, "clips-of-each", folder)
     save(pair_distances, "pair-distances", folder)
     return {}

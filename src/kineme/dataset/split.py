@@ -13,6 +13,7 @@ from kineme.dataset.table import BY_MODEL, ClipTable, listed
 from kineme.errors import KinemeError, UsageError
 
 _NEAR_ENOUGH = 0.01  # a class share this close to the wanted one ends the search
+_NOT_HELD_OUT = "in the validation set as well"  # the end of a warning
 _FAR_OFF = 0.1  # a test set this far from the wanted share is reported
 
 
@@ -77,7 +78,7 @@ def split(
         splits[train & np.isin(units, chosen)] = "validation"
         without = sorted(set(labels[train]) - set(labels[splits == "validation"]))
         if without:
-            warnings.append(f"too few groups to have {listed(without)} in the validation set as well")
+            warnings.append(f"too few groups to have {listed(without)} {_NOT_HELD_OUT}")
     if leaks:
         warnings.insert(
             0, "leaky split: videos of one group may be on both sides, and the test metrics are then too high"
@@ -85,6 +86,13 @@ def split(
     return replace(
         table, rows=rows.with_columns(pl.Series("split", splits, pl.String)), warnings=(*table.warnings, *warnings)
     )
+
+
+def without_validation(table: ClipTable) -> ClipTable:
+    """A split table whose validation videos are learned from instead, without the warning of classes missing there."""
+    rows = table.rows.with_columns(pl.col("split").replace("validation", "train"))
+    kept = tuple(warning for warning in table.warnings if not warning.endswith(_NOT_HELD_OUT))
+    return replace(table, rows=rows, warnings=kept)
 
 
 def _one_class(table: ClipTable) -> str:

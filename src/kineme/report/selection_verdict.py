@@ -123,10 +123,10 @@ def rows(selection: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
 
 def why(selection: Mapping[str, Any]) -> str:
     """One sentence: the choice and the reason."""
-    what = f"{_capital(selection['what'])} ({selection['chosen']}) was trained"
+    what = f"Chosen: {selection['what']} ({selection['chosen']})"
     if selection["not_tried"]:
-        return f"{what}; no other approach was tried: {selection['not_tried']}."
-    return f"{what}: {selection['reason']} ({selection['folds']} folds, {selection['clips']} clips)."
+        return f"{what}. No other approach was tried: {selection['not_tried']}."
+    return f"{what}, since {selection['reason']} ({selection['folds']} folds, {selection['clips']} clips)."
 
 
 def live(selection: Mapping[str, Any]) -> str:

@@ -177,12 +177,13 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
     """
     found = []
     top1, interval = float(test["top1"]), test.get("top1_interval")
+    add = "Add more videos" if group_noun == "videos" else f"Add videos of other {group_noun}"
     if leaky:
         found.append(_leak(test, group_noun))
     if test["groups"] < _FEW_GROUPS:
         found.append(
             f"Only {pluralize(test['groups'], group_noun)} could be tested: whatever the interval says, "
-            f"others may fare quite differently. Add videos of other {group_noun}."
+            f"others may fare quite differently. {add}."
         )
     if is_interval(interval) and interval[1] - interval[0] > _WIDE:
         less = "" if test["groups"] == test["n"] else f"; more videos of the same {group_noun} help less"
@@ -200,7 +201,7 @@ def caveats(test: Mapping[str, Any], *, group_noun: str = "groups", leaky: bool 
     if majority is not None and majority >= _lower_end(test):
         found.append(
             f"Always predicting the most frequent class gives {percent(majority)}, against {percent(top1)} for the "
-            f"model, which is not clearly better. Learn from more videos, and test on more {group_noun}."
+            f"model, which is not clearly better. {add}."
         )
     missing = [label for label, figures in test.get("per_class", {}).items() if not figures.get("n")]
     if missing:

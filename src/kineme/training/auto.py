@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kineme.dataset.audit.audit import check_splits
 from kineme.dataset.folds import Protocol, make_folds
 from kineme.dataset.groups import ONE_PER_VIDEO
-from kineme.dataset.split import split
+from kineme.dataset.split import split, without_validation
 from kineme.dataset.table import ClipTable
 from kineme.errors import KinemeError
 from kineme.models.registry import DEFAULT_BACKBONE, FROM_SCRATCH, JOINTS_BACKBONE, default_candidate, find_backbone
@@ -196,7 +196,7 @@ def _make_all(
 def _choice(divided: ClipTable, candidate: Candidate, selection: Selection) -> Choice:
     """Where the head is solved, what would have been held out for validation is learned from, too."""
     if candidate.approach.has_linear_head:
-        divided = replace(divided, rows=divided.rows.with_columns(pl.col("split").replace("validation", "train")))
+        divided = without_validation(divided)
     return Choice(divided, candidate, selection)
 
 

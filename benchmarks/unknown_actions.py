@@ -3,7 +3,8 @@
 Every group is tested in turn on what was learned from the others without the class that is left out; its clips of that
 class are then the unknown ones. The score is the one that models use (:mod:`kineme.models.open_set`), of the best
 window of each clip. Printed is how well it ranks known before unknown clips (AUROC: 0.5 is chance), with a 95 %
-interval from resampling the groups, beside the probability of the class that is named.
+interval from resampling the groups, beside the probability of the class that is named. With all classes learned, the
+same heads give the calibration error of clips of groups that they have not seen.
 
     python benchmarks/unknown_actions.py DATA --column set --value set1
 
@@ -29,9 +30,11 @@ from kineme.files import write_json
 from kineme.models.open_set import named_distances
 from kineme.models.registry import DEFAULT_BACKBONE, default_candidate
 from kineme.models.scoring import softmax
-from kineme.training.joined_cache import joined_windows
+from kineme.training.evaluate import mean_of_windows
+from kineme.training.joined_cache import Windows, joined_windows
 from kineme.training.learner import make_learner
 from kineme.training.linear import PooledWindows, pool_windows
+from kineme.training.metrics import calibration_error, fit_temperature
 from kineme.training.trials import parse_candidate
 
 _RESAMPLED = 2000
@@ -46,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
     members = pooled(arguments.data, arguments.column, arguments.value, arguments.backbone)
-    result = measure(members)
+    result = {**measure(members), "calibration": calibration(members)}
     print_table(
         ["score", "AUROC", "95 % interval"],
         [
@@ -55,6 +58,7 @@ def main() -> None:
         ],
         title=f"{result['known']} known and {result['unknown']} unknown clips, {result['closed']:.3f} correct",
     )
+    print("calibration error {calibration_error:.3f}, {top1:.3f} correct of {n} clips".format(**result["calibration"]))
     if arguments.out:
         write_json(arguments.out, {"backbone": arguments.backbone, "value": arguments.value, **result})
 
@@ -101,6 +105,34 @@ def measure(members: list[PooledWindows]) -> dict[str, Any]:
             for name, score_N in scores.items()
         },
     }
+
+
+def calibration(members: list[PooledWindows]) -> dict[str, Any]:
+    """The calibration error over all clips, each predicted without its group; temperatures come from inner folds."""
+    labels_N, groups_N = members[0].labels_N, np.array(members[0].groups_N)
+    classes = len(np.unique(labels_N))
+    shares_NK = np.zeros((len(labels_N), classes))
+    for group in np.unique(groups_N):
+        trained, tested = np.flatnonzero(groups_N != group), np.flatnonzero(groups_N == group)
+        found = [chosen(one, trained, classes).solve_out_of_fold(classes) for one in members]
+        logits_NK = mean_of_windows(*logits([(one.scores_WS, one.item_W) for one in found], classes))
+        temperature = fit_temperature(logits_NK, labels_N[trained])
+        asked = [chosen(one, tested, classes) for one in members]
+        each = [
+            (one.weights.scores(windows.pooled_WF), windows.item_W) for one, windows in zip(found, asked, strict=True)
+        ]
+        shares_NK[tested] = softmax(mean_of_windows(*logits(each, classes)), temperature)
+    return {
+        "calibration_error": calibration_error(shares_NK, labels_N),
+        "top1": float((shares_NK.argmax(axis=1) == labels_N).mean()),
+        "n": len(labels_N),
+    }
+
+
+def logits(each: list[Windows], classes: int) -> Windows:
+    """Logits of all members together, and the number of the clip of each window."""
+    scores_WS, item_W = joined_windows(each, 0, classes)
+    return scores_WS[:, :classes], item_W
 
 
 def tests(members: list[PooledWindows]) -> Iterator[NDArray[Any]]:

@@ -12,7 +12,7 @@ import pytest
 from kineme.dataset.folds import Protocol, make_folds
 from kineme.dataset.groups import guess_groups
 from kineme.dataset.scan import scan
-from kineme.dataset.split import split
+from kineme.dataset.split import split, without_validation
 from kineme.dataset.table import SCHEMA, ClipTable
 from kineme.errors import KinemeError, UsageError
 
@@ -88,6 +88,15 @@ def test_every_class_is_in_train_and_test_even_when_groups_are_few():
 def test_a_class_with_three_groups_has_one_in_each_split():
     table = split(make_table([*[("a", f"x{i}") for i in range(3)], *[("b", f"y{i}") for i in range(40)]]))
     assert table.in_split("train").labels == table.in_split("validation").labels == table.in_split("test").labels
+
+
+def test_where_validation_videos_are_learned_from_nothing_is_said_of_classes_missing_there():
+    table = split(make_table(people("abc", 2)), test=0.4)
+    assert any("validation" in warning for warning in table.warnings)
+    without = without_validation(table)
+    assert set(without.rows["split"]) == {"train", "test"}
+    assert without.rows["split"].to_list().count("test") == table.rows["split"].to_list().count("test")
+    assert not any("validation" in warning for warning in without.warnings)
 
 
 def test_groups_too_large_for_the_share_are_told_of():

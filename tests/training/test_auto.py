@@ -207,6 +207,11 @@ def test_that_nothing_was_learned_is_said_first_with_the_reasons_that_are_known(
     assert "95\u00a0% interval 70 to 90\u00a0%" in said
 
 
+def test_that_nothing_was_learned_names_the_labels_where_no_other_reason_is_known():
+    said = opening(metrics(learned=False, groups=40, clips_per_class=50, one_class_share=0.1, moving_share=0.2))[0]
+    assert "Possible reasons: labels that do not match the videos; differences too small" in said
+
+
 def test_single_frames_that_are_enough_and_something_better_are_told():
     simple = metrics(chosen="frames", role="simple")
     assert opening(simple)[0].startswith("Single frames are enough here")

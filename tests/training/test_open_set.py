@@ -22,16 +22,15 @@ def test_new_videos_are_refused_as_often_as_stated(count):
     assert np.mean(shares) == pytest.approx(stated, abs=0.008)
 
 
-@pytest.mark.parametrize(("people", "takes"), [(3, 2), (4, 4), (9, 1), (18, 1)])
-def test_few_videos_of_few_people_refuse_hardly_more_than_stated(people, takes):
-    rng = np.random.default_rng(people)
+@pytest.mark.parametrize("count", [3, 6, 18])
+def test_few_videos_refuse_hardly_more_than_stated(count):
+    rng = np.random.default_rng(count)
     shares = []
     for _ in range(400):
-        of_people, of_takes = rng.normal(0, 1, (people, 1)), rng.normal(0, 1, (people, takes))
-        threshold, stated = fit_threshold((of_people + of_takes).ravel(), groups=people)
+        threshold, stated = fit_threshold(rng.normal(0, 1, count))
         assert stated == 0.05
-        shares.append((rng.normal(0, np.sqrt(2), 1000) > threshold).mean())
-    assert np.mean(shares) < 0.08
+        shares.append((rng.normal(0, 1, 1000) > threshold).mean())
+    assert np.mean(shares) < 0.07
 
 
 def test_one_video_sets_the_threshold_alone():

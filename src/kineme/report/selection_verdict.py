@@ -17,6 +17,7 @@ from kineme.report.verdict import (
 )
 
 COLUMNS = ("tried on folds of the training groups", "top-1", "95 % interval", "against the default")
+_RULES = {"background_only": "the background alone", "majority": "always predicting the most frequent class"}
 _FEW_GROUPS, _FEW_CLIPS = 6, 10
 _SMALL = 0.02  # of the picture
 _MOSTLY = 0.7
@@ -89,7 +90,9 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
     moving = selection.get("moving_share")
     if moving is not None and moving < _SMALL:
         reasons.append(f"the moving region is small ({percent(moving)} of the picture)")
-    why = f" Possible reasons: {'; '.join(reasons)}." if reasons else ""
+    if not reasons:
+        reasons = ["labels that do not match the videos", "differences too small for these features"]
+    why = f" Possible reasons: {'; '.join(reasons)}."
     kept = " The model always predicts by class frequency." if selection["role"] == "guess" else ""
     return f"The model is not measurably better than guessing{figures}.{why}{kept}"
 
@@ -103,7 +106,8 @@ def _beaten(test: Mapping[str, Any]) -> str:
     interval = test.get("top1_interval")
     within = is_interval(interval) and top1 <= interval[1]
     chance = ", a difference that may be chance" if within else ""
-    return f"On the test videos {BASELINES[name]} does better: {percent(top1)} against {percent(test['top1'])}{chance}."
+    rule = _RULES.get(name, BASELINES[name])
+    return f"On the test videos {rule} does better: {percent(top1)} against {percent(test['top1'])}{chance}."
 
 
 def rows(selection: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:

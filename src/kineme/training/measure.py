@@ -158,9 +158,7 @@ def fit_detector(
     held_out, trained_VK = result.held_out, None
     if result.solved and result.solved.weights.clips:
         clips = result.solved.weights.clips
-        groups = len({item.group for item in held_out.items})
-        scores_WS = result.solved.scores_WS
-        return fit_distances(scores_WS, held_out.item_W, clips, groups=groups, background=background)
+        return fit_distances(result.solved.scores_WS, held_out.item_W, clips, background=background)
     if len(held_out.items) < FEW and not result.solved:
         trained_VK, _ = score_windows(trained, train, cache)
     return fit_open_set(held_out.logits_WK, held_out.item_W, trained_VK, background=background)

@@ -24,6 +24,14 @@ HABITS = [
     (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows"),
     (r"\b(?:go|goes|went) on\b", "continues, resumes"),
     (r"\b(?:is|are) (?-i:none)\b", "is not a NOUN"),
+    (r"\bstrips? (?:of|over)\b", "a timeline"),
+    (r"\bwho is who\b", "groups, a tracker"),
+    (r"\b(?:to|that) stop by\b", "early stopping"),
+    (r"\bnothing else is said\b|\bin one go\b", "by default, at once"),
+    (r"\bknown happens\b|\bon every way out\b", "background; however it ends"),
+    (r"\b(?:put|puts|putting) aside\b", "moved"),
+    (r"\bhonest (?:figure|split)s?\b", "split by group"),
+    (r": likewise\b", "repeat the meaning"),
     (CLAUSE, "a noun"),
 ]
 
@@ -49,8 +57,10 @@ def _is_text(value: object) -> bool:
 
 def documentation() -> str:
     pages: Iterator[Path] = (path for path in (ROOT / "docs").rglob("*.md") if not path.parent.name.startswith("_"))
-    texts = [path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted(pages)] if path.is_file()]
-    return "\n\n".join(re.sub(r"^( *)(`{3,}).*?^\1\2", "", text, flags=re.S | re.M) for text in texts)
+    others = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/README.md")
+    texts = [path.read_text(encoding="utf-8") for path in [*(ROOT / one for one in others), *sorted(pages)]]
+    without_questions = (re.sub(r"\bWhat [^?|.]*\?", "", text) for text in texts)
+    return "\n\n".join(re.sub(r"^( *)(`{3,}).*?^\1\2", "", text, flags=re.S | re.M) for text in without_questions)
 
 
 @pytest.fixture(scope="module")

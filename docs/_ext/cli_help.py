@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-KINDS = {"str": "TEXT", "list[str]": "TEXT", "path": "PATH"}  # the rest are numbers
+from kineme.cli.help import option_names, placeholder
 
 
 def page() -> str:
@@ -32,28 +32,21 @@ def _verb(name: str, command: Any, context: Any) -> Iterator[str]:
             yield from _verb(f"{name} {part}", command.get_command(context, part), context)
         return
     arguments = [one for one in command.params if one.param_type_name == "argument"]
-    yield from ("```text", " ".join([name, *(_placeholder(one, context) for one in arguments), "[OPTIONS]"]), "```", "")
+    yield from ("```text", " ".join([name, *(placeholder(one) for one in arguments), "[OPTIONS]"]), "```", "")
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         if paragraph.lstrip().startswith("\b"):  # a table, to be left as it is
             yield from ("```text", inspect.cleandoc(paragraph.replace("\b", "")), "```", "")
         else:
             yield from (_words(paragraph), "")
     for one in arguments:
-        yield from (f"`{_placeholder(one, context)}`", f": {_words(one.help or '')}", "")
+        yield from (f"`{placeholder(one)}`", f": {_words(one.help or '')}", "")
     yield from _options(command, context)
-
-
-def _placeholder(argument: Any, context: Any) -> str:
-    """``{data}`` as DATA, ``{SOURCE...}...`` as SOURCE..., in square brackets where it may be missing."""
-    text = re.sub(r"[^A-Za-z_]", "", "".join(argument.get_usage_pieces(context))).upper().replace("_", "-")
-    text += "..." if argument.nargs == -1 else ""
-    return text if argument.required else f"[{text}]"
 
 
 def _options(command: Any, context: Any) -> Iterator[str]:
     for one in command.params:
         if one.param_type_name == "option" and (record := one.get_help_record(context)):
-            names = re.sub(r"<([^>]+)>", lambda found: KINDS.get(found[1], "NUMBER"), record[0])
+            names = option_names(record[0])
             says = re.sub(r"; ?\[?x>=(\d+(\.\d+)?)|\[x>=(\d+)\]", "", record[1])  # the line that refuses it says so
             says = re.sub(r"(\S+)<=x<=(\S+)\]", r"\1 to \2]", says)
             yield from (f"`{names}`", f": {_words(says)}", "")

@@ -1,5 +1,19 @@
-"""``python -m kineme``: the command line, where the ``kineme`` script is not on the path."""
+"""``python -m kineme`` and the script ``kineme``: the command line. Ctrl-C gives one line during imports, too."""
 
-from kineme.cli.main import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line; see :func:`kineme.cli.main.main`."""
+    try:
+        from kineme.cli.main import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("kineme: interrupted\n")
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

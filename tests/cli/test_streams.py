@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers_video import numbered_video
 
 from kineme.progress import progress, track
 
@@ -86,16 +87,54 @@ def test_verbs_and_options_that_are_names_of_files_reach_no_terminal():
 
 
 @posix
-def test_ctrl_c_is_one_line_and_what_was_done_is_printed(tmp_path):
-    """The second source never answers; the first could not be read, and is in the document."""
+def test_ctrl_c_prints_what_was_done_and_how_to_continue(tmp_path, pytestconfig):
+    """The last source never answers; the first is finished, and the second could not be read."""
+    model = pytestconfig.rootpath / "tests/compatibility/v0_1/runs/lrcn"
+    video = tmp_path / "first.mp4"
+    numbered_video(video)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/clip.mp4"
-        command = [*KINEME, "predict", tmp_path / "none.mp4", url, "--json"]
+        command = [*KINEME, "predict", video, tmp_path / "none.mp4", url, "-m", model, "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
             held, _ = server.accept()
             with held:
                 job.send_signal(signal.SIGINT)
                 said, told = job.communicate()
     assert job.returncode == 130
-    assert told.splitlines()[-1] == "kineme: interrupted"
-    assert [one["source"] for one in json.loads(said)] == [str(tmp_path / "none.mp4")]
+    assert [line for line in told.splitlines() if "interrupted" in line] == [
+        "note: interrupted; 1 video is finished; rerun the command with the others, or use kineme batch, which resumes "
+        "by itself",
+        "kineme: interrupted",
+    ]
+    assert [one["source"] for one in json.loads(said)] == [str(video), str(tmp_path / "none.mp4")]
+
+
+@posix
+def test_ctrl_c_is_answered_at_once_while_native_code_runs():
+    program = (
+        "import hashlib; from kineme.cli import interrupt\n"
+        "interrupt.listen()\n"
+        "with interrupt.continues_by(lambda: 'all is kept'):\n"
+        "    print('begins', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 1 << 31)\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+        assert job.stdout.readline() == "begins\n"
+        job.send_signal(signal.SIGINT)
+        assert job.stderr.readline() == "note: interrupted; all is kept\n"
+        assert job.poll() is None, "the answer comes before the native code ends"
+        job.kill()
+
+
+@posix
+def test_an_interrupt_that_a_library_swallows_is_remembered():
+    program = (
+        "import contextlib, signal; from kineme.cli import interrupt\n"
+        "interrupt.listen()\n"
+        "with contextlib.suppress(KeyboardInterrupt): signal.raise_signal(signal.SIGINT)\n"
+        "assert interrupt.has_come()\n"
+        "try: interrupt.check()\n"
+        "except KeyboardInterrupt: print('ends')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("ends\n", "")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
+from kineme.cli.interrupt import continues_by
 from kineme.cli.output import print_json, print_table, say, warn
 from kineme.models.registry import DEFAULT_MODEL
 from kineme.text import percent
@@ -65,7 +66,7 @@ def batch(
     from kineme.scale.cluster import check_ray
 
     check_ray()
-    try:
+    with continues_by(lambda: "finished videos are kept; rerun the command to resume"):
         if features:
             from kineme.scale.features import run as run_features
 
@@ -90,9 +91,6 @@ def batch(
             cookies_from_browser=cookies_from_browser,
             on_note=lambda line: warn([line]),
         )
-    except KeyboardInterrupt:
-        warn(["finished videos are kept; rerun the command to resume"])
-        raise
     if json:
         print_json(asdict(done))
         return

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import print_comparison, print_json, say, says_how_to_go_on, warn
+from kineme.cli.interrupt import continues_by
+from kineme.cli.output import print_comparison, print_json, say, warn
 from kineme.errors import UsageError
 
 
@@ -63,7 +64,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="First seed; also the seed of the split.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Compare approaches on one honest split.
+    """Compare approaches on one split by group.
 
     Rerun the command to continue an interrupted comparison.
     """
@@ -97,7 +98,7 @@ def compare(
     table = api.scan(data, group_column=group_column, fold_column=fold_column)
     warn(table.warnings)
     out = out or Path("runs") / f"{options.name_of(data)}-compare"
-    with says_how_to_go_on(lambda: "rerun the command to continue with the unfinished trainings"):
+    with continues_by(lambda: "rerun the command to continue with the unfinished trainings"):
         found = api.compare(
             table,
             out,

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from kineme.cli import options, public_sets
+from kineme.cli.help import SectionedCommand
 from kineme.cli.output import print_json, say, warn
 
 _TIER = typer.Option(help="Tier, track or attribute to read if the file has several; or all.")
 _COLUMNS = typer.Option(help="Column names of the table: path=Datei,label=Übung.")
 
 app = typer.Typer(help="Public data sets, drawn ones, and clips cut from long videos.", no_args_is_help=True)
-app.command("list")(public_sets.list_sets)
-app.command("get")(public_sets.get)
+app.command("list", cls=SectionedCommand)(public_sets.list_sets)
+app.command("get", cls=SectionedCommand)(public_sets.get)
 
 
 @app.callback()
@@ -23,7 +24,7 @@ def group() -> None:
     """Data sets: public ones by name, the synthetic one, and tools to make your own."""
 
 
-@app.command("make")
+@app.command("make", cls=SectionedCommand)
 def make(
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be empty or new.")],
     clips: Annotated[int, typer.Option(min=1, help="Labelled clips.")] = 240,
@@ -62,7 +63,7 @@ def make(
         say(f"Table    {table}", f"Picture  {sheet}", "", f"Next: kineme train {folder}")
 
 
-@app.command("split")
+@app.command("split", cls=SectionedCommand)
 def split(
     video: Annotated[
         Path,
@@ -87,7 +88,7 @@ def split(
 
     Without loss where key frames allow, and without sound.
 
-    With segments alone, all videos that they name are cut in one go. (Without cutting: train takes a CSV with the
+    With segments alone, all videos that they name are cut. (Without cutting: train takes a CSV with the
     columns path, label, start_s and end_s, and convert makes one of any form.)
     """
     from kineme.dataset.long_videos import split_sheet, split_video
@@ -112,7 +113,7 @@ def split(
         raise typer.Exit(1)
 
 
-@app.command("convert")
+@app.command("convert", cls=SectionedCommand)
 def convert(
     segments: Annotated[
         Path, typer.Argument(help="Labelled segments in any form that split takes.", metavar="SEGMENTS")
@@ -124,7 +125,10 @@ def convert(
     columns: Annotated[str | None, _COLUMNS] = None,
     json: options.Json = False,
 ) -> None:
-    """Write labelled segments in another form: a table that train takes, or a file for another tool."""
+    """Convert labelled segments to other formats.
+
+    The results are a table that train takes, or a file for another tool.
+    """
     from kineme.dataset.annotations.convert import convert_segments
 
     made = convert_segments(
@@ -137,7 +141,7 @@ def convert(
         say(*(f"Written  {file}" for file in made.files), f"{made.segments} segments of {made.videos} videos")
 
 
-@app.command("preview")
+@app.command("preview", cls=SectionedCommand)
 def preview(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or a CSV.", metavar="DATA")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (PNG).")] = Path("sheet.png"),

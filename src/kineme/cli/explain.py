@@ -33,7 +33,7 @@ def explain(
 ) -> None:
     """Show where and when a model looked.
 
-    Where: heat maps of the frames (joints, for a model on poses). When: a strip over time, by holding spans of frames
+    Where: heat maps of the frames (joints, for a model on poses). When: a timeline, by holding spans of frames
     still and by gradient. png shows the frames that decided above the strip, mp4 the whole video; json has it all.
     """
     from kineme.cli.models import load

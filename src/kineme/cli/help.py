@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from typer.core import TyperCommand, TyperGroup
 
 T = TypeVar("T")
+_KINDS = {"str": "TEXT", "list[str]": "TEXT", "path": "PATH"}  # the rest are numbers
+
+
+def placeholder(argument: Any) -> str:
+    """An argument in the usage line: DATA, SOURCE..., in square brackets if it is optional."""
+    text = re.sub(r"[^A-Za-z_]", "", argument.metavar or argument.name).upper().replace("_", "-")
+    text += "..." if argument.nargs == -1 else ""
+    return text if argument.required else f"[{text}]"
+
+
+def option_names(text: str) -> str:
+    """``--top <int range>`` as ``--top NUMBER``."""
+    return re.sub(r"<([^>]+)>", lambda found: _KINDS.get(found[1], "NUMBER"), text)
 
 
 def _by_section(items: Sequence[tuple[Any, T]], default: str) -> dict[str, list[T]]:
@@ -27,11 +41,23 @@ def _write(formatter: Any, sections: dict[str, list[tuple[str, str]]]) -> None:
 class SectionedCommand(TyperCommand):
     """A verb whose options are listed under the section that each of them names (``rich_help_panel``)."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The arguments, which most verbs need, before the options."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return [*map(placeholder, arguments), "[OPTIONS]"]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options by section."""
-        records = [(one, record) for one in self.get_params(ctx) if (record := one.get_help_record(ctx))]
-        arguments = [record for one, record in records if one.param_type_name == "argument"]
-        options = [(one, record) for one, record in records if one.param_type_name != "argument"]
+        arguments: list[tuple[str, str]] = []
+        options: list[tuple[Any, tuple[str, str]]] = []
+        for one in self.get_params(ctx):
+            if (record := one.get_help_record(ctx)) is None:
+                continue
+            names, says = record
+            if one.param_type_name == "argument":
+                arguments.append((placeholder(one).strip("[]"), says))
+            else:
+                options.append((one, (option_names(names), says)))
         _write(formatter, {"Arguments": arguments} if arguments else {})
         _write(formatter, _by_section(options, "Options"))
 

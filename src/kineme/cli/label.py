@@ -28,7 +28,10 @@ def label(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     json: options.Json = False,
 ) -> None:
-    """Label or record videos on a page, with a model's proposals, on this machine alone."""
+    """Label or record videos on a page; a model proposes labels.
+
+    The page is served to this machine alone.
+    """
     from kineme.serving.labelling.run import label as run
 
     def on_start(address: str) -> None:

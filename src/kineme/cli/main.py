@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from contextlib import suppress
 from itertools import takewhile
@@ -23,6 +24,7 @@ from kineme.cli import (
     evaluate,
     explain,
     export,
+    interrupt,
     label,
     models,
     predict,
@@ -81,6 +83,7 @@ def root(
 def main() -> None:
     """Run the command line; exit codes are 0 done, 1 could not, 2 wrong usage, 130 interrupted."""
     _prepare_streams()
+    interrupt.listen()
     own = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     debug = "--debug" in own
     if _QUIET & set(own):
@@ -154,6 +157,9 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 
 def _fail(line: str, code: int, debug: bool) -> None:
+    if interrupt.has_come():  # whatever a library made of it
+        line, code = "interrupted", _INTERRUPTED
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # again: end at once
     if debug:
         import traceback
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kineme.cli import options
+from kineme.cli.help import SectionedCommand
 from kineme.cli.output import print_json, print_table, say, tell
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def group() -> None:
     """Approaches, backbones and pretrained weights."""
 
 
-@app.command("list")
+@app.command("list", cls=SectionedCommand)
 def list_models(json: options.Json = False) -> None:
     """List approaches, backbones and pretrained weights."""
     from kineme.models import weights
@@ -56,7 +57,7 @@ def list_models(json: options.Json = False) -> None:
         say("To fetch pretrained weights: kineme models pull NAME")
 
 
-@app.command("pull")
+@app.command("pull", cls=SectionedCommand)
 def pull_models(
     name: Annotated[
         list[str] | None, typer.Argument(help="Pretrained weights, as named by kineme models list; or hf:OWNER/NAME.")
@@ -67,7 +68,7 @@ def pull_models(
         typer.Option(metavar="LICENCE", help="Accept a non-commercial licence, given by its name."),
     ] = None,
 ) -> None:
-    """Fetch pretrained weights into the cache folder that all runs share, and check them."""
+    """Fetch pretrained weights into the shared cache and check them."""
     from kineme.errors import UsageError
     from kineme.models import weights
     from kineme.models.registry import library_of

@@ -12,7 +12,8 @@ from kineme.errors import UsageError
 from kineme.text import file_stem
 
 # Sections of a verb's help; an option that names none is among the first.
-CLIP, TRAINING, SPLIT, MACHINE = "Clip sampling", "How to train", "The split", "The machine"
+CLIP, TRAINING, SPLIT, RUN = "Clip sampling", "How to train", "The split", "The run"
+LINKS = "Links and downloads"
 
 Data = Annotated[Path, typer.Argument(help="folder/class/video.*, or a CSV with the columns path and label")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -21,12 +22,13 @@ Start = Annotated[
     str | None, typer.Option(help="Start time in the video: seconds or 1:30. All times count from there.")
 ]
 End = Annotated[str | None, typer.Option(help="End time in the video: seconds or 1:30.")]
-MaxSize = Annotated[str, typer.Option(help="Maximum size of a download or of standard input.")]
+MaxSize = Annotated[str, typer.Option(help="Maximum size of a download or of standard input.", rich_help_panel=LINKS)]
 Cookies = Annotated[
-    str | None, typer.Option(metavar="FILE", help="For links: a cookies.txt, for videos that need a login.")
+    str | None, typer.Option(metavar="FILE", help="A cookies.txt, for videos that need a login.", rich_help_panel=LINKS)
 ]
 CookiesFromBrowser = Annotated[
-    str | None, typer.Option(metavar="NAME[:PROFILE]", help="For links: use the cookies of a browser on this machine.")
+    str | None,
+    typer.Option(metavar="NAME[:PROFILE]", help="Use the cookies of a browser on this machine.", rich_help_panel=LINKS),
 ]
 Labels = Annotated[
     str | None,
@@ -117,7 +119,7 @@ Log = Annotated[
         "--log",
         metavar="NAME",
         help="Also log to tensorboard, mlflow or wandb; may be repeated.",
-        rich_help_panel=MACHINE,
+        rich_help_panel=RUN,
     ),
 ]
 Test = Annotated[float, typer.Option(help="Fraction of the videos to test on.", rich_help_panel=SPLIT)]

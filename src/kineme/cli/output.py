@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kineme.text import clock, json_text, percent, printable
@@ -89,16 +88,6 @@ def people_rows(result: Prediction) -> list[list[object]]:
             told = f"{one.label} {percent(one.confidence)}" if one else "nothing known"
             rows.append([result.source, person.id, f"{start_s:.1f} s", f"{end_s:.1f} s", told])
     return rows
-
-
-@contextmanager
-def says_how_to_go_on(how: Callable[[], str]) -> Iterator[None]:
-    """On Ctrl-C, say at once how to continue: current work may take a moment to end."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        warn([f"interrupted; {how()}"])
-        raise
 
 
 def print_verdict(metrics: Mapping[str, Any]) -> None:

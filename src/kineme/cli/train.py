@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kineme.cli import options
-from kineme.cli.output import print_json, print_verdict, say, says_how_to_go_on, tell, warn
+from kineme.cli.interrupt import continues_by
+from kineme.cli.output import print_json, print_verdict, say, tell, warn
 from kineme.errors import KinemeError, UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ def train(
         ),
     ] = None,
     backbone: options.Backbone = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the approach, as units=64.")
-    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder to create.  [default: runs/DATA-APPROACH]")
     ] = None,
@@ -43,9 +41,6 @@ def train(
     goal: Annotated[
         str, typer.Option("--for", help="With auto: accuracy; or live, the best that keeps up with a camera.")
     ] = "accuracy",
-    from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="With auto: use no pretrained weights, and fetch none.")
-    ] = False,
     frames: options.Frames = None,
     fps: options.Fps = None,
     size: options.Size = None,
@@ -53,6 +48,23 @@ def train(
     short: options.Short = None,
     region: options.Region = None,
     brightness: options.Brightness = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of the approach, as units=64.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option(
+            "--from-scratch",
+            help="With auto: use no pretrained weights, and fetch none.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = False,
     epochs: options.Epochs = 100,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = 1e-3,
@@ -79,17 +91,19 @@ def train(
         typer.Option(
             metavar="N",
             help="Devices that share the clips of each step; or 'all'. Needs JAX.",
-            rich_help_panel=options.MACHINE,
+            rich_help_panel=options.RUN,
         ),
     ] = "1",
     seed: Annotated[
         int,
         typer.Option(
-            help="Random seed; the same seed, data and machine give the same numbers.", rich_help_panel=options.MACHINE
+            help="Random seed; the same seed, data and machine give the same numbers.", rich_help_panel=options.RUN
         ),
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished run.", rich_help_panel=options.RUN)
+    ] = False,
     log: options.Log = None,
     json: options.Json = False,
 ) -> None:
@@ -128,7 +142,7 @@ def train(
     if record.external and not resume:
         tell(external_forecast(record, spec or best, table) or "features are on disk")
     out = out or Path("runs") / f"{options.name_of(data)}-{approach or AUTO}"
-    with says_how_to_go_on(lambda: _going_on(out)):
+    with continues_by(lambda: _going_on(out)):
         run = api.train(
             table,
             out,
@@ -189,7 +203,7 @@ def _going_on(out: Path) -> str:
 
     if (out / CHECKPOINT).exists():
         return "rerun the command with --resume to continue after the last finished epoch"
-    return "no epoch is finished yet; rerun the command to start again, without decoding the videos twice"
+    return "no epoch is finished yet; rerun the command to start again; decoded frames and features are kept"
 
 
 def _name_value(text: str) -> tuple[str, str]:

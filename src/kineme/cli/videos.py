@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kineme.cli import interrupt
 from kineme.cli.output import (
     PEOPLE_COLUMNS,
     best,
@@ -57,6 +58,7 @@ def predict_videos(
 
     def on_error(name: str, error: KinemeError) -> None:
         nonlocal failed
+        interrupt.check()
         if sources == [name]:
             raise error
         warn([str(error)])
@@ -65,6 +67,7 @@ def predict_videos(
 
     def one(video: LocalVideo) -> Prediction:
         nonlocal is_one
+        interrupt.check()
         is_one = len(sources) == 1 and not video.in_collection
         if out is None and not is_one:
             raise UsageError("--out -: standard output takes the result of one video")
@@ -83,7 +86,10 @@ def predict_videos(
     segments: tuple[Segment, ...] = ()
     of_people: list[list[object]] = []
     try:
-        with closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results:
+        with (
+            interrupt.continues_by(lambda: _to_continue(len(rows), out if formats else None)),
+            closing(for_each_video(sources, one, options, leave_out=out, on_error=on_error)) as results,
+        ):
             for result in results:
                 took = f"{result.timing['seconds']:.2f} s"
                 rows.append([result.source, f"{result.duration_s:.1f} s", best(result, top), took])
@@ -100,3 +106,11 @@ def predict_videos(
                 print_table(PEOPLE_COLUMNS, of_people, "Actions of each person")
     if failed:
         raise KinemeError(f"{failed} of {len(documents)} could not be read; see the notes above")
+
+
+def _to_continue(finished: int, out: Path | None) -> str:
+    if not finished:
+        return "no video is finished; rerun the command to start again"
+    videos = "1 video is finished" if finished == 1 else f"{finished} videos are finished"
+    files = f", saved in {out}" if out else ""
+    return f"{videos}{files}; rerun the command with the others, or use kineme batch, which resumes by itself"

@@ -1,1 +1,1 @@
-"""Folder to table of clips: scan, groups, honest splits, public sets, the audit."""
+"""Folder to table of clips: scan, groups, splits by group, public sets, the audit."""

@@ -38,7 +38,7 @@ def split(
         The table sorted by name and start, every row in a split, with any new warnings.
 
     Raises:
-        KinemeError: no honest split exists, or the given one is not honest.
+        KinemeError: no split by group exists, or the given one cuts a group.
         UsageError: the shares make no sense.
     """
     if not (test > 0 and validation >= 0 and test + validation < 1):

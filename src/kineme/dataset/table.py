@@ -171,10 +171,11 @@ def build_table(
 
 
 def no_groups_warning(group_source: str) -> str:
-    """What to be warned of where nothing tells which videos belong together."""
+    """The warning if nothing says which videos belong together."""
     return (
         f"groups: {group_source}; where two videos show the same person or scene, one may be trained on and "
-        f"the other tested on, and the accuracy is then too high; a CSV with a column 'group' prevents that"
+        f"the other tested on, and the accuracy is then too high; a CSV with a column 'group' prevents that "
+        f"(kineme check --write-groups proposes one)"
     )
 
 

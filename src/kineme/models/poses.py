@@ -112,11 +112,11 @@ class PoseEncoder:
 
     Args:
         key: as :class:`~kineme.models.encoder.TickEncoder`'s.
-        views: likewise.
-        shape: likewise.
+        views: of the same encoder.
+        shape: of the same encoder.
         open_finder: makes what finds the people of one video, given what makes a tracker.
         tracks: whether it needs a tracker.
-        make_tracker: makes what tells who is who; it is no part of the backbone.
+        make_tracker: makes the tracker; it is not part of the backbone.
     """
 
     key: str
@@ -140,7 +140,7 @@ class PoseEncoder:
 
 
 class Tracker(Protocol):
-    """Tells who is who from frame to frame."""
+    """Follows people from frame to frame."""
 
     def update(self, found: Any, time_s: float) -> Iterable[Any]:
         """Everybody who is followed, with ``id``, ``joints_JC`` and ``score``, which is 0 where they are hidden."""

@@ -89,8 +89,8 @@ class PeopleStream:
     Args:
         model: a loaded model.
         mode: as of :class:`~kineme.prediction.stream.Stream`.
-        engine: likewise.
-        stride: likewise.
+        engine: of the same stream.
+        stride: of the same stream.
 
     Raises:
         UsageError: see :meth:`~kineme.model.Model.stream`.

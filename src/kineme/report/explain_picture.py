@@ -1,4 +1,4 @@
-"""One wide picture of an explanation: the frames that decided with their heat maps, above the strips over time."""
+"""One wide picture of an explanation: the decisive frames with their heat maps, above the timelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strip of an explanation: how much each instant spoke for the label, and which instants decided.
+"""The timeline of an explanation: how much each instant spoke for the label, and which instants decided.
 
 It is drawn once, on matplotlib axes; the picture has it below its frames, and the video as a band with a playhead.
 """

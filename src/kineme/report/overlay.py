@@ -1,4 +1,4 @@
-"""Draw a prediction on a frame: labels with probability bars on a translucent panel, and a strip of time.
+"""Draw a prediction on a frame: labels with probability bars on a translucent panel, and a timeline.
 
 Text is rendered by Pillow once for each string and size and kept; each frame then needs only a few blends
 of small areas by OpenCV.

@@ -13,13 +13,13 @@ from kineme.errors import UsageError
 # The one table of sources: an example, and what it stands for. The help shows it.
 KINDS = (
     ("clip.mp4", "a video file; several may be named"),
-    ("holiday/", "a folder: every video in it and in the folders below"),
+    ("holiday/", "a folder: every video in it and below it"),
     ("'holiday/**/*.mov'", "a pattern, quoted or not; ** goes into folders"),
     ("https://site/clip.mp4", "a video file on the web"),
-    ("https://youtu.be/...", "a video, playlist or channel of YouTube or another site that yt-dlp knows"),
-    ("-", "a video on standard input; a named pipe may be given as a file, too"),
-    ("0", "a camera by its number, or a device such as /dev/video0; on Windows video=NAME too"),
-    ("rtsp://camera/stream", "a live stream; also rtmp, udp and tcp, and http with Motion JPEG or live HLS"),
+    ("https://youtu.be/...", "a video, playlist or channel; any site of yt-dlp"),
+    ("-", "a video on standard input"),
+    ("0", "a camera; or /dev/video0, on Windows video=NAME"),
+    ("rtsp://camera/stream", "a live stream: rtsp, rtmp, udp, tcp, MJPEG, HLS"),
 )
 
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt"}

@@ -177,7 +177,7 @@ def fit(
     Args:
         network: from what the cache holds, clips_BTHWC or features_BTD, to logits_BK.
         train: videos to learn from.
-        validation: videos to stop by, perhaps none.
+        validation: videos for early stopping, perhaps none.
         cache: where frames come from.
         options: how to train.
         checkpoint: file written after every epoch; None where the whole training takes seconds.

@@ -142,7 +142,7 @@ def train(
         spec: what a clip is; 20 frames of 64 x 64 at 8 a second by default.
         options: how to train.
         test: share of the videos to test on.
-        validation: share of the videos to stop by and to calibrate with.
+        validation: fraction of the videos for early stopping and calibration.
         leaky: split at random, ignoring groups; the metrics then flatter.
         reference: from :func:`kineme.training.leaky.group_split_reference`, for ``test.honest`` of a leaky split.
         selection: how the approach was chosen, where it was not named; see :mod:`kineme.training.auto`.

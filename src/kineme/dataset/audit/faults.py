@@ -202,7 +202,7 @@ def _short_labels(rows: Sequence[dict[str, Any]], short: dict[int, float], secon
 def _short_videos(rows: Sequence[dict[str, Any]], short: dict[int, float], spec: ClipSpec) -> list[Finding]:
     if not short or spec.seconds is None:
         return []
-    ways = {"hold": "The last frame of a short video is repeated", "loop": "A short video starts again"}
+    ways = {"hold": "The last frame of a short video is repeated", "loop": "A short video is repeated from its start"}
     half = sum(length < spec.seconds / 2 for length in short.values())
     severity: Severity = "warning" if half or spec.short == "refuse" else "note"
     names = tuple(rows[number]["name"] for number in short)
@@ -260,7 +260,7 @@ def of_classes(table: ClipTable) -> list[Finding]:
 
 
 def of_table(table: ClipTable) -> list[Finding]:
-    """What the scan skipped and warned of, and whether an honest split exists."""
+    """What the scan skipped and warned of, and whether a split by group exists."""
     found = []
     reasons: dict[tuple[str, SkipKind], list[str]] = defaultdict(list)
     for one in table.skipped:
@@ -284,7 +284,7 @@ def of_table(table: ClipTable) -> list[Finding]:
     try:
         split(table)
     except KinemeError as error:
-        message = f"No honest split of this data exists: {error}."
+        message = f"This data cannot be split by group: {error}."
         found.append(Finding("no-split", "error", (), message, "Training would refuse it."))
     return found
 

@@ -163,7 +163,7 @@ def of_places(rows: Sequence[Row], places: Sequence[Sequence[int]]) -> list[Find
         if here == classes:
             severity: Severity = "note"
             message += "; every class was filmed there, so the place alone does not tell the class."
-            advice = "The test message little about other places: add videos of some if it is to work there."
+            advice = "The test says little about other places: if the model is to work there, add videos of some."
         else:
             severity = "warning"
             message += f"; of the classes, {listed(sorted(here))} {'was' if len(here) == 1 else 'were'} filmed there."

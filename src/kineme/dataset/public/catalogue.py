@@ -145,7 +145,7 @@ SETS: dict[str, PublicSet] = {
                 Archive(_KTH + "00sequences.txt"),
             ),
             layout=layouts.KTH,
-            protocol="16 people to learn from and to stop by, 9 to test: kineme train DIR",
+            protocol="16 people for training and early stopping, 9 to test: kineme train DIR",
         ),
         PublicSet(
             name="weizmann",

@@ -1,6 +1,6 @@
 """The backbone ``movenet``: from frames to features of everybody in them, who are followed from frame to frame.
 
-MoveNet finds people in single frames, a tracker says who is who, and :mod:`~kineme.models.backbones.people_features`
+MoveNet finds people in single frames, a tracker follows them, and :mod:`~kineme.models.backbones.people_features`
 turns their joints into numbers.
 """
 
@@ -26,7 +26,7 @@ class PeopleFinder:
 
     Args:
         files: as for :class:`~kineme.models.backbones.movenet.MoveNetDetector`.
-        tracker: says who is who.
+        tracker: follows each person over time.
     """
 
     def __init__(self, files: Mapping[str, Path], tracker: Tracker) -> None:

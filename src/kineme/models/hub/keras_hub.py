@@ -135,7 +135,7 @@ def _numbers(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _converter(snapshot: Snapshot) -> Mapping[str, Any]:
-    """How its pixels are scaled; VideoPrism's lie between 0 and 1 where nothing else is said."""
+    """How its pixels are scaled; VideoPrism's lie between 0 and 1 by default."""
     config = snapshot.json(_CONVERTER).get("config", {})
     usual = {"scale": 1 / 255, "offset": 0.0, "crop_to_aspect_ratio": True, "pad_to_aspect_ratio": False}
     return {key: value if config.get(key) is None else config[key] for key, value in usual.items()}

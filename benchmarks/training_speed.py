@@ -162,8 +162,8 @@ def textbook_side(name: str, _: Path) -> None:
     network.fit(clips, np.eye(CLASSES)[labels], epochs=10**6, batch_size=4, verbose=0, callbacks=[Epochs(turns)])
 
 
-def kineme_side(name: str, folder: Path) -> None:
-    """One training of a few epochs a turn, as ``kineme train`` does it once the videos are decoded."""
+def kineme_side(name: str, folder: Path, **facts: Any) -> None:
+    """One training of a few epochs a turn, as ``kineme train`` does it once the videos are decoded; see take_turns."""
     from kineme.dataset.scan import scan
     from kineme.models.backend import seed_everything
     from kineme.models.registry import make_approach
@@ -185,7 +185,7 @@ def kineme_side(name: str, folder: Path) -> None:
         history = fit(learner.trained, items, [], cache, options, checkpoint=None, settings={}, label=None)
         return len(items) * len(history) / sum(row["seconds"] for row in history)
 
-    take_turns(clips_a_second, parameters=learner.network.count_params())
+    take_turns(clips_a_second, parameters=learner.network.count_params(), **facts)
 
 
 def pytorch_side(name: str, _: Path) -> None:

@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder for videos and runs, kept; else a temporary one")
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
-    result = record("keras", "tensorflow-cpu", "opencv-python-headless", "av")
+    result = record("keras", "tensorflow", "opencv-python-headless", "av")
     with tempfile.TemporaryDirectory(prefix="kineme-end-to-end-") as temporary:
         work = arguments.work or Path(temporary)
         if arguments.part == "time":

@@ -55,7 +55,7 @@ def main() -> None:
     if arguments.side:
         be_side(*arguments.side)
         return
-    result = record("keras", "tensorflow-cpu", "ai-edge-litert", "openvino", parts={})
+    result = record("keras", "tensorflow", "ai-edge-litert", "openvino", parts={})
     with tempfile.TemporaryDirectory(prefix="kineme-engine-choice-") as work:
         keep_apart(Path(work))
         for name in arguments.models:

@@ -26,7 +26,7 @@ from kineme.files import write_json
 
 FRAMES = 32  # for features of EfficientNet: one batch
 TIMES = 3.0  # what features must reach, times Keras' predict
-TOOLS = ("keras", "tensorflow-cpu", "ai-edge-litert", "onnxruntime", "openvino")
+TOOLS = ("keras", "tensorflow", "ai-edge-litert", "onnxruntime", "openvino")
 PARTS = {  # approach, options and part
     "lrcn, step": ("lrcn", {}, "step"),
     "lrcn, clip": ("lrcn", {}, "clip"),

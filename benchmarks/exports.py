@@ -26,7 +26,7 @@ from kineme.exporters.folder import export_folder
 from kineme.files import write_json
 from kineme.models.formats import FORMATS
 
-TOOLS = ("keras", "tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "openvino")
+TOOLS = ("keras", "tensorflow", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx", "openvino")
 
 
 def main() -> None:

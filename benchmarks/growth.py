@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder for videos and caches, kept; else a temporary one")
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
-    result: dict[str, Any] = {**record("keras", "tensorflow-cpu", "ai-edge-litert", "av"), "counts": {}}
+    result: dict[str, Any] = {**record("keras", "tensorflow", "ai-edge-litert", "av"), "counts": {}}
     with tempfile.TemporaryDirectory(prefix="kineme-growth-") as temporary:
         work = arguments.work or Path(temporary)
         for count in sorted(arguments.counts):

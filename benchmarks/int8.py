@@ -40,7 +40,7 @@ def main() -> None:
     clips = {row["path"]: clip_of(arguments.data / row["path"]) for row in [*one, *two[:: len(two) // CALIBRATION]]}
     seen = [frame for row in two if row["path"] in clips for frame in clips[row["path"]]]
     contents = compiled(seen)
-    result = record("keras", "tensorflow-cpu", "ai-edge-litert", "scikit-learn", videos=len(one), variants={})
+    result = record("keras", "tensorflow", "ai-edge-litert", "scikit-learn", videos=len(one), variants={})
     functions = {name: {threads: opened(content, threads) for threads in (1, 2)} for name, content in contents.items()}
     features = {
         name: np.stack([[function[2](frame) for frame in clips[row["path"]]] for row in one])

@@ -1,7 +1,8 @@
 """Which operations take the time of a training step, and how near to the machine's limits each of them is.
 
 The graph of one training step (forward, backward; 16 clips of 20 x 64 x 64) of LRCN, ConvLSTM and slow fusion is taken
-apart. Each operation with its shapes is run alone, on one thread, and its processor time is set beside three limits:
+apart. Each operation with its shapes is run alone, on one thread (the gradient of a pooling with that pooling, once
+more), and its processor time is set beside three limits:
 
 * the rate of a product of large square matrices;
 * the rate of the product of the matrices that the convolution stands for, without the cost of arranging them;
@@ -52,7 +53,7 @@ def main() -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
     limits = {"matrix_gflops": round(matrix_gflops(1024, 1024, 1024), 1), "copy_gb_s": round(copy_gb_s(), 2)}
     print(f"one thread: {limits['matrix_gflops']} GFLOP/s in matrix products, {limits['copy_gb_s']} GB/s in copies")
-    result = record("keras", "tensorflow-cpu", "numpy", threads=1, batch=BATCH, limits=limits, networks={})
+    result = record("keras", "tensorflow", "numpy", threads=1, batch=BATCH, limits=limits, networks={})
     for name in arguments.networks:
         result["networks"][name] = profile(name, limits)
         show(name, result["networks"][name])
@@ -179,9 +180,14 @@ def alone(operation: Any) -> Callable[[], Any] | None:
         remaining = iter(arrays)
         values = [next(remaining) if value is None else tf.constant(value) for value in fixed]
         graph = tf.compat.v1.get_default_graph()
-        copy = graph.create_op(
-            operation.type, values, [one.dtype for one in operation.outputs], attrs=dict(operation.node_def.attr)
-        )
+        attributes = dict(operation.node_def.attr)
+        kinds = [one.dtype for one in operation.outputs]
+        if "MaxPool" in operation.type and "Grad" in operation.type:
+            # oneDNN keeps what the pooling found for its gradient, which is many times slower where it is found anew.
+            values[1] = graph.create_op(
+                operation.type.removesuffix("Grad"), values[:1], kinds, attrs=attributes
+            ).outputs[0]
+        copy = graph.create_op(operation.type, values, kinds, attrs=attributes)
         return copy.outputs
 
     try:

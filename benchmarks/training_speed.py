@@ -59,7 +59,7 @@ def main() -> None:
     if arguments.side:
         return SIDES[arguments.side](arguments.networks[0], arguments.data)
     as_it_comes = onednn_as_it_comes()
-    result = record("keras", "tensorflow-cpu", "numpy", limits=limits(), as_it_comes=as_it_comes, networks={})
+    result = record("keras", "tensorflow", "numpy", limits=limits(), as_it_comes=as_it_comes, networks={})
     print(f"TensorFlow as it comes on this processor: {as_it_comes}")
     with tempfile.TemporaryDirectory(prefix="kineme-training-") as work:
         draw(Path(work))

@@ -13,13 +13,15 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.models.half_precision import Arithmetic, clip_features
+from kineme.models.litert import LiteRTFunction, compiled, from_cache, made_with
 
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
 
@@ -101,8 +103,6 @@ class FrameEncoder:
             return run_network(self.network, frames_NHWC)
         ready: dict[bytes, Any] = _of_thread.__dict__.setdefault("functions", {})
         if self.compiled not in ready:
-            from kineme.models.litert import LiteRTFunction
-
             ready[self.compiled] = LiteRTFunction(self.compiled, "frame")
             ready[self.compiled].warm_up()
         features_ND: NDArray[np.float32] = ready[self.compiled](frames_NHWC)[0]
@@ -119,12 +119,14 @@ class WindowEncoder:
             gigabytes. Several threads may call it.
         shape: of the features of a clip: (T', D).
         views: as :class:`TickEncoder`'s.
+        arithmetic: that they are computed in.
     """
 
     key: str
     window: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
     shape: tuple[int, ...]
     views: int
+    arithmetic: Arithmetic = "float32"
     is_temporal: ClassVar[bool] = True
     per_window: ClassVar[bool] = True
 
@@ -139,6 +141,16 @@ class WindowEncoder:
 
         return cls(key, window, tuple(backbone.output.shape[1:]), views)
 
+    def in_bfloat16(self, backbone: Any) -> WindowEncoder:
+        """The same features in half the time; see :mod:`kineme.models.half_precision`.
+
+        Args:
+            backbone: a Keras model from uint8 clips_BTHWC to features (B, T', D).
+        """
+        told = json.dumps([self.key, backbone.input.shape[1:], made_with()])
+        features = clip_features(f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features", lambda: backbone)
+        return replace(self, key=f"{self.key}:bfloat16", window=features, arithmetic="bfloat16")
+
 
 Encoder = TickEncoder | WindowEncoder
 
@@ -148,7 +160,6 @@ def _compiled(network: Any) -> bytes | None:
 
     It takes half the time of Keras on TensorFlow for EfficientNet: benchmarks/engines.py.
     """
-    from kineme.models.litert import LiteRTFunction, compiled, from_cache, made_with
     from kineme.models.tracing import on_tensorflow
 
     if not on_tensorflow() or not importlib.util.find_spec("ai_edge_litert"):

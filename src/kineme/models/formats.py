@@ -167,11 +167,11 @@ def load_openvino() -> Any:
     return openvino
 
 
-def run_openvino(model: Any, threads: int) -> Run:
-    """An ``openvino.Model`` ready to run on so many threads, in float32."""
+def run_openvino(model: Any, threads: int, precision: str = "f32") -> Run:
+    """An ``openvino.Model`` ready to run on so many threads; without being told, some processors use half precision."""
     how = {
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",  # on some processors it would compute in half precision
+        "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # each of several processes would pin its threads to the same cores
     }

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import write_tensors
 from kineme.memory import total_bytes
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
+from kineme.models.half_precision import Arithmetic
 from kineme.models.joined import JoinedNetwork, member_approaches, member_specs, steps_in
 from kineme.models.open_set import DistanceDetector, OpenSetDetector, detector_of
 from kineme.models.registry import find_backbone, make_approach
@@ -56,6 +57,8 @@ class ModelCard:
         member_specs: of joined backbones, the clip of each; by default as :func:`kineme.models.joined.member_specs` has
             it.
         timeline: how its windows become segments, where training has found that; see :attr:`timeline_settings`.
+        arithmetic: that the features of clips were computed in when it was trained; it is used with the same on
+            machines that can, see :mod:`kineme.models.half_precision`.
     """
 
     approach: str
@@ -68,6 +71,7 @@ class ModelCard:
     open_set: OpenSetDetector | DistanceDetector | None = None
     timeline: TimelineSettings | None = None
     member_specs: tuple[ClipSpec, ...] = ()
+    arithmetic: Arithmetic = "float32"
 
     @property
     def timeline_settings(self) -> TimelineSettings:
@@ -107,7 +111,7 @@ class ModelCard:
         steps_in(self.spec, specs)  # refuses what cannot run side by side
         distances = self.open_set if self.clips_of_class else None  # each member gives its own
         return tuple(
-            ModelCard(self.approach, config_of(one), spec, self.labels, open_set=distances)
+            ModelCard(self.approach, config_of(one), spec, self.labels, open_set=distances, arithmetic=self.arithmetic)
             for one, spec in zip(approaches, specs, strict=True)
         )
 
@@ -141,6 +145,7 @@ class ModelCard:
             },
             "provenance": self.provenance,
             "finetuned": self.finetuned,
+            **({"arithmetic": self.arithmetic} if self.arithmetic != "float32" else {}),
             **({"members": [_member(one) for one in self.members]} if self.members else {}),
         }
 
@@ -164,7 +169,7 @@ class ModelCard:
                     f"{path}: written in model format {document['format']!r}, and this version of kineme reads format "
                     f"{FORMAT}; use the version of kineme that wrote it, or train again"
                 )
-            document = {"finetuned": False, **document}  # older files say neither this nor the next two
+            document = {"finetuned": False, "arithmetic": "float32", **document}  # older files do not say these
             calibration = {"known": None, "timeline": None, **_part(document, "calibration", dict)}
             members = _part({"members": [], **document}, "members", list)
             card = cls(
@@ -175,6 +180,7 @@ class ModelCard:
                 temperature=float(_part(calibration, "temperature", int, float)),
                 provenance=_part(document, "provenance", dict),
                 finetuned=_part(document, "finetuned", bool),
+                arithmetic=cast("Arithmetic", _part(document, "arithmetic", str)),
                 member_specs=tuple(ClipSpec.from_json(_part(one, "spec", dict)) for one in members),
                 open_set=detector_of(_part(calibration, "known", dict, type(None))),
                 timeline=TimelineSettings.from_json(_part(calibration, "timeline", dict, type(None))),
@@ -321,6 +327,8 @@ def _check(card: ModelCard) -> None:
         raise ValueError("labels must be two names or more")
     if len(set(card.labels)) != len(card.labels):
         raise ValueError("a label occurs twice")
+    if card.arithmetic not in get_args(Arithmetic):
+        raise ValueError(f"there is no arithmetic {card.arithmetic!r}")
     if not 1e-6 < card.temperature < 1e6:
         raise ValueError("the calibration temperature must be positive")
     if card.clips_of_class and not card.architecture.has_linear_head:

@@ -8,7 +8,8 @@ from typing import Any
 from kineme.errors import UsageError
 from kineme.models import joined
 from kineme.models.approach import Approach
-from kineme.models.encoder import Encoder, hash_of
+from kineme.models.encoder import Encoder, WindowEncoder, hash_of
+from kineme.models.half_precision import Arithmetic, best_arithmetic, has_bfloat16
 from kineme.models.registry import find_backbone
 from kineme.models.weights import require
 from kineme.video.spec import ClipSpec
@@ -68,13 +69,16 @@ def build_network(
     return with_distances(network, record, clips_of_class)
 
 
-def frozen_encoder(network: Any, approach: Approach, *, finetuned: bool = False) -> Encoder | None:
+def frozen_encoder(
+    network: Any, approach: Approach, *, finetuned: bool = False, arithmetic: Arithmetic | None = None
+) -> Encoder | None:
     """The encoder inside a network, or None where its backbone is trained from scratch or by the approach itself.
 
     Args:
         network: made by :func:`build_network`; landmarks are found without one.
         approach: that it was made of.
         finetuned: its weights are not the published ones.
+        arithmetic: that the features of clips are made in, if this machine can; None is the fastest.
 
     Raises:
         KinemeError: the weights of what finds landmarks are not on this machine; a model does not hold them.
@@ -86,4 +90,7 @@ def frozen_encoder(network: Any, approach: Approach, *, finetuned: bool = False)
         key = f"{record.name}:{hash_of(network.get_layer('backbone'))}"
     else:
         key = f"{record.name}:{','.join(sorted(record.weights.files.values()))}"
-    return record.encoder(key, network, record.views)
+    encoder = record.encoder(key, network, record.views)
+    if isinstance(encoder, WindowEncoder) and (arithmetic or best_arithmetic()) == "bfloat16" and has_bfloat16():
+        return encoder.in_bfloat16(network.get_layer("backbone"))
+    return encoder

@@ -16,6 +16,7 @@ class OpenVINOFunction:
     Args:
         content: made by :func:`compiled`.
         threads: to run it on.
+        arithmetic: that it computes in; ``"bfloat16"`` where the processor has it.
 
     Attributes:
         input_shapes: of each input, a batch of one.
@@ -25,7 +26,7 @@ class OpenVINOFunction:
         RuntimeError: the content is damaged.
     """
 
-    def __init__(self, content: bytes, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int, *, arithmetic: str = "float32") -> None:
         from kineme.models.formats import load_openvino, run_openvino
 
         end = 8 + int.from_bytes(content[:8], "little")
@@ -33,7 +34,7 @@ class OpenVINOFunction:
         self._inputs, self._outputs = _numbered("input", model.inputs), _numbered("output", model.outputs)
         self.input_shapes = [tuple(model.input(name).shape) for name in self._inputs]
         self.input_types = [model.input(name).element_type.to_dtype().name for name in self._inputs]
-        self._run = run_openvino(model, threads)
+        self._run = run_openvino(model, threads, {"float32": "f32", "bfloat16": "bf16"}[arithmetic])
 
     def __call__(self, *arrays: Array) -> list[Array]:
         """Outputs of inputs, in their order, each with the same number of rows."""

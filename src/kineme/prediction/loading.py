@@ -8,7 +8,7 @@ from typing import Any
 
 from kineme.errors import KinemeError
 from kineme.models import weights
-from kineme.models.backbones.i3d import I3D, WEIGHTS, KineticsI3D, build, labels, load_weights
+from kineme.models.backbones.i3d import I3D, WEIGHTS, KineticsI3D, build, in_parts, labels, load_weights
 from kineme.models.model_file import ModelCard
 
 MODEL_NAME = "model.safetensors"
@@ -48,7 +48,14 @@ def kinetics_card() -> ModelCard:
         "archive_sha256": WEIGHTS.archive_sha256,
         "licence": WEIGHTS.licence,
     }
-    return ModelCard(approach=KineticsI3D.name, config={}, spec=I3D.spec, labels=labels(), provenance=provenance)
+    return ModelCard(
+        approach=KineticsI3D.name,
+        config={},
+        spec=I3D.spec,
+        labels=labels(),
+        provenance=provenance,
+        arithmetic="bfloat16",
+    )
 
 
 def build_kinetics() -> Any:
@@ -60,4 +67,4 @@ def build_kinetics() -> Any:
     files = weights.require(KINETICS)
     network = build(I3D.spec.frames, I3D.spec.height, I3D.spec.width, include_top=True)
     load_weights(network, files)
-    return network
+    return in_parts(network)

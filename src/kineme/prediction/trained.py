@@ -195,7 +195,8 @@ class TrainedModel:
             return self.members[leader_of(self.card.backbone)].encoder
 
         def make() -> Encoder | None:
-            return open_encoder(self.network, self.card.architecture, finetuned=self.card.finetuned)
+            card = self.card
+            return open_encoder(self.network, card.architecture, finetuned=card.finetuned, arithmetic=card.arithmetic)
 
         return self.poses or self.external or self.once("encoder", make, holds_weights=True)
 

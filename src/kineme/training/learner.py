@@ -8,7 +8,8 @@ from typing import Any, cast
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backend import keras
-from kineme.models.encoder import Encoder
+from kineme.models.encoder import Encoder, WindowEncoder
+from kineme.models.half_precision import Arithmetic
 from kineme.models.joined import JoinedNetwork, leader_of, member_approaches, member_specs
 from kineme.models.linear_head import with_distances
 from kineme.models.network import build_network
@@ -43,6 +44,12 @@ class Learner:
     backbone_weights: int = 0
 
     members: tuple[Learner, ...] = ()
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """That the features of clips are computed in."""
+        encoders = [one.encoder for one in self.members or (self,)]
+        return next((one.arithmetic for one in encoders if isinstance(one, WindowEncoder)), "float32")
 
     @property
     def is_solved(self) -> bool:

@@ -114,7 +114,12 @@ def prepare(
     gaps = gaps_of(table, cache.background(table, len(labels)))
     settings["background"] = background = makes_background or bool(gaps["train"])
     card = ModelCard(
-        approach=approach, config=settings["config"], spec=spec, labels=labels, finetuned=bool(learner.backbone_weights)
+        approach=approach,
+        config=settings["config"],
+        spec=spec,
+        labels=labels,
+        finetuned=bool(learner.backbone_weights),
+        arithmetic=learner.arithmetic,
     )
     return Prepared(table, labels, learner, cache, parts, gaps, background, copies, settings, card)
 

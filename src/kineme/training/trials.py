@@ -355,6 +355,7 @@ def _card(candidate: Candidate, learner: Learner, temperature: float, labels: tu
         labels=labels,
         temperature=temperature,
         finetuned=bool(learner.backbone_weights),
+        arithmetic=learner.arithmetic,
     )
 
 

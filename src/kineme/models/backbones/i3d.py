@@ -82,6 +82,14 @@ def build(frames: int | None = 64, height: int = SIZE, width: int = SIZE, *, inc
     return keras.Model(clips, x, name="i3d")
 
 
+def in_parts(network: Any) -> Any:
+    """The same network, with logits, made of the layers ``backbone`` and ``head``, which are models too."""
+    inner = network.get_layer("features").output
+    backbone, head = keras.Model(network.input, inner, name="backbone"), keras.Model(inner, network.output, name="head")
+    clips = keras.Input(network.input.shape[1:], dtype="uint8", name="clips")
+    return keras.Model(clips, head(backbone(clips)), name="i3d")
+
+
 def build_backbone(spec: ClipSpec) -> Any:
     """I3D with Kinetics-400 weights on whole clips: uint8 clips_BTHWC to features_BTD, D 1,024, T an eighth.
 
@@ -206,4 +214,4 @@ class KineticsI3D(Approach):
         """
         if classes != len(labels()):
             raise UsageError(f"{self.name} names {len(labels())} actions, not {classes}")
-        return build(spec.frames, spec.height, spec.width, include_top=True)
+        return in_parts(build(spec.frames, spec.height, spec.width, include_top=True))

@@ -10,8 +10,10 @@ from typing import Any, Literal, get_args
 from kineme.errors import KinemeError, UsageError
 from kineme.models.compilers import COMPILERS
 from kineme.models.engine_table import Kind, clip_kind, engines_for, small_clip
+from kineme.models.half_precision import has_bfloat16
 from kineme.prediction.engine import Engine, Function, PartName, threads_for
 from kineme.prediction.engines.compiled import CompiledEngine
+from kineme.prediction.engines.half_precision import HalfPrecisionClips
 from kineme.prediction.engines.keras import KerasEngine
 from kineme.prediction.trained import TrainedModel
 from kineme.video.spec import ClipSpec
@@ -37,12 +39,13 @@ def open_engine(name: str, model: TrainedModel) -> Engine:
             raise UsageError(f"{model.path}: an exported model holds no Keras network; leave --engine {name} out")
         return model.exported
     if name == "auto":
-        return _Auto(model)
+        return _HalfPrecision(model, _Auto(model))
     if name == "keras":
         return KerasEngine(model)
     if not is_installed(name):
         raise KinemeError(f"--engine {name} is not installed: pip install {COMPILERS[name].install}")
-    return CompiledEngine(model, COMPILERS[name])
+    engine = CompiledEngine(model, COMPILERS[name])
+    return _HalfPrecision(model, engine) if name == "openvino" else engine
 
 
 def is_installed(name: str) -> bool:
@@ -54,6 +57,18 @@ def check_engine(name: str) -> None:
     """Raise UsageError where there is no engine of that name."""
     if name not in get_args(EngineName):
         raise UsageError(f"--engine {name}: there is no such engine; choose one of {', '.join(get_args(EngineName))}")
+
+
+class _HalfPrecision:
+    """Another engine, but for whole clips in bfloat16 where the model wants it and the processor has it."""
+
+    def __init__(self, model: TrainedModel, engine: Engine) -> None:
+        self._model, self._engine = model, engine
+
+    def function(self, part: PartName) -> Function:
+        if part == "clip" and self._model.card.arithmetic == "bfloat16" and has_bfloat16():
+            return HalfPrecisionClips(self._model, self._engine)
+        return self._engine.function(part)
 
 
 class _Auto:
@@ -79,7 +94,7 @@ def _kind(model: TrainedModel, part: PartName) -> Kind:
 
         return part_of(part, model.network, card)
 
-    if not card.is_heavy or card.backbone.external:
+    if not card.is_heavy or card.backbone.external or part == "window":
         return Kind(what, part, threads, build)
     size = spec.frames, spec.height, spec.width
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.models import litert
 from kineme.models.half_precision import Arithmetic, clip_features
-from kineme.models.litert import LiteRTFunction, compiled, from_cache, made_with
 
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
 
@@ -103,7 +103,7 @@ class FrameEncoder:
             return run_network(self.network, frames_NHWC)
         ready: dict[bytes, Any] = _of_thread.__dict__.setdefault("functions", {})
         if self.compiled not in ready:
-            ready[self.compiled] = LiteRTFunction(self.compiled, "frame")
+            ready[self.compiled] = litert.LiteRTFunction(self.compiled, "frame")
             ready[self.compiled].warm_up()
         features_ND: NDArray[np.float32] = ready[self.compiled](frames_NHWC)[0]
         return features_ND
@@ -147,7 +147,7 @@ class WindowEncoder:
         Args:
             backbone: a Keras model from uint8 clips_BTHWC to features (B, T', D).
         """
-        told = json.dumps([self.key, backbone.input.shape[1:], made_with()])
+        told = json.dumps([self.key, backbone.input.shape[1:], litert.made_with()])
         features = clip_features(f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features", lambda: backbone)
         return replace(self, key=f"{self.key}:bfloat16", window=features, arithmetic="bfloat16")
 
@@ -164,15 +164,15 @@ def _compiled(network: Any) -> bytes | None:
 
     if not on_tensorflow() or not importlib.util.find_spec("ai_edge_litert"):
         return None
-    told = json.dumps([hash_of(network), network.input.shape[1:], made_with()])
+    told = json.dumps([hash_of(network), network.input.shape[1:], litert.made_with()])
 
     def checked(content: bytes) -> bytes:
-        LiteRTFunction(content, "frame")
+        litert.LiteRTFunction(content, "frame")
         return content
 
     name = f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features.tflite"
     try:
-        return from_cache(name, checked, lambda: compiled({"frame": network}))
+        return litert.from_cache(name, checked, lambda: litert.compiled({"frame": network}))
     except KinemeError:
         return None
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import platform
 import sys
 import tempfile
 import time
@@ -25,13 +24,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pairs import record
 
 import kineme
 from drawn_people.make import make_dataset
 from kineme.cli.output import print_table
 from kineme.dataset.table import ClipTable
 from kineme.files import write_json
-from kineme.models.backend import versions
 from kineme.text import percent
 from kineme.training.auto import choose_for_run
 from kineme.training.run import Run, train
@@ -52,11 +51,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kineme-sweep-") as temporary:
         work = arguments.work or Path(temporary)
         pool = make_pool(work / "pool", arguments.people, arguments.clips)
-        results = []
+        about, results = record("keras", "tensorflow", "scikit-learn", fast=arguments.fast), []
         for number in range(arguments.sets):
             results.append(measure(pool, number, work / f"run{number}", arguments.fast))
             if arguments.out:  # after each set, so that a run that is stopped leaves the finished ones
-                write_json(arguments.out, document(results, arguments.fast))
+                write_json(arguments.out, about | summary(results))
     print_table(
         ["set", "clips", "classes", "people", "confounded", "chosen", "top-1", "best rule", "loses"],
         [
@@ -74,21 +73,18 @@ def main() -> None:
             for one in results
         ],
     )
-    whole = document(results, arguments.fast)
-    print(whole["chosen"], f"{whole['processor_s']} s of processor time")
-    sys.exit(whole["loses"] > 0)
+    found = summary(results)
+    print(found["chosen"], f"{found['processor_s']} s of processor time")
+    sys.exit(found["loses"] > 0)
 
 
-def document(results: list[dict[str, Any]], fast: bool) -> dict[str, Any]:
-    """The JSON file."""
+def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was chosen, on how many sets it loses, and the figures of each set."""
     return {
-        "fast": fast,
         "chosen": dict(collections.Counter(one.get("chosen", "none") for one in results)),
         "loses": sum(one.get("loses", False) for one in results),
         "processor_s": round(time.process_time()),
         "results": results,
-        "versions": versions(),
-        "machine": f"{platform.machine()}, {platform.system()}",
     }
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pairs import record
 from sklearn.metrics import roc_auc_score
 
 from kineme import api
@@ -60,7 +61,8 @@ def main() -> None:
     )
     print("calibration error {calibration_error:.3f}, {top1:.3f} correct of {n} clips".format(**result["calibration"]))
     if arguments.out:
-        write_json(arguments.out, {"backbone": arguments.backbone, "value": arguments.value, **result})
+        about = record("keras", "tensorflow", "scikit-learn", backbone=arguments.backbone, value=arguments.value)
+        write_json(arguments.out, {**about, **result})
 
 
 def pooled(data: Path, column: str | None, value: str | None, backbone: str) -> list[PooledWindows]:

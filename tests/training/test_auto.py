@@ -234,6 +234,9 @@ def test_a_rule_that_does_better_on_the_test_videos_is_told():
 def test_the_table_the_reason_and_what_a_stream_costs():
     selection = metrics()["selection"]
     assert [row[0] for row in rows(selection)] == ["joined (kept)", "frames"]
+    assert [row[3] for row in rows(selection)] == ["the default", "p 0.200"]
+    selection["candidates"][1]["p"] = 0.0002  # type: ignore[index]
+    assert rows(selection)[1][3] == "p < 0.001"
     assert "why not (5 folds, 80 clips)" in why(selection)
     assert "0.5 answers per second" in live(selection)
     assert "frames, 70\u00a0% on the folds" in live(selection)

@@ -120,9 +120,13 @@ def rows(selection: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
             found.append((name, "", "", one["not_measured"]))
             continue
         segments = f"; segment F1 {percent(one['segment_f1'])}" if "segment_f1" in one else ""
-        against = f"p {one['p']:.3f}" if "p" in one else "the default" if one["role"] == "default" else ""
+        against = _p_value(one["p"]) if "p" in one else "the default" if one["role"] == "default" else ""
         found.append((name, percent(one["top1"]), f"{between(one['top1_interval'])}{segments}", against))
     return [tuple(map(nbsp_percent, row)) for row in found]  # type: ignore[misc]
+
+
+def _p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def why(selection: Mapping[str, Any]) -> str:

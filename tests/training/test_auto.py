@@ -63,7 +63,7 @@ def test_the_choice_is_made_on_folds_of_the_training_groups_and_told_in_one_tabl
         assert one["what"] in page
         assert one["what"][:20] in printed
         assert ("top1" in one) != ("not_measured" in one)
-    assert "answers per second of a stream on this machine" in printed
+    assert "from a stream on this machine" in printed
     assert not (run.folder / "selection").exists()
     assert json.loads((run.folder / "metrics.json").read_text())["selection"] == selection
 
@@ -195,7 +195,8 @@ def test_nothing_is_said_first_where_the_figure_stands_for_itself():
 
 
 def test_that_nothing_was_learned_is_said_first_with_the_reasons_that_are_known():
-    said = opening(metrics(learned=False, groups=4, clips_per_class=5, one_class_share=0.8, moving_share=0.011))[0]
+    reasons = {"groups": 4, "clips_per_class": 5, "one_class_share": 0.8, "moving_share": 0.011}
+    said = opening(metrics(learned=False, candidates=[figures("joined", "default", 0.3)], **reasons))[0]
     assert said.startswith("The model is not measurably better than guessing")
     for reason in (
         "only 4 groups",
@@ -204,11 +205,18 @@ def test_that_nothing_was_learned_is_said_first_with_the_reasons_that_are_known(
         "the moving region is small (1\u00a0%",
     ):
         assert reason in said
-    assert "95\u00a0% interval 70 to 90\u00a0%" in said
+    assert "95\u00a0% interval 20 to 40\u00a0%" in said
+
+
+def test_all_correct_in_too_few_groups_is_not_called_guessing():
+    perfect = [figures("joined", "default", 1.0)]
+    said = opening(metrics(learned=False, guessing=0.5, groups=5, candidates=perfect))[0]
+    assert said.startswith("There is too little data to show that the model is better than guessing")
+    assert "only 5 groups" in said
 
 
 def test_that_nothing_was_learned_names_the_labels_where_no_other_reason_is_known():
-    said = opening(metrics(learned=False, groups=40, clips_per_class=50, one_class_share=0.1, moving_share=0.2))[0]
+    said = opening(metrics(learned=False, groups=40, clips_per_class=50, moving_share=0.2))[0]
     assert "Possible reasons: labels that do not match the videos; differences too small" in said
 
 
@@ -238,5 +246,6 @@ def test_the_table_the_reason_and_what_a_stream_costs():
     selection["candidates"][1]["p"] = 0.0002  # type: ignore[index]
     assert rows(selection)[1][3] == "p < 0.001"
     assert "why not (5 folds, 80 clips)" in why(selection)
-    assert "0.5 answers per second" in live(selection)
+    assert "an answer about every 2 seconds" in live(selection)
+    assert "about 7.1 answers per second" in live(selection | {"looks_per_second": 7.14})
     assert "frames, 70\u00a0% on the folds" in live(selection)

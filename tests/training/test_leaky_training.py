@@ -34,6 +34,15 @@ def test_a_set_with_one_video_under_two_labels_is_refused_until_allowed_and_then
     assert any("hold the same bytes" in line for line in run.metrics["data"]["warnings"])
 
 
+def test_of_many_duplicates_within_groups_some_are_named_and_the_others_counted(data, tmp_path):
+    for path in sorted((data / "to-left").iterdir()):
+        shutil.copyfile(path, path.with_name(path.name.replace("_00", "_09")))
+    run = package.train(data, tmp_path / "run", **HOW)
+    assert len(run.metrics["data"]["copies"]) == 5
+    assert sum("hold the same bytes" in line for line in run.table.warnings) == 3
+    assert "2 more duplicates like this; 'kineme check' shows all of them" in run.table.warnings
+
+
 def test_a_leaky_run_tells_the_honest_figure_of_the_same_seed(data, tmp_path):
     run = package.train(data, tmp_path / "leaky", leaky=True, **HOW)
     honest = run.metrics["test"]["honest"]

@@ -94,7 +94,10 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
         reasons = ["labels that do not match the videos", "differences too small for these features"]
     why = f" Possible reasons: {'; '.join(reasons)}."
     kept = " The model always predicts by class frequency." if selection["role"] == "guess" else ""
-    return f"The model is not measurably better than guessing{figures}.{why}{kept}"
+    said = "The model is not measurably better than guessing"
+    if default and default.get("top1", 0.0) >= (1 + selection["guessing"]) / 2 and not kept:
+        said = "There is too little data to show that the model is better than guessing"
+    return f"{said}{figures}.{why}{kept}"
 
 
 def _beaten(test: Mapping[str, Any]) -> str:
@@ -142,8 +145,10 @@ def live(selection: Mapping[str, Any]) -> str:
     rate = selection.get("looks_per_second")
     if rate is None:
         return ""
-    shown = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-    said = f"Live: about {shown} answers per second of a stream on this machine."
+    often = f"about {rate:.0f} answers per second" if rate >= 10 else f"about {rate:.2g} answers per second"
+    if rate < 1:
+        often = f"an answer about every {1 / rate:.2g} seconds"
+    said = f"Live: {often} from a stream on this machine."
     if rate >= _SLOW:
         return said
     fast = [one for one in selection["candidates"] if one["role"] in ("simple", "live") and "top1" in one]

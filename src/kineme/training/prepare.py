@@ -25,6 +25,8 @@ from kineme.video.spec import ClipSpec
 if TYPE_CHECKING:
     from kineme.training.learner import Learner
 
+_COPIES_NAMED = 3  # duplicates that are named one by one
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -97,7 +99,6 @@ def prepare(
     cache = learner.cache()
     wanted = [*for_baselines(), *wanted_for_training(learner, cache, options, labels)]
     copies = decode_and_check(table, wanted, allow_leaks=allow_leaks or leaky)
-    said = [f"{one.message} {one.advice}" for one in copies if one.severity != "note"]
     settings: dict[str, Any] = {
         "approach": approach,
         "config": config_of(approach_object),
@@ -108,7 +109,7 @@ def prepare(
         "options": dataclasses.asdict(options),
         **rule_of_parts(table),
     }
-    table, items = cache.prepare(replace(table, warnings=(*table.warnings, *said)), labels)
+    table, items = cache.prepare(replace(table, warnings=(*table.warnings, *_of_copies(copies))), labels)
     parts = parts_of(table, items)
     check_parts(parts, labels, table.skipped)
     gaps = gaps_of(table, cache.background(table, len(labels)))
@@ -162,6 +163,14 @@ def ask_for_throughout(table: ClipTable) -> str | None:
         "rows are parts of longer videos: if all that happens in these is labelled, say so with "
         "--labelled-throughout or a column 'labelled_throughout', and the time between them is learned as background"
     )
+
+
+def _of_copies(copies: Sequence[Finding]) -> list[str]:
+    """A line for each of the worst duplicates, and how many there are besides."""
+    said = [f"{one.message} {one.advice}" for one in copies if one.severity != "note"]
+    rest = len(said) - _COPIES_NAMED
+    more = [f"{rest} more duplicates like this; 'kineme check' shows all of them"] if rest > 0 else []
+    return [*said[:_COPIES_NAMED], *more]
 
 
 def _notes(table: ClipTable, options: TrainOptions) -> list[str]:

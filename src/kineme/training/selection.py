@@ -166,7 +166,7 @@ def choose(
     if best in better:
         return unless_guessing(best, f"{best.what} is clearly better than {default.what} on the folds")
     if best in enough:
-        return unless_guessing(best, f"{best.what} does as well as {default.what} on the folds")
+        return unless_guessing(best, f"{best.what} do as well as {default.what} on the folds")
     return unless_guessing(default, "nothing simpler does as well on the folds, and nothing else is clearly better")
 
 

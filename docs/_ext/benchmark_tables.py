@@ -121,11 +121,8 @@ def _people(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     rows = [
         [str(one["people"]), f"{one['detection_ms']:.1f}", f"{one['tracker_ms']:.1f}"] for one in document["by_count"]
     ]
-    yield (
-        "Milliseconds of processor time for one look at 640 x 480",
-        ["people in the picture", "detection", "tracking"],
-        rows,
-    )
+    head = ["people in the picture", "detection", "tracking"]
+    yield "Milliseconds of processor time for one look at 640 x 480", head, rows
     rows = [[one["case"], f"{one['ms']:.0f}", f"{one['ratio']:.1f}"] for one in document["small_people"]]
     yield ("One look at 1280 x 720", ["picture", "ms", "times the first row"], rows)
     live = document["live"]
@@ -151,11 +148,8 @@ def _streaming(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]
             ]
             for way in one["ways"]
         ]
-    yield (
-        "Time per new frame, compared with `model.predict` on the whole window at every frame",
-        ["model", "engine", "mode", "ms per frame, median", "95 % are under", "speed-up over the textbook loop"],
-        rows,
-    )
+    head = ["model", "engine", "mode", "ms per frame, median", "95 % are under", "speed-up over the textbook loop"]
+    yield "Time per new frame, compared with `model.predict` on the whole window at every frame", head, rows
 
 
 def _timeline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
@@ -223,11 +217,8 @@ def _check(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
 
 
 def _fuzz(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
-    yield (
-        f"{document['cases']:,} damaged files",
-        ["result", "files"],
-        [[name, count] for name, count in document["outcomes"].items()],
-    )
+    outcomes = [[name, count] for name, count in document["outcomes"].items()]
+    yield f"{document['cases']:,} damaged files", ["result", "files"], outcomes
     yield (
         "",
         ["what else", "value"],
@@ -368,6 +359,13 @@ def _roofline(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]
         yield caption, head, [[kind, *(f"{row[key]:.3g}" for key in keys)] for kind, row in one["kinds"].items()]
 
 
+def _order(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    orders = ("in order", "shuffled", "reversed", "frozen")
+    values = {f"`{name}`": [one[order] for order in orders] for name, one in document["models"].items()}
+    rows = [[name, *(_within(one["top1"], one["top1_interval"]) for one in row)] for name, row in values.items()]
+    yield "Top-1 on people never seen, with its 95 % interval", ["model", *orders], rows
+
+
 def _backbones(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
     rows = [
         [one["title"], f"{one['parameters'] / 1e6:.1f} million", one["frames"], one["clip_s"], one["per_second"]]
@@ -386,6 +384,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, list[str], Rows
     "feature-cache": _feature_cache,
     "fuzz": _fuzz,
     "memory": _memory,
+    "order": _order,
     "people": _people,
     "plan": _plan,
     "roofline": _roofline,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,3 +174,22 @@ def test_files_that_lack_weights_of_the_network_are_refused(folders, tmp_path):
     record = find_backbone(f"hf:{folder}")
     with pytest.raises(KinemeError, match="its files lack weights of VideoMAEModel"):
         record.external(record.spec).window(clip_of(record.spec))
+
+
+def test_a_network_is_loaded_after_tensorflow_has_saved_a_model(folders):
+    """In builds for GPUs, PyTorch would import Triton, whose LLVM crashes beside TensorFlow's."""
+    code = """
+import sys, tempfile
+import numpy as np
+from kineme.models.backend import keras
+from kineme.models.registry import find_backbone
+keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).export(tempfile.mkdtemp(), verbose=False)
+record = find_backbone(sys.argv[1])
+spec = record.spec
+print(record.external(spec).window(np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)).shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"hf:{folders['videomae']}"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(4, 32)"

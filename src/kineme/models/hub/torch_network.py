@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +21,14 @@ _one_at_a_time = threading.Lock()  # PyTorch shares out the work of a clip by it
 
 
 def require_modules(name: str, modules: tuple[str, ...], extra: str) -> None:
-    """Raise KinemeError, with what to install, where a module is missing."""
+    """Make modules of PyTorch safe to import; raise KinemeError, with what to install, where one is missing."""
     missing = [module for module in modules if not importlib.util.find_spec(module)]
     if missing:
         raise KinemeError(f"{name}: needs {' and '.join(missing)}: pip install 'kineme[{extra}]'")
+    if importlib.util.find_spec("tensorflow"):
+        # Builds of PyTorch for GPUs import Triton, which crashes the process once TensorFlow has saved a model: each
+        # has an LLVM of its own. Nothing here is compiled with it, so PyTorch finds it missing.
+        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 
 def refuse_unfit_torchvision(name: str) -> None:

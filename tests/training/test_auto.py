@@ -215,6 +215,12 @@ def test_all_correct_in_too_few_groups_is_not_called_guessing():
     assert "only 5 groups" in said
 
 
+def test_places_that_do_better_than_a_model_that_guesses_are_a_reason():
+    found = [figures("joined", "default", 0.52), figures("background_only", "background", 0.68)]
+    said = opening(metrics(learned=False, guessing=0.5, candidates=found))[0]
+    assert "the background alone gives 68\u00a0%, so places distinguish the classes" in said
+
+
 def test_that_nothing_was_learned_names_the_labels_where_no_other_reason_is_known():
     said = opening(metrics(learned=False, groups=40, clips_per_class=50, moving_share=0.2))[0]
     assert "Possible reasons: labels that do not match the videos; differences too small" in said

@@ -87,6 +87,9 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
         reasons.append(f"a class has only {pluralize(selection['clips_per_class'], 'clips')} to learn from")
     if selection["one_class_share"] >= _MOSTLY:
         reasons.append("most groups hold one class, so places alone distinguish the classes")
+    places = next((one for one in selection["candidates"] if one["role"] == "background" and "top1" in one), None)
+    if places and default and places["top1"] > default.get("top1", 1.0) and _beats_guessing(places, selection):
+        reasons.append(f"the background alone gives {percent(places['top1'])}, so places distinguish the classes")
     moving = selection.get("moving_share")
     if moving is not None and moving < _SMALL:
         reasons.append(f"the moving region is small ({percent(moving)} of the picture)")
@@ -98,6 +101,10 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
     if default and default.get("top1", 0.0) >= (1 + selection["guessing"]) / 2 and not kept:
         said = "There is too little data to show that the model is better than guessing"
     return f"{said}{figures}.{why}{kept}"
+
+
+def _beats_guessing(figures: Mapping[str, Any], selection: Mapping[str, Any]) -> bool:
+    return bool(figures["top1_interval"][0] > selection["guessing"])
 
 
 def _beaten(test: Mapping[str, Any]) -> str:

@@ -144,12 +144,15 @@ def segments(work: Path, region: Region) -> dict[str, Any]:
         options=TrainOptions(),
         overwrite=True,
     )
-    return shortened(run.metrics["test"])
+    return shortened(run.metrics["test"] | {"segments": run.metrics["segments"]})
 
 
 def shortened(metrics: Any) -> dict[str, Any]:
     """The figures that are reported, with their counts and intervals."""
-    return {name: metrics[name] for name in ("n", "top1", "top1_interval", "segments") if name in metrics}
+    found = {name: metrics[name] for name in ("n", "top1", "top1_interval") if name in metrics}
+    if "segments" in metrics:
+        found["segments"] = {name: metrics["segments"][name] for name in ("videos", "groups", "overlaps")}
+    return found
 
 
 def small(work: Path, region: Region, people: int, seed: int) -> dict[str, Any]:

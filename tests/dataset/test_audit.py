@@ -247,6 +247,15 @@ def test_parts_that_overlap_across_a_split_are_an_error_and_one_recording_on_two
         check_splits([scan(tmp_path / "parts.csv")])
 
 
+def test_two_people_in_a_video_may_do_different_things_at_once(people, tmp_path):
+    shutil.copyfile(people / "left" / "person00_left.mp4", tmp_path / "00.mp4")
+    for boxes, expected in ((("0 0 20 60", "30 0 60 60"), set()), (("0 0 20 60",) * 2, {"overlapping-parts"})):
+        rows = [f"00.mp4,jump,0,1.5,{boxes[0]}", f"00.mp4,wave,0,1.4,{boxes[1]}"]
+        (tmp_path / "parts.csv").write_text("path,label,start_s,end_s,person_box\n" + "\n".join(rows) + "\n")
+        seen = audit(scan(tmp_path / "parts.csv"), ClipSpec(frames=8, fps=8))
+        assert {one.kind for one in seen.findings if one.kind == "overlapping-parts"} == expected
+
+
 def test_labels_much_shorter_than_a_clip_are_named_and_parts_are_not_counted_as_videos(people, tmp_path):
     rows = "00.mp4,wave,anna,0,0.3,\n00.mp4,wave,anna,0.4,0.7,\n01.mp4,jump,ben,0,0.8,\n02.mp4,jump,ed,0,,\n"
     found = parts_of(people, rows.replace(",\n", "\n").replace("split\n", "\n"), tmp_path)

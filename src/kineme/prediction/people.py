@@ -70,8 +70,9 @@ def people_note(model: TrainedModel) -> str | None:
         return f"{model.name} reads two people together: each is looked at with whoever is nearest"
     if model.card.spec.region == "person":
         return None
+    trained_on = "whole frames" if model.card.spec.region == "frame" else "a region of all people"
     return (
-        f"{model.name} was trained on whole frames, and for --people each person is cut out of them: its accuracy was "
+        f"{model.name} was trained on {trained_on}, and for --people each person is cut out of them: its accuracy was "
         "not measured on that; a model trained with --region person has figures that hold"
     )
 

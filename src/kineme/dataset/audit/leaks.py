@@ -114,7 +114,7 @@ def _of_one_recording(rows: Sequence[Row], numbers: Sequence[int]) -> Finding | 
         if rows[one][side] != rows[other][side]:
             advice = "Put them into one group: the same frames would be learned and tested."
             return Finding("overlapping-parts", "error", name, f"{spans}, {where}.", advice, (one, other))
-        if rows[one]["label"] != rows[other]["label"]:
+        if rows[one]["label"] != rows[other]["label"] and not _are_of_two_people(rows[one], rows[other]):
             labels = listed(sorted({rows[one]["label"], rows[other]["label"]}))
             message = f"{spans}, under the labels {labels}."
             advice = "Nothing, if both actions are done at once; otherwise set the times right."
@@ -124,6 +124,12 @@ def _of_one_recording(rows: Sequence[Row], numbers: Sequence[int]) -> Finding | 
     message = f"Parts of {name[0]} are {where}: the place, and perhaps the person, is known from the training."
     advice = "Give all parts of a video one group, unless different people are in them."
     return Finding("split-recording", "warning", name, message, advice, tuple(numbers))
+
+
+def _are_of_two_people(one: Row, other: Row) -> bool:
+    """Whether each of two rows names a person in the video, and not the same: then both may do something at once."""
+    people = [(row["track"], row["person_box"]) for row in (one, other)]
+    return people[0] != people[1] and (None, None) not in people
 
 
 def _overlapping(rows: Sequence[Row], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -165,11 +165,12 @@ def test_alone_it_is_small_and_predicts_with_an_exported_model(lean, tmp_path):
     wanted = dict(model.predict(video, engine="keras").top)
     assert said[video] == said[video.parent] == pytest.approx(wanted, abs=TOLERANCE)
 
-    done = run([lean / "kineme", "datasets", "make", "drawn"], cwd=tmp_path)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("kineme: this needs ")
-    assert "pip install 'kineme[tensorflow]'" in line
+    for arguments in (["datasets", "make", "drawn"], ["predict", video, "--model", "model.tflite", "--save", "video"]):
+        done = run([lean / "kineme", *arguments], cwd=tmp_path)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("kineme: this needs ")
+        assert "pip install 'kineme[tensorflow]'" in line
 
 
 def test_it_is_the_wheel_that_runs_and_no_backend_is_there(lean, installed, tmp_path):

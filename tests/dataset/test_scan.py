@@ -248,7 +248,7 @@ def test_a_csv_in_another_encoding_and_a_missing_group_column(tmp_path):
 def test_a_video_given_instead_of_a_csv_is_named(tmp_path):
     file = tmp_path / "clip.mp4"
     file.write_bytes(bytes(range(256)))
-    with pytest.raises(KinemeError, match=r"clip\.mp4: is not a CSV"):
+    with pytest.raises(KinemeError, match=r"clip\.mp4: is a video; give a folder"):
         scan(file)
 
 

@@ -72,6 +72,7 @@ def predict(
     from kineme.errors import UsageError
     from kineme.prediction.predict import smallest_side
     from kineme.report.save import WITH_SOUND, check_pipe, parse_formats
+    from kineme.sources.local import check_exists
     from kineme.sources.local_video import FetchOptions
 
     formats = parse_formats(save)
@@ -99,6 +100,8 @@ def predict(
         raise UsageError("--start and --end are for videos; --max-seconds ends a live source")
     if given := [] if live else [option for option, value in for_live.items() if value]:
         raise UsageError(f"{given[0]} is for a camera or live stream, but {source[0]} is neither")
+    if len(source) == 1 and not live:
+        check_exists(source[0])
     loaded = load(model, labels, prompt)
     if live:
         watch(

@@ -41,6 +41,8 @@ def scan(data: str | os.PathLike[str], *, group_column: str | None = None, fold_
     source = Path(data)
     if source.is_dir() and (source / CSV_IN_FOLDER).is_file():
         source = source / CSV_IN_FOLDER
+    if source.is_file() and source.suffix.lower() in VIDEO_SUFFIXES:
+        raise KinemeError(f"{source}: is a video; give a folder with a folder of videos for each action, or a CSV")
     if source.is_file():
         return read_clips_csv(source, group_column=group_column, fold_column=fold_column)
     if not source.is_dir():

@@ -66,6 +66,12 @@ def for_each_video(
                         yield do(video)
 
 
+def check_exists(source: str) -> None:
+    """Raise VideoError for a path that does not exist, before anything slow begins."""
+    if not (source == "-" or scheme(source) or glob.has_magic(source) or os.path.lexists(source)):
+        raise VideoError(source, "no such file", "missing")
+
+
 def local_videos(
     sources: Iterable[str | os.PathLike[str]],
     options: FetchOptions | None = None,
@@ -104,11 +110,11 @@ def one_video(source: str, options: FetchOptions, *, advice: str = "name one") -
 def _going_on(source: str, on_error: OnError | None) -> Iterator[None]:
     """Errors raised inside are passed to the listener, if any, including unexpected ones.
 
-    Wrong usage is not one bad source among many, and neither is an output that nobody reads any more.
+    Wrong usage is not one bad source among many, and neither is a missing package or a closed output.
     """
     try:
         yield
-    except (UsageError, BrokenPipeError):
+    except (UsageError, BrokenPipeError, ModuleNotFoundError):
         raise
     except Exception as error:
         if on_error is None:

@@ -57,6 +57,22 @@ def test_hysteresis_an_action_lasts_down_to_the_lower_threshold_but_begins_at_th
     assert told(segments(times, rows, known, LABELS, 5.0, settings)) == [(0, 5, "background")]
 
 
+def test_an_action_begins_at_the_onset_where_one_was_chosen():
+    settings = TimelineSettings(smooth_s=0, margin=1.0, onset=3.0)
+    times, rows, known = curve((1, "wave", 2.9), (1, "wave", 2.5), (1, "wave", 3.5), (1, "wave", 2.5), (1, "wave", 1.5))
+    assert told(segments(times, rows, known, LABELS, 5.0, settings)) == [(0, 4, "wave"), (4, 5, "background")]
+    times, rows, known = curve((1, "wave", 0.5), (1, "wave", 2.5), (3, "wave", 0.5))  # known, but below the onset
+    assert told(segments(times, rows, known, LABELS, 5.0, settings)) == [(0, 5, "background")]
+
+
+def test_settings_with_and_without_an_onset_are_read_as_they_were_written():
+    for settings in (TimelineSettings(margin=0.5), TimelineSettings(onset=-2.5)):
+        assert TimelineSettings.from_json(settings.to_json()) == settings
+    assert "onset" not in TimelineSettings().to_json()  # older versions read such files
+    with pytest.raises(ValueError, match="onset"):
+        TimelineSettings(onset=-2000)
+
+
 @pytest.mark.parametrize("known_then", [-5.0, 5.0])
 def test_what_does_not_last_is_given_to_what_goes_on_around_it(known_then):
     settings = TimelineSettings(smooth_s=0, shortest_s=0.5)

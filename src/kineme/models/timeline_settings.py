@@ -18,8 +18,8 @@ class TimelineSettings:
     Args:
         smooth_s: each instant takes the mean of the windows whose middles lie within half of this, before and after.
         shortest_s: shorter segments are merged into their surroundings.
-        margin: an action is there where the open-set score reaches 0, and it lasts, before and after that, while the
-            open-set score stays above ``-margin``.
+        onset: an action is there where the open-set score reaches this; 0 is where few known actions are refused.
+        margin: it lasts, before and after that, while the open-set score stays above ``onset - margin``.
 
     Raises:
         ValueError: a value makes no sense.
@@ -28,11 +28,13 @@ class TimelineSettings:
     smooth_s: float = 1.0
     shortest_s: float = 1.0
     margin: float = 1.0
+    onset: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not 0 <= value <= _LONGEST:
-                raise ValueError(f"{name} of the timeline must be from 0 to {_LONGEST:g}, not {value!r}")
+            least = -_LONGEST if name == "onset" else 0
+            if not least <= value <= _LONGEST:
+                raise ValueError(f"{name} of the timeline must be from {least:g} to {_LONGEST:g}, not {value!r}")
 
     @classmethod
     def of(cls, spec: ClipSpec) -> TimelineSettings:
@@ -42,7 +44,7 @@ class TimelineSettings:
 
     def to_json(self) -> dict[str, float]:
         """A document; :meth:`from_json` makes equal settings of it."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "onset" or value}
 
     @classmethod
     def from_json(cls, document: dict[str, Any] | None) -> TimelineSettings | None:

@@ -67,12 +67,12 @@ class Timeline:
         Args:
             time_s: its middle; later than that of the window before.
             probabilities_K: of the labels, summing to 1.
-            known: its open-set score; from 0 on it is one of the actions that were learned.
+            known: its open-set score; from the onset of the settings on it is one of the actions that were learned.
 
         Returns:
             The segments that are over and certain, mostly none.
         """
-        known = min(max(float(known), -_MOST_KNOWN), _MOST_KNOWN)
+        known = min(max(float(known) - self._settings.onset, -_MOST_KNOWN), _MOST_KNOWN)
         window = time_s, np.append(np.asarray(probabilities_K, np.float64), known)
         self._windows.append(window)
         self._waiting.append(window)

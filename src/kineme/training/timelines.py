@@ -36,7 +36,9 @@ _FEWEST = 5  # labelled parts of whole validation videos, to choose settings by
 # Shares of the usual shortest segment and smoothing, and margins. Of those that are as good, the first is taken: it
 # gives the fewest short segments, so that a few validation videos do not decide for noise.
 _AS_GOOD = 0.02
+_FAR = 100.0  # open-set scores beyond are as good as that
 _TRIED = ((1.0, 0.5, 0.25, 0.1), (1.0, 0.5, 0.25, 0.1), (1.0, 0.5, 2.0, 0.0))
+_ONSETS = np.linspace(0.1, 0.9, 9)  # shares of the windows that lie below the onsets that are tried
 
 
 @dataclass(frozen=True)
@@ -222,15 +224,27 @@ def fit_timeline(scored: Sequence[ScoredVideo], card: ModelCard) -> TimelineSett
     """The settings by which whole validation videos give the highest F1 of segments; None where these are too few.
 
     Without that, what lasts less than a second or so is taken for noise: right for clips of unknown surroundings, and
-    wrong where labelled actions are that short.
+    wrong where labelled actions are that short. The onset too is chosen here: the threshold of the model refuses few
+    actions, however much background that lets through.
     """
     if sum(len(one.video.true) for one in scored) < _FEWEST:
         return None
     usual = TimelineSettings.of(card.spec)
-    tried = [
+    shapes = [
         TimelineSettings(smooth_s=smooth * usual.smooth_s, shortest_s=shortest * usual.shortest_s, margin=margin)
         for shortest, smooth, margin in itertools.product(*_TRIED)
     ]
+    best = _best(shapes, scored, card)
+    known = [one.open_set_scores_W for one in scored if one.open_set_scores_W is not None]
+    if known:
+        onsets = np.quantile(np.clip(np.concatenate(known), -_FAR, _FAR), _ONSETS).round(4).tolist()
+        best = _best([best, *(replace(best, onset=onset) for onset in onsets)], scored, card)
+        best = _best([best, *(replace(shape, onset=best.onset) for shape in shapes)], scored, card)
+    return best
+
+
+def _best(tried: Sequence[TimelineSettings], scored: Sequence[ScoredVideo], card: ModelCard) -> TimelineSettings:
+    """The first of the settings that are nearly as good as the best."""
     f1s = [pooled_f1([one.timeline(card.labels, settings) for one in scored]) for settings in tried]
     return next(settings for settings, f1 in zip(tried, f1s, strict=True) if f1 >= max(f1s) - _AS_GOOD)
 

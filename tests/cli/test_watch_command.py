@@ -190,7 +190,7 @@ def test_wrong_usage_and_missing_cameras_are_one_line(tmp_path, monkeypatch, kin
 
 
 def test_a_window_where_there_is_no_screen_is_refused(kineme, monkeypatch, capsys):
-    pytest.importorskip("tkinter")
+    pytest.importorskip("tkinter", reason="this Python has no tkinter")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     if sys.platform != "linux":
@@ -201,7 +201,7 @@ def test_a_window_where_there_is_no_screen_is_refused(kineme, monkeypatch, capsy
 
 
 def test_a_window_shows_the_stream(kineme, monkeypatch, capsys):
-    pytest.importorskip("tkinter")
+    pytest.importorskip("tkinter", reason="this Python has no tkinter")
     look, seen = screen(monkeypatch), []
     with motion_jpeg() as live:
 

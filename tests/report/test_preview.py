@@ -11,7 +11,7 @@ from helpers_screen import screen
 from kineme.errors import KinemeError
 from kineme.report.preview import PreviewWindow
 
-pytest.importorskip("tkinter")
+pytest.importorskip("tkinter", reason="this Python has no tkinter")
 
 
 def test_a_window_shows_frames_in_their_colours_and_is_closed_by_a_key(monkeypatch):

@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_gives_others(data
 @pytest.mark.parametrize(("approach", "backbone"), [("lrcn", "small-cnn"), ("convlstm", "pixels")])
 def test_training_killed_and_resumed_gives_the_weights_of_the_unbroken_run(data, tmp_path, approach, backbone):
     settings = ["train", str(data), *SMALL_SPEC, "--approach", approach, "--backbone", backbone]
-    settings += ["--epochs", "8", "--batch-size", "5"]
+    settings += ["--epochs", "5", "--batch-size", "5"]
     assert kineme(*settings, "--out", tmp_path / "whole").returncode == 0
     command = [sys.executable, "-c", "from kineme.cli.main import main; main()", *settings, "--out"]
     broken = tmp_path / "broken"

@@ -168,7 +168,7 @@ def load_openvino() -> Any:
 
 
 def run_openvino(model: Any, threads: int, precision: str = "f32") -> Run:
-    """An ``openvino.Model`` ready to run on so many threads; without being told, some processors use half precision."""
+    """An ``openvino.Model`` ready to run on so many threads; by default, some processors use half precision."""
     how = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": precision,

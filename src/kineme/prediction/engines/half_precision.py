@@ -16,7 +16,7 @@ class HalfPrecisionClips:
 
     Args:
         model: whose card says that it was trained on such features.
-        engine: runs what comes after them, in float32.
+        engine: runs the layers after them, in float32.
     """
 
     def __init__(self, model: TrainedModel, engine: Engine) -> None:

@@ -17,11 +17,14 @@ HABITS = [
     (r"\b(?:each|every) other one\b", "every other NOUN"),
     (r"\bof the web\b", "name the thing: a URL, a site"),
     (r"\b(?:comes|came|come) trained\b", "pretrained"),
-    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright\b", "classified correctly"),
+    (r"\bnam(?:e|es|ed|ing) [^.|]{0,40}\bright(?:ly)?\b", "classified correctly"),
     (r"\bWith nothing else said\b", "By default"),
     (r"\bof the (?:Adam )?optimiser\.", "Adam's learning rate"),
     (r"\b(?:br[eo]aks?|broken?|breaking) off\b", "is interrupted, disconnects"),
-    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b", "is reported, shows"),
+    (r"\b(?:is|are|was|were|be|being|gets?) told\b|\btells? of\b|\btold of\b", "is reported, shows"),
+    (r"^ +\w+: told\b", "called with"),
+    (r"\bbr[eo]aks? down\b|\bbroke down\b", "crashes"),
+    (r"\bnothing known\b", "no known action"),
     (r"\b(?:go|goes|went) on\b", "continues, resumes"),
     (r"\b(?:is|are) (?-i:none)\b", "is not a NOUN"),
     (r"\bstrips? (?:of|over)\b", "a timeline"),
@@ -73,6 +76,6 @@ def test_texts_are_plain(texts, habit: str, better: str) -> None:
     for where, text in zip(("messages and pages", "docstrings", "docs"), texts, strict=True):
         found = [
             " ".join(text[max(0, one.start() - 60) : one.end() + 60].split())
-            for one in re.finditer(habit.replace(" ", r"\s+"), text, flags=re.I)
+            for one in re.finditer(habit.replace(" ", r"\s+"), text, flags=re.I | re.M)
         ]
         assert not found, f"{where}: better: {better}; found:\n" + "\n".join(found)

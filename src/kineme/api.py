@@ -29,7 +29,7 @@ def load(model: Pathlike, *, labels: Sequence[str] | None = None, prompt: str = 
 
     Args:
         model: a model file, or a run folder made by :func:`train`, or what ``kineme export`` wrote, or
-            ``i3d-kinetics400`` for the pretrained model that names 400 actions. What exists under that name goes
+            ``i3d-kinetics400`` for the pretrained model of 400 actions. What exists under that name goes
             first. Or a network of another library by name, such as ``hf:OWNER/NAME``, with its own labels.
         labels: classes by text, for a text-image model such as ``hf:microsoft/xclip-base-patch32``: nothing is trained,
             and no figure is known for them until :func:`evaluate` measures it on labelled videos.
@@ -151,13 +151,13 @@ def train(
         validation: fraction held out for early stopping and calibration.
         labelled_throughout: in videos of which rows are parts, all that happens is labelled: the time between the
             parts is learned as background. A column of that name in the table says so video by video.
-        leaky: split at random, ignoring groups. The metrics then flatter, so it is trained once more on a split by
+        leaky: split at random, ignoring groups. The metrics are then too high, so it is trained once more on a split by
             groups (in the folder ``honest`` of the run), and ``test.honest`` of the metrics holds the one to believe.
         allow_leaks: continue even if the same video is on two sides of the split or has two labels.
         resume: continue an interrupted training.
         overwrite: replace a finished run.
         log: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``, or several of them, which receive the metrics too.
-        say: told how long features will take.
+        say: called with a line on the time that features will take.
 
     Raises:
         KinemeError: the data, the folder or a logger cannot be used, or there are not so many devices.

@@ -98,8 +98,8 @@ class Model(TrainedModel):
                 warning says so; one trained with ``region="person"`` is meant for this.
             cookies: a ``cookies.txt`` in Netscape's format, for what a site shows to you alone.
             cookies_from_browser: a browser of this machine that has them: ``NAME`` or ``NAME:PROFILE``.
-            on_progress: told how far a video is, from 0 to 1, now and then.
-            on_error: told of a source in a list that cannot be used, with the reason, and the others follow; by
+            on_progress: called now and then with the progress in a video, from 0 to 1.
+            on_error: called with a source in a list that cannot be used and the reason; the others follow; by
                 default the error is raised.
 
         Raises:
@@ -116,7 +116,7 @@ class Model(TrainedModel):
             >>> model.predict("new.mp4", people=True).people
             ()
         """
-        open_scorer(self, engine)  # what is wrong with it is told before a source is fetched
+        open_scorer(self, engine)  # a fault of it is reported before a source is fetched
         if people:
             require_detector()
         options = fetch_options(
@@ -239,7 +239,7 @@ class Model(TrainedModel):
         from kineme.prediction.watch import Watcher
         from kineme.video.reader import LiveReader
 
-        # What is wrong is told at once.
+        # An error is raised at once.
         everybody = self.stream(mode=mode, engine=engine, stride=stride, people=True) if people else None
         watcher = Watcher(self, self.stream(mode=mode, engine=engine, stride=stride), everybody)
         spec = self.card.spec
@@ -275,7 +275,7 @@ class Model(TrainedModel):
             end_s: where it ends; None is the end of the video.
             cookies: a ``cookies.txt`` in Netscape's format, for what a site shows to you alone.
             cookies_from_browser: a browser of this machine that has them: ``NAME`` or ``NAME:PROFILE``.
-            on_progress: told how far it is, from 0 to 1, now and then.
+            on_progress: called now and then with the progress, from 0 to 1.
 
         Returns:
             The prediction, the explained label, attributions over time, and heat maps or joints; see

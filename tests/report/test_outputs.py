@@ -116,7 +116,7 @@ def test_background_is_told_apart_everywhere():
     nothing = segments([1.0], rows_WK[:1], [-1.0], ("wave", "punch"), 2.0)
     result = Prediction("a.mp4", "m", 2.0, 25.0, ("wave", "punch"), rows_WK[0], times_W2[:1], rows_WK[:1], nothing, {})
     assert result.actions == ()
-    assert "Nothing known (if anything, wave, 80 %)" in page_of(result, "a.mp4").replace("\u00a0", " ")
+    assert "No known action (if any, wave, 80 %)" in page_of(result, "a.mp4").replace("\u00a0", " ")
 
 
 def test_formats_are_checked():

@@ -112,7 +112,7 @@ def test_a_video_that_kills_whoever_reads_it_is_a_row_with_its_reason(whole, kil
     _, out, killer = killed
     assert len(set(killer.killed)) == 3  # a worker, and twice the process of its own
     before, after = videos_in(whole), videos_in(out)
-    assert after.pop("clip.mp4")["error"].startswith("breaks down the process that reads it")
+    assert after.pop("clip.mp4")["error"].startswith("crashes the process that reads it")
     assert before.keys() == after.keys()
     for name, row in before.items():
         for of_place in ("path", "fingerprint"):
@@ -198,7 +198,7 @@ def test_a_job_whose_raylet_is_killed_says_so_and_keeps_what_is_finished(corpus,
                 raylet.kill()
             said, told = job.communicate()
     assert (job.returncode, said) == (1, "")
-    assert "kineme: Ray broke down" in told
+    assert "kineme: Ray crashed" in told
     assert (again.returncode, "another command is writing it" in again.stderr) == (1, True)
 
 

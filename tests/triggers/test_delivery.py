@@ -238,7 +238,7 @@ def test_what_cannot_be_told_is_wrong_usage_before_anything_is_watched(tmp_path,
 def test_one_command_at_a_time_tells_a_receiver_of_a_source_and_nobody_else_reads_the_events(tmp_path):
     options = AlarmOptions(rules=("fall",), webhooks=("http://127.0.0.1:9/x",), state=tmp_path)
     with Alarm(options, MODELS, "camera", lambda line: None):
-        with pytest.raises(BusyError, match="another command tells it of camera already"):
+        with pytest.raises(BusyError, match="another command already reports camera to it"):
             Alarm(options, MODELS, "camera", print)
         with Alarm(options, MODELS, "another camera", print):
             pass

@@ -67,7 +67,7 @@ def _print(document: BenchmarkDocument) -> None:
 
     rows = [
         ("decode a frame of the video", lambda one: ms(stages["decode"])),
-        (f"bring one to {clip['width']} x {clip['height']}", lambda one: ms(stages["resize"])),
+        (f"resize one to {clip['width']} x {clip['height']}", lambda one: ms(stages["resize"])),
         *(
             (f"{member}{', ' if member else ''}{label}", lambda one, name=name: ms(one["ms"].get(name)))
             for member in document["members"] or [""]

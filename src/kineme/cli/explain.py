@@ -34,7 +34,7 @@ def explain(
     """Show where and when a model looked.
 
     Where: heat maps of the frames (joints, for a model on poses). When: a timeline, by holding spans of frames
-    still and by gradient. png shows the frames that decided above the strip, mp4 the whole video; json has it all.
+    still and by gradient. png shows the decisive frames above the timeline, mp4 the whole video; json has all values.
     """
     from kineme.cli.models import load
     from kineme.prediction.explain.explain import check_label, explain_file

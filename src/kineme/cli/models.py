@@ -80,7 +80,7 @@ def pull_models(
     of_libraries = [one for one in names if library_of(one)]
     for one in of_libraries:
         snapshot = pull_from_library(one, accept_licence, tell)
-        say(f"{one}: on this machine, {snapshot.folder}", f"  licence {snapshot.licence or 'not told'}")
+        say(f"{one}: on this machine, {snapshot.folder}", f"  licence {snapshot.licence or 'not stated'}")
     names = [one for one in names if one not in of_libraries]
     found = {one: weights.find(one) for one in names}  # a wrong name is reported before anything is fetched
     for one, files in found.items():

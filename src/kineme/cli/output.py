@@ -72,7 +72,7 @@ def best(result: Prediction, top: int) -> str:
     """The likeliest labels of a prediction with their shares, or that no known action happens."""
     label, share = result.top[0]
     if not result.actions:
-        return f"nothing known ({label} {percent(share)})"
+        return f"no known action ({label} {percent(share)})"
     return "   ".join(f"{label} {percent(share)}" for label, share in result.top[:top])
 
 
@@ -85,7 +85,7 @@ def people_rows(result: Prediction) -> list[list[object]]:
     for person in result.people or ():
         for one in person.actions or (None,):
             start_s, end_s = (one.start_s, one.end_s) if one else (person.start_s, person.end_s)
-            told = f"{one.label} {percent(one.confidence)}" if one else "nothing known"
+            told = f"{one.label} {percent(one.confidence)}" if one else "no known action"
             rows.append([result.source, person.id, f"{start_s:.1f} s", f"{end_s:.1f} s", told])
     return rows
 

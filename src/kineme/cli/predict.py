@@ -21,7 +21,7 @@ def predict(
         typer.Option(
             "--model",
             "-m",
-            help="Model file, exported or not, its run folder, or a pretrained model that names 400 actions.",
+            help="Model file, exported or not, its run folder, or a pretrained model of 400 actions.",
         ),
     ] = DEFAULT_MODEL,
     labels: options.Labels = None,

@@ -102,7 +102,7 @@ def serve(
         keep_s=keep * 3600,
     )
     if not settings.is_loopback and token is None:
-        warn([f"--host {host}: everybody who reaches this machine can use it; --token asks for one"])
+        warn([f"--host {host}: everybody who reaches this machine can use it; --token TOKEN lets in those who know it"])
 
     def on_start(address: str, names: list[str]) -> None:
         if json:

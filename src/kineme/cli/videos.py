@@ -50,7 +50,7 @@ def predict_videos(
     from kineme.report.save import save_prediction
     from kineme.report.tables import TEXTS
 
-    open_scorer(model, engine)  # what is wrong with it is told before a source is fetched
+    open_scorer(model, engine)  # a fault of it is reported before a source is fetched
     if people:
         require_detector()
     documents: list[Any] = []

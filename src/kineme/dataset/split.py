@@ -58,7 +58,7 @@ def split(
         leaks = _check_given(rows, leaky=leaky)
         untested = sorted(set(labels) - set(labels[splits == "test"]))
         if untested:
-            warnings.append(f"the split column has no test row for {listed(untested)}: nothing will be known of them")
+            warnings.append(f"the split column has no test row for {listed(untested)}: they will not be tested")
     else:
         splits = np.full(len(rows), "train", dtype=object)
         leaks = leaky
@@ -69,7 +69,9 @@ def split(
         splits[np.isin(units, chosen)] = "test"
         got = float(np.mean(splits == "test"))
         if abs(got - test) > _FAR_OFF:
-            warnings.append(f"the test set holds {got:.0%} of the clips, not {test:.0%}: whole groups come no nearer")
+            warnings.append(
+                f"the test set holds {got:.0%} of the clips, not {test:.0%}: the groups allow nothing closer"
+            )
 
     if validation > 0 and not np.any(splits == "validation"):
         train = splits == "train"
@@ -101,7 +103,7 @@ def _one_class(table: ClipTable) -> str:
     label, hint = table.labels[0], ""
     if all(name.count("/") > 1 for name in table.rows["name"]):
         hint = f"; if the classes are the folders inside {label!r}, give that folder"
-    return f"the videos have one class only, {label!r}: at least two are needed to tell apart{hint}"
+    return f"the videos have one class only, {label!r}: at least two are needed{hint}"
 
 
 def _check_given(rows: pl.DataFrame, *, leaky: bool) -> bool:

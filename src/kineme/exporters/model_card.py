@@ -139,6 +139,6 @@ def _accuracy(provenance: Mapping[str, Any]) -> str:
         where = f"{int(test['n'])} test videos{groups}"
         leaky = ", some of which were also trained on," if (provenance.get("split") or {}).get("leaky") else ""
         interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
-        return f"It named {100 * test['top1']:.1f} % of {where}{leaky} rightly ({interval})."
+        return f"It classified {100 * test['top1']:.1f} % of {where}{leaky} correctly ({interval})."
     except (KeyError, TypeError, ValueError, AttributeError):
         return "The model does not say."

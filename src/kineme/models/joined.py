@@ -26,7 +26,7 @@ def join(members: Sequence[Backbone]) -> Backbone:
     """The record of several backbones.
 
     Raises:
-        UsageError: one is not pretrained, or is there twice.
+        UsageError: one is not pretrained, or is given twice.
     """
     for one in members:
         if not one.is_pretrained:
@@ -35,7 +35,7 @@ def join(members: Sequence[Backbone]) -> Backbone:
             raise UsageError(f"{one.name} runs outside Kineme's own networks and is not joined with others")
     names = [one.name for one in members]
     if len(set(names)) < len(names):
-        raise UsageError(f"--backbone {'+'.join(names)}: a backbone is there twice")
+        raise UsageError(f"--backbone {'+'.join(names)}: a backbone is given twice")
     leader = members[_leader(members)]
     return Backbone(
         name="+".join(names),

@@ -122,7 +122,7 @@ def pull(name: str, licence: str | None, tell: Callable[[str], None]) -> Any:
     Args:
         name: such as ``hf:OWNER/NAME``.
         licence: that the user accepts.
-        tell: told of size and licence before anything large is fetched.
+        tell: called with a line on size and licence before anything large is fetched.
 
     Raises:
         UsageError: the licence asks to be accepted, and was not.

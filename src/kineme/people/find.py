@@ -63,7 +63,7 @@ def find_people(
         rate: looks a second, above zero.
         second_look: whether small people are looked for in parts of the frame; it costs nothing as long as somebody
             large is there.
-        on_progress: told at each look at which second of the video it is.
+        on_progress: called at each look with the second of the video.
 
     Raises:
         KinemeError: the weights are not on this machine; the line says how to get them.

@@ -212,8 +212,8 @@ def region_ticks(
         per_frame: ticks for each clip frame.
         track: the person, for the region ``"person"``; None is the one who moves most in each shot of the part.
         two_lights: each frame comes as :class:`kineme.video.clips.TwoLights`.
-        on_look: told at which second of the video the search for people is.
-        on_warning: told in one line where the video is damaged, where nobody is found, and where somebody was chosen.
+        on_look: called with the second of the video that the search for people has reached.
+        on_warning: called with one line where the video is damaged, nobody is found, or somebody was chosen.
 
     Raises:
         KinemeError: the weights that find people are not on this machine; the line says how to get them.

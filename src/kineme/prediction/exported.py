@@ -9,7 +9,7 @@ interpreter ignores and any unzip program opens: ``kineme.json`` is the model's 
 A model on joined backbones has the parts of each member: ``i3d.clip``, ``movenet.window``.
 
 A damaged file is detected by its hash before it is run. LiteRT checks that the network's structure is one, and here its
-inputs and outputs are held against the card; but it follows operations that make no sense until it breaks down, so a
+inputs and outputs are held against the card; but it follows operations that make no sense until it crashes, so a
 network not seen before is run once in a process of its own. What remains: a network is a program, and one that
 somebody made to harm could use up time and memory, or a fault in LiteRT, as a ``.safetensors`` model cannot. Take
 exported models from people you trust.
@@ -214,7 +214,7 @@ def _texts(path: Path, content: bytes) -> dict[str, str]:
 
 
 def _try_out(path: Path, sha256: str) -> None:
-    """Run every part of a network once in another process, which may break down; note that it did not.
+    """Run every part of a network once in another process, which may crash; note that it did not.
 
     Raises:
         KinemeError: it did, or takes too long.
@@ -227,7 +227,7 @@ def _try_out(path: Path, sha256: str) -> None:
     except ProcessError as error:
         if error.kind == "time_limit":
             raise KinemeError(f"{path}: LiteRT takes over {_LONGEST_TRIAL_S} s to run it once") from error
-        raise KinemeError(f"{path}: LiteRT breaks down over its network; {_AGAIN}") from error
+        raise KinemeError(f"{path}: LiteRT crashes on its network; {_AGAIN}") from error
     cache.write(note, b"")  # where it cannot be noted, it is tried every time
 
 

@@ -1,4 +1,4 @@
-"""Where a model is found: a file, a run folder, or the pretrained I3D that names 400 actions for those without data."""
+"""Where a model is found: a file, a run folder, or the pretrained I3D of 400 actions."""
 
 from __future__ import annotations
 

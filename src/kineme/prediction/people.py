@@ -67,13 +67,13 @@ def people_note(model: TrainedModel) -> str | None:
     if reads_joints(model):
         if not model.card.architecture.reads_others:
             return None
-        return f"{model.name} reads two people together: each is looked at with whoever is nearest"
+        return f"{model.name} classifies two people together: each person is paired with the nearest other person"
     if model.card.spec.region == "person":
         return None
     trained_on = "whole frames" if model.card.spec.region == "frame" else "a region of all people"
     return (
-        f"{model.name} was trained on {trained_on}, and for --people each person is cut out of them: its accuracy was "
-        "not measured on that; a model trained with --region person has figures that hold"
+        f"{model.name} was trained on {trained_on}, and --people cuts out each person: its measured accuracy does not "
+        "apply; train with --region person for one that does"
     )
 
 

@@ -55,7 +55,7 @@ def predict_file(
         model: that looks.
         path: of the file.
         engine: that runs the model.
-        on_progress: told how far the video is.
+        on_progress: called with the progress in the video, from 0 to 1.
         people: whether each person gets a timeline too.
         person: track of the person to look at, for a model of the region ``"person"``; None is the one who moves most.
     """

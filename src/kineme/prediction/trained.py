@@ -126,7 +126,7 @@ class TrainedModel:
 
     @classmethod
     def kinetics(cls) -> Self:
-        """The pretrained model that names 400 actions; see :func:`kineme.prediction.loading.kinetics_card`.
+        """The pretrained model of 400 actions; see :func:`kineme.prediction.loading.kinetics_card`.
 
         Raises:
             KinemeError: its weights are not on this machine; the line says how to get them.

@@ -49,8 +49,8 @@ def annotate_video(
         title: a small line above the labels.
         decorate: draws on a frame, given it and its time in seconds, before the label is written.
         people: what each person does.
-        on_frame: told of each frame that is drawn.
-        on_warning: told in one line of damage in ``source``, or of sound that cannot be kept.
+        on_frame: called after each drawn frame.
+        on_warning: called with one line about damage in ``source``, or of sound that cannot be kept.
 
     Raises:
         UsageError: ``out`` is ``source``, or its suffix names no video.

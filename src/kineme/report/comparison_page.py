@@ -19,7 +19,7 @@ _FEWEST_ANSWERS = 3  # of each class of a pair, for an accuracy of telling the t
 _A_COIN, _TELLS = 0.65, 0.85  # up to the one a pair is not told apart, from the other on it is
 _BY_ORDER = 0.1  # recall that must be lost by shuffling for order to be what tells
 _UNCHANGED = 0.05  # top-1 may change by as much in another order for a candidate that does not know it
-_MOST_PAIRS = 3  # pairs told of in sentences; the page's table has them all
+_MOST_PAIRS = 3  # pairs described in sentences; the page's table has them all
 _MOST_LISTED = 4  # names in a sentence
 _SIGNIFICANT = 0.05
 
@@ -129,9 +129,9 @@ def caveats(document: Mapping[str, Any]) -> list[str]:
         others = [one["against_best"] for one in ranked[1:] if one.get("against_best")]
         if len(ranked) > 1:
             found.append(
-                f"The best was chosen on the same videos that it is measured on, so its figure flatters a little, and "
-                f"the more the more candidates there are (here {len(ranked)}). For a figure to quote, run "
-                f"“kineme evaluate” with the winner on videos that took no part."
+                f"The best was chosen on the same videos that it is measured on, so its accuracy is slightly too high, "
+                f"and more so with more candidates (here {len(ranked)}). For an accuracy to quote, run “kineme "
+                f"evaluate” with the winner on videos that took no part."
             )
         least_p = 2.0 ** (1 - test["groups"])  # all signs alike, either way round
         if others and least_p * len(others) > _SIGNIFICANT and not any(one["distinguishable"] for one in others):

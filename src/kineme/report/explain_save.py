@@ -43,7 +43,7 @@ def save_explanation(
         formats: some of ``FORMATS``.
         folder: where to.
         model: that was explained.
-        on_warning: told in one line of what could not be kept.
+        on_warning: called with one line about what could not be kept.
         video: the file, where that is not ``found.source``.
         name: of the files, without suffix; by default that of the source.
 

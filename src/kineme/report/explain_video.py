@@ -40,8 +40,8 @@ def explain_video(
         source: the video that is explained, as a file.
         out: where to; it appears only when it is complete.
         drawer: draws on the frames.
-        on_frame: told of each frame that is drawn.
-        on_warning: told in one line of damage in ``source``, or of sound that cannot be kept.
+        on_frame: called after each drawn frame.
+        on_warning: called with one line about damage in ``source``, or of sound that cannot be kept.
 
     Raises:
         UsageError: ``out`` is ``source``.

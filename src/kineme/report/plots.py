@@ -253,7 +253,7 @@ def reliability(bins: Sequence[Mapping[str, Any]]) -> str:
     most = max((row["n"] for row in filled), default=1)
     with matplotlib.rc_context(STYLE):
         figure, axes = new_figure(4.4, 3.9)
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)), label="honest probabilities")
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)), label="perfect calibration")
         for row in filled:
             axes.plot([row["confidence"]] * 2, [row["confidence"], row["accuracy"]], color=ORANGE, linewidth=1.4)
         axes.scatter(

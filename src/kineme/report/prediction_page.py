@@ -36,7 +36,7 @@ def write_page(
         path: of the page.
         result: what to show.
         video: the file it was made from.
-        on_warning: told in one line of damage, or of sound that cannot be kept.
+        on_warning: called with one line about damage, or of sound that cannot be kept.
 
     Returns:
         The page and the video.
@@ -106,7 +106,7 @@ def _headline(result: Prediction) -> str:
     label, probability = result.top[0]
     likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), result.actions
     if not actions:
-        return f"Nothing known (if anything, {likeliest})"
+        return f"No known action (if any, {likeliest})"
     if len(result.segments) == 1:
         return likeliest
     if len(actions) <= _IN_WORDS:

@@ -67,7 +67,7 @@ def save_prediction(
         formats: some of ``FORMATS``.
         folder: where to.
         model: that made it.
-        on_warning: told in one line of what could not be kept.
+        on_warning: called with one line about what could not be kept.
         video: the file it was made from, where that is not ``result.source``.
         name: of the files, without suffix; by default that of ``result.source``.
 

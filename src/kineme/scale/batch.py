@@ -97,7 +97,7 @@ def run(
         shard_s: finished videos are written at least so often, seconds; more is lost when the job is killed.
         cookies: a ``cookies.txt`` for links, under the same path on every machine.
         cookies_from_browser: a browser that has them, on every machine.
-        on_note: told in one line of what the user should know.
+        on_note: called with one line about what the user should know.
         label: of the progress that is shown; None shows none.
 
     Raises:
@@ -163,7 +163,7 @@ def _kept(store: ShardStore, keys: dict[str, str], of_path: dict[str, Source], n
     changed: set[str] = set()
     for name, frame in store.shards():
         if frame is None:
-            note(f"{store.where(name)}: is damaged; its videos are done again")
+            note(f"{store.where(name)}: is damaged; its videos are processed again")
             store.remove(name)
             continue
         good = 0
@@ -180,7 +180,7 @@ def _kept(store: ShardStore, keys: dict[str, str], of_path: dict[str, Source], n
     if vanished:
         note(f"{min(vanished)}{_more(vanished)}: no longer among the sources, and left out")
     if changed := changed - kept:
-        note(f"{min(changed)}{_more(changed)}: was another video, or had another model or setting; done again")
+        note(f"{min(changed)}{_more(changed)}: was another video, or had another model or setting; processed again")
     return kept
 
 

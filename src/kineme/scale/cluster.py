@@ -58,7 +58,7 @@ def with_ray(
         on_progress: see :func:`kineme.subprocesses.call_in_process`.
 
     Raises:
-        KinemeError: the function raised it, or Ray broke down.
+        KinemeError: the function raised it, or Ray crashed.
     """
     cluster = {"address": address, "workers": workers}
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
@@ -72,8 +72,8 @@ def with_ray(
             return call_in_process(function, *arguments, cluster, on_progress=on_progress, grace_s=_GRACE_S)
         except ProcessError as error:
             raise KinemeError(
-                "Ray broke down, perhaps since the system ended one of its processes for want of memory (--workers "
-                "takes fewer); finished videos are kept, and the same command resumes"
+                "Ray crashed, perhaps since the system ended one of its processes for lack of memory (try fewer "
+                "--workers); finished videos are kept; rerun the command to resume"
             ) from error
 
 
@@ -156,7 +156,7 @@ def in_a_worker(function: Callable[[Any], Any], plan: Any) -> None:
     """Call a function in a worker, which ends with it.
 
     Raises:
-        KinemeError: that the function raised; or the worker broke down.
+        KinemeError: that the function raised; or the worker crashed.
     """
     import ray
 
@@ -165,9 +165,9 @@ def in_a_worker(function: Callable[[Any], Any], plan: Any) -> None:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, KinemeError):
             raise error.cause from error
-        raise KinemeError(f"a worker cannot begin: {type(error.cause).__name__}: {error.cause}") from error
+        raise KinemeError(f"a worker cannot start: {type(error.cause).__name__}: {error.cause}") from error
     except ray.exceptions.RayError as error:
-        raise KinemeError(f"a worker cannot begin: {type(error).__name__}") from error
+        raise KinemeError(f"a worker cannot start: {type(error).__name__}") from error
 
 
 def through_stages(

@@ -3,7 +3,7 @@
 The members of joined backbones read a video each at its own pace, so this stage scores their windows, too.
 
 A worker that hangs over a video ends itself, and one that is killed is gone: either way its videos are not finished,
-and come again in the next pass. There each is decoded in a process of its own, which may break down.
+and come again in the next pass. There each is decoded in a process of its own, which may crash.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Decoding:
         if child.returncode == _GAVE_UP:
             raise _BrokenDownError(f"gives no frame for {self._plan.stalled_s:g} s")
         if not finished:
-            raise _BrokenDownError(f"breaks down the process that reads it ({_ending(child.returncode)})")
+            raise _BrokenDownError(f"crashes the process that reads it ({_ending(child.returncode)})")
 
 
 class Watchdog:

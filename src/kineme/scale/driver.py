@@ -85,7 +85,7 @@ def _finished(sources: list[Source], plan: Plan, workers: int) -> Iterator[tuple
                 del left[scored.path], gathered[scored.path]
                 yield scored.path, row
     for path in list(left):
-        yield path, {"error": f"no worker survives it: {len(_GROUPS)} broke down"}
+        yield path, {"error": f"it crashed {len(_GROUPS)} workers"}
 
 
 def _scored(groups: list[str], plan: Plan, workers: int) -> Iterator[Scored]:

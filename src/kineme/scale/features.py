@@ -135,7 +135,7 @@ def drive(
                     if left.pop(name, None) is not None:
                         on_progress(reason)
     for _ in left:
-        on_progress("no worker survives it")
+        on_progress("it crashes every worker")
 
 
 class Features:

@@ -38,7 +38,7 @@ def summarise(
         examples: of each label, the surest ones of different videos.
         pictures: whether to draw ``summary/LABEL.png`` for each label: a row of frames of each example.
         fetch: how videos are fetched that come from links.
-        on_note: told in one line of a video that cannot be shown any more.
+        on_note: called with one line about a video that cannot be shown any more.
 
     Returns:
         ``out``, ``videos``, ``hours``, ``errors`` (reason and number of videos each), and ``labels``: ``label``,

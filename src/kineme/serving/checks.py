@@ -19,7 +19,7 @@ from kineme.subprocesses import ProcessError, WorkerProcess
 
 log = logging.getLogger("kineme.serving")
 
-FAILURES = {  # what visitors are told of a process; the reason may tell of this machine
+FAILURES = {  # what visitors read of a process; the reason may describe this machine
     "time_limit": "took longer than the limit",
     "crashed": "the process that worked on it crashed",
 }

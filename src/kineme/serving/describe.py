@@ -21,7 +21,7 @@ class Accuracy(BaseModel):
     interval: list[float] | None = Field(description="95 %, low and high", examples=[[0.79, 0.94]])
     videos: int = Field(examples=[120])
     groups: int = Field(examples=[12])
-    leaky: bool = Field(description="groups of the test may have been in training: the figure is too good")
+    leaky: bool = Field(description="groups of the test may have been in training: the accuracy is too high")
 
 
 class Model(BaseModel):

@@ -66,12 +66,12 @@ class Token:
         """Compare what a visitor shows.
 
         Raises:
-            ServiceError: 401, this is not the token; 429, the visitor guessed too often.
+            ServiceError: 401, the token is wrong; 429, the visitor guessed too often.
         """
         self._guesses.check(visitor)
         if not hmac.compare_digest(shown.encode(errors="surrogatepass"), self._token):
             self._guesses.take(visitor)
-            raise ServiceError(401, "no_token", "this is not the token")
+            raise ServiceError(401, "no_token", "the token is wrong")
 
     def check_request(self, headers: Headers, visitor: str) -> None:
         """Look for the token or a session in a request.

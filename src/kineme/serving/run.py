@@ -33,8 +33,8 @@ def serve(
 
     Args:
         settings: how.
-        on_start: told the address and the models' names as soon as requests are accepted.
-        on_warning: told in one line of what will not work.
+        on_start: called with the address and the models' names once requests are accepted.
+        on_warning: called with one line about what will not work.
 
     Raises:
         KinemeError: a model, the folder or the port cannot be used, or the extra is not installed.
@@ -74,7 +74,7 @@ def answer(
         settings: of the server.
         connections: of the server.
         listening: where requests come.
-        on_start: told the address as soon as requests are accepted.
+        on_start: called with the address as soon as requests are accepted.
     """
     import uvicorn
 

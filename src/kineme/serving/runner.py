@@ -51,7 +51,7 @@ class Runner:
         settings: of the server.
         store: where the jobs are.
         models: for each model's name, where it is.
-        changes: told of every change of a job.
+        changes: called with every change of a job.
 
     Attributes:
         is_ready: whether the models are loaded and jobs are taken.

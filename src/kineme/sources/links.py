@@ -251,7 +251,7 @@ def _refuse_live(entry: Mapping[str, Any], source: str) -> None:
     if entry.get("live_status") == "is_upcoming":
         raise VideoError(source, NOT_STARTED, "unavailable")
     if entry.get("is_live") or entry.get("live_status") == "is_live":
-        raise VideoError(source, "is live, and of this site only videos that have ended are taken", "unavailable")
+        raise VideoError(source, "is live; from this site only videos that have ended can be fetched", "unavailable")
 
 
 def _address(entry: Mapping[str, Any], playlist: str, number: int) -> str:

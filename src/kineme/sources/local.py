@@ -45,8 +45,8 @@ def for_each_video(
         do: called with one video after the other; it may raise KinemeError as well.
         options: how to fetch.
         leave_out: a folder whose files no folder or pattern stands for, such as that of the results.
-        on_error: told of a source that cannot be had, or of which ``do`` makes nothing (its name, the error), and the
-            others follow; by default the error is raised.
+        on_error: called with the name and the error of a source that cannot be had, or of which ``do`` makes nothing;
+            the others follow; by default the error is raised.
 
     Raises:
         UsageError: a camera or live stream, which is no file; an address that is not taken; or cookies that cannot be

@@ -205,7 +205,7 @@ def _entries(
 ) -> list[_Entry]:
     """The candidates; the default first, which is shipped where nothing can be tried.
 
-    Where groups are unknown, folds by video let places tell the classes, so single frames are no more than told of.
+    Where groups are unknown, folds by video let places reveal the classes, so single frames are only reported.
     """
 
     def entry(name: str, what: str, role: Role) -> _Entry:
@@ -243,7 +243,7 @@ def _no_folds(training: ClipTable, plan: FeaturePlan) -> str:
     if not plan.backbone:
         return "no pretrained features are used, so there is one candidate only"
     if _one_class_groups(training):
-        return "each group holds one class, so what tells groups apart tells classes apart, and folds say nothing"
+        return "each group holds one class, so places or people alone distinguish the classes, and folds show nothing"
     fewest = _groups_of_classes(training)
     label, groups = min(fewest.items(), key=lambda one: one[1])
     if groups < 2:

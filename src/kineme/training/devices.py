@@ -193,6 +193,6 @@ def _meet() -> None:
         keras.distribution.initialize()
     except (RuntimeError, ValueError) as error:
         raise KinemeError(
-            f"the processes of this job do not meet ({str(error).splitlines()[0]}); KERAS_DISTRIBUTION_JOB_ADDRESSES, "
-            f"{_PROCESSES} and {_PROCESS} must be set in each"
+            f"the processes of this job cannot connect ({str(error).splitlines()[0]}); "
+            f"KERAS_DISTRIBUTION_JOB_ADDRESSES, {_PROCESSES} and {_PROCESS} must be set in each"
         ) from error

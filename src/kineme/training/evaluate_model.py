@@ -81,7 +81,7 @@ def _has_split(table: ClipTable) -> bool:
 def _rows_of(table: ClipTable, split: str, own_data: bool) -> ClipTable:
     """The rows to measure on."""
     if split == "all":
-        flatters = "the model was trained on some of these videos; the metrics flatter it"
+        flatters = "the model was trained on some of these videos; the metrics are too high"
         return replace(table, warnings=(*([flatters] if own_data else []), *table.warnings))
     if not _has_split(table):
         raise KinemeError(f"--split {split}: the data has no split column, and the model was trained on other data")

@@ -18,7 +18,7 @@ from kineme.training.options import AutoOptions
 from kineme.video.spec import ClipSpec
 
 JOIN = "+"
-LONG_S = 3600.0  # features that take longer are told of first
+LONG_S = 3600.0  # features that take longer are announced first
 _WORTH_SAYING_S = 10.0
 _LESS = {JOINTS_BACKBONE: f"--backbone {JOINTS_BACKBONE} (joints alone)", FAST_BACKBONE: "--fast (single frames)"}
 

@@ -56,7 +56,7 @@ def evaluate_scores(
     if len(truth_N) == 0:
         raise KinemeError("there is no clip to evaluate on")
     if not np.isfinite(probabilities_NK).all():
-        raise KinemeError("the model answers with values that are not numbers: its training went astray")
+        raise KinemeError("the model gives values that are not numbers: its training diverged")
     predictions_N = probabilities_NK.argmax(axis=1)
     correct_N = predictions_N == truth_N
     classes = np.arange(len(labels))

@@ -1,6 +1,6 @@
 """Everything that a training needs of a video, made in one pass over it, before any of it is asked for.
 
-What cannot be made here is left out, and made, or told of, by whoever asks for it.
+What cannot be made here is left out, and made or reported by whoever asks for it.
 """
 
 from __future__ import annotations

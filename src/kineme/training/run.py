@@ -143,7 +143,7 @@ def train(
         options: how to train.
         test: share of the videos to test on.
         validation: fraction of the videos for early stopping and calibration.
-        leaky: split at random, ignoring groups; the metrics then flatter.
+        leaky: split at random, ignoring groups; the metrics are then too high.
         reference: from :func:`kineme.training.leaky.group_split_reference`, for ``test.honest`` of a leaky split.
         selection: how the approach was chosen, where it was not named; see :mod:`kineme.training.auto`.
         allow_leaks: continue even if the same video is on two sides of the split or has two labels.

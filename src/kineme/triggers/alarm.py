@@ -150,7 +150,7 @@ class Alarm:
             self._notice(str(error) if isinstance(error, KinemeError) else f"{path}: cannot be cut ({error})")
             return
         if not found:
-            self._notice(f"{name}: there is no clip, for the pictures of that time are not kept any more")
+            self._notice(f"{name}: no clip is saved: the frames of that time are no longer kept")
         else:
             self.tell({**document, "id": new_id(), "type": "clip", "of": document["id"], "clip": str(path)})
 

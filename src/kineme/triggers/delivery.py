@@ -50,7 +50,7 @@ class Delivery:
     Args:
         outbox: where they wait.
         sender: how they are sent.
-        notice: told in one line, from another thread, when a receiver is away, is back, or refuses an event.
+        notice: called with one line, from another thread, when a receiver is away, is back, or refuses an event.
     """
 
     def __init__(self, outbox: Outbox, sender: Sender, notice: Callable[[str], None]) -> None:

@@ -55,7 +55,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._lock = file_lock(
             folder / f"{name}.lock",
-            busy=f"{destination}: another command tells it of {source} already",
+            busy=f"{destination}: another command already reports {source} to it",
             target=self._path,
         )
         self._lock.__enter__()

@@ -94,7 +94,7 @@ def ticks(
         windows: the part of the frame at each instant, for a spec with another region than the whole frame;
             :func:`kineme.people.region.region_ticks` brings them.
         two_lights: each frame comes as :class:`TwoLights`.
-        on_warning: told in one line when the video is damaged.
+        on_warning: called with one line when the video is damaged.
 
     Raises:
         UsageError: windows are missing.
@@ -199,7 +199,7 @@ class TickSampler:
             if pixels is None or window != cut_to:
                 pixels, cut_to = self._convert(shown.frame, window), window
             if self._tick > _REPEATS * self._per_frame * self._frames and self._tick * pixels.nbytes > _MUCH:
-                told = f"shows {self._frames} frames for {self._tick * self.step_s:,.0f} s: its clock is broken"
+                told = f"shows {self._frames} frames for {self._tick * self.step_s:,.0f} s: its time stamps are wrong"
                 raise VideoError(self._path, told)
             deep = partial(self._convert.deep, shown.frame, window)
             seen = self._brighten(pixels, deep, counts=self._tick % self._per_frame == 0)
@@ -270,7 +270,7 @@ def read_clips(
         end_s: where it ends; None is the end of the video.
         stride: ticks from one clip to the next; half a clip by default.
         windows: as for :func:`ticks`.
-        on_warning: told in one line when the video is damaged.
+        on_warning: called with one line when the video is damaged.
 
     Raises:
         UsageError: as :func:`ticks`.

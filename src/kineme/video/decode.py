@@ -101,7 +101,7 @@ def read_frames(
         end_s: seconds; frames from there on are left out. None is the end of the video.
         size: (height, width) of the frames; None keeps the displayed size.
         fit: how a frame is brought to ``size``.
-        on_warning: told in one line when the video is damaged; what can be decoded is used.
+        on_warning: called with one line when the video is damaged; what can be decoded is used.
 
     Raises:
         VideoError: the file cannot be used, or nothing of it can be decoded.
@@ -129,7 +129,7 @@ class Decoder:
 
     Args:
         path: a video file.
-        on_warning: told in one line of damage met on the way to the end.
+        on_warning: called with one line about damage met on the way to the end.
 
     Attributes:
         first: the first frame shown.

@@ -223,7 +223,7 @@ class LiveReader:
                         now = time.monotonic()
                         time_s = clock.stamp(frame, now)
                         if clock.gave_up:
-                            self._say(f"{self._name}: its time stamps run wrong; frames count when they come")
+                            self._say(f"{self._name}: its time stamps are wrong; the arrival times of frames are used")
                             clock.gave_up = False
                         if convert is None or size != (frame.height, frame.width):  # shown at the size it has now
                             size = frame.height, frame.width

@@ -45,7 +45,7 @@ class SoundTrack:
     Args:
         source: the file whose sound is wanted.
         output: container that has not been written to yet.
-        on_warning: told in one line when the sound, or its rest, cannot be kept.
+        on_warning: called with one line when the sound, or its rest, cannot be kept.
     """
 
     def __init__(

@@ -137,7 +137,7 @@ def of_files(
         if isinstance(inspection, Broken) or reason is not None:
             kind = inspection.kind if isinstance(inspection, Broken) else "truncated"
             reason = reason or (inspection.reason if isinstance(inspection, Broken) else "")
-            advice = "Check the path and your rights." if kind == "missing" else _BROKEN_ADVICE
+            advice = "Check the path and your permissions." if kind == "missing" else _BROKEN_ADVICE
             found.append(Finding(kind, "error", (name,), f"{name}: {reason}.", advice, (number,)))
             continue
         seen.append((number, inspection))

@@ -168,11 +168,11 @@ def of_places(rows: Sequence[Row], places: Sequence[Sequence[int]]) -> list[Find
             message += ", on different sides of the split"
         if here == classes:
             severity: Severity = "note"
-            message += "; every class was filmed there, so the place alone does not tell the class."
+            message += "; every class was filmed there, so the place alone does not reveal the class."
             advice = "The test says little about other places: if the model is to work there, add videos of some."
         else:
             severity = "warning"
             message += f"; of the classes, {listed(sorted(here))} {'was' if len(here) == 1 else 'were'} filmed there."
-            advice = "Where the place tells the class, give these videos one group; compare with the background alone."
+            advice = "Where the place reveals the class, give them one group, and compare with the background alone."
         found.append(Finding("same-scene", severity, names, message, advice, tuple(those)))
     return found

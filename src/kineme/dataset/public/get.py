@@ -275,5 +275,5 @@ def _straddling(name: str, videos: Sequence[Video]) -> list[str]:
         return []
     return [
         f"{name}.csv: as published, {len(both)} sources are in both train and test, such as {min(both)!r}; "
-        f"train takes it only with --leaky-random-split, and clips.csv is split honestly"
+        f"train takes it only with --leaky-random-split, and clips.csv is split by group"
     ]

@@ -126,7 +126,7 @@ class LateFusion(Approach):
             return head.get_layer("logits")(head.get_layer("class_token")(places))
         if self.uses_order:
             raise UsageError(
-                f"{self.name} with merge={self.merge}, frames={self.frames} tells the places of frames in a window "
-                "and keeps no state to carry: use mode='exact'"
+                f"{self.name} with merge={self.merge}, frames={self.frames} depends on the position of frames in a "
+                "window and keeps no state to carry: use mode='exact'"
             )
         return head.get_layer("logits")(head.get_layer("fusion")(carry.mean(carry.flat(x))))

@@ -1,4 +1,4 @@
-"""I3D with Kinetics-400 weights: names 400 actions, or gives 1,024 numbers for every eight frames.
+"""I3D with Kinetics-400 weights: recognises 400 actions, or gives 1,024 numbers for every eight frames.
 
 The Inception-v1 image network with each filter inflated to three dimensions, so that it looks at space and time
 together; here its RGB stream, trained on 64 frames at 25 a second, short side 256, cropped to 224.
@@ -213,5 +213,5 @@ class KineticsI3D(Approach):
             UsageError: not 400 classes.
         """
         if classes != len(labels()):
-            raise UsageError(f"{self.name} names {len(labels())} actions, not {classes}")
+            raise UsageError(f"{self.name} has {len(labels())} actions, not {classes}")
         return in_parts(build(spec.frames, spec.height, spec.width, include_top=True))

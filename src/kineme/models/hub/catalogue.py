@@ -41,5 +41,5 @@ def how_to_get(name: str) -> str:
     """One line for a model that is not on this machine: its size where it is known, and the command."""
     bare, _ = split_pin(name)
     known = KNOWN.get(bare.removeprefix(PREFIX))
-    size = f"about {known.megabytes} MB" if known else "of a size that the Hub tells"
+    size = f"about {known.megabytes} MB" if known else "its size is on its page"
     return f"{bare} is not on this machine; to fetch it ({size}): kineme models pull {name}"

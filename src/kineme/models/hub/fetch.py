@@ -55,7 +55,7 @@ def pull(name: str, licence: str | None = None, tell: Callable[[str], None] = la
     Args:
         name: ``hf:OWNER/NAME``, perhaps with ``@COMMIT``, or ``hf:./FOLDER``.
         licence: that the user accepts.
-        tell: told of commit, size and licence before anything large is fetched.
+        tell: called with a line on commit, size and licence before anything large is fetched.
 
     Raises:
         UsageError: the licence asks to be accepted, and was not; no model can have such a name.

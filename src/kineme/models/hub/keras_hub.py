@@ -75,7 +75,7 @@ def pull(name: str, licence: str | None = None, tell: Callable[[str], None] = la
         KinemeError: it is not on this machine; the line says how to fetch it.
     """
     if licence is not None:
-        raise UsageError(f"--accept-licence {licence}: a preset of KerasHub does not tell its licence")
+        raise UsageError(f"--accept-licence {licence}: a preset of KerasHub does not state its licence")
     return _snapshot(name)
 
 

@@ -41,7 +41,7 @@ def accept(name: str, pin: str, licence: str, given: str | None) -> None:
         UsageError: it asks to be accepted, and was not; or another was named.
     """
     if given is not None and given.lower() != licence:
-        raise UsageError(f"--accept-licence {given}: the licence of {name} is {licence or 'not told'}")
+        raise UsageError(f"--accept-licence {given}: the licence of {name} is {licence or 'not stated'}")
     if is_restricted(licence) and given is None and not is_accepted(pin):
         raise UsageError(_asks(name, licence))
     if given is not None:

@@ -23,7 +23,7 @@ def label(
 
     Args:
         folder: of the videos; ``labels.csv`` is written there.
-        on_start: told the address as soon as requests are accepted.
+        on_start: called with the address as soon as requests are accepted.
         model: that proposes from the beginning.
         approach: the approach to train; by default that of ``kineme train``.
         camera: open the page where clips are recorded.

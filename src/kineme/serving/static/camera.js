@@ -61,7 +61,7 @@ export const startCamera = async (model) => {
         over = said.answered + said.dropped;
         if (!said.top.length) { $("live-label").textContent = "Watching…"; return; }
         const unsure = said.known === false;
-        $("live-label").textContent = unsure ? "nothing known" : said.top[0].label;
+        $("live-label").textContent = unsure ? "no known action" : said.top[0].label;
         $("live-bars").classList.toggle("unsure", unsure);
         fillBars($("live-bars"), said.top.map((one) => [one.label, one.probability]));
         $("delay").textContent = `${Math.round(performance.now() - said.time_ms)} ms late` + (said.dropped ? `, ${said.dropped} pictures left out` : "");

@@ -77,7 +77,7 @@ const show = (job, found, model) => {
     return button;
   }));
   $("why-picture").src = $("why-open").href = job.results.png;
-  $("why-picture").alt = `Frames that decided for ${found.label}, ` + (model?.explains === "when" ? "" : "bright where the model looked, ") + "above a strip of time";
+  $("why-picture").alt = `Decisive frames for ${found.label}, ` + (model?.explains === "when" ? "" : "bright where the model looked, ") + "above a timeline";
   const stem = job.name.replace(/\.[^.]+$/, "") || job.name;
   $("why-downloads").replaceChildren(...[["png", "Picture (PNG)"], ["mp4", "Video (mp4)"], ["json", "JSON"]].map(([kind, text]) =>
     Object.assign(document.createElement("a"), { href: job.results[kind], textContent: text, download: `${stem}-explained.${kind}` })));

@@ -132,7 +132,7 @@ def test_pairs_that_only_order_tells_are_found_and_said_in_words(tmp_path: Path)
     assert "single-frame in 50 %" in sentence.replace("\u00a0", " ")
     assert "they read the order of frames" in sentence
     page = written(tmp_path, document)
-    rows = page.rows("Pairs that only the order of frames tells apart")
+    rows = page.rows("Pairs that only the order of frames distinguishes")
     assert [row[0] for row in rows[1:]] == [row[0].split(". ")[1] for row in ranking(page)]
 
 

@@ -45,7 +45,7 @@ _MEANINGS = {
 def headline(counts: Mapping[str, int], videos: int) -> str:
     """What an audit comes to, in a sentence."""
     found = [pluralize(counts[severity], f"{severity}s") for severity in _TITLES if counts[severity]]
-    looked = f"{pluralize(videos, 'videos')} looked at"
+    looked = f"{pluralize(videos, 'videos')} checked"
     if not found:
         return f"{looked}: no problems found."
     return f"{looked}: {', '.join(found[:-1])}{' and ' if found[:-1] else ''}{found[-1]}."

@@ -26,8 +26,8 @@ def require_modules(name: str, modules: tuple[str, ...], extra: str) -> None:
     if missing:
         raise KinemeError(f"{name}: needs {' and '.join(missing)}: pip install 'kineme[{extra}]'")
     if importlib.util.find_spec("tensorflow"):
-        # Builds of PyTorch for GPUs import Triton, which crashes the process once TensorFlow has saved a model: each
-        # has an LLVM of its own. Nothing here is compiled with it, so PyTorch finds it missing.
+        # Builds of PyTorch for GPUs import Triton, which crashes a process that has imported TensorFlow: each has an
+        # LLVM of its own. Nothing here is compiled with Triton, so PyTorch finds it missing.
         sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 

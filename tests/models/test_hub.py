@@ -15,7 +15,7 @@ from kineme.models.hub.fetch import pull
 from kineme.models.hub.licences import is_restricted
 from kineme.models.hub.processing import read_processing
 from kineme.models.hub.snapshot import find_snapshot
-from kineme.models.hub.text import read_labels
+from kineme.models.hub.text import read_labels, with_labels
 from kineme.models.network import build_network
 from kineme.models.registry import find_backbone, published
 from kineme.training.learner import make_learner
@@ -119,6 +119,18 @@ def test_what_is_not_here_names_its_size_and_the_command():
         find_backbone(f"{NAME}@{COMMIT}")
 
 
+def test_a_folder_may_have_any_name_and_one_without_its_dot_is_pointed_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bare_folder(tmp_path / "my model, v2+b@home")
+    record = find_backbone("hf:./my model, v2+b@home")
+    assert find_backbone(record.name).name == record.name
+    bare_folder(tmp_path / "folder")
+    with pytest.raises(KinemeError, match="pull hf:folder; if you mean the folder here, write hf:./folder"):
+        find_backbone("hf:folder")
+    with pytest.raises(UsageError, match="is not joined with others"):
+        find_backbone("i3d+hf:./folder")
+
+
 def test_licences_that_allow_no_commercial_use_are_accepted_by_name(tmp_path):
     name = f"hf:{bare_folder(tmp_path / 'model', licence='cc-by-nc-4.0')}"
     with pytest.raises(KinemeError, match=r"its licence, cc-by-nc-4\.0, allows no commercial use.*--accept-licence"):
@@ -190,9 +202,33 @@ def test_labels_by_text_may_hold_commas_quotes_and_umlauts(tmp_path):
     file = tmp_path / "labels.txt"
     file.write_text("\n".join(f"label {number}" for number in range(400)))
     assert len(read_labels(str(file))) == 400
-    for text, says in (("one", "give 2 to"), ("a, b, a", "'a' occurs twice"), (f"a, {'b' * 600}", "letters at most")):
-        with pytest.raises(UsageError, match=says):
-            read_labels(text)
+    assert read_labels("a, b\nÜbung") == ("a, b", "Übung")  # as $(cat labels.txt) gives it
+    file.write_bytes("\ufeffÜbung\r\na, b\r\n".encode())
+    assert read_labels(str(file)) == ("Übung", "a, b")
+    file.write_bytes("Übung\na, b\n".encode("latin-1"))
+    assert read_labels(str(file)) == ("Übung", "a, b")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("none.txt", r"give 2 to .*, not 1 \('none.txt', which is not a file\)"),
+        ("a" * 5000, "give 2 to"),
+        ("a, b, a", "'a' occurs twice"),
+        (f"a, {'b' * 600}", "letters at most"),
+        ('a, "b', "put a label that has a comma into double quotes"),
+        (f"a, {'b' * 200_000}", "field larger than field limit"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_one_line(text, says):
+    with pytest.raises(UsageError, match=says):
+        read_labels(text)
+
+
+@pytest.mark.parametrize("name", ["i3d-kinetics400", "runs/first", "torchvision:s3d"])
+def test_labels_by_text_need_a_model_that_reads_text(name):
+    with pytest.raises(UsageError, match=f"labels by text need a model such as hf:microsoft/xclip.*, not {name}"):
+        with_labels(name, ["a", "b"])
 
 
 @needs_hub

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
+from kineme.models.hub.snapshot import is_folder
 
 APPROACHES = {
     "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
@@ -100,11 +101,11 @@ def find_backbone(name: str) -> Backbone:
         UsageError: the name is unknown; the line lists the known ones.
         KinemeError: the files of the network of another library cannot be used.
     """
-    if "+" in name:
+    library = library_of(name)
+    if "+" in name and not (library and is_folder(name)):
         from kineme.models.joined import join
 
         return join([find_backbone(one) for one in name.split("+")])
-    library = library_of(name)
     if library:
         return _imported(library.find)(name)  # type: ignore[no-any-return]
     return _find(BACKBONES, name, "backbone")  # type: ignore[no-any-return]

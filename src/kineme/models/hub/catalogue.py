@@ -6,6 +6,7 @@ The figures are those of their pages on the Hub; ``docs/howto/backbones.md`` has
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kineme.models.hub.snapshot import PREFIX, split_pin
 
@@ -40,6 +41,7 @@ KNOWN = {
 def how_to_get(name: str) -> str:
     """One line for a model that is not on this machine: its size where it is known, and the command."""
     bare, _ = split_pin(name)
-    known = KNOWN.get(bare.removeprefix(PREFIX))
-    size = f"about {known.megabytes} MB" if known else "its size is on its page"
-    return f"{bare} is not on this machine; to fetch it ({size}): kineme models pull {name}"
+    rest = bare.removeprefix(PREFIX)
+    size = f"about {KNOWN[rest].megabytes} MB" if rest in KNOWN else "its size is on its page"
+    folder = f"; if you mean the folder here, write {PREFIX}./{rest}" if Path(rest).is_dir() else ""
+    return f"{bare} is not on this machine; to fetch it ({size}): kineme models pull {name}{folder}"

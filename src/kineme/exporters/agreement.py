@@ -19,11 +19,11 @@ from kineme.prediction.engine import Engine
 from kineme.prediction.exported import prefix_of
 from kineme.prediction.featurizers import Tick, open_featurizer
 from kineme.prediction.trained import TrainedModel
-from kineme.video.spec import ClipSpec
 
 TOLERANCE = 1e-4  # of the scale of the scores
 
-_FRAMES = 200  # that are compared, where a window does not take seconds
+_FRAMES = 200  # that are compared
+_CLIPS = 4  # where features come from another library, a clip takes seconds, and the head alone is exported
 _DRAWN_S = 25  # a drawn video is hardly shorter
 
 
@@ -72,25 +72,28 @@ def ticks_to_compare(
     """Each model with the frames to compare on, at its ticks: of a video, or of people drawn for this."""
     if check is not None:
         for model in models:
-            yield model, list(itertools.islice(region_ticks(check, model.card.spec), _frames_of(model.card.spec)))
+            yield model, list(itertools.islice(region_ticks(check, model.card.spec), _frames_of(model)))
         return
     from drawn_people.make import make_dataset
 
     models = list(models)
-    specs = [model.card.spec for model in models]
-    needed_s = max(_frames_of(spec) / (spec.fps or _frames_of(spec)) for spec in specs)
+    counts = [_frames_of(model) for model in models]
+    needed_s = max(count / (one.card.spec.fps or count) for one, count in zip(models, counts, strict=True))
     with tempfile.TemporaryDirectory(prefix="kineme-") as folder:
         videos = math.ceil(needed_s / _DRAWN_S)
         make_dataset(folder, clips=1, people=videos, untrimmed=videos, workers=1)
         paths = sorted(Path(folder, "untrimmed").glob("*.mp4"))
-        for model, spec in zip(models, specs, strict=True):
+        for model, count in zip(models, counts, strict=True):
+            spec = model.card.spec
             frames = (frame for path in paths for _, frame in region_ticks(path, spec))
-            of_ticks = enumerate(itertools.islice(frames, _frames_of(spec)))
+            of_ticks = enumerate(itertools.islice(frames, count))
             yield model, [(number * spec.step_s(1.0), frame) for number, frame in of_ticks]
 
 
-def _frames_of(spec: ClipSpec) -> int:
-    return max(_FRAMES, spec.frames)
+def _frames_of(model: TrainedModel) -> int:
+    """How many frames are compared, at least those of a clip."""
+    clip = model.card.spec.frames
+    return max(clip, min(_FRAMES, _CLIPS * clip) if model.external else _FRAMES)
 
 
 def carried_logits(model: TrainedModel, engine: Engine, of_ticks: Iterable[Tick]) -> NDArray[np.float32]:

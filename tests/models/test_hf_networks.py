@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 
@@ -130,6 +131,13 @@ def test_zero_shot_scores_are_the_library_s_logits(folders):
         long.encoder.window(clip_THWC)
 
 
+def test_without_a_tokenizer_no_label_is_read(folders, tmp_path):
+    folder = tmp_path / "silent"
+    shutil.copytree(folders["xclip"], folder, ignore=shutil.ignore_patterns("tokenizer*"))
+    with pytest.raises(KinemeError, match=r"holds no tokenizer\.json, without which it cannot read labels"):
+        with_labels(f"hf:{folder}", LABELS)
+
+
 def test_text_needs_a_text_side_and_a_place_for_the_label(folders):
     with pytest.raises(KinemeError, match="VideoMAE has no text side; --labels needs an X-CLIP"):
         with_labels(f"hf:{folders['videomae']}", LABELS)
@@ -162,8 +170,6 @@ def test_v_jepa_takes_other_numbers_of_frames(folders):
 
 
 def test_files_that_lack_weights_of_the_network_are_refused(folders, tmp_path):
-    import shutil
-
     from safetensors.numpy import load_file, save_file
 
     folder = tmp_path / "lacking"
@@ -173,6 +179,16 @@ def test_files_that_lack_weights_of_the_network_are_refused(folders, tmp_path):
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     record = find_backbone(f"hf:{folder}")
     with pytest.raises(KinemeError, match="its files lack weights of VideoMAEModel"):
+        record.external(record.spec).window(clip_of(record.spec))
+
+
+def test_weights_of_other_shapes_than_the_configuration_s_are_named(folders, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(folders["videomae"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    record = find_backbone(f"hf:{folder}")
+    with pytest.raises(KinemeError, match=r"do not fit its configuration \(.* has the shape \(.*64.*\), not \(.*48"):
         record.external(record.spec).window(clip_of(record.spec))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import pickle
 
 import numpy as np
@@ -82,8 +83,40 @@ def test_a_configuration_that_asks_for_code_is_refused(tmp_path, file):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"attn_implementation": "someone/kernel"}, r"needs its own code \(attn_implementation\)"),
+        ({"vision_config": {"auto_map": {"AutoModel": "evil.Model"}}}, r"needs its own code \(auto_map\)"),
+        ({"transformers_weights": "adapter_model.bin"}, r"takes weights from 'adapter_model\.bin', which is not"),
+    ],
+)
+def test_other_ways_to_code_and_pickles_in_a_configuration_are_refused(tmp_path, change, says):
+    folder = bare_folder(tmp_path / "model", change)
+    (folder / "adapter_model.bin").write_bytes(pickle.dumps({"weight": 1}))
+    with pytest.raises(KinemeError, match=says):
+        find_backbone(f"hf:{folder}")
+
+
+@pytest.mark.parametrize("place", ["../other/model.safetensors", "pytorch_model.bin", ["model.safetensors"]])
+def test_an_index_that_takes_weights_from_elsewhere_is_refused(tmp_path, place):
+    folder = bare_folder(tmp_path / "model")
+    bare_folder(tmp_path / "other")
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": 1}))
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"weight": "model.safetensors"}}))
+    find_backbone(f"hf:{folder}")
+    index.write_text(json.dumps({"weight_map": {"weight": place}}))
+    with pytest.raises(KinemeError, match=r"index\.json takes weights from .*, which is not a \.safetensors"):
+        find_backbone(f"hf:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
         ({"model_type": "llama"}, "is a model of type 'llama'; features are taken of VideoMAE, "),
         ({"image_size": 48}, "its processor gives frames of"),
+        ({"hidden_size": "many"}, r"its configuration cannot be understood \(invalid literal"),
+        ({"hidden_size": None}, "its configuration cannot be understood"),
+        ({"image_size": [32, 32, 32]}, "its configuration cannot be understood"),
+        ({"tubelet_size": 0}, "its configuration says 0 where a network needs at least 1"),
     ],
 )
 def test_networks_that_cannot_be_used_say_why(tmp_path, change, says):
@@ -101,6 +134,16 @@ def test_a_folder_without_processor_or_that_is_not_there(tmp_path):
         find_backbone(f"hf:{folder}")
     with pytest.raises(KinemeError, match="there is no such folder"):
         find_backbone(f"hf:{tmp_path / 'none'}")
+
+
+@pytest.mark.parametrize(
+    "change", [{"image_std": [0, 0, 0]}, {"image_std": float("nan")}, {"rescale_factor": 0}, {"image_mean": [0.5]}]
+)
+def test_a_processor_whose_numbers_give_no_pixels_is_refused(tmp_path, change):
+    folder = bare_folder(tmp_path / "model")
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | change))
+    with pytest.raises(KinemeError, match=r"its preprocessor_config\.json cannot be understood"):
+        find_backbone(f"hf:{folder}")
 
 
 @pytest.mark.parametrize("name", ["hf:", "hf:a/b/c", "hf:a/../b", "hf:a b", "hf:https://example.org/x"])
@@ -125,7 +168,7 @@ def test_a_folder_may_have_any_name_and_one_without_its_dot_is_pointed_out(tmp_p
     record = find_backbone("hf:./my model, v2+b@home")
     assert find_backbone(record.name).name == record.name
     bare_folder(tmp_path / "folder")
-    with pytest.raises(KinemeError, match="pull hf:folder; if you mean the folder here, write hf:./folder"):
+    with pytest.raises(KinemeError, match=r"pull hf:folder; if you mean the folder here, write hf:\./folder"):
         find_backbone("hf:folder")
     with pytest.raises(UsageError, match="is not joined with others"):
         find_backbone("i3d+hf:./folder")
@@ -175,9 +218,12 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path):
         make_learner(LRCN(backbone=name), find_backbone(name).spec, 2)
 
 
-def test_features_alone_name_no_actions(tmp_path):
+@pytest.mark.parametrize(
+    "change", [{}, {"architectures": None}, {"id2label": {"a": "sit-down", "b": "wave"}}, {"id2label": ["wave"]}]
+)
+def test_features_alone_name_no_actions(tmp_path, change):
     with pytest.raises(KinemeError, match="has no action labels; train on it"):
-        published(f"hf:{bare_folder(tmp_path / 'model')}")
+        published(f"hf:{bare_folder(tmp_path / 'model', change)}")
 
 
 def test_pixels_are_cropped_scaled_and_shifted_as_the_processor_says(tmp_path):

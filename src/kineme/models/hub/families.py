@@ -56,7 +56,7 @@ def family_of(name: str, config: Config) -> tuple[Family, Config]:
     """The family of a model, and the vision part of its configuration.
 
     Raises:
-        KinemeError: none whose tokens are known here.
+        KinemeError: none whose tokens are known here, or its numbers make no sense.
     """
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
@@ -64,7 +64,14 @@ def family_of(name: str, config: Config) -> tuple[Family, Config]:
         raise KinemeError(f"{name}: is a model of type {kind!r}; features are taken of {known}")
     part = config.get("vision_config") if isinstance(config.get("vision_config"), dict) else config
     # A configuration holds only what differs from the defaults of its class.
-    return FAMILIES[kind], {**_DEFAULTS[kind], **(part or {})}
+    family, numbers = FAMILIES[kind], {**_DEFAULTS[kind], **(part or {})}
+    try:
+        least = min(family.frames(numbers), *family.size(numbers), family.tubelet(numbers), family.features(numbers))
+    except (TypeError, ValueError, LookupError) as error:
+        raise KinemeError(f"{name}: its configuration cannot be understood ({error})") from error
+    if least < 1:
+        raise KinemeError(f"{name}: its configuration says {least} where a network needs at least 1")
+    return family, numbers
 
 
 def _side(config: Config, key: str = "image_size") -> tuple[int, int]:

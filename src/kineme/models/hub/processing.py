@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ def _processing(document: Mapping[str, Any]) -> Processing:
     if not document.get("do_normalize", mean is not None):
         mean, std = 0.0, 1.0
     rescales = document.get("do_rescale", True)
-    return Processing(
+    found = Processing(
         height=height,
         width=width,
         fit=fit,
@@ -101,6 +102,9 @@ def _processing(document: Mapping[str, Any]) -> Processing:
         mean=_three(mean),
         std=_three(std),
     )
+    if not all(0 < one < math.inf for one in (found.scale, *found.std)) or not all(map(math.isfinite, found.mean)):
+        raise ValueError(f"a scale of {found.scale}, a mean of {found.mean} and a deviation of {found.std}")
+    return found
 
 
 def _three(value: Any) -> tuple[float, float, float]:

@@ -103,7 +103,7 @@ def classifier(name: str) -> Published:
     config = snapshot.json(CONFIG)
     family, _ = family_of(snapshot.name, config)
     labels = _labels(config)
-    if family.network in config.get("architectures", []) or not family.classifier or len(labels) < 2:
+    if family.network in (config.get("architectures") or []) or not family.classifier or len(labels) < 2:
         how = ", or give --labels 'a person falls, a person sits down'" if family.text else ""
         raise KinemeError(f"{snapshot.name}: has no action labels; train on it with --backbone {snapshot.name}{how}")
     record, processing = find(snapshot.pinned), read_processing(snapshot)
@@ -121,7 +121,7 @@ def classifier(name: str) -> Published:
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:
     """The classes of a configuration in the order of the logits; none where it holds only stand-ins."""
     named = config.get("id2label")
-    if not isinstance(named, dict):
+    if not isinstance(named, dict) or not all(key.isdecimal() for key in named):
         return ()
     found = [printable(str(named[key])) for key in sorted(named, key=int)]
     return tuple(one if one not in found[:k] else f"{one} ({k})" for k, one in enumerate(found))

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -24,8 +24,9 @@ PREFIX = "hf:"
 MANIFEST = "kineme.json"
 CONFIG = "config.json"
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
+_INDEX = ".safetensors.index.json"
 WANTED = (
-    *(CONFIG, *PROCESSORS, "*.safetensors", "*.safetensors.index.json"),
+    *(CONFIG, *PROCESSORS, "*.safetensors", f"*{_INDEX}"),
     *("tokenizer*.json", "vocab.json", "merges.txt", "special_tokens_map.json"),
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -169,7 +170,7 @@ def check_files(name: str, folder: Path, stamp: Stamp) -> dict[str, str]:
     """Name and SHA-256 of the files that a model is read from; as long as they stay the same, checked once.
 
     Raises:
-        KinemeError: a needed file is missing, or the model requires custom code.
+        KinemeError: a needed file is missing, or the model requires custom code or files of another kind.
     """
     files = [folder / file for file, *_ in stamp]
     if not (folder / CONFIG).is_file():
@@ -181,16 +182,37 @@ def check_files(name: str, folder: Path, stamp: Stamp) -> dict[str, str]:
     for path in files:
         if path.suffix == ".safetensors":
             tensor_shapes(name, path)
+        elif path.name == CONFIG or path.name.endswith(_INDEX):
+            _refuse_other_weights(name, path, {one.name for one in files})
     return {path.name: sha256_of(path) for path in files}
 
 
 def refuse_code(name: str, path: Path) -> None:
-    """Raise KinemeError where a configuration asks for code that comes with the model."""
-    if "auto_map" in read_json(path):
-        raise KinemeError(
-            f"{name}: its {path.name} needs its own code (auto_map), and code that comes with a model is never "
-            "run; choose a model whose network is part of transformers"
-        )
+    """Raise KinemeError where a configuration asks for code: classes beside the model, or kernels of the Hub."""
+    left: list[Any] = [read_json(path)]
+    while left:
+        document = left.pop()
+        left += [one for one in document.values() if isinstance(one, dict)]
+        for key, value in document.items():
+            is_kernel = key.strip("_").startswith(("attn_impl", "experts_impl")) and "/" in str(value)
+            if is_kernel or (key == "auto_map" and not isinstance(value, int)):  # a number in a vocabulary
+                raise KinemeError(
+                    f"{name}: its {path.name} needs its own code ({key}), and code that comes with a model is never "
+                    "run; choose a model whose network is part of transformers"
+                )
+
+
+def _refuse_other_weights(name: str, path: Path, files: Collection[str]) -> None:
+    """Raise KinemeError where a configuration, or an index of weights, names a file that is not checked."""
+    document = read_json(path)
+    places = document.get("weight_map", {})
+    named = [*(places.values() if isinstance(places, dict) else [places]), document.get("transformers_weights")]
+    for one in named:
+        is_checked = isinstance(one, str) and one in files and one.endswith((".safetensors", _INDEX))
+        if one is not None and not is_checked:
+            raise KinemeError(
+                f"{name}: its {path.name} takes weights from {one!r}, which is not a .safetensors file beside it"
+            )
 
 
 def refuse_pickles(name: str, files: Iterable[str]) -> None:

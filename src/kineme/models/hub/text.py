@@ -92,6 +92,8 @@ def with_labels(name: str, labels: Sequence[str], prompt: str = PROMPT) -> Publi
     if family.text is None:
         raise KinemeError(f"{snapshot.name}: {family.title} has no text side; --labels needs an X-CLIP")
     score = family.text
+    if not ("tokenizer.json" in snapshot.files or {"vocab.json", "merges.txt"} <= set(snapshot.files)):
+        raise KinemeError(f"{snapshot.name}: holds no tokenizer.json, without which it cannot read labels; save it too")
     record, processing = find(snapshot.pinned), read_processing(snapshot)
     require_modules(snapshot.name, ("torch", "transformers"), "hf")
     sentences = [prompt.replace("{}", label) for label in labels]

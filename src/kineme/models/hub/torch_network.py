@@ -66,16 +66,26 @@ def load_transformers(name: str, folder: Path, class_name: str, unused: str = ""
     try:
         with suppress_native_stderr():
             network, told = getattr(transformers, class_name).from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are reported, and refused below
+                dtype=torch.float32,
             )
     except Exception as error:  # whatever a wrong configuration makes of it
         refuse_unfit_torchvision(name)
         line = " ".join(str(error).split())[:300]
         raise KinemeError(f"{name}: transformers cannot load it as {class_name} ({line})") from error
-    lacking = sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]]))
-    lacking = [one for one in lacking if not (unused and one.startswith(unused))]
+    lacking = sorted(one for one in told["missing_keys"] if not (unused and one.startswith(unused)))
     if lacking:
         raise KinemeError(f"{name}: its files lack weights of {class_name} (see {lacking[0]!r})")
+    if told["mismatched_keys"]:
+        key, there, wanted = sorted(told["mismatched_keys"])[0]
+        raise KinemeError(
+            f"{name}: its weights do not fit its configuration ({key} has the shape {tuple(there)}, not "
+            f"{tuple(wanted)})"
+        )
     return network.eval().to(device())
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kineme.files import write_text
-from kineme.models.hub.snapshot import hub_name, is_folder
-from kineme.models.registry import library_of
+from kineme.models.hub.snapshot import hub_name
+from kineme.models.registry import is_folder, library_of
 from kineme.scale.sources import is_address
 from kineme.sources.kinds import scheme
 from kineme.text import file_stem

@@ -6,12 +6,12 @@ import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import PureWindowsPath
 from typing import Any, get_args, get_origin, get_type_hints
 
 from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backbone import Backbone
-from kineme.models.hub.snapshot import is_folder
 
 APPROACHES = {
     "single-frame": "kineme.models.approaches.single_frame:SingleFrame",
@@ -115,6 +115,12 @@ def library_of(name: str) -> Library | None:
     """The library that a name such as ``hf:OWNER/NAME`` belongs to, if it does to one."""
     prefix, colon, _ = name.partition(":")
     return LIBRARIES.get(prefix) if colon else None
+
+
+def is_folder(name: str) -> bool:
+    """Whether a name means a folder of this machine: ``hf:./DIR``, ``hf:/DIR``, ``hf:~/DIR``, ``hf:C:/DIR``."""
+    rest = name.partition(":")[2]
+    return rest.startswith((".", "/", "~")) or PureWindowsPath(rest).is_absolute()
 
 
 def pull(name: str, licence: str | None, tell: Callable[[str], None]) -> Any:

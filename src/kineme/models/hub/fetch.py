@@ -23,11 +23,11 @@ from kineme.models.hub.snapshot import (
     find_snapshot,
     hub_folder,
     hub_name,
-    is_folder,
     refuse_code,
     refuse_pickles,
     split_pin,
 )
+from kineme.models.registry import is_folder
 from kineme.progress import progress
 
 _README = "README.md"

@@ -21,8 +21,9 @@ from kineme.models.backbone import Backbone
 from kineme.models.backend import keras
 from kineme.models.encoder import WindowEncoder, run_network
 from kineme.models.hub.backbone import check_frames, clip_backbone
-from kineme.models.hub.snapshot import CONFIG, Snapshot, is_folder, pinned_by_digest, split_pin
+from kineme.models.hub.snapshot import CONFIG, Snapshot, pinned_by_digest, split_pin
 from kineme.models.native_stderr import suppress_native_stderr
+from kineme.models.registry import is_folder
 from kineme.video.spec import ClipSpec, ResizeMode
 
 _PREFIX = "keras-hub:"

@@ -13,12 +13,13 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from kineme.errors import KinemeError, UsageError
 from kineme.files import sha256_of, user_cache_folder
 from kineme.models.hub.licences import is_accepted, licence_in, refuse_unaccepted
+from kineme.models.registry import is_folder
 
 PREFIX = "hf:"
 MANIFEST = "kineme.json"
@@ -82,12 +83,6 @@ def split_pin(name: str) -> tuple[str, str | None]:
     """A name and its pinned commit, if any."""
     match = _PINNED.fullmatch(name)
     return (match[1], match[2]) if match else (name, None)
-
-
-def is_folder(name: str) -> bool:
-    """Whether a name means a folder of this machine: ``hf:./DIR``, ``hf:/DIR``, ``hf:~/DIR``, ``hf:C:/DIR``."""
-    rest = name.partition(":")[2]
-    return rest.startswith((".", "/", "~")) or PureWindowsPath(rest).is_absolute()
 
 
 def hub_name(name: str) -> str:

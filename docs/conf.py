@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from pygments.lexers.special import TextLexer
 
 DOCS = Path(__file__).parent
@@ -84,6 +86,15 @@ copybutton_exclude = ".linenos, .gp, .go"
 copybutton_selector = "div:not(.output):not(.plain) > div.highlight > pre"
 
 
+def _keep_together(app: Any, document: nodes.document) -> None:
+    """No line ends within "97 %" or "92 to 100"."""
+    for text in list(document.findall(nodes.Text)):
+        if not isinstance(text.parent, (nodes.FixedTextElement, nodes.literal, nodes.raw)):
+            kept = re.sub(r"(?<=\d) (?=%|to \d)|(?<=\d to) (?=\d)", "\u00a0", text)
+            text.parent.replace(text, nodes.Text(kept))
+
+
 def setup(app: Any) -> None:
-    """Show tables as the plain text they are."""
+    """Show tables as the plain text they are, and figures in one piece."""
     app.add_lexer("csv", TextLexer)
+    app.connect("doctree-read", _keep_together)

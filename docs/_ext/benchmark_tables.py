@@ -367,11 +367,12 @@ def _order(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
 
 
 def _backbones(document: dict[str, Any]) -> Iterator[tuple[str, list[str], Rows]]:
+    seconds = ("clip_s", "processor_s", "processor_per_second")
     rows = [
-        [one["title"], f"{one['parameters'] / 1e6:.1f} million", one["frames"], one["clip_s"], one["per_second"]]
+        [one["title"], f"{one['parameters'] / 1e6:.1f} million", one["frames"], *(one[key] for key in seconds)]
         for one in document["networks"].values()
     ]
-    head = ["network", "parameters", "frames", "seconds a clip", "seconds a second of video"]
+    head = ["network", "parameters", "frames", "seconds a clip", "of the processor", "a second of video"]
     yield "True size, random weights", head, rows
 
 

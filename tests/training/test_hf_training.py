@@ -12,6 +12,7 @@ from helpers_dataset import kineme, make_long_videos, make_videos
 from helpers_hub import save_tiny, save_tiny_xclip
 
 import kineme as package
+from kineme.errors import UsageError
 from kineme.scale.batch import run as batch
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs transformers: make test-hf")
@@ -84,12 +85,15 @@ def test_a_corpus_is_predicted_with_a_folder_that_is_named_from_here(folders, vi
     assert pl.read_parquet(tmp_path / "out" / "videos.parquet").height == 5
 
 
-def test_classifiers_predict_and_are_measured_without_training(folders, videos):
+def test_classifiers_predict_and_are_measured_without_training(folders, videos, tmp_path):
     model = package.load(f"hf:{folders['videomae']}")
     assert model.labels == ("sit-down", "wave")
     result = model.predict(next(videos.glob("*/*.mp4")))
     assert result.model == f"hf:{folders['videomae']}"
     assert not result.note
+    for name in ("head.tflite", "folder"):
+        with pytest.raises(UsageError, match="runs in its own library; only models trained on it can be exported"):
+            model.export("litert", tmp_path / name)
 
 
 def test_zero_shot_is_marked_in_everything_that_is_written_and_is_measured(folders, videos, tmp_path):

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kineme.errors import KinemeError
+from kineme.errors import KinemeError, UsageError
+from kineme.models.hub.published import AsPublished
 from kineme.people.region import region_ticks
 from kineme.prediction.engine import Engine
 from kineme.prediction.exported import prefix_of
@@ -59,6 +60,14 @@ class Export:
                 f"{self.path}: not written: {engine}'s scores differ from those of Keras by {worst:.1e} of their "
                 f"scale, more than {TOLERANCE:.0e}"
             )
+
+
+def check_exportable(model: TrainedModel) -> None:
+    """Raise UsageError where a model is exported already, or its network belongs to another library."""
+    if model.exported:
+        raise UsageError(f"{model.path}: is exported already")
+    if isinstance(model.card.architecture, AsPublished):
+        raise UsageError(f"{model.name}: runs in its own library; only models trained on it can be exported")
 
 
 def parts_to_export(model: TrainedModel) -> dict[str, TrainedModel]:

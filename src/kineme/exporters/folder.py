@@ -24,7 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import UsageError
-from kineme.exporters.agreement import TOLERANCE, Export, carried_logits, parts_to_export, ticks_to_compare
+from kineme.exporters.agreement import (
+    TOLERANCE,
+    Export,
+    carried_logits,
+    check_exportable,
+    parts_to_export,
+    ticks_to_compare,
+)
 from kineme.exporters.model_card import model_card
 from kineme.files import cannot_write, sole_writer
 from kineme.models import formats
@@ -94,8 +101,7 @@ def export_folder(
     if out.suffix and out.suffix in (one.suffix for one in formats.FORMATS.values()):
         raise UsageError(f"{out}: --format {format_name} writes a folder; name one without {out.suffix}")
     formats.require(format_)
-    if model.exported:
-        raise UsageError(f"{model.path}: is exported already")
+    check_exportable(model)
     ones = parts_to_export(model)
     to_compare = list(ticks_to_compare(ones.values(), check))
     with sole_writer(out), _replacing_folder(out) as folder:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kineme.errors import UsageError
-from kineme.exporters.agreement import Export, carried_logits, parts_to_export, ticks_to_compare
+from kineme.exporters.agreement import Export, carried_logits, check_exportable, parts_to_export, ticks_to_compare
 from kineme.files import atomic_write, sole_writer
 from kineme.models.litert import compiled
 from kineme.prediction import exported
@@ -36,14 +36,13 @@ def export_litert(
         check: a video to compare on, at least as long as a clip; by default drawn people.
 
     Raises:
-        UsageError: the name ends otherwise, or the model is exported already.
+        UsageError: the name ends otherwise, or the model is exported already, or is of another library.
         KinemeError: LiteRT lacks an operation of the network, the scores differ, or the file cannot be written.
     """
     out = Path(out)
     if out.suffix.lower() != exported.SUFFIX:
         raise UsageError(f"{out}: the name of a LiteRT model must end in {exported.SUFFIX}")
-    if model.exported:
-        raise UsageError(f"{model.path}: is exported already")
+    check_exportable(model)
     parts = {f"{prefix}{name}": part for prefix, one in parts_to_export(model).items() for name, part in _parts(one)}
     content = compiled(parts)
     with sole_writer(out), atomic_write(out) as temporary:

@@ -354,12 +354,12 @@ def _not_worth_trying(entry: _Entry, default: Tried, groups_N: NDArray[np.str_])
     if default.right_N is None or default.videos is not None:
         return ""
     if not find_backbone(entry.candidate.approach.backbone).is_pretrained and len(groups_N) < _FEWEST_CLIPS:
-        return f"of {len(groups_N)} clips a network from scratch learns too little"
+        return f"{len(groups_N)} clips are too few for a network from scratch"
     erring = len(set(groups_N[default.right_N < 1].tolist()))
     if erring >= _FEWEST_GROUPS:
         return ""
     groups = "1 group" if erring == 1 else f"{erring} groups"
-    return f"{default.what} errs in {groups}, too few to show that another is better"
+    return f"{default.what} makes errors in {groups}, too few to show that another is better"
 
 
 def _selection(chosen: _Entry, plan: FeaturePlan, table: ClipTable) -> Selection:

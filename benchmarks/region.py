@@ -4,7 +4,7 @@ Two sets of 60 videos, six interactions, ten sequences each. Within a set, one s
 from the nine others, in turn; across sets, one set is tested on what was learned from the other. The head is linear
 and solved to its optimum, so there are no seeds. Where both are averaged, that is of their probabilities.
 
-    python benchmarks/region.py DATA --out benchmarks/results/region.json
+    python benchmarks/region.py DATA --mirrored --out benchmarks/results/region.json
 
 DATA is a folder with a clips.csv of the columns path, label, group (the sequence) and set. I3D's features take long
 (15 minutes on two quiet cores for each region) and are kept, so an interrupted run continues where it stopped.

@@ -75,9 +75,20 @@ def main() -> None:
             if arguments.small:
                 result[f"small_{region}"] = small(work, region, arguments.people, arguments.seed)
     shown = ("found", "idf1", "tracks_per_person", *(name for name in result if name.startswith(("segments", "small"))))
-    table(["figure", "value"], [(name, str(result[name])) for name in shown])
+    table(["figure", "value"], [(name, short(result[name])) for name in shown])
     if arguments.out:
         write_json(arguments.out, result)
+
+
+def short(figure: Any) -> str:
+    """A figure in a few words."""
+    if not isinstance(figure, dict):
+        return f"{figure:.3f}"
+    if "small" in figure:
+        return f"{short(figure['small'])}; as a share of full height {figure['small_as_a_share']:.3f}"
+    low, high = figure["top1_interval"]
+    f1 = figure["segments"]["overlaps"]["0.5"]["f1"]
+    return f"top-1 {figure['top1']:.3f} ({low:.3f} to {high:.3f}; n {figure['n']}), segment F1 {f1:.3f}"
 
 
 def tracking(folder: Path) -> dict[str, Any]:

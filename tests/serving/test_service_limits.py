@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -66,7 +67,8 @@ def test_half_requests_do_not_shut_others_out(guarded):
             waiting.append(connect(guarded))
             waiting[-1].sendall(HEAD)  # and no end
         assert guarded.ask("/healthz").status == 200
-        assert waiting[0].recv(1) == b""  # the oldest gave way
+        with contextlib.suppress(ConnectionResetError):  # closed before all of its bytes were read
+            assert waiting[0].recv(1) == b""  # the oldest gave way
         waiting[-1].sendall(b"\r\n")
         assert waiting[-1].recv(100).startswith(b"HTTP/1.1 200 ")
     finally:

@@ -92,7 +92,7 @@ def test_where_each_group_holds_one_class_nothing_is_chosen_and_the_first_line_s
     how = {"test": 0.3, "validation": 0.2, "allow_leaks": False, "spec_changes": {}, "say": print}
     choice = choose_model(table, tmp_path, options=QUICK, wish=AutoOptions(fast=True), **how)
     assert choice.candidate.name == choice.selection["chosen"] == "late-fusion:efficientnet-lite0,head=linear"
-    assert "folds say nothing" in str(choice.selection["not_tried"])
+    assert "folds show nothing" in str(choice.selection["not_tried"])
     said = opening({**run.metrics, "selection": choice.selection})
     assert said[0].startswith("Each group holds one class")
 

@@ -113,7 +113,7 @@ def test_a_clip_that_cannot_be_cut_is_told_of(tmp_path):
     with Alarm(options, {"model": ("fall", "wave")}, "rtsp://door/1", notices.append) as alarm:
         alarm.follow("model").push(0.0, np.array([0.1, 0.9]), None, time.monotonic())
     (line,) = notices
-    assert re.fullmatch(r"door-1-\d{8}-\d{6}-wave-\w{6}\.mp4: there is no clip, for .* not kept any more", line)
+    assert re.fullmatch(r"door-1-\d{8}-\d{6}-wave-\w{6}\.mp4: no clip is saved: .* no longer kept", line)
 
 
 def test_with_json_events_are_told_all_the_same_and_nothing_else_is_printed(tmp_path, monkeypatch, capsys):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
+from kineme.models.hub.torch_network import keep_triton_out
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-if importlib.util.find_spec("tensorflow"):
-    sys.modules.setdefault("triton", None)  # builds of PyTorch for GPUs import it, and beside TensorFlow it crashes
+keep_triton_out()  # tests import PyTorch themselves
 
 _ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 _unlisted: dict[str, str] = {}  # where a test was skipped: why

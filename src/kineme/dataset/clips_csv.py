@@ -19,6 +19,7 @@ from kineme.dataset.table import (
     build_table,
     clip_row,
     listed,
+    named_person,
 )
 from kineme.errors import KinemeError
 
@@ -68,7 +69,7 @@ def read_clips_csv(
         said = _yes_or_no(where, "labelled_throughout", cells.get("labelled_throughout", ""))
         if said is not None and throughout.setdefault(row["path"], said) != said:
             raise KinemeError(f"{where}: labelled_throughout must be the same in all rows of {cells['path']}")
-        span = os.path.normpath(Path(row["path"]).absolute()), row["start_s"], row["end_s"], *_person(row)
+        span = os.path.normpath(Path(row["path"]).absolute()), row["start_s"], row["end_s"], *named_person(row)
         first_line, first = first_lines.setdefault(span, (line, row))
         if any(first[key] != row[key] for key in ("label", "group", "split")):
             raise KinemeError(
@@ -196,11 +197,6 @@ def _box(where: str, text: str) -> list[float] | None:
             f"{where}: person_box must be 'x0 y0 x1 y1' in pixels, with x0 < x1 and y0 < y1, not {text!r}"
         )
     return box
-
-
-def _person(row: dict[str, Any]) -> tuple[object, ...]:
-    """What a row says of whom it is about."""
-    return row["track"], *(row["person_box"] or ())
 
 
 def _split_name(where: str, text: str) -> str:

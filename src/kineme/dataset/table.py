@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -139,6 +139,11 @@ def listed(names: Sequence[str]) -> str:
     """Names in quotes for a message, at most six of them."""
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return ", ".join(repr(name) for name in names[:6]) + more
+
+
+def named_person(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """Whom a row says that it is about: its track, then the sides of its box; ``(None,)`` where it says nothing."""
+    return row["track"], *(row["person_box"] or ())
 
 
 def clip_row(*, path: str, name: str, label: str, **more: Any) -> dict[str, Any]:

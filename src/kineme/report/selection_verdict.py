@@ -44,7 +44,7 @@ def _of_selection(selection: Mapping[str, Any]) -> list[str]:
         without = "from scratch, without pretrained features" if not features else f"on {features} alone"
         lines.append(f"Trained {without}: weights of {listed(missing)} are not on this machine. To use them: {pull}")
     chosen = _figures(selection, selection["chosen"])
-    default = next((one for one in selection["candidates"] if one["role"] == "default"), None)
+    default = _of_role(selection, "default")
     if selection["one_class_groups"]:
         lines.append(
             "Each group holds one class, so places or people alone distinguish the classes, and no test "
@@ -62,7 +62,7 @@ def _of_selection(selection: Mapping[str, Any]) -> list[str]:
             f"{_capital(chosen['what'])} was kept instead of {default['what']}: on the folds it is clearly better, "
             f"{percent(_score(chosen))} against {percent(_score(default))}."
         )
-    background = next((one for one in selection["candidates"] if one["role"] == "background"), None)
+    background = _of_role(selection, "background")
     if selection["learned"] and background and chosen and background["top1"] >= chosen["top1"]:
         lines.append(
             f"The background alone does as well on the folds ({percent(background['top1'])}): places alone "
@@ -73,7 +73,7 @@ def _of_selection(selection: Mapping[str, Any]) -> list[str]:
 
 def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> str:
     """That nothing was learned, and why as far as that can be known."""
-    default = next((one for one in selection["candidates"] if one["role"] in ("default", "live")), chosen)
+    default = _of_role(selection, "default", "live") or chosen
     figures = ""
     if default and "top1" in default:
         figures = (
@@ -87,9 +87,11 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
         reasons.append(f"a class has only {pluralize(selection['clips_per_class'], 'clips')} to learn from")
     if selection["one_class_share"] >= _MOSTLY:
         reasons.append("most groups hold one class, so places alone distinguish the classes")
-    places = next((one for one in selection["candidates"] if one["role"] == "background" and "top1" in one), None)
-    if places and default and places["top1"] > default.get("top1", 1.0) and _beats_guessing(places, selection):
-        reasons.append(f"the background alone gives {percent(places['top1'])}, so places distinguish the classes")
+    background = _of_role(selection, "background")
+    of_default = default.get("top1", 1.0) if default else 1.0
+    if background and background["top1"] > of_default and background["top1_interval"][0] > selection["guessing"]:
+        share = percent(background["top1"])
+        reasons.append(f"the background alone gives {share}, so places distinguish the classes")
     moving = selection.get("moving_share")
     if moving is not None and moving < _SMALL:
         reasons.append(f"the moving region is small ({percent(moving)} of the picture)")
@@ -101,10 +103,6 @@ def _nothing_learned(selection: Mapping[str, Any], chosen: Mapping[str, Any] | N
     if default and default.get("top1", 0.0) >= (1 + selection["guessing"]) / 2 and not kept:
         said = "There is too little data to show that the model is better than guessing"
     return f"{said}{figures}.{why}{kept}"
-
-
-def _beats_guessing(figures: Mapping[str, Any], selection: Mapping[str, Any]) -> bool:
-    return bool(figures["top1_interval"][0] > selection["guessing"])
 
 
 def _beaten(test: Mapping[str, Any]) -> str:
@@ -166,6 +164,11 @@ def live(selection: Mapping[str, Any]) -> str:
         f"{said} At the cost of one frame: {best['what']}, {percent(best['top1'])} on the folds; --for live takes the "
         "best of that kind."
     )
+
+
+def _of_role(selection: Mapping[str, Any], *roles: str) -> Mapping[str, Any] | None:
+    """The first candidate that has one of these roles."""
+    return next((one for one in selection["candidates"] if one["role"] in roles), None)
 
 
 def _figures(selection: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

@@ -76,7 +76,7 @@ class Decoding:
             try:
                 yield from self._of_child(source)
                 return
-            except _BrokenDownError as error:
+            except _CrashedError as error:
                 if attempt == TRIES - 1:
                     yield to_table(failed(source.path, str(error)))
                     return
@@ -121,7 +121,7 @@ class Decoding:
         """What a process of its own makes of a video.
 
         Raises:
-            _BrokenDownError: it ended, or hung.
+            _CrashedError: it ended, or hung.
         """
         plan = replace(self._plan, content=None)
         if self._model.members:
@@ -146,9 +146,9 @@ class Decoding:
                 if not finished:
                     child.kill()
         if child.returncode == _GAVE_UP:
-            raise _BrokenDownError(f"gives no frame for {self._plan.stalled_s:g} s")
+            raise _CrashedError(f"gives no frame for {self._plan.stalled_s:g} s")
         if not finished:
-            raise _BrokenDownError(f"crashes the process that reads it ({_ending(child.returncode)})")
+            raise _CrashedError(f"crashes the process that reads it ({_ending(child.returncode)})")
 
 
 class Watchdog:
@@ -194,7 +194,7 @@ class Watchdog:
                 return
 
 
-class _BrokenDownError(Exception):
+class _CrashedError(Exception):
     """A process that was to read one video gave up, or was ended."""
 
 

@@ -239,6 +239,7 @@ def fit_timeline(scored: Sequence[ScoredVideo], card: ModelCard) -> TimelineSett
     if known:
         onsets = np.quantile(np.clip(np.concatenate(known), -_FAR, _FAR), _ONSETS).round(4).tolist()
         best = _best([best, *(replace(best, onset=onset) for onset in onsets)], scored, card)
+    if best.onset:
         best = _best([best, *(replace(shape, onset=best.onset) for shape in shapes)], scored, card)
     return best
 

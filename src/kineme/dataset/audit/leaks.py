@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from kineme.dataset.audit.copies import NearDuplicate
 from kineme.dataset.audit.finding import Finding, Severity
 from kineme.dataset.audit.signature import WHOLE
-from kineme.dataset.table import SPLITS, listed
+from kineme.dataset.table import SPLITS, listed, named_person
 
 Row = dict[str, Any]
 
@@ -128,8 +128,8 @@ def _of_one_recording(rows: Sequence[Row], numbers: Sequence[int]) -> Finding | 
 
 def _are_of_two_people(one: Row, other: Row) -> bool:
     """Whether each of two rows names a person in the video, and not the same: then both may do something at once."""
-    people = [(row["track"], row["person_box"]) for row in (one, other)]
-    return people[0] != people[1] and (None, None) not in people
+    people = [named_person(one), named_person(other)]
+    return people[0] != people[1] and (None,) not in people
 
 
 def _overlapping(rows: Sequence[Row], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

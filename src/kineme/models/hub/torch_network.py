@@ -20,15 +20,22 @@ from kineme.models.native_stderr import suppress_native_stderr
 _one_at_a_time = threading.Lock()  # PyTorch shares out the work of a clip by itself
 
 
+def keep_triton_out() -> None:
+    """Let PyTorch find Triton missing where TensorFlow is installed; nothing here is compiled with Triton.
+
+    Builds of PyTorch for GPUs import it, which crashes a process that has imported TensorFlow: each has an LLVM of its
+    own.
+    """
+    if importlib.util.find_spec("tensorflow"):
+        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
+
+
 def require_modules(name: str, modules: tuple[str, ...], extra: str) -> None:
     """Make modules of PyTorch safe to import; raise KinemeError, with what to install, where one is missing."""
     missing = [module for module in modules if not importlib.util.find_spec(module)]
     if missing:
         raise KinemeError(f"{name}: needs {' and '.join(missing)}: pip install 'kineme[{extra}]'")
-    if importlib.util.find_spec("tensorflow"):
-        # Builds of PyTorch for GPUs import Triton, which crashes a process that has imported TensorFlow: each has an
-        # LLVM of its own. Nothing here is compiled with Triton, so PyTorch finds it missing.
-        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
+    keep_triton_out()
 
 
 def refuse_unfit_torchvision(name: str) -> None:

@@ -69,15 +69,12 @@ def build_network(
     return with_distances(network, record, clips_of_class)
 
 
-def frozen_encoder(
-    network: Any, approach: Approach, *, finetuned: bool = False, arithmetic: Arithmetic | None = None
-) -> Encoder | None:
+def frozen_encoder(network: Any, approach: Approach, *, arithmetic: Arithmetic | None = None) -> Encoder | None:
     """The encoder inside a network, or None where its backbone is trained from scratch or by the approach itself.
 
     Args:
         network: made by :func:`build_network`; landmarks are found without one.
         approach: that it was made of.
-        finetuned: its weights are not the published ones.
         arithmetic: that the features of clips are made in, if this machine can; None is the fastest.
 
     Raises:
@@ -86,7 +83,7 @@ def frozen_encoder(
     record = find_backbone(approach.backbone)
     if record.weights is None or record.encoder is None or approach.is_inside_backbone:
         return None
-    if finetuned:
+    if record.load_weights:  # a model brings its own: who made it could give them any values
         key = f"{record.name}:{hash_of(network.get_layer('backbone'))}"
     else:
         key = f"{record.name}:{','.join(sorted(record.weights.files.values()))}"

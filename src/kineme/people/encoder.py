@@ -13,11 +13,9 @@ from kineme.models.poses import PoseEncoder
 from kineme.people.tracker import VERSION, Tracker
 
 
-def open_encoder(
-    network: Any, approach: Approach, *, finetuned: bool = False, arithmetic: Arithmetic | None = None
-) -> Encoder | None:
+def open_encoder(network: Any, approach: Approach, *, arithmetic: Arithmetic | None = None) -> Encoder | None:
     """As :func:`kineme.models.network.frozen_encoder`, whose poses are of people who are tracked."""
-    encoder = frozen_encoder(network, approach, finetuned=finetuned, arithmetic=arithmetic)
+    encoder = frozen_encoder(network, approach, arithmetic=arithmetic)
     if not isinstance(encoder, PoseEncoder):
         return encoder
     return replace(encoder, make_tracker=Tracker, key=f"{encoder.key}:{VERSION}" if encoder.tracks else encoder.key)

@@ -196,7 +196,7 @@ class TrainedModel:
 
         def make() -> Encoder | None:
             card = self.card
-            return open_encoder(self.network, card.architecture, finetuned=card.finetuned, arithmetic=card.arithmetic)
+            return open_encoder(self.network, card.architecture, arithmetic=card.arithmetic)
 
         return self.poses or self.external or self.once("encoder", make, holds_weights=True)
 

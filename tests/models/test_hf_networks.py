@@ -186,9 +186,21 @@ def test_weights_of_other_shapes_than_the_configuration_s_are_named(folders, tmp
     folder = tmp_path / "other"
     shutil.copytree(folders["videomae"], folder)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 32}))
     record = find_backbone(f"hf:{folder}")
-    with pytest.raises(KinemeError, match=r"do not fit its configuration \(.* has the shape \(.*64.*\), not \(.*48"):
+    with pytest.raises(KinemeError, match=r"do not fit its configuration \(.* has the shape \(.*64.*\), not \(.*32"):
+        record.external(record.spec).window(clip_of(record.spec))
+
+
+@pytest.mark.parametrize("change", [{"hidden_size": 10**8}, {"intermediate_size": 10**9}, {"num_hidden_layers": 10**7}])
+def test_a_network_far_larger_than_its_weights_is_not_even_built(folders, tmp_path, change):
+    folder = tmp_path / "absurd"
+    shutil.copytree(folders["videomae"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    record = find_backbone(f"hf:{folder}")
+    ((key, value),) = change.items()
+    with pytest.raises(KinemeError, match=rf"weights do not fit its configuration \({key} is {value}\)"):
         record.external(record.spec).window(clip_of(record.spec))
 
 

@@ -124,6 +124,13 @@ def test_networks_that_cannot_be_used_say_why(tmp_path, change, says):
         find_backbone(f"hf:{bare_folder(tmp_path / 'model', change)}")
 
 
+def test_an_adapter_of_another_model_is_refused(tmp_path):
+    folder = bare_folder(tmp_path / "model")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(KinemeError, match="holds an adapter .* merge it into that model"):
+        find_backbone(f"hf:{folder}")
+
+
 def test_a_folder_without_processor_or_that_is_not_there(tmp_path):
     folder = bare_folder(tmp_path / "model")
     (folder / "preprocessor_config.json").unlink()

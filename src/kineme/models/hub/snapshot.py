@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from kineme.errors import KinemeError, UsageError
 from kineme.files import sha256_of, user_cache_folder
 from kineme.models.hub.licences import is_accepted, licence_in, refuse_unaccepted
 from kineme.models.registry import is_folder
+from kineme.text import printable
 
 PREFIX = "hf:"
 MANIFEST = "kineme.json"
@@ -30,6 +31,8 @@ WANTED = (
     *(CONFIG, *PROCESSORS, "*.safetensors", f"*{_INDEX}"),
     *("tokenizer*.json", "vocab.json", "merges.txt", "special_tokens_map.json"),
 )
+_ADAPTER = "adapter_config.json"
+_WIDTHS = {"hidden_size", "intermediate_size", "mit_hidden_size", "mit_intermediate_size"}
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 Stamp = tuple[tuple[str, int, int], ...]
 _MOST_JSON_BYTES = 2**26
@@ -168,6 +171,11 @@ def check_files(name: str, folder: Path, stamp: Stamp) -> dict[str, str]:
         KinemeError: a needed file is missing, or the model requires custom code or files of another kind.
     """
     files = [folder / file for file, *_ in stamp]
+    if (folder / _ADAPTER).is_file():
+        raise KinemeError(
+            f"{name}: holds an adapter ({_ADAPTER}), which changes another model; merge it into that model, with "
+            "merge_and_unload of peft, and save the result"
+        )
     if not (folder / CONFIG).is_file():
         raise KinemeError(f"{name}: holds no {CONFIG}; is it a model saved by transformers (save_pretrained)?")
     for path in files:
@@ -184,17 +192,22 @@ def check_files(name: str, folder: Path, stamp: Stamp) -> dict[str, str]:
 
 def refuse_code(name: str, path: Path) -> None:
     """Raise KinemeError where a configuration asks for code: classes beside the model, or kernels of the Hub."""
+    for key, value in _entries(path):
+        is_kernel = key.strip("_").startswith(("attn_impl", "experts_impl")) and "/" in str(value)
+        if is_kernel or (key == "auto_map" and not isinstance(value, int)):  # a number in a vocabulary
+            raise KinemeError(
+                f"{name}: its {path.name} needs its own code ({key}), and code that comes with a model is never "
+                "run; choose a model whose network is part of transformers"
+            )
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """Key and value of all objects in a configuration, at any depth."""
     left: list[Any] = [read_json(path)]
     while left:
         document = left.pop()
         left += [one for one in document.values() if isinstance(one, dict)]
-        for key, value in document.items():
-            is_kernel = key.strip("_").startswith(("attn_impl", "experts_impl")) and "/" in str(value)
-            if is_kernel or (key == "auto_map" and not isinstance(value, int)):  # a number in a vocabulary
-                raise KinemeError(
-                    f"{name}: its {path.name} needs its own code ({key}), and code that comes with a model is never "
-                    "run; choose a model whose network is part of transformers"
-                )
+        yield from document.items()
 
 
 def _refuse_other_weights(name: str, path: Path, files: Collection[str]) -> None:
@@ -244,6 +257,23 @@ def tensor_shapes(name: str, path: Path) -> dict[str, tuple[int, ...]]:
         raise KinemeError(
             f"{name}: {path.name} is no safetensors file, whatever its name says ({error}); fetch it again"
         ) from error
+
+
+def refuse_unfit_sizes(name: str, folder: Path) -> None:
+    """Raise KinemeError where a configuration describes a network that its weights cannot be of.
+
+    The library would first build that network, which takes all memory or hours where a number is absurd.
+    """
+    shapes = [shape for path in sorted(folder.glob("*.safetensors")) for shape in tensor_shapes(name, path).values()]
+    sizes = {size for shape in shapes for size in shape}
+    for key, value in _entries(folder / CONFIG):
+        if isinstance(value, int) and (
+            (key in _WIDTHS and value not in sizes) or (key.endswith("num_hidden_layers") and value > len(shapes))
+        ):
+            raise KinemeError(
+                f"{name}: its weights do not fit its configuration ({key} is {printable(value)}); save both together, "
+                "with save_pretrained"
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
+from kineme.models.hub.snapshot import refuse_unfit_sizes
 from kineme.models.native_stderr import suppress_native_stderr
 
 _one_at_a_time = threading.Lock()  # PyTorch shares out the work of a clip by itself
@@ -65,6 +66,7 @@ def load_transformers(name: str, folder: Path, class_name: str, unused: str = ""
         KinemeError: a library is missing, or the files do not hold this network.
     """
     require_modules(name, ("torch", "transformers"), "hf")
+    refuse_unfit_sizes(name, folder)
     import torch
     import transformers
 

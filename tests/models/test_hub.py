@@ -20,6 +20,7 @@ from kineme.models.hub.text import read_labels, with_labels
 from kineme.models.network import build_network
 from kineme.models.registry import find_backbone, published
 from kineme.training.learner import make_learner
+from kineme.training.options import resolve_approach
 from kineme.video.spec import ClipSpec
 
 NAME = "hf:someone/a-model"
@@ -141,6 +142,8 @@ def test_a_folder_without_processor_or_that_is_not_there(tmp_path):
         find_backbone(f"hf:{folder}")
     with pytest.raises(KinemeError, match="there is no such folder"):
         find_backbone(f"hf:{tmp_path / 'none'}")
+    with pytest.raises(KinemeError, match="there is no such folder.* are not joined with others"):
+        find_backbone(f"hf:{folder}+i3d")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +219,8 @@ def test_fine_tuning_says_what_it_would_take(tmp_path):
     name = f"hf:{bare_folder(tmp_path / 'model')}"
     with pytest.raises(UsageError, match=r"it stays frozen.*transformers' own Trainer"):
         make_learner(LRCN(backbone=name), find_backbone(name).spec, 2, finetune=True)
+    with pytest.raises(UsageError, match="it stays frozen"):
+        resolve_approach(None, {"backbone": name}, finetune=True)  # before any video is read
 
 
 @pytest.mark.skipif(bool(importlib.util.find_spec("transformers")), reason="for where transformers is missing")

@@ -111,6 +111,16 @@ def find_backbone(name: str) -> Backbone:
     return _find(BACKBONES, name, "backbone")  # type: ignore[no-any-return]
 
 
+def refuse_unfit_to_finetune(backbone: Backbone) -> None:
+    """Raise UsageError where a backbone cannot be trained further."""
+    if backbone.can_finetune:
+        return
+    if backbone.frozen_because:
+        raise UsageError(f"--finetune: {backbone.name}: {backbone.frozen_because}")
+    able = ", ".join(name for name in BACKBONES if find_backbone(name).can_finetune)
+    raise UsageError(f"--finetune trains a pretrained backbone ({able}), but {backbone.name} is not one of them")
+
+
 def library_of(name: str) -> Library | None:
     """The library that a name such as ``hf:OWNER/NAME`` belongs to, if it does to one."""
     prefix, colon, _ = name.partition(":")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from kineme.errors import UsageError
 from kineme.models.approach import Approach
 from kineme.models.backend import keras
 from kineme.models.encoder import Encoder, WindowEncoder
@@ -13,7 +12,7 @@ from kineme.models.half_precision import Arithmetic
 from kineme.models.joined import JoinedNetwork, leader_of, member_approaches, member_specs
 from kineme.models.linear_head import with_distances
 from kineme.models.network import build_network
-from kineme.models.registry import BACKBONES, find_backbone
+from kineme.models.registry import find_backbone, refuse_unfit_to_finetune
 from kineme.people.encoder import open_encoder
 from kineme.training.cache import FrameCache
 from kineme.training.joined_cache import JoinedCache
@@ -106,11 +105,8 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         KinemeError: the published weights are not on this machine.
     """
     record = find_backbone(approach.backbone)
-    if finetune and not record.can_finetune:
-        if record.frozen_because:
-            raise UsageError(f"--finetune: {record.name}: {record.frozen_because}")
-        able = ", ".join(name for name in BACKBONES if find_backbone(name).can_finetune)
-        raise UsageError(f"--finetune trains a pretrained backbone ({able}), but {record.name} is not one of them")
+    if finetune:
+        refuse_unfit_to_finetune(record)
     if record.members:
         each = zip(member_approaches(approach, record), member_specs(record, spec), strict=True)
         members = {one.backbone: make_learner(one, its, classes, seed=seed) for one, its in each}

@@ -155,7 +155,7 @@ def resolve_approach(
     that is pretrained, and ``lrcn`` on one that is not. To be fine-tuned, it is ``lrcn`` on the fast backbone.
 
     Raises:
-        UsageError: an unknown approach, backbone or option.
+        UsageError: an unknown approach, backbone or option; a backbone that cannot be fine-tuned.
     """
     from kineme.models import registry
 
@@ -168,4 +168,7 @@ def resolve_approach(
         config = {**(registry.DEFAULT_OPTIONS if is_solved else {}), **config}
     if backbone:
         config = registry.recommended(approach, backbone, config)
-    return approach, config, registry.find_backbone(registry.make_approach(approach, config).backbone).spec
+    record = registry.find_backbone(registry.make_approach(approach, config).backbone)
+    if finetune:
+        registry.refuse_unfit_to_finetune(record)
+    return approach, config, record.spec

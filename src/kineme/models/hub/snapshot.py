@@ -121,7 +121,10 @@ def find_snapshot(name: str, *, accepted: bool = True) -> Snapshot | None:
 def _in_folder(name: str, pin: str | None) -> Snapshot:
     folder = Path(name.removeprefix(PREFIX)).expanduser()
     if not folder.is_dir():
-        raise KinemeError(f"{name}: there is no such folder; run the command from where it is, or give its whole path")
+        joined = "; networks of other libraries are not joined with others" if "+" in name else ""
+        raise KinemeError(
+            f"{name}: there is no such folder; run the command from where it is, or give its whole path{joined}"
+        )
     return pinned_by_digest(name, pin, folder, check_files(name, folder, _stamp(folder)))
 
 

@@ -128,7 +128,7 @@ def test_networks_that_cannot_be_used_say_why(tmp_path, change, says):
 def test_an_adapter_of_another_model_is_refused(tmp_path):
     folder = bare_folder(tmp_path / "model")
     (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(KinemeError, match="holds an adapter .* merge it into that model"):
+    with pytest.raises(KinemeError, match=r"holds an adapter .* merge it into that model"):
         find_backbone(f"hf:{folder}")
 
 
@@ -142,7 +142,7 @@ def test_a_folder_without_processor_or_that_is_not_there(tmp_path):
         find_backbone(f"hf:{folder}")
     with pytest.raises(KinemeError, match="there is no such folder"):
         find_backbone(f"hf:{tmp_path / 'none'}")
-    with pytest.raises(KinemeError, match="there is no such folder.* are not joined with others"):
+    with pytest.raises(KinemeError, match=r"there is no such folder.* are not joined with others"):
         find_backbone(f"hf:{folder}+i3d")
 
 

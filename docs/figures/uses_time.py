@@ -27,11 +27,13 @@ NAMES = {
 def orders(theme: Theme) -> Figure:
     """A clip in four orders."""
     from kineme.training.frame_order import reorder
+    from kineme.video.spec import ClipSpec
 
-    film = clip(right_video("sit-down"), height=120, width=160)
+    size = {"height": 120, "width": 160}
+    film, spec = clip(right_video("sit-down"), **size), ClipSpec(**size)
     figure, axes = theme.subplots(WIDTH, 3.3, 4, 1)
     for one, order in zip(axes, ("ordered", "shuffled", "reversed", "frozen"), strict=True):
-        show(one, strip(reorder(film, order, np.random.default_rng(0))))
+        show(one, strip(reorder(film, order, np.random.default_rng(0), spec, len(film))))
         one.set_ylabel(order, rotation=0, ha="right", va="center", fontsize=9)
     return figure
 

@@ -10,8 +10,10 @@ from safetensors.numpy import load_file
 
 import kineme
 from kineme.models import weights
+from kineme.models.registry import make_approach
 from kineme.training.augment import Augmentation
 from kineme.training.cache import FrameCache
+from kineme.training.learner import make_learner
 from kineme.training.options import TrainOptions
 from kineme.video.write import VideoWriter
 
@@ -128,3 +130,15 @@ def test_the_backbone_in_the_file_is_the_published_one_untouched(run):
     tensors = load_file(run.model_path)
     for weight in published.weights:
         np.testing.assert_array_equal(tensors[weight.path], keras.ops.convert_to_numpy(weight))
+
+
+def test_networks_share_a_frozen_backbone_and_one_that_is_trained_has_its_own():
+    approach = make_approach("late-fusion", {"backbone": "efficientnet-lite0"})
+    first, second = (make_learner(approach, SPEC, 2) for _ in range(2))
+    trained = make_learner(approach, SPEC, 2, finetune=True)
+    backbone, same, other = (one.network.get_layer("backbone") for one in (first, second, trained))
+    assert backbone is same
+    assert other is not backbone
+    assert not backbone.trainable_variables
+    assert first.encoder.key == second.encoder.key
+    assert first.network.get_layer("head") is not second.network.get_layer("head")

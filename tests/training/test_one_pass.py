@@ -85,6 +85,9 @@ def test_the_default_training_opens_each_video_once_but_for_those_that_its_repor
     assert all(count <= 3 for count in again)  # of one the stream is measured, too
     trained = run.table.rows.filter(run.table.rows["split"] != "test")
     assert {opens[path] for path in trained["path"]} == {1}
+    opens.clear()  # now all features are on disk
+    package.train(data, tmp_path / "run", auto=AutoOptions(fast=fast), options=TrainOptions(epochs=1), overwrite=True)
+    assert not any(opens[path] for path in trained["path"])
 
 
 @pytest.mark.slow

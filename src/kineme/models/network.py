@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kineme.errors import UsageError
@@ -21,6 +23,7 @@ def build_network(
     classes: int,
     *,
     pretrained: bool = False,
+    frozen: bool = False,
     member_specs: Sequence[ClipSpec] = (),
     clips_of_class: int = 0,
 ) -> Any:
@@ -34,7 +37,8 @@ def build_network(
             :func:`kineme.models.joined.member_specs` says.
         clips_of_class: of a linear head: give distances to so many training clips of each class after the logits, see
             :func:`kineme.models.linear_head.with_distances`; none where it is 0.
-        pretrained: give a frozen backbone its published weights, for training; a loaded model brings its own.
+        pretrained: give the backbone its published weights, for training; a loaded model brings its own.
+        frozen: nothing changes a pretrained backbone, which all networks of this process then share.
 
     Returns:
         A ``keras.Model`` from clips_BTHWC, uint8, 0..255, to logits_BK, float32, or to scores. Its layers ``backbone``
@@ -58,15 +62,29 @@ def build_network(
             },
             classes,
         )
-    backbone = record.build(spec)
     if pretrained and record.weights and record.load_weights:
-        record.load_weights(backbone, require(record.weights.name))
+        files = tuple(require(record.weights.name).items())
+        backbone = (_shared if frozen else _published)(record.name, spec, files)
+    else:
+        backbone = record.build(spec)
     network = approach.build(backbone, spec, classes)
     if not clips_of_class:
         return network
     from kineme.models.linear_head import with_distances
 
     return with_distances(network, record, clips_of_class)
+
+
+def _published(name: str, spec: ClipSpec, files: tuple[tuple[str, Path], ...]) -> Any:
+    """A backbone with its published weights, from their files by name."""
+    record = find_backbone(name)
+    backbone = record.build(spec)
+    assert record.load_weights
+    record.load_weights(backbone, dict(files))
+    return backbone
+
+
+_shared = functools.lru_cache(maxsize=4)(_published)  # each takes a second to build, and a run asks several times
 
 
 def frozen_encoder(network: Any, approach: Approach, *, arithmetic: Arithmetic | None = None) -> Encoder | None:

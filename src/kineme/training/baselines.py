@@ -137,4 +137,4 @@ def _image_encoder(spec: ClipSpec) -> Encoder | None:
     from kineme.models.network import build_network, frozen_encoder
 
     approach = SingleFrame(backbone=EFFICIENTNET_LITE0.name)
-    return frozen_encoder(build_network(approach, spec, classes=2, pretrained=True), approach)
+    return frozen_encoder(build_network(approach, spec, classes=2, pretrained=True, frozen=True), approach)

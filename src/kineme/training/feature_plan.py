@@ -83,7 +83,11 @@ def plan_features(
     parts_of = {choice: _parts(choice, spec_changes) for choice in choices}
     asked = dict.fromkeys(part for those in parts_of.values() for part in those)
     wanted = {part: wanted_features(*part, len(table.labels), mirrored=mirrored) for part in asked}
-    costs = forecast(wanted, table, others)
+    best = parts_of[choices[0]]
+    if wish.budget_s is None and all(all(wanted[part].cache.is_kept(table)) for part in best):
+        choices = choices[:1]  # there is nothing to wait for, so the others are not measured
+    measured = dict.fromkeys(part for choice in choices for part in parts_of[choice])
+    costs = forecast({part: wanted[part] for part in measured}, table, others)
     seconds = {choice: round(sum(costs[part] for part in parts_of[choice]), 1) for choice in choices}
     fitting = [choice for choice in choices if wish.budget_s is None or seconds[choice] <= wish.budget_s]
     chosen = fitting[0] if fitting else min(choices, key=lambda choice: seconds[choice])

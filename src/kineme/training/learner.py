@@ -113,8 +113,9 @@ def make_learner(approach: Approach, spec: ClipSpec, classes: int, *, seed: int 
         networks = JoinedNetwork({name: one.network for name, one in members.items()}, classes)
         encoder = list(members.values())[leader_of(record)].encoder
         return Learner(approach, spec, classes, networks, networks.heads, encoder, members=tuple(members.values()))
-    network = build_network(approach, spec, classes, pretrained=True)
-    if finetune or (record.can_finetune and approach.is_inside_backbone):
+    is_trained = finetune or (record.can_finetune and approach.is_inside_backbone)
+    network = build_network(approach, spec, classes, pretrained=True, frozen=not is_trained)
+    if is_trained:
         backbone = network.get_layer("backbone")
         _thaw(backbone)
         learner = Learner(approach, spec, classes, network, network, None, len(backbone.trainable_variables))

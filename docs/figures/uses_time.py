@@ -29,8 +29,8 @@ def orders(theme: Theme) -> Figure:
     from kineme.training.frame_order import reorder
     from kineme.video.spec import ClipSpec
 
-    size = {"height": 120, "width": 160}
-    film, spec = clip(right_video("sit-down"), **size), ClipSpec(**size)
+    spec = ClipSpec(height=120, width=160)
+    film = clip(right_video("sit-down"), height=spec.height, width=spec.width)
     figure, axes = theme.subplots(WIDTH, 3.3, 4, 1)
     for one, order in zip(axes, ("ordered", "shuffled", "reversed", "frozen"), strict=True):
         show(one, strip(reorder(film, order, np.random.default_rng(0), spec, len(film))))

@@ -14,7 +14,7 @@ test: install lint weights
 # The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour.
 docs: $(VENV)/.docs
 	$(BIN)/python docs/figures/make.py
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python -m sphinx -j 2 -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python docs/check.py
 	@echo "Open docs/_build/html/index.html"
 

@@ -35,6 +35,8 @@ from pathlib import Path
 from command_check import shell_problems
 from markdown_it import MarkdownIt
 
+from kineme.files import file_lock
+
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "_generated"
 TIMEOUT_S = 1800
@@ -184,14 +186,15 @@ def results(page: Path) -> list[str]:
         BlockError: a block failed, or did not although it should.
     """
     cache = GENERATED / "results" / f"{_name(page).replace('/', '-')}.json"
-    known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {"key": ""}
     wanted = [block for block in blocks(page) if block.kind == "run"]
-    if wanted and known["key"] != key(page):
-        printed = _run_page(page, wanted)
-        known = {"key": key(page), "printed": printed}
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    return known["printed"] if wanted else []
+    if not wanted:
+        return []
+    with file_lock(cache.with_suffix(".lock")):  # pages are read in two processes, and others come after this one
+        known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {"key": ""}
+        if known["key"] != key(page):
+            known = {"key": key(page), "printed": _run_page(page, wanted)}
+            cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return known["printed"]
 
 
 def is_fresh(page: Path) -> bool:

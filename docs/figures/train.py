@@ -14,6 +14,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from guide_paths import DOCS, TRANSCRIPTS, WORK, hash_of, sources
@@ -114,17 +115,24 @@ STEPS = (
         "make-strangers",
         f"kineme datasets make strangers --clips 4 --people 2 --actions {ACTIONS} --untrimmed 2 --seed 1",
     ),
+    Step(
+        "make-rooms",
+        f"kineme datasets make rooms --clips 160 --people 40 --actions {ACTIONS} --untrimmed 0 --strong-scenes",
+    ),
+    Step("pull-blazepose", "kineme models pull blazepose", optional=True),
     _train("lrcn", "--approach lrcn --epochs 80"),
+    Step(
+        "pose-lstm",
+        "kineme train pairs --approach pose-lstm --frames 12 --fps 5 --views 0 --out runs/pose-lstm --overwrite",
+        ("make-pairs", "pull-blazepose"),
+        optional=True,
+    ),
     _train("early-fusion", "--approach early-fusion --epochs 40"),
     _train("single-frame", f"--approach single-frame {_FROZEN}"),
     _train("late-fusion-mean", f"--approach late-fusion {_FROZEN} --set merge=mean"),
     _train("late-fusion", f"--approach late-fusion {_FROZEN}"),
     _train("default", f"--approach lrcn {_FROZEN}"),
     _train("slow-fusion", "--approach slow-fusion --epochs 30"),
-    Step(
-        "make-rooms",
-        f"kineme datasets make rooms --clips 160 --people 40 --actions {ACTIONS} --untrimmed 0 --strong-scenes",
-    ),
     _train("leaky", f"--approach late-fusion {_FROZEN} --views 0 --leaky-random-split", data="rooms"),
     Step("evaluate-lrcn", "kineme evaluate runs/lrcn pairs", ("lrcn",)),
     Step(
@@ -137,26 +145,31 @@ STEPS = (
     Step("frame_network", "python snippets/frame_network.py"),
     Step("lstm_by_hand", "python snippets/lstm_by_hand.py", ("lrcn",)),
     Step("answers", "python snippets/answers.py", ("early-fusion",)),
-    Step("pull-blazepose", "kineme models pull blazepose", optional=True),
-    Step(
-        "pose-lstm",
-        "kineme train pairs --approach pose-lstm --frames 12 --fps 5 --views 0 --out runs/pose-lstm --overwrite",
-        ("make-pairs", "pull-blazepose"),
-        optional=True,
-    ),
 )
 BY_NAME = {step.name: step for step in STEPS}
 
 
 def main(names: list[str]) -> None:
-    """Run the steps that are not up to date; of those named, or of all."""
-    for step in STEPS:
-        if (names and step.name not in names) or step.is_done:
-            continue
-        started = time.perf_counter()
-        print(f"{step.command}", flush=True)
-        step.run()
-        print(f"    {time.perf_counter() - started:.0f} s", flush=True)
+    """Run the steps that are not up to date; of those named, or of all. Two at a time: none keeps two cores busy."""
+    wanted = [step for step in STEPS if (not names or step.name in names) and not step.is_done]
+    with ThreadPoolExecutor(2) as pool:
+        running: dict[str, Future[None]] = {}
+        for step in wanted:  # each stands behind those that it needs
+            running[step.name] = pool.submit(
+                _run_after, step, [running[name] for name in step.after if name in running]
+            )
+        for one in as_completed(running.values()):
+            if error := one.exception():
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise error
+
+
+def _run_after(step: Step, needed: list[Future[None]]) -> None:
+    for one in needed:
+        one.result()
+    started = time.perf_counter()
+    step.run()
+    print(f"{step.command}\n    {time.perf_counter() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ RUNS = (
     "slow-fusion",
     "pose-lstm",
     "lrcn",
-    "default",
+    "lrcn-imagenet",
     "leaky",
 )
 DRAWN = {"early-fusion": "pixels", "slow-fusion": "pixels", "convlstm": "changes", "lrcn": "motion-cnn"}

@@ -16,7 +16,7 @@ NAMES = {
     "single-frame": "single frame, ImageNet",
     "late-fusion-mean": "late fusion, mean, ImageNet",
     "late-fusion": "late fusion, ImageNet",
-    "default": "LRCN, ImageNet",
+    "lrcn-imagenet": "LRCN, ImageNet",
     "early-fusion": "early fusion",
     "slow-fusion": "slow fusion",
     "pose-lstm": "pose, LSTM",

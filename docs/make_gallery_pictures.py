@@ -1,6 +1,6 @@
 """Makes the pictures of pages in docs/start/gallery.md in Chromium, from the files of docs/start/ten-minutes.md.
 
-python docs/make_gallery_pictures.py docs/_generated/work/start/ten-minutes
+    make docs && python docs/make_gallery_pictures.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from helpers_browser import Page, browser
 
-IMAGES = Path(__file__).parent / "images"
+DOCS = Path(__file__).parent
+IMAGES = DOCS / "images"
+FILES = DOCS / "_generated" / "work" / "start" / "ten-minutes"
 PAGES = {  # picture, page, height in pixels
     "report.png": ("runs/first/report.html", 900),
     "check.png": ("my-videos-check.html", 900),
@@ -22,11 +24,11 @@ PAGES = {  # picture, page, height in pixels
 }
 
 
-def main(folder: Path) -> None:
+def main() -> None:
     """Photograph each page."""
     with tempfile.TemporaryDirectory() as profile, browser(Path(profile)) as page:
         for name, (path, height) in PAGES.items():
-            page.go(folder / path, width=1100, height=height)
+            page.go(FILES / path, width=1100, height=height)
             _show_a_frame(page)
             page.picture(IMAGES / name)
             Image.open(IMAGES / name).convert("RGB").save(IMAGES / name, optimize=True)
@@ -42,4 +44,4 @@ def _show_a_frame(page: Page) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

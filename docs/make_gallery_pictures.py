@@ -1,6 +1,6 @@
 """Makes the pictures of pages in docs/start/gallery.md in Chromium, from the files of docs/start/ten-minutes.md.
 
-    make docs && python docs/make_gallery_pictures.py
+make docs && python docs/make_gallery_pictures.py
 """
 
 from __future__ import annotations

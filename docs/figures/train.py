@@ -129,10 +129,10 @@ STEPS = (
     ),
     _train("early-fusion", "--approach early-fusion --epochs 40"),
     _train("single-frame", f"--approach single-frame {_FROZEN}"),
-    _train("late-fusion-mean", f"--approach late-fusion {_FROZEN} --set merge=mean"),
+    _train("slow-fusion", "--approach slow-fusion --epochs 30"),
+    _train("late-fusion-mean", f"--approach late-fusion {_FROZEN} --set merge=mean", after=("single-frame",)),
     _train("late-fusion", f"--approach late-fusion {_FROZEN}"),
     _train("lrcn-imagenet", f"--approach lrcn {_FROZEN}"),
-    _train("slow-fusion", "--approach slow-fusion --epochs 30"),
     _train("leaky", f"--approach late-fusion {_FROZEN} --views 0 --leaky-random-split", data="rooms"),
     Step("evaluate-lrcn", "kineme evaluate runs/lrcn pairs", ("lrcn",)),
     Step(

@@ -11,10 +11,11 @@ demo: $(VENV)/.tensorflow
 test: install lint weights
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-# The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour.
+# The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour on two cores.
 docs: $(VENV)/.docs weights
 	$(BIN)/python docs/figures/make.py
-	$(BIN)/python -m sphinx -j 2 -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python docs/blocks.py --all
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python docs/check.py
 	@echo "Open docs/_build/html/index.html"
 

@@ -12,6 +12,7 @@ A page holds code in three ways, and in no other:
 
     python docs/blocks.py           checks every page, and runs nothing
     python docs/blocks.py PAGE...   runs the blocks of these pages and prints what they print
+    python docs/blocks.py --all     runs those of all pages, unless they have been
 
 This file needs no Sphinx, so that a test can use it.
 """
@@ -29,6 +30,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,7 +191,7 @@ def results(page: Path) -> list[str]:
     wanted = [block for block in blocks(page) if block.kind == "run"]
     if not wanted:
         return []
-    with file_lock(cache.with_suffix(".lock")):  # pages are read in two processes, and others come after this one
+    with file_lock(cache.with_suffix(".lock")):  # pages run side by side, and others come after this one
         known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {"key": ""}
         if known["key"] != key(page):
             known = {"key": key(page), "printed": _run_page(page, wanted)}
@@ -343,16 +345,36 @@ def _tidy(text: str, folder: Path) -> str:
     return text.replace(f"{folder}/", "").replace(str(Path.home()), "~").strip("\n")
 
 
+def run_all() -> None:
+    """Run the blocks of all pages, two pages at a time; those that others come after are first."""
+
+    def depth(page: Path) -> int:
+        other = _after(page)
+        return 1 + depth(other) if other else 0
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(results, page) for page in sorted(pages(), key=depth)]
+        for one in as_completed(running):
+            if error := one.exception():
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise error
+
+
 def main() -> None:
     """Check all pages, or run some."""
-    if sys.argv[1:]:
+    if sys.argv[1:] == ["--all"]:
+        try:
+            run_all()
+        except BlockError as error:
+            sys.exit(str(error))
+    elif sys.argv[1:]:
         for name in sys.argv[1:]:
             for text in results(Path(name).resolve()):
                 print(text, end="\n\n")
-        return
-    found = [problem for page in pages() for problem in problems(page)]
-    print(*found, sep="\n")
-    sys.exit(bool(found))
+    else:
+        found = [problem for page in pages() for problem in problems(page)]
+        print(*found, sep="\n")
+        sys.exit(bool(found))
 
 
 if __name__ == "__main__":

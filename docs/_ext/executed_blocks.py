@@ -103,4 +103,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("shown", Shown)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", _check)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -143,7 +143,13 @@ def choose_model(
             reason = str(error)
     if reason:
         return _choice(divided, entries[0].candidate, {**selection, "not_tried": reason, "reason": reason})
-    few = replace(options, epochs=min(options.epochs, _MOST_EPOCHS), patience=min(options.patience, _MOST_PATIENCE))
+    few = replace(
+        options,
+        epochs=min(options.epochs, _MOST_EPOCHS),
+        patience=min(options.patience, _MOST_PATIENCE),
+        # Augmented views take most of the time of a trial. Only a clear winner is kept, and it is trained with them.
+        views=options.views if wish.goal == "live" else options.views or 0,
+    )
     runner = TrialRunner(
         folder / TRIALS, folds, few, 1, training.labels, training.fingerprint(), times=False, changed_orders=False
     )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from helpers_scenes import COUNT, HEIGHT, WIDTH, save, scene
 from helpers_takes import pose_take, save_take, screen_take
 
 from kineme.dataset.audit.audit import audit, check_splits
+from kineme.dataset.audit.copies import find_near_duplicates
+from kineme.dataset.audit.inspection import FRAMES, SIDE
+from kineme.dataset.audit.signature import make_signature
 from kineme.dataset.scan import scan
 from kineme.errors import KinemeError
 from kineme.video.decode import read_frames
@@ -75,3 +80,15 @@ def test_where_nothing_moves_one_recording_cannot_be_proved(tmp_path):
     save(tmp_path / "b.mp4", [cv2.resize(still, (2 * WIDTH, 2 * HEIGHT))] * COUNT, crf=16)
     table = table_of(tmp_path, (tmp_path / "a.mp4", "empty", "train"), (tmp_path / "b.mp4", "closed", "test"))
     assert said_of(table) == {("note", "look-alike")}
+
+
+def test_comparing_many_videos_takes_little_memory():
+    rng = np.random.default_rng(0)
+    signatures = [make_signature(rng.integers(0, 256, (FRAMES, SIDE, SIDE), np.uint8), 1.0) for _ in range(400)]
+    tracemalloc.start()
+    try:
+        assert find_near_duplicates(signatures, [f"{number}.mp4" for number in range(400)]) == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 60e6  # all windows of all pairs at once: 220 MB

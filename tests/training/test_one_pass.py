@@ -169,7 +169,7 @@ def test_what_one_pass_makes_is_byte_for_byte_what_is_made_alone(tmp_path, monke
             continue
         assert isinstance(one, Inspection)
         np.testing.assert_array_equal(one.thumbnails_THW, other.thumbnails_THW)
-        np.testing.assert_array_equal(one.background_HWC, other.background_HWC)
+        np.testing.assert_array_equal(one.background, other.background)
         facts, others = vars(one.facts), vars(other.facts)
         assert {**facts, "took_s": 0} == {**others, "took_s": 0}
 

@@ -143,7 +143,7 @@ def _some(audit: Audit, finding: Finding) -> Sequence[int]:
 
 def _scene(row: Mapping[str, Any], inspection: Inspection, mask: PersonMask | None) -> NDArray[np.uint8]:
     """The place without its people; without a mask of them, or a file that is still there, without what moves."""
-    still_HWC = inspection.background_HWC
+    still_HWC = inspection.background
     if mask is None:
         return still_HWC
     height, width = still_HWC.shape[:2]

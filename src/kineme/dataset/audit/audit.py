@@ -97,7 +97,7 @@ def audit(table: ClipTable, spec: ClipSpec, *, cache: InspectionCache | None = N
         if isinstance(inspection, Inspection) and number not in again and not faults.is_black(inspection)
     ]
     backgrounds = [
-        inspection.background_HWC for number in usable if isinstance(inspection := inspections[number], Inspection)
+        inspection.background for number in usable if isinstance(inspection := inspections[number], Inspection)
     ]
     found = same_places(backgrounds, [rows[number]["group"] for number in usable])
     places = [[usable[number] for number in those] for those in found]

@@ -15,10 +15,8 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
-from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, Inspector, inspect_video
+from kineme.dataset.audit.inspection import SIDE, Broken, Facts, Inspection, Inspector, decoded, inspect_video
 from kineme.disk_cache import DiskCache
 from kineme.errors import VideoWarning
 from kineme.files import user_cache_folder
@@ -128,10 +126,7 @@ def _packed(inspection: Inspection) -> bytes:
     packed = io.BytesIO()
     with ZipFile(packed, "w") as archive:
         archive.writestr("film.png", cv2.imencode(".png", inspection.thumbnails_THW.reshape(-1, SIDE))[1].tobytes())
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
-        archive.writestr(
-            "background.jpg", cv2.imencode(".jpg", inspection.background_HWC[..., ::-1], quality)[1].tobytes()
-        )
+        archive.writestr("background.jpg", inspection.background_jpeg)
         archive.writestr("facts.json", json.dumps(asdict(inspection.facts)))
     return packed.getvalue()
 
@@ -139,17 +134,7 @@ def _packed(inspection: Inspection) -> bytes:
 def _unpacked(content: bytes) -> Inspection:
     with ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read("facts.json"))
-        film = _picture(archive.read("film.png"), cv2.IMREAD_GRAYSCALE)
-        background = _picture(archive.read("background.jpg"), cv2.IMREAD_COLOR)
-    return Inspection(
-        Facts(**{**facts, "damage": tuple(facts["damage"])}),
-        film.reshape(-1, SIDE, SIDE),
-        np.ascontiguousarray(background[..., ::-1]),
-    )
-
-
-def _picture(content: bytes, how: int) -> NDArray[np.uint8]:
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), how)
-    if picture is None:
-        raise ValueError("a picture is damaged")
-    return np.asarray(picture, np.uint8)
+        film = decoded(archive.read("film.png"), cv2.IMREAD_GRAYSCALE)
+        background = archive.read("background.jpg")
+    decoded(background, cv2.IMREAD_COLOR)  # damage is found here, not when it is looked at
+    return Inspection(Facts(**{**facts, "damage": tuple(facts["damage"])}), film.reshape(-1, SIDE, SIDE), background)

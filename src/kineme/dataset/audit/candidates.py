@@ -14,7 +14,7 @@ from kineme.dataset.audit.signature import WHOLE, Floats, VideoSignature, Window
 _COARSE = 8
 _LIKELY = 0.7  # correlation of backgrounds and motion maps
 _PARTNERS = 24  # most for each video
-_BLOCK = 2e8  # numbers of a matrix product held at a time
+_BLOCK = 2e6  # numbers of a matrix product held at a time
 
 
 class Alignment(NamedTuple):

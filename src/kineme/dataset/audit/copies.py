@@ -133,8 +133,8 @@ def _verified(first: VideoSignature, second: VideoSignature, alignments: Sequenc
 
 def _moving(whole: VideoSignature, part: VideoSignature, alignment: Alignment) -> tuple[Floats, Floats]:
     """What moves in the two videos, brought to the same part of the picture."""
-    turned_THW = whole.moving_THW[:, :, :: -1 if alignment.mirrored else 1]
-    return seen(turned_THW, WHOLE, alignment.window), seen(part.moving_THW, alignment.window, alignment.window)
+    turned_THW = whole.moving[:, :, :: -1 if alignment.mirrored else 1]
+    return seen(turned_THW, WHOLE, alignment.window), seen(part.moving, alignment.window, alignment.window)
 
 
 def _backgrounds(whole: VideoSignature, part: VideoSignature, alignment: Alignment) -> tuple[Floats, Floats]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,12 +83,25 @@ class Inspection:
     Args:
         facts: what the video is.
         thumbnails_THW: uint8 grey (48, 32, 32), spread evenly in time.
-        background_HWC: uint8 RGB, 160 rows: the median over time.
+        background_jpeg: the median over time, in colour, 160 rows; as JPEG, since all videos are kept in memory.
     """
 
     facts: Facts
     thumbnails_THW: NDArray[np.uint8]
-    background_HWC: NDArray[np.uint8]
+    background_jpeg: bytes
+
+    @property
+    def background(self) -> NDArray[np.uint8]:
+        """The median over time: (160, W, 3), uint8 RGB."""
+        return np.ascontiguousarray(decoded(self.background_jpeg, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def decoded(picture: bytes, how: int) -> NDArray[np.uint8]:
+    """A picture as OpenCV reads it; raises ValueError where it is damaged."""
+    found = cv2.imdecode(np.frombuffer(picture, np.uint8), how)
+    if found is None:
+        raise ValueError("a picture is damaged")
+    return np.asarray(found, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -207,7 +221,8 @@ class Inspector:
         )
         spread = np.stack(self._backgrounds.evenly(_BACKGROUND_FRAMES, start_s, until_s))
         middle = np.partition(spread, len(spread) // 2, axis=0)[len(spread) // 2]
-        return Inspection(facts, np.stack(self._thumbnails.evenly(FRAMES, start_s, until_s)), middle)
+        jpeg = cv2.imencode(".jpg", middle[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+        return Inspection(facts, np.stack(self._thumbnails.evenly(FRAMES, start_s, until_s)), jpeg)
 
 
 def read_details(path: str | os.PathLike[str], start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.uint8]:

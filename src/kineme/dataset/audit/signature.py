@@ -26,18 +26,20 @@ _GRAIN = 0.75  # cells to compare for each cell of a thumbnail: fewer forgive mo
 
 @dataclass(frozen=True, eq=False)
 class VideoSignature:
-    """The parts of a video that are compared; all pictures float32, 32 x 32.
+    """The parts of a video that are compared; all pictures 32 x 32.
 
     Args:
-        background_HW: the median over time.
-        moving_THW: frame less background, each frame with its own mean taken off.
-        motion_HW: mean over time of the size of what moves.
+        thumbnails_THW: uint8.
+        background_HW: their median over time, float32.
+        motion_HW: mean over time of the size of what moves, float32.
+        still: whether nothing moves.
         seconds: length of the video.
     """
 
+    thumbnails_THW: NDArray[np.uint8]
     background_HW: Floats
-    moving_THW: Floats
     motion_HW: Floats
+    still: bool
     seconds: float
 
     @property
@@ -46,18 +48,23 @@ class VideoSignature:
         return bool(self.background_HW.std() < FLAT)
 
     @property
-    def still(self) -> bool:
-        """Whether nothing moves."""
-        return bool(np.sqrt(np.mean(self.moving_THW**2)) < _STILL)
+    def moving(self) -> Floats:
+        """Frame less background, float32, each with its own mean taken off; made anew each time, to save memory."""
+        return _moving(self.thumbnails_THW, self.background_HW)
 
 
 def make_signature(thumbnails_THW: NDArray[np.uint8], seconds: float) -> VideoSignature:
     """Take background and motion apart."""
-    frames_THW = thumbnails_THW.astype(np.float32)
-    background_HW = np.partition(frames_THW, FRAMES // 2, axis=0)[FRAMES // 2]
-    moving_THW = frames_THW - background_HW
+    background_HW = np.partition(thumbnails_THW, FRAMES // 2, axis=0)[FRAMES // 2].astype(np.float32)
+    moving_THW = _moving(thumbnails_THW, background_HW)
+    still = bool(np.sqrt(np.mean(moving_THW**2)) < _STILL)
+    return VideoSignature(thumbnails_THW, background_HW, np.abs(moving_THW).mean(axis=0), still, seconds)
+
+
+def _moving(thumbnails_THW: NDArray[np.uint8], background_HW: Floats) -> Floats:
+    moving_THW = thumbnails_THW.astype(np.float32) - background_HW
     moving_THW -= moving_THW.mean(axis=(1, 2), keepdims=True)
-    return VideoSignature(background_HW, moving_THW, np.abs(moving_THW).mean(axis=0), seconds)
+    return moving_THW
 
 
 def seen(pictures_THW: Floats, part: Window, grain: Window) -> Floats:

@@ -58,7 +58,7 @@ def same_place(path: Path, others: Mapping[Path, str]) -> list[str]:
     if not seen or seen[0][0] != path:
         return []
     groups = ["", *(others[file] for file, _ in seen[1:])]
-    for place in same_places([look.background_HWC for _, look in seen], groups):
+    for place in same_places([look.background for _, look in seen], groups):
         if 0 in place:
             return sorted({groups[number] for number in place if number})
     return []

@@ -11,7 +11,7 @@ demo: $(VENV)/.tensorflow
 test: install lint weights
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-# The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow a quarter of an hour on two cores.
+# The site, in docs/_build/html. What docs/_generated holds is used again; without it, allow twenty minutes on two cores.
 docs: $(VENV)/.docs weights
 	$(BIN)/python docs/figures/make.py
 	$(BIN)/python docs/blocks.py --all

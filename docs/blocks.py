@@ -30,14 +30,12 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from command_check import shell_problems
 from markdown_it import MarkdownIt
-
-from kineme.files import file_lock
+from two_at_a_time import run_two_at_a_time
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "_generated"
@@ -188,15 +186,14 @@ def results(page: Path) -> list[str]:
         BlockError: a block failed, or did not although it should.
     """
     cache = GENERATED / "results" / f"{_name(page).replace('/', '-')}.json"
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {"key": ""}
     wanted = [block for block in blocks(page) if block.kind == "run"]
-    if not wanted:
-        return []
-    with file_lock(cache.with_suffix(".lock")):  # pages run side by side, and others come after this one
-        known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {"key": ""}
-        if known["key"] != key(page):
-            known = {"key": key(page), "printed": _run_page(page, wanted)}
-            cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    return known["printed"]
+    if wanted and known["key"] != key(page):
+        printed = _run_page(page, wanted)
+        known = {"key": key(page), "printed": printed}
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return known["printed"] if wanted else []
 
 
 def is_fresh(page: Path) -> bool:
@@ -346,18 +343,12 @@ def _tidy(text: str, folder: Path) -> str:
 
 
 def run_all() -> None:
-    """Run the blocks of all pages, two pages at a time; those that others come after are first."""
-
-    def depth(page: Path) -> int:
-        other = _after(page)
-        return 1 + depth(other) if other else 0
-
-    with ThreadPoolExecutor(2) as pool:
-        running = [pool.submit(results, page) for page in sorted(pages(), key=depth)]
-        for one in as_completed(running):
-            if error := one.exception():
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise error
+    """Run the blocks of all pages, two pages at a time."""
+    afters = {_name(page): _after(page) for page in pages()}
+    run_two_at_a_time(
+        {_name(page): functools.partial(results, page) for page in pages()},
+        {name: [_name(other)] for name, other in afters.items() if other},
+    )
 
 
 def main() -> None:

@@ -14,10 +14,13 @@ import subprocess
 import sys
 import textwrap
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 
 from guide_paths import DOCS, TRANSCRIPTS, WORK, hash_of, sources
+
+sys.path.insert(0, str(DOCS))
+from two_at_a_time import run_two_at_a_time
 
 _LINE = 88  # characters that fit on a page
 ACTIONS = "sit-down,stand-up,pick-up,put-down"
@@ -119,12 +122,11 @@ STEPS = (
         "make-rooms",
         f"kineme datasets make rooms --clips 160 --people 40 --actions {ACTIONS} --untrimmed 0 --strong-scenes",
     ),
-    Step("pull-blazepose", "kineme models pull blazepose", optional=True),
     _train("lrcn", "--approach lrcn --epochs 80"),
     Step(
         "pose-lstm",
         "kineme train pairs --approach pose-lstm --frames 12 --fps 5 --views 0 --out runs/pose-lstm --overwrite",
-        ("make-pairs", "pull-blazepose"),
+        ("make-pairs",),
         optional=True,
     ),
     _train("early-fusion", "--approach early-fusion --epochs 40"),
@@ -150,23 +152,12 @@ BY_NAME = {step.name: step for step in STEPS}
 
 
 def main(names: list[str]) -> None:
-    """Run the steps that are not up to date; of those named, or of all. Two at a time: none keeps two cores busy."""
+    """Run the steps that are not up to date; of those named, or of all."""
     wanted = [step for step in STEPS if (not names or step.name in names) and not step.is_done]
-    with ThreadPoolExecutor(2) as pool:
-        running: dict[str, Future[None]] = {}
-        for step in wanted:  # each stands behind those that it needs
-            running[step.name] = pool.submit(
-                _run_after, step, [running[name] for name in step.after if name in running]
-            )
-        for one in as_completed(running.values()):
-            if error := one.exception():
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise error
+    run_two_at_a_time({step.name: partial(_run, step) for step in wanted}, {step.name: step.after for step in wanted})
 
 
-def _run_after(step: Step, needed: list[Future[None]]) -> None:
-    for one in needed:
-        one.result()
+def _run(step: Step) -> None:
     started = time.perf_counter()
     step.run()
     print(f"{step.command}\n    {time.perf_counter() - started:.0f} s", flush=True)

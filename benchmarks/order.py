@@ -5,8 +5,8 @@ saw, in order and with the frames shuffled and reversed. Without order, at most 
 
     python benchmarks/order.py --out benchmarks/results/order.json
 
-The folder given by --work keeps the videos and every training that is finished. The one from scratch takes most of the
-time.
+The folder given by --work keeps the videos and every training that is finished. The default and the one from
+scratch take most of the time.
 """
 
 from __future__ import annotations

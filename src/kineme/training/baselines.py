@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from kineme.dataset.table import ClipTable
 from kineme.models.encoder import Encoder
+from kineme.models.scoring import softmax
 from kineme.training.cache import FrameCache
 from kineme.training.items import Item, parts_of
+from kineme.training.linear_weights import solve
 from kineme.training.places import FRAMES, Backgrounds, person_mask
 from kineme.video.spec import ClipSpec
 
@@ -24,7 +23,7 @@ _MOVES = 10.0  # standard deviation of a pixel's brightness over time, of 255
 
 
 def baseline_predictions(
-    table: ClipTable, *, frame_cache: FrameCache | None = None, backgrounds: Backgrounds | None = None, seed: int = 0
+    table: ClipTable, *, frame_cache: FrameCache | None = None, backgrounds: Backgrounds | None = None
 ) -> dict[str, NDArray[np.int64]]:
     """What simple rules answer for the test videos.
 
@@ -32,7 +31,6 @@ def baseline_predictions(
         table: the readable videos with their split.
         frame_cache: a cache that holds their frames already; else they are decoded once more, small.
         backgrounds: makes their backgrounds; by default without people, where a mask of them is on this machine.
-        seed: of the regression.
 
     Returns:
         Answers_N, in the order of the rows of the test split: ``majority`` and ``background_only`` (see
@@ -53,7 +51,7 @@ def baseline_predictions(
     if images:
         parts = parts_of(*images.prepare(table, table.labels))
         train_NFD, test_NFD = (np.stack([images.window(item, 0) for item in parts[name]]) for name in ("train", "test"))
-        predictions["single_frame"] = single_frame_predictions(train_NFD, train_N, test_NFD, seed)
+        predictions["single_frame"] = single_frame_predictions(train_NFD, train_N, test_NFD)
     return predictions
 
 
@@ -89,7 +87,7 @@ def simple_predictions(
 
 
 def single_frame_predictions(
-    train_NFD: NDArray[np.float32], train_labels_N: ArrayLike, test_NFD: NDArray[np.float32], seed: int = 0
+    train_NFD: NDArray[np.float32], train_labels_N: ArrayLike, test_NFD: NDArray[np.float32]
 ) -> NDArray[Any]:
     """What a logistic regression answers that sees frames one by one, from the mean of its log-probabilities.
 
@@ -97,14 +95,14 @@ def single_frame_predictions(
         train_NFD: features of F frames of each training clip.
         train_labels_N: labels of the training clips.
         test_NFD: features of F frames of each test clip.
-        seed: of the solver.
     """
-    count, frames = test_NFD.shape[:2]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, random_state=seed))
-    model.fit(train_NFD.reshape(-1, train_NFD.shape[-1]), np.repeat(np.asarray(train_labels_N), train_NFD.shape[1]))
-    shares_NFK = model.predict_proba(test_NFD.reshape(count * frames, -1)).reshape(count, frames, -1)
+    names, numbers_N = np.unique(np.asarray(train_labels_N), return_inverse=True)
+    labels_W = numbers_N.repeat(train_NFD.shape[1])
+    weights = solve(train_NFD.reshape(len(labels_W), -1), labels_W, np.ones(len(labels_W)), len(names))
+    logits_WK = weights.logits(test_NFD.reshape(-1, test_NFD.shape[-1]))
+    shares_NFK = softmax(logits_WK).reshape(*test_NFD.shape[:2], -1)
     scores_NK = np.log(np.maximum(shares_NFK, 1e-12)).mean(axis=1)  # a share may be 0
-    return np.asarray(model.classes_[scores_NK.argmax(axis=1)])
+    return np.asarray(names[scores_NK.argmax(axis=1)])
 
 
 def moving_share(frames_THWC: NDArray[np.uint8]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,9 @@ from kineme.training.kept_clips import KeptClips
 
 C = 0.01
 _NEVER_SEEN = 5.0  # by how much a class without training clips is less likely than the least likely one
+_NEWEST_BYTES = 64e6  # of kernels
+
+_newest: dict[bytes, LinearWeights] = {}  # by what they were solved from; the oldest first
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +108,8 @@ def solve(
 ) -> LinearWeights:
     """Multinomial logistic regression at its optimum.
 
+    The newest results are kept: a model that was tried on folds is solved on the same folds again once it is chosen.
+
     Args:
         pooled_WF: features of windows.
         labels_W: class of each, 0 to K; K is background, whose logit is then 0.
@@ -112,9 +118,19 @@ def solve(
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    # One thread is the fastest for so little, by far where others use the cores, and rounds alike on every machine.
-    with threadpool_limits(1, "blas"):
-        return _solve(pooled_WF, labels_W, weight_W, classes)
+    digest = hashlib.sha256(repr((pooled_WF.shape, classes)).encode())
+    for array in (pooled_WF, labels_W, weight_W):
+        digest.update(np.ascontiguousarray(array).data)
+    key = digest.digest()
+    found = _newest.get(key)
+    if found is None:
+        # One thread is the fastest for so little, by far where others use the cores, and rounds alike on every machine.
+        with threadpool_limits(1, "blas"):
+            found = _solve(pooled_WF, labels_W, weight_W, classes)
+        _newest[key] = found
+        while sum(one.kernel_FK.nbytes for one in _newest.values()) > _NEWEST_BYTES:
+            _newest.pop(next(iter(_newest)))
+    return found
 
 
 def _solve(

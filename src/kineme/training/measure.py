@@ -98,7 +98,7 @@ def measure(prepared: Prepared, result: TrainingResult, seed: int) -> Measured:
     test |= order_metrics(learner.trained, tested, cache, logits_NK, labels, seed, label="testing")
     truth_N, groups_N = np.array([item.label for item in tested]), [item.group for item in tested]
     frame_cache, backgrounds = None if learner.encoder else cache, Backgrounds(person_mask())
-    predictions = baseline_predictions(prepared.table, frame_cache=frame_cache, backgrounds=backgrounds, seed=seed)
+    predictions = baseline_predictions(prepared.table, frame_cache=frame_cache, backgrounds=backgrounds)
     test["baselines"] = baselines(predictions, truth_N, groups_N, len(labels), seed=seed)
     test["background_without"] = backgrounds.without
     document: MeasuredDocument = {"test": test}

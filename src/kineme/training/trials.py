@@ -217,9 +217,7 @@ class TrialRunner:
                 kept = {
                     "answers": {
                         rule: predictions.tolist()
-                        for rule, predictions in baseline_predictions(
-                            fold, backgrounds=backgrounds, seed=self.options.seed
-                        ).items()
+                        for rule, predictions in baseline_predictions(fold, backgrounds=backgrounds).items()
                     }
                 }
                 write_json(file, {"settings": settings, **kept})

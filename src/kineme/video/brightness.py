@@ -88,14 +88,18 @@ class Brightener:
 
     def _values(self, pixels_HWC: Pixels, deep: Callable[[], DeepPixels | None]) -> NDArray[np.int64]:
         """How often each value is there, within the black bars."""
-        rows, columns = (np.flatnonzero(pixels_HWC.max(axis=axes)) for axes in ((1, 2), (0, 2)))
+        height, width, _ = pixels_HWC.shape
+        flat_HX = pixels_HWC.reshape(height, -1)  # many times as fast as the maximum over two axes of the frame
+        rows = np.flatnonzero(flat_HX.max(axis=1))
+        columns = np.flatnonzero(flat_HX.max(axis=0).reshape(width, -1).max(axis=1))
         if not rows.size:
             return np.zeros(_BINS, np.int64)
         within = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        if pixels_HWC[within].mean() < _DARK * 255:
+        counts_256 = np.bincount(pixels_HWC[within].ravel(), minlength=256)
+        if counts_256 @ np.arange(256) < _DARK * 255 * counts_256.sum():
             return np.bincount(self._in_16_bits(pixels_HWC, deep)[within].ravel() // _BIN, minlength=_BINS)
         counts = np.zeros(_BINS, np.int64)
-        counts[np.arange(256) * 257 // _BIN] = np.bincount(pixels_HWC[within].ravel(), minlength=256)
+        counts[np.arange(256) * 257 // _BIN] = counts_256
         return counts
 
     def _count(self, counts: NDArray[np.int64]) -> None:

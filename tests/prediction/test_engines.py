@@ -23,7 +23,7 @@ from kineme.models.engine_table import ranked
 from kineme.models.model_file import ModelCard, config_of, save_model
 from kineme.models.registry import make_approach
 from kineme.prediction.engines.keras import KerasFunction
-from kineme.prediction.engines.select import open_engine
+from kineme.prediction.engines.select import kind_of, open_engine
 from kineme.prediction.engines.steps import part_of
 from kineme.prediction.windows import WindowScorer
 from kineme.sources.local import local_videos
@@ -247,6 +247,17 @@ def test_auto_measures_a_part_once_and_takes_what_the_table_says(cache):
     table.write_text("damaged")
     kept_of(cache, "slow-fusion")
     assert set(json.loads(table.read_text())["engines"]) == {"litert", "openvino"}
+
+
+def test_frames_of_a_pretrained_backbone_are_measured_once_for_all_models():
+    def key(name, spec=SMALL, backbone="efficientnet-lite0", **options):
+        return kind_of(model_of(name, spec, backbone=backbone, **options), "frame").key
+
+    usual = key("lrcn")
+    assert usual == key("lrcn", units=8) == key("late-fusion", merge="attention")
+    assert usual == key("lrcn", dataclasses.replace(SMALL, frames=SMALL.frames + 1))
+    assert usual != key("lrcn", dataclasses.replace(SMALL, height=2 * SMALL.height))
+    assert key("lrcn", backbone="small-cnn") != key("late-fusion", backbone="small-cnn")
 
 
 def test_where_one_engine_is_missing_auto_does_without(cache, monkeypatch):

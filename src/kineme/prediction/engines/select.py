@@ -78,16 +78,21 @@ class _Auto:
         self._model = model
 
     def function(self, part: PartName) -> Function:
-        for name in engines_for(_kind(self._model, part)):
+        for name in engines_for(kind_of(self._model, part)):
             with suppress(KinemeError):  # a network that is not as its card says
                 return open_engine(name, self._model).function(part)
         return KerasEngine(self._model).function(part)
 
 
-def _kind(model: TrainedModel, part: PartName) -> Kind:
-    """What the table knows a part of a model by; a heavy network is measured on smaller clips."""
+def kind_of(model: TrainedModel, part: PartName) -> Kind:
+    """What the table knows a part of a model by.
+
+    A heavy network is measured on smaller clips. The frames of a pretrained backbone cost the same in all models.
+    """
     card, threads, spec = model.card, threads_for(part, model.card), model.card.spec
-    what = [card.approach, card.config, spec.to_json()]
+    what: list[Any] = [card.approach, card.config, spec.to_json()]
+    if part == "frame" and card.backbone.is_pretrained and not card.architecture.is_inside_backbone:
+        what = [card.backbone.name, spec.height, spec.width]
 
     def build() -> Any:
         from kineme.prediction.engines.steps import part_of

@@ -66,6 +66,16 @@ def test_what_a_dark_noisy_video_shows_is_not_lost_in_the_steps_of_8_bits(tmp_pa
     assert len(np.unique(seen)) > 4 * len(np.unique(as_is))
 
 
+def test_a_grey_level_of_noise_in_black_does_not_flicker_over_the_whole_range():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 2, (2 * SPEC.frames, 64, 64, 3)).astype(np.uint8)  # a room without light, and a lamp
+    frames[:, :8, :16] = 60
+    brighten = Brightener(SPEC)
+    seen = np.stack([brighten(frame) for frame in frames])
+    assert 110 < seen[:, :8, :16].mean() < 200
+    assert seen[:, 8:].max() < 50  # by a plain power to the same mean, a level becomes 84
+
+
 def test_a_bright_enough_video_stays_as_it_is_to_the_bit(tmp_path):
     path = film(tmp_path / "bright.mp4", [0.25] * 40)
     as_is = read_sampled_video(path, replace(SPEC, brightness="as-is")).frames_NHWC

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 from kineme.video.convert import DeepPixels, Pixels
 from kineme.video.spec import ClipSpec
 
-BRIGHTNESS_FORMAT = 2  # of the pixels; a change of what they show raises it
+BRIGHTNESS_FORMAT = 3  # of the pixels; a change of what they show raises it
 
 _DARK, _WANTED = 0.2, 0.4  # mean of the pixels, of full scale
 _KEPT = 1.5  # by which factor the mean may change before another curve is chosen
-_STRONGEST = 0.2  # gamma; a smaller one would show nothing but noise
+_TOE = 2 / 255  # of full scale; below it a curve is nearly straight
+_STRONGEST = 0.02  # gamma; that is a logarithm but for a hundredth
 _FULL = 65535
 _BINS = 4096  # of the counted values
 _BIN = (_FULL + 1) // _BINS
@@ -31,7 +31,9 @@ class Brightener:
 
     - The light at a tick is the mean of the clip that ends with it: of its frame and the T - 1 before it. Black bars
       at the edges do not count.
-    - Under 0.2 of full scale, one gamma is chosen that brings this mean to 0.4.
+    - Under 0.2 of full scale, one curve is chosen that brings this mean to 0.4, or as near as a logarithm does: with
+      t = 2 / 255, ``((x + t) ** gamma - t ** gamma) / ((1 + t) ** gamma - t ** gamma)``. A plain power is infinitely
+      steep at black, so the noise of a grey level would flicker over the whole range.
     - It is kept for the ticks that follow until the mean is over 1.5 times its value then, or under 1 / 1.5 of it.
       So a light that wavers about 0.2 makes no flicker, and a clip in steady light has one curve.
 
@@ -112,21 +114,27 @@ class Brightener:
         """Choose another curve if the light has changed."""
         if not self._sum.any():  # all is black
             return
-        mean = _mean(self._sum, 1.0)
+        mean = float(self._sum @ _BIN_VALUES / self._sum.sum())
         is_kept = self._chosen_at / _KEPT <= mean <= self._chosen_at * _KEPT
         if self._curve is None or not is_kept:
             self._curve, self._chosen_at = (_curve(self._sum) if mean < _DARK else None), mean
 
 
-def _mean(counts: NDArray[Any], gamma: float) -> float:
-    """The mean of the counted pixels after a gamma, of full scale."""
-    return float(counts @ _BIN_VALUES**gamma / counts.sum())
+def _mean(counts: NDArray[np.int64], gamma: float) -> float:
+    """The mean of the counted pixels after a curve, of full scale."""
+    return float(counts @ _bent(_BIN_VALUES, gamma) / counts.sum())
+
+
+def _bent(values: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
+    """Values from 0 to 1 along a curve; 1 is the identity."""
+    black, white = _TOE**gamma, (1 + _TOE) ** gamma
+    return np.asarray(((values + _TOE) ** gamma - black) / (white - black))
 
 
 def _curve(counts: NDArray[np.int64]) -> Pixels:
-    """The gamma that brings the mean of the counted pixels to the target, as a table of 65536 values."""
+    """The curve that brings the mean of the counted pixels to the target, as a table of 65536 values."""
     low, high = _STRONGEST, 1.0
     for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if _mean(counts, middle) > _WANTED else (low, middle)
-    return np.round(255 * np.linspace(0, 1, _FULL + 1) ** low).astype(np.uint8)
+    return np.round(255 * _bent(np.linspace(0, 1, _FULL + 1), low)).astype(np.uint8)

@@ -49,7 +49,7 @@ class ClipSpec:
         region: which part of the frame. ``"frame"`` is all of it, ``"people"`` one window over all the people in it,
             ``"person"`` a window over one person.
         brightness: ``"as-is"`` leaves the pixels alone. ``"auto"`` brightens dark clips, those with a mean under 0.2 of
-            full scale, by one gamma that brings the mean to 0.4: see :class:`kineme.video.brightness.Brightener`.
+            full scale, by one curve that brings the mean to 0.4: see :class:`kineme.video.brightness.Brightener`.
 
     Raises:
         UsageError: a value is out of its range.

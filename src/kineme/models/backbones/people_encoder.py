@@ -6,6 +6,9 @@ turns their joints into numbers.
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +17,39 @@ from typing import Any
 import numpy as np
 
 from kineme.models.backbone import Backbone, features_as_they_are
-from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Frame, MoveNetDetector
+from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Detections, Frame, MoveNetDetector
 from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, VERSION, PeopleFeatures
 from kineme.models.backbones.people_symmetries import IN_MIRROR, ways_of_reading
 from kineme.models.poses import Pose, PoseEncoder, Tracker
 from kineme.video.spec import ClipSpec
+
+_NEWEST = 512  # frames, of which detections are kept
+
+
+class NewestDetections:
+    """What was found in the newest frames, for those who see the same frames in another order.
+
+    Several threads may use it.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[bytes, Detections] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, frame_HWC: Frame, detect: Callable[[Frame], Detections]) -> Detections:
+        """The people in a frame, looked for where it is not known; not to be written to."""
+        key = hashlib.blake2b(repr(frame_HWC.shape).encode() + frame_HWC.tobytes(), digest_size=16).digest()
+        with self._lock:
+            found = self._found.get(key)
+        if found is None:
+            found = detect(frame_HWC)
+            for array in (found.joints_PJC, found.boxes_P4, found.scores_P):
+                array.setflags(write=False)
+            with self._lock:
+                self._found[key] = found
+                while len(self._found) > _NEWEST:
+                    self._found.popitem(last=False)
+        return found
 
 
 class PeopleFinder:
@@ -27,10 +58,12 @@ class PeopleFinder:
     Args:
         files: as for :class:`~kineme.models.backbones.movenet.MoveNetDetector`.
         tracker: follows each person over time.
+        newest: shared by those who may see the same frames.
     """
 
-    def __init__(self, files: Mapping[str, Path], tracker: Tracker) -> None:
+    def __init__(self, files: Mapping[str, Path], tracker: Tracker, newest: NewestDetections) -> None:
         self._detector, self._tracker, self._features = MoveNetDetector(files), tracker, PeopleFeatures()
+        self._newest = newest
 
     def reset(self) -> None:
         """Forget everybody."""
@@ -49,7 +82,7 @@ class PeopleFinder:
         return self._follow(frame_HWC, time_s)[1]
 
     def _follow(self, frame_HWC: Frame, time_s: float) -> tuple[dict[int, Array], Array]:
-        people = self._tracker.update(self._detector(frame_HWC), time_s)
+        people = self._tracker.update(self._newest.of(frame_HWC, self._detector), time_s)
         joints = {person.id: person.joints_JC for person in people if person.score}
         return joints, self._features(joints, time_s)
 
@@ -63,11 +96,11 @@ def make_encoder(key: str, network: Any, views: int) -> PoseEncoder:
     """Of the network in the user's cache folder; a model on landmarks does not hold it."""
     from kineme.models.weights import require
 
-    files = require(WEIGHTS.name)
+    files, newest = require(WEIGHTS.name), NewestDetections()
 
     def open_finder(make_tracker: Callable[[], Tracker] | None) -> PeopleFinder:
         assert make_tracker is not None
-        return PeopleFinder(files, make_tracker())
+        return PeopleFinder(files, make_tracker(), newest)
 
     return PoseEncoder(f"{key}:{VERSION}", views, (PEOPLE_FEATURES,), open_finder, tracks=True)
 

@@ -15,7 +15,7 @@ _LARGEST = 4_000_000  # bytes of one
 
 
 class RecentFiles:
-    """Arrays read from files whose names stand for what they hold; those that were not used for long are let go.
+    """Arrays read from files whose names identify their contents; the least recently used are dropped.
 
     Several threads may use it.
     """

@@ -27,7 +27,7 @@ _NEWEST = 512  # frames, of which detections are kept
 
 
 class NewestDetections:
-    """What was found in the newest frames, for those who see the same frames in another order.
+    """The people detected in the newest frames, for finders that see the same frames in another order.
 
     Several threads may use it.
     """
@@ -37,7 +37,7 @@ class NewestDetections:
         self._lock = threading.Lock()
 
     def of(self, frame_HWC: Frame, detect: Callable[[Frame], Detections]) -> Detections:
-        """The people in a frame, looked for where it is not known; not to be written to."""
+        """The people in a frame; they are detected if the frame is new. The arrays are read-only."""
         key = hashlib.blake2b(repr(frame_HWC.shape).encode() + frame_HWC.tobytes(), digest_size=16).digest()
         with self._lock:
             found = self._found.get(key)
@@ -58,7 +58,7 @@ class PeopleFinder:
     Args:
         files: as for :class:`~kineme.models.backbones.movenet.MoveNetDetector`.
         tracker: follows each person over time.
-        newest: shared by those who may see the same frames.
+        newest: shared by finders that may see the same frames.
     """
 
     def __init__(self, files: Mapping[str, Path], tracker: Tracker, newest: NewestDetections) -> None:

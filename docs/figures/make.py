@@ -34,6 +34,7 @@ MODULES = (
     "live",
     "comparison",
     "million_hours",
+    "growth",
 )
 _SHARED = ("style.py", "guide_paths.py", "network_diagram.py")
 

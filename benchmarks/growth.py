@@ -65,7 +65,8 @@ def measure(count: int, drawn: int, work: Path) -> dict[str, Any]:
     table, run = str(work / "clips.csv"), str(work / "run")
     train = ["train", table, "--fast", "--epochs", "5", "--allow-leaks", "--overwrite", "--out", run, "--json"]
     found: dict[str, Any] = {"drawn": drawn}
-    found["check"] = cost(["check", table, "--json"], count, caches | {"KINEME_INSPECTION_CACHE": str(work / "first")})
+    check = ["check", table, "--out", str(work / "check.html"), "--json"]
+    found["check"] = cost(check, count, caches | {"KINEME_INSPECTION_CACHE": str(work / "first")})
     found["train"] = cost(train, count, caches)
     found["predict"] = cost(["predict", str(work / "links"), "--model", run, "--json"], count, caches)
     return found

@@ -27,7 +27,7 @@ from kineme.people.region import find_region, region_key
 from kineme.training.augment import Augmentation, Mirror, view_seed
 from kineme.training.frame_order import FrameOrder, reorder
 from kineme.training.parts import Row, Stretch
-from kineme.training.recent import RecentFiles
+from kineme.training.recent import RecentFiles, read_records
 from kineme.video.brightness import BRIGHTNESS_FORMAT
 from kineme.video.clips import Clip, Tick, cut_clips, refuse_short, ticks
 from kineme.video.probe import probe
@@ -63,7 +63,7 @@ class Entries:
         self.augmentation: Augmentation | Mirror | None = None
         self._disk = DiskCache(self.folder, (SUFFIX, ".json"), limit_bytes)
         self._identities: dict[str, Identity] = {}
-        self._recent = RecentFiles()
+        self._read_records = RecentFiles().read if encoder else read_records  # of frames, one read wants a small part
 
     @property
     def problem(self) -> str | None:
@@ -144,7 +144,7 @@ class Entries:
         """
         shape, dtype = self._record
         try:
-            return self._recent.read(self.file(path, stretch, view), dtype, (count, *shape), wanted)
+            return self._read_records(self.file(path, stretch, view), dtype, (count, *shape), wanted)
         except (FileNotFoundError, ValueError):
             return self._decode_some(path, stretch, wanted, view)
 

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kineme.lru import LRUCache
 from kineme.models.joined import JoinedNetwork
 from kineme.training.kept_clips import KeptClips
 
 C = 0.01
 _NEVER_SEEN = 5.0  # by how much a class without training clips is less likely than the least likely one
 _NEWEST_BYTES = 64e6  # of kernels
-
-_newest: dict[bytes, LinearWeights] = {}  # by what they were solved from; the oldest first
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +97,9 @@ class JoinedWeights:
             weights.assign_to(head)
 
 
+_newest = LRUCache[LinearWeights](_NEWEST_BYTES, lambda weights: weights.kernel_FK.nbytes)
+
+
 def has_anybody(pooled_WF: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether there is anything in the features of each window: those of people are zeros where nobody is."""
     return np.asarray((pooled_WF != 0).any(axis=1))
@@ -121,16 +123,13 @@ def solve(
     digest = hashlib.sha256(repr((pooled_WF.shape, classes)).encode())
     for array in (pooled_WF, labels_W, weight_W):
         digest.update(np.ascontiguousarray(array).data)
-    key = digest.digest()
-    found = _newest.get(key)
-    if found is None:
+
+    def solved() -> LinearWeights:
         # One thread is the fastest for so little, by far where others use the cores, and rounds alike on every machine.
         with threadpool_limits(1, "blas"):
-            found = _solve(pooled_WF, labels_W, weight_W, classes)
-        _newest[key] = found
-        while sum(one.kernel_FK.nbytes for one in _newest.values()) > _NEWEST_BYTES:
-            _newest.pop(next(iter(_newest)))
-    return found
+            return _solve(pooled_WF, labels_W, weight_W, classes)
+
+    return _newest.get(digest.digest(), solved)
 
 
 def _solve(

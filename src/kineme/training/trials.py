@@ -210,7 +210,7 @@ class TrialRunner:
         backgrounds = Backgrounds(person_mask())
         for number, fold in enumerate(self.folds):
             file = self.folder / "baselines" / f"fold{number + 1}.json"
-            settings = {"format": _FORMAT, "data": self.fingerprint, "fold": _fold_key(fold), "seed": self.options.seed}
+            settings = {"format": _FORMAT, "data": self.fingerprint, "fold": _fold_key(fold)}
             settings["background_without"] = backgrounds.without
             kept = _read_trial(file, settings)
             if kept is None:

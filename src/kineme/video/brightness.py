@@ -114,15 +114,15 @@ class Brightener:
         """Choose another curve if the light has changed."""
         if not self._sum.any():  # all is black
             return
-        mean = float(self._sum @ _BIN_VALUES / self._sum.sum())
+        mean = _mean(self._sum, _BIN_VALUES)
         is_kept = self._chosen_at / _KEPT <= mean <= self._chosen_at * _KEPT
         if self._curve is None or not is_kept:
             self._curve, self._chosen_at = (_curve(self._sum) if mean < _DARK else None), mean
 
 
-def _mean(counts: NDArray[np.int64], gamma: float) -> float:
-    """The mean of the counted pixels after a curve, of full scale."""
-    return float(counts @ _bent(_BIN_VALUES, gamma) / counts.sum())
+def _mean(counts: NDArray[np.int64], of_bins: NDArray[np.float64]) -> float:
+    """The mean of the counted pixels, given the value of each bin."""
+    return float(counts @ of_bins / counts.sum())
 
 
 def _bent(values: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
@@ -136,5 +136,5 @@ def _curve(counts: NDArray[np.int64]) -> Pixels:
     low, high = _STRONGEST, 1.0
     for _ in range(20):
         middle = (low + high) / 2
-        low, high = (middle, high) if _mean(counts, middle) > _WANTED else (low, middle)
+        low, high = (middle, high) if _mean(counts, _bent(_BIN_VALUES, middle)) > _WANTED else (low, middle)
     return np.round(255 * _bent(np.linspace(0, 1, _FULL + 1), low)).astype(np.uint8)

@@ -7,8 +7,6 @@ turns their joints into numbers.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kineme.lru import LRUCache
 from kineme.models.backbone import Backbone, features_as_they_are
 from kineme.models.backbones.movenet import LONG_SIDE, SKELETON, WEIGHTS, Array, Detections, Frame, MoveNetDetector
 from kineme.models.backbones.people_features import LAYOUT, PEOPLE_FEATURES, VERSION, PeopleFeatures
@@ -33,23 +32,19 @@ class NewestDetections:
     """
 
     def __init__(self) -> None:
-        self._found: OrderedDict[bytes, Detections] = OrderedDict()
-        self._lock = threading.Lock()
+        self._found = LRUCache[Detections](_NEWEST)
 
     def of(self, frame_HWC: Frame, detect: Callable[[Frame], Detections]) -> Detections:
         """The people in a frame; they are detected if the frame is new. The arrays are read-only."""
         key = hashlib.blake2b(repr(frame_HWC.shape).encode() + frame_HWC.tobytes(), digest_size=16).digest()
-        with self._lock:
-            found = self._found.get(key)
-        if found is None:
+
+        def look() -> Detections:
             found = detect(frame_HWC)
             for array in (found.joints_PJC, found.boxes_P4, found.scores_P):
                 array.setflags(write=False)
-            with self._lock:
-                self._found[key] = found
-                while len(self._found) > _NEWEST:
-                    self._found.popitem(last=False)
-        return found
+            return found
+
+        return self._found.get(key, look)
 
 
 class PeopleFinder:

@@ -1,11 +1,16 @@
-"""How much memory this process has taken, and how much there is."""
+"""How much memory this process has taken, how much there is, and how little of it lies idle."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+_M_ARENA_MAX = -8  # of glibc's mallopt
+_ARENAS = 4  # for at most eight threads that decode
 
 
 def peak_mb() -> int | None:
@@ -33,3 +38,14 @@ def total_bytes() -> int | None:
         return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     except (OSError, ValueError):  # no such limit
         return machine
+
+
+def share_arenas() -> None:
+    """Let all threads take memory from a few arenas; it changes nothing but on Linux's glibc.
+
+    By default that has eight for each core. Every video is decoded by new threads, which are given one arena after
+    another, and what they leave between blocks in use is lost to all others: half a gigabyte after 2,000 videos.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, min(_ARENAS, os.cpu_count() or 1))

@@ -36,6 +36,7 @@ from kineme.cli.help import SectionedCommand, SectionedGroup
 from kineme.cli.output import tell
 from kineme.errors import KinemeError, UsageError
 from kineme.files import setting_of
+from kineme.memory import share_arenas
 from kineme.text import printable
 from kineme.version import __version__
 
@@ -83,6 +84,7 @@ def root(
 def main() -> None:
     """Run the command line; exit codes are 0 done, 1 could not, 2 wrong usage, 130 interrupted."""
     _prepare_streams()
+    share_arenas()
     interrupt.listen()
     own = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     debug = "--debug" in own

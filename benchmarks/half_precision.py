@@ -29,6 +29,7 @@ from kineme.models.network import frozen_encoder
 from kineme.models.registry import find_backbone, make_approach
 from kineme.training.learner import Learner, make_learner
 from kineme.training.linear import PooledWindows, pool_windows
+from kineme.video.spec import ClipSpec
 
 KINDS: tuple[Arithmetic, ...] = ("float32", "bfloat16")
 SPEC = replace(find_backbone("i3d").spec, brightness="auto")  # as by default
@@ -66,10 +67,10 @@ def main() -> None:
         write_json(arguments.out, result)
 
 
-def learner(classes: int, kind: Arithmetic) -> Learner:
+def learner(classes: int, kind: Arithmetic, spec: ClipSpec = SPEC) -> Learner:
     """What makes the features of I3D in an arithmetic."""
     approach = make_approach("late-fusion", {"backbone": "i3d", "head": "linear"})
-    one = make_learner(approach, SPEC, classes)
+    one = make_learner(approach, spec, classes)
     return replace(one, encoder=frozen_encoder(one.network, approach, arithmetic=kind))
 
 

@@ -178,6 +178,7 @@ def train(
     from kineme.training.leaky import group_split_reference
     from kineme.training.loggers import check_loggers
     from kineme.training.options import is_chosen, resolve_approach
+    from kineme.training.parts import windows_for
 
     loggers = check_loggers(log)
     table = _table(data, labelled_throughout)
@@ -193,7 +194,7 @@ def train(
             how |= {"approach": choice.candidate.approach_name, "config": choice.candidate.config}
             how |= {"spec": choice.candidate.spec, "selection": choice.selection}
         else:
-            how |= {"approach": approach, "config": config, "spec": spec or best_spec}
+            how |= {"approach": approach, "config": config, "spec": windows_for(table, spec or best_spec)}
         reference = group_split_reference(table, folder, **how) if leaky else None
         run = training.train(
             table,
@@ -258,10 +259,13 @@ def compare(
         >>> found.document["best"] in ("single-frame", "late-fusion")
         True
     """
+    from dataclasses import replace
+
     from kineme.models.registry import APPROACHES
     from kineme.report.comparison_page import write_comparison
     from kineme.report.run_page import write_run_report
     from kineme.training import compare as comparing
+    from kineme.training.parts import windows_for
     from kineme.training.trials import parse_candidate
 
     wanted = list(approaches or comparing.CANDIDATES)
@@ -274,6 +278,7 @@ def compare(
         ]
     candidates = [parse_candidate(one, spec_changes) for one in dict.fromkeys(wanted)]
     table = _table(data, labelled_throughout)
+    candidates = [replace(one, spec=windows_for(table, one.spec)) for one in candidates]
     found = comparing.compare(
         table,
         out,

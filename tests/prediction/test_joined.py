@@ -127,13 +127,15 @@ def test_all_windows_are_those_of_the_leader() -> None:
     assert joined_windows([leader, other], 1, 2)[1].tolist() == [0, 0, 1]
 
 
+@pytest.mark.parametrize("overlap", [0.5, 0.0])
 @pytest.mark.parametrize(("frames", "wanted"), [(64, [1, 4]), (15, [1, 1]), (30, [1, 3]), (12, [1, 3])])
-def test_the_windows_of_members_begin_together(frames: int, wanted: list[int]) -> None:
+def test_the_windows_of_members_begin_together(frames: int, wanted: list[int], overlap: float) -> None:
     backbone = find_backbone("i3d+movenet")
-    spec = replace(backbone.spec, frames=frames)
+    spec = replace(backbone.spec, frames=frames, overlap=overlap)
     assert steps_of(backbone, spec) == wanted
     strides = [one.default_stride * step for one, step in zip(member_specs(backbone, spec), wanted, strict=True)]
     assert strides == [spec.default_stride] * 2
+    assert not any(spec.stream_stride % step for step in wanted)
 
 
 def test_no_state_is_carried_where_a_member_keeps_none(model_file: Path) -> None:

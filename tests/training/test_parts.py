@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from helpers_video import numbered_video, read_number
 
 from kineme.dataset.scan import scan
 from kineme.training.cache import FrameCache
-from kineme.training.parts import labelled_throughout
+from kineme.training.parts import labelled_throughout, windows_for
 from kineme.video.spec import ClipSpec
 
 FPS = 25
@@ -99,6 +100,13 @@ def test_background_is_what_lies_between_the_parts_where_the_table_says_that_all
     assert (middles < 2).any()
     assert ((middles > 3) & (middles < 6)).any()
     assert (middles > 8).any()
+
+
+@pytest.mark.parametrize(("said", "overlap"), [("yes", 0.5), ("no", 0.0)])
+def test_windows_overlap_where_a_timeline_is_learned(tmp_path, said, overlap):
+    table, *_ = prepared(tmp_path, OTHER, labelled_throughout=said)
+    assert windows_for(table, replace(SPEC, overlap=0.0)).overlap == overlap
+    assert windows_for(table, replace(SPEC, overlap=0.75)).overlap == 0.75
 
 
 def test_frames_spread_over_a_part_stay_within_it(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,24 +29,28 @@ def data(tmp_path_factory):
 
 
 @needs_i3d
-def test_i3d_gives_its_features_window_by_window(data, tmp_path):
+@pytest.mark.parametrize("overlap", [0.5, 0.0])
+def test_i3d_gives_its_features_window_by_window(data, tmp_path, overlap):
     run = package.train(
         data,
         tmp_path / "run",
         approach="single-frame",
         config={"backbone": "i3d"},
-        spec=TINY,
+        spec=replace(TINY, overlap=overlap),
         options=TrainOptions(epochs=3, flip=False),
     )
     assert run.metrics["test"]["n"] == 2
     assert set(run.metrics["test"]["orders"]) == {"shuffled", "reversed", "frozen"}
     model = package.load(run.folder)
+    assert model.stream().stride == TINY.frames // 2, "answers of a stream come as often"
     lines = (run.folder / "predictions.csv").read_text().splitlines()[1:]
     for line in lines:  # what evaluation measured on cached features is what prediction gives from the video
         name, *_, left, right = line.split(",")
         found = model.predict(data / name)
         np.testing.assert_allclose(found.probabilities_K, [float(left), float(right)], atol=1e-4)
-        assert len(found.window_times_W2) == next(item.ticks for item in run.test if item.name == name)
+        starts_s = found.window_times_W2[:, 0]
+        assert len(starts_s) == next(item.ticks for item in run.test if item.name == name) > 1
+        np.testing.assert_allclose(np.diff(starts_s[:-1]), (1 - overlap) * TINY.seconds, atol=1e-6)
     figures = package.evaluate(run.folder, data, frame_order="reversed")
     assert figures["top1"] == run.metrics["test"]["orders"]["reversed"]["top1"]
 

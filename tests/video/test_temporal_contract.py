@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from helpers_video import cut_file, numbered_video, read_number
 
-from kineme.errors import VideoError
+from kineme.errors import UsageError, VideoError
 from kineme.video.clips import read_clips, read_sampled_video, ticks
 from kineme.video.decode import read_frames
 from kineme.video.probe import probe
@@ -121,6 +122,27 @@ def test_clips_equal_windows_of_the_whole(
             window = spec.window(start, len(sampled.times_s))
             assert np.array_equal(clip.frames_THWC, sampled.frames_NHWC[window])
             assert np.array_equal(clip.times_s, sampled.times_s[window])
+
+
+@pytest.mark.parametrize(("overlap", "starts"), [(0.5, [0, 3, 6, 9, 10]), (0.0, [0, 7, 10]), (0.8, [*range(11)])])
+def test_clips_overlap_as_the_spec_says(
+    sources: dict[str, tuple[Path, list[float]]], overlap: float, starts: list[int]
+) -> None:
+    path, _ = sources["25-mp4-b-frames"]
+    spec = ClipSpec(frames=7, fps=17 / probe(path).duration_s, height=32, width=40, overlap=overlap)
+    sampled = read_sampled_video(path, spec)
+    assert len(sampled.times_s) == 17
+    assert spec.window_starts(17) == starts
+    assert [clip.times_s[0] for clip in read_clips(path, spec)] == [sampled.times_s[start] for start in starts]
+    assert ClipSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_spec_that_says_nothing_of_an_overlap_is_one_of_half_a_clip() -> None:
+    assert "overlap" not in ClipSpec().to_json(), "as documents always were"
+    assert ClipSpec.from_json(ClipSpec().to_json()).overlap == 0.5
+    for wrong in (1.0, -0.1, float("nan"), True, "half"):
+        with pytest.raises(UsageError, match=r"overlap must be from 0 to 0\.95"):
+            ClipSpec(overlap=wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", SOURCES)

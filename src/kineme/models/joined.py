@@ -65,15 +65,16 @@ def _leader(members: Sequence[Backbone]) -> int:
 def steps_of(backbone: Backbone, spec: ClipSpec) -> list[int]:
     """How many ticks of ``spec`` lie between two of each member, so that both cover the same seconds.
 
-    It is the divisor of the frames of a window, and of those from one window to the next, that brings a member nearest
-    to the pace it is meant for; beside others that look at frames one by one, all share one pace.
+    It is the divisor of the frames of a window, and of those from one window to the next, in a file and in a stream,
+    that brings a member nearest to the pace it is meant for; beside others that look at frames one by one, all share
+    one pace.
     """
     leader = backbone.members[leader_of(backbone)]
-    both = math.gcd(spec.frames, spec.default_stride)
+    every = math.gcd(spec.frames, spec.default_stride, spec.stream_stride)
     found = []
     for one in backbone.members:
         wanted = (spec.fps or 0) / one.spec.fps if one.spec.fps and not leader.is_per_frame else 1.0
-        divisors = [step for step in range(1, both + 1) if both % step == 0 and spec.frames // step > 3]
+        divisors = [step for step in range(1, every + 1) if every % step == 0 and spec.frames // step > 3]
         nearest = min(divisors or [1], key=lambda step: abs(np.log(step / max(wanted, 1e-9))))
         found.append(1 if one is leader or spec.fps is None else nearest)
     return found
@@ -93,6 +94,7 @@ def member_specs(backbone: Backbone, spec: ClipSpec) -> list[ClipSpec]:
                 short=spec.short,
                 region=spec.region,
                 brightness=spec.brightness,
+                overlap=spec.overlap,
             )
         )
     return specs

@@ -60,7 +60,7 @@ class Exported:
         card: of the model.
         name: of the model.
         parts: those that there are.
-        stride: ticks from one window of a file to the next, or None for half a clip.
+        stride: ticks from one window of a file to the next, or None where these are as the spec of the card says.
 
     Raises:
         KinemeError: it is missing, no exported model, damaged, or of another version.
@@ -157,7 +157,7 @@ def write(path: Path, network: bytes, parts: tuple[str, ...], card: ModelCard, n
         parts: names of the signatures.
         card: of the model.
         name: of the model.
-        stride: ticks from one window of a file to the next, or None for half a clip.
+        stride: ticks from one window of a file to the next, or None where these are as the spec of the card says.
     """
     document = {
         "format": FORMAT,

@@ -46,7 +46,7 @@ class TrainedModel:
         card: all else of the model.
         name: how the model is called in results.
         path: the file it was read from, if it was.
-        stride: ticks from one window of a video to the next; half a clip by default, as in evaluation.
+        stride: ticks from one window of a video to the next; by default as in evaluation, which the card's spec says.
         exported: its parts, compiled, instead of a network.
         build: makes the network where it is in no file of its own; ``card.provenance`` names its weights.
         external: what gives the scores of clips, where the network only passes them on.

@@ -62,7 +62,7 @@ class WindowScorer:
         Args:
             path: the video, for the error.
             of_ticks: instant and frame of every tick, in order, from :func:`kineme.video.clips.ticks`.
-            stride: ticks from one window to the next; half a clip by default.
+            stride: ticks from one window to the next; by default as the model's clips overlap.
             lead: ticks that come right before, where these are a part of a video.
 
         Raises:
@@ -151,7 +151,7 @@ def score_clip(model: TrainedModel, clip: Clip, engine: str = "auto") -> NDArray
 
 def stream_stride(model: TrainedModel) -> int:
     """Ticks from one window of a stream to the next: 1 where a window costs no more than its newest frame."""
-    return 1 if model.card.is_per_frame else model.stride or model.card.spec.default_stride
+    return 1 if model.card.is_per_frame else model.stride or model.card.spec.stream_stride
 
 
 def is_dense(model: TrainedModel) -> bool:
@@ -160,7 +160,7 @@ def is_dense(model: TrainedModel) -> bool:
 
 
 def file_stride(model: TrainedModel) -> int | None:
-    """Ticks from one window of a file to the next; None is half a clip."""
+    """Ticks from one window of a file to the next; None: as the model's clips overlap."""
     return 1 if is_dense(model) else model.stride
 
 

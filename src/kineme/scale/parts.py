@@ -60,7 +60,7 @@ def cut(
     Args:
         of_ticks: of the whole video.
         spec: what a clip is.
-        stride: ticks from one window to the next; None is half a clip.
+        stride: ticks from one window to the next; None: as the spec says.
         part_bytes: of the frames of a part, about; a part holds at least one window.
     """
     stride = stride or spec.default_stride

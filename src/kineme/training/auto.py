@@ -30,7 +30,7 @@ from kineme.training.feature_plan import JOIN, FeaturePlan, plan_features
 from kineme.training.folds import grouped_folds
 from kineme.training.one_pass import Wanted, decode_and_check, for_baselines
 from kineme.training.options import AutoOptions, TrainOptions
-from kineme.training.parts import has_parts
+from kineme.training.parts import has_parts, learns_timeline
 from kineme.training.run import run_folder
 from kineme.training.segment_metrics import pooled_f1
 from kineme.training.selection import Role, Selection, Tried, candidate_figures, choose
@@ -130,6 +130,8 @@ def choose_model(
         KinemeError: the data cannot be split or read, or leaks.
     """
     divided = split(table, seed=options.seed, test=test, validation=validation)
+    if learns_timeline(table):
+        spec_changes = {"overlap": ClipSpec.overlap, **spec_changes}
     plan = _make_all(divided, spec_changes, options, wish, allow_leaks=allow_leaks, say=say)
     entries = _entries(plan, wish, spec_changes, groups_known=divided.group_source != ONE_PER_VIDEO)
     training = replace(divided, rows=divided.rows.filter(pl.col("split") != "test"), warnings=())

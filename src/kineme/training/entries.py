@@ -102,6 +102,8 @@ class Entries:
         if spec.brightness != "as-is" or spec.region != "frame":  # else the key has the form that it always had
             key += [spec.frames, spec.region, spec.brightness, stretch.track, *region_key(spec)]
             key += [BRIGHTNESS_FORMAT] if spec.brightness != "as-is" else []
+        if self.per_window and spec.overlap != ClipSpec.overlap:
+            key.append(spec.overlap)
         key += [self.encoder and self.encoder.key, view, _FORMAT if isinstance(view, int) else _ORDER_FORMAT]
         key += [asdict(self.augmentation)] if isinstance(view, int) and view and self.augmentation else []
         return self.folder / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + SUFFIX)

@@ -49,6 +49,21 @@ def has_parts(table: ClipTable) -> bool:
     return any(map(is_part, table.rows.iter_rows(named=True)))
 
 
+def windows_for(table: ClipTable, spec: ClipSpec) -> ClipSpec:
+    """The clip whose windows overlap by half at least where a timeline is learned, since its borders lie between them.
+
+    Args:
+        table: of the training.
+        spec: the clip as it is meant elsewhere.
+    """
+    return replace(spec, overlap=max(spec.overlap, ClipSpec.overlap)) if learns_timeline(table) else spec
+
+
+def learns_timeline(table: ClipTable) -> bool:
+    """Whether background is learned beside the labels: some videos are labelled throughout."""
+    return any(map(labelled_throughout, by_video(table.rows.to_dicts()).values()))
+
+
 def mark_labelled_throughout(table: ClipTable) -> ClipTable:
     """The table with a word that its videos are labelled throughout, where nothing is said of them.
 

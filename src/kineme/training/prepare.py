@@ -18,7 +18,7 @@ from kineme.training.cache import FrameCache
 from kineme.training.items import Item, gaps_of, parts_of
 from kineme.training.one_pass import Wanted, decode_and_check, for_baselines, for_solved_head, members_of
 from kineme.training.options import TrainOptions
-from kineme.training.parts import by_video, has_parts, labelled_throughout, rule_of_parts
+from kineme.training.parts import has_parts, learns_timeline, rule_of_parts
 from kineme.training.resources import refuse_too_much_memory
 from kineme.video.spec import ClipSpec
 
@@ -155,7 +155,7 @@ def check_parts(parts: dict[str, list[Item]], labels: tuple[str, ...], skipped: 
 
 def ask_for_throughout(table: ClipTable) -> str | None:
     """A note where rows are parts of longer videos, and nothing says whether the time between them is background."""
-    if not has_parts(table) or any(map(labelled_throughout, by_video(table.rows.to_dicts()).values())):
+    if not has_parts(table) or learns_timeline(table):
         return None
     if table.rows["labelled_throughout"].null_count() < len(table):
         return None

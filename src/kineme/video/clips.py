@@ -268,7 +268,7 @@ def read_clips(
         spec: the temporal contract.
         start_s: where the part to be covered begins, in seconds.
         end_s: where it ends; None is the end of the video.
-        stride: ticks from one clip to the next; half a clip by default.
+        stride: ticks from one clip to the next; by default as the spec says.
         windows: as for :func:`ticks`.
         on_warning: called with one line when the video is damaged.
 
@@ -289,7 +289,7 @@ def cut_clips(
         path: the video, for the error.
         records: instant and record of every tick, in order.
         spec: the temporal contract.
-        stride: ticks from one clip to the next; half a clip by default.
+        stride: ticks from one clip to the next; by default as the spec says.
 
     Raises:
         VideoError: it is too short, and the policy is to refuse such videos.

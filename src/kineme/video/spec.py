@@ -27,7 +27,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "region": get_args(Region),
     "brightness": get_args(Brightness),
 }
-_ADDED_LATER = {"region", "brightness"}  # documents written before them mean the defaults
+_ADDED_LATER = {"region", "brightness", "overlap"}  # documents written before them mean the defaults
+_MOST_OVERLAP = 0.95
 _EPSILON_S = 1e-6  # time stamps are rounded to their time base; a frame this little late is still in time
 
 
@@ -50,6 +51,7 @@ class ClipSpec:
             ``"person"`` a window over one person.
         brightness: ``"as-is"`` leaves the pixels alone. ``"auto"`` brightens dark clips, those with a mean under 0.2 of
             full scale, by one curve that brings the mean to 0.4: see :class:`kineme.video.brightness.Brightener`.
+        overlap: the share of a clip that the next clip of a video sees again, from 0 (they meet) to 0.95.
 
     Raises:
         UsageError: a value is out of its range.
@@ -67,6 +69,7 @@ class ClipSpec:
     short: Short = "hold"
     region: Region = "frame"
     brightness: Brightness = "as-is"
+    overlap: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("frames", "height", "width"):
@@ -76,6 +79,9 @@ class ClipSpec:
         is_number = isinstance(self.fps, int | float) and not isinstance(self.fps, bool)
         if self.fps is not None and not (is_number and 0.01 <= self.fps <= 1000):
             raise UsageError(f"clip spec: fps must be between 0.01 and 1000, or none to spread, not {self.fps!r}")
+        is_number = isinstance(self.overlap, int | float) and not isinstance(self.overlap, bool)
+        if not (is_number and 0 <= self.overlap <= _MOST_OVERLAP):
+            raise UsageError(f"clip spec: overlap must be from 0 to {_MOST_OVERLAP}, not {self.overlap!r}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"clip spec: {name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
@@ -95,7 +101,12 @@ class ClipSpec:
 
     @property
     def default_stride(self) -> int:
-        """Ticks from one clip to the next where nothing else is asked for: half a clip."""
+        """Ticks from one clip of a video to the next, where nothing else is asked for."""
+        return max(1, int(self.frames * (1 - self.overlap)))
+
+    @property
+    def stream_stride(self) -> int:
+        """Ticks from one clip of a stream to the next, where each takes long: half a clip."""
         return max(1, self.frames // 2)
 
     def window_starts(self, ticks: int, stride: int | None = None) -> list[int]:
@@ -103,7 +114,7 @@ class ClipSpec:
 
         Args:
             ticks: number of ticks, one for each clip frame.
-            stride: ticks from one clip to the next; half a clip by default.
+            stride: ticks from one clip to the next; by default as the overlap says.
         """
         last = max(0, ticks - self.frames)
         starts = list(range(0, last + 1, stride or self.default_stride))
@@ -125,8 +136,11 @@ class ClipSpec:
         return None if self.fps is None else self.frames / self.fps
 
     def to_json(self) -> dict[str, Any]:
-        """A document from which :meth:`from_json` makes an equal spec."""
-        return asdict(self)
+        """A document from which :meth:`from_json` makes an equal spec; it lacks the overlap where that is the usual."""
+        document = asdict(self)
+        if self.overlap == ClipSpec.overlap:
+            del document["overlap"]
+        return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ClipSpec:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers_networks import SMALL, network_of
+from helpers_scenes import save, scene
 
 import kineme
 from kineme.models import weights
@@ -42,7 +45,19 @@ def test_names_six_real_videos_window_by_window(model, capsys):
         assert starts_W[0] == 0
         assert result.window_times_W2[-1, 1] == pytest.approx(result.duration_s, abs=0.1)
     shown = capsys.readouterr().err
-    assert all(f"{path.name}, windows: 4/4" in shown for path in videos)
+    lengths = {path.name: math.ceil(result.duration_s) for path, result in zip(videos, results, strict=True)}
+    assert all(f"{name}, seconds: {seconds}/{seconds}\n" in shown for name, seconds in lengths.items())
+
+
+def test_progress_ends_where_a_video_with_cuts_ends(model, tmp_path, capsys):
+    """Each shot has windows of its own, more than the length of the video tells."""
+    film = save(tmp_path / "film.mp4", [*scene(1, count=64), *scene(2, count=64)])
+    result = model.predict(film)
+    assert len(result.cuts) == 1
+    said = re.findall(r"film\.mp4, seconds: (\d+)/(\d+)", capsys.readouterr().err)
+    assert said[-1] == (str(math.ceil(result.duration_s)),) * 2
+    assert all(int(done) <= int(total) for done, total in said)
+    assert len(said) == len(set(said))
 
 
 def test_says_what_it_is(model):

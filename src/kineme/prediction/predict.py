@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from kineme.prediction.featurizers import Tick
-from kineme.prediction.joined import model_shots
+from kineme.prediction.joined import Scored, model_shots
 from kineme.prediction.people import predict_people
 from kineme.prediction.result import Prediction
 from kineme.prediction.summary import summarize_windows
 from kineme.prediction.trained import TrainedModel
 from kineme.prediction.windows import collect_windows, file_stride, open_scorer
-from kineme.progress import track
+from kineme.progress import progress
 from kineme.sources.local_video import FetchOptions
 from kineme.video.cuts import by_shot
 from kineme.video.prefetch import prefetch
@@ -62,7 +63,6 @@ def predict_file(
     scorer = open_scorer(model, engine)
     started = time.perf_counter()
     info = probe(path)
-    spec = model.card.spec
     warnings: list[str] = []
     stride = file_stride(model)
     cuts: list[float] = []
@@ -70,10 +70,11 @@ def predict_file(
     shown: Iterator[tuple[int, Tick]] = prefetch(of_shots)
     if on_progress:
         shown = _telling(shown, info.duration_s, on_progress)
-    scored: Iterator[Any] = itertools.chain.from_iterable(scorer.score(path, shot, stride) for shot in by_shot(shown))
+    scored: Iterator[Scored] = itertools.chain.from_iterable(
+        scorer.score(path, shot, stride) for shot in by_shot(shown)
+    )
     if model.card.is_heavy:
-        count = len(spec.window_starts(spec.tick_count(info.duration_s), stride))
-        scored = track(scored, f"{Path(str(path)).name}, windows", count)
+        scored = _shown(scored, f"{Path(str(path)).name}, seconds", info.duration_s)
     times_W2, logits_WK = collect_windows(scored, len(model.labels))
     found = None
     if people:
@@ -90,6 +91,20 @@ def predict_file(
         timing={"seconds": round(time.perf_counter() - started, 3), "windows": len(times_W2)},
     )
     return replace(result, people=found)
+
+
+def _shown(scored: Iterator[Scored], label: str, duration_s: float) -> Iterator[Scored]:
+    """The same windows, while progress shows how far the video is: cuts decide how many windows it has."""
+    total, done = max(1, math.ceil(duration_s)), 0
+    with progress(label, total) as advance:
+        for times_T, scores_S in scored:
+            reached = min(total, math.ceil(times_T.max()))
+            if reached > done:
+                advance(reached - done)
+                done = reached
+            yield times_T, scores_S
+        if done < total:  # frames that are spread over a video do not reach its end
+            advance(total - done)
 
 
 def _telling(

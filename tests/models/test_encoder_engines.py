@@ -10,10 +10,12 @@ from helpers_networks import network_of
 
 from kineme.errors import KinemeError
 from kineme.models import litert
+from kineme.models.engine_table import engines_for
 from kineme.models.model_file import ModelCard, config_of
 from kineme.models.network import frozen_encoder
 from kineme.models.registry import make_approach
 from kineme.models.tracing import on_tensorflow
+from kineme.prediction.engines.select import kind_of, open_engine
 from kineme.prediction.trained import TrainedModel
 from kineme.video.spec import ClipSpec
 
@@ -54,6 +56,26 @@ def test_litert_computes_features_as_keras_does(tmp_path, monkeypatch):
     assert not by_keras.key.endswith(":litert")
     assert by_keras.key != encoder.key.removesuffix(":litert")  # whose weights are others
     np.testing.assert_array_equal(by_keras.features(frames), by_keras.network.predict_on_batch(frames))
+
+
+def test_what_training_has_compiled_predicts_and_is_measured_too(tmp_path, monkeypatch):
+    """Compiling takes seconds: the frames of a frozen backbone are compiled once for features, engine and its table."""
+    monkeypatch.setenv("KINEME_CACHE", str(tmp_path))
+    spec = ClipSpec(frames=2, height=32, width=32)
+    approach = make_approach("lrcn", {"backbone": "efficientnet-lite0"})
+    network = network_of("lrcn", spec, backbone="efficientnet-lite0")
+    encoder = frozen_encoder(network, approach)
+    compile_parts, compiled = litert.compiled, []
+    monkeypatch.setattr(litert, "compiled", lambda parts: compiled.extend(parts) or compile_parts(parts))
+    model = TrainedModel(network, ModelCard("lrcn", config_of(approach), spec, ("a", "b")), "drawn")
+    frames = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    for engine in ("litert", "auto"):
+        (features,) = open_engine(engine, model).function("frame")(frames)
+        np.testing.assert_allclose(features, encoder.features(frames), rtol=1e-4, atol=1e-6)
+    assert engines_for(kind_of(model, "frame"))
+    assert compiled == []
+    open_engine("litert", model).function("window")
+    assert compiled == ["window"]
 
 
 def test_the_encoder_of_a_model_is_made_once_and_again_when_the_weights_have_changed():

@@ -58,6 +58,7 @@ class Kind:
         threads: to run it on.
         build: makes a Keras model of that kind.
         scale: how many times as much the networks of that kind do as the one that is built; that may be a small one.
+        compiled: by the name of an engine, what that has compiled already of such a network; else None.
     """
 
     what: Any
@@ -65,6 +66,7 @@ class Kind:
     threads: int
     build: Callable[[], Any]
     scale: float = 1.0
+    compiled: Callable[[str], bytes | None] = lambda _: None
 
     @property
     def key(self) -> str:
@@ -149,7 +151,7 @@ def _measure(kind: Kind) -> dict[str, Cost]:
         for compiler in _installed():
             path = Path(work, compiler.file_name("network"))
             with suppress(KinemeError):  # this engine lacks an operation
-                path.write_bytes(compiler.compile(kind.part, network))
+                path.write_bytes(kind.compiled(compiler.name) or compiler.compile(kind.part, network))
                 worker = WorkerProcess("kineme.models.engine_trial:try_out")
                 stack.callback(worker.stop)
                 runs[compiler.name] = _trial(worker, [compiler.name, str(path), kind.part, kind.threads])

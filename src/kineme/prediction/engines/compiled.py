@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kineme.models.compilers import Compiler
+from kineme.models.compilers import COMPILERS, Compiler
+from kineme.models.encoder import FrameEncoder
 from kineme.models.litert import engine_cache, from_cache
 from kineme.prediction.engine import Function, PartName, threads_for
 from kineme.prediction.trained import TrainedModel
@@ -32,6 +33,9 @@ class CompiledEngine:
         def make() -> bytes:
             from kineme.prediction.engines.steps import part_of
 
+            kept = compiled_for_training(self._model, part, self._compiler.name)
+            if kept:
+                return kept
             return self._compiler.compile(part, part_of(part, self._model.network, self._model.card))
 
         return from_cache(self._name(part), ready, make)
@@ -42,3 +46,14 @@ class CompiledEngine:
 
     def _name(self, part: PartName) -> str:
         return self._compiler.file_name(f"{self._model.fingerprint}-{part}")
+
+
+def compiled_for_training(model: TrainedModel, part: PartName, engine: str) -> bytes | None:
+    """What an engine has compiled of a part already, since training makes features with it; None of all others.
+
+    These are the frames of a frozen backbone, by LiteRT.
+    """
+    if part != "frame" or engine != COMPILERS["litert"].name or model.poses:
+        return None
+    encoder = model.encoder
+    return encoder.compiled if isinstance(encoder, FrameEncoder) else None

@@ -12,7 +12,7 @@ from kineme.models.compilers import COMPILERS
 from kineme.models.engine_table import Kind, clip_kind, engines_for, small_clip
 from kineme.models.half_precision import has_bfloat16
 from kineme.prediction.engine import Engine, Function, PartName, threads_for
-from kineme.prediction.engines.compiled import CompiledEngine
+from kineme.prediction.engines.compiled import CompiledEngine, compiled_for_training
 from kineme.prediction.engines.half_precision import HalfPrecisionClips
 from kineme.prediction.engines.keras import KerasEngine
 from kineme.prediction.trained import TrainedModel
@@ -100,7 +100,7 @@ def kind_of(model: TrainedModel, part: PartName) -> Kind:
         return part_of(part, model.network, card)
 
     if not card.is_heavy or card.backbone.external or part == "window":
-        return Kind(what, part, threads, build)
+        return Kind(what, part, threads, build, compiled=lambda engine: compiled_for_training(model, part, engine))
     size = spec.frames, spec.height, spec.width
 
     def resized(frames: int, height: int, width: int) -> ClipSpec:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -117,6 +119,23 @@ def test_background_is_told_apart_everywhere():
     result = Prediction("a.mp4", "m", 2.0, 25.0, ("wave", "punch"), rows_WK[0], times_W2[:1], rows_WK[:1], nothing, {})
     assert result.actions == ()
     assert "No known action (if any, wave, 80 %)" in page_of(result, "a.mp4").replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ("wave wave wave wave wave wave", "wave, 67 %"),  # an edited video of six shots
+        ("wave wave punch punch wave wave", "wave, then punch, then wave"),
+        ("wave background wave background wave background", "wave, then wave, then wave"),
+        ("wave background " * 5, "5 parts, all wave, 50 % of the time"),
+        ("wave wave background punch " * 3, "6 parts, 2 labels; the longest is wave, 50 % of the time"),
+    ],
+)
+def test_the_heading_says_what_happens_however_often_the_video_is_cut(labels, says):
+    names = labels.split()
+    parts = tuple(Segment(number, number + 1, name, 0.9) for number, name in enumerate(names))
+    page = page_of(replace(prediction(seconds=len(names)), segments=parts), "v.mp4")
+    assert re.search(r'<p class="headline">(.*?)</p>', page)[1] == says
 
 
 def test_formats_are_checked():

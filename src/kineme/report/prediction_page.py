@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -104,17 +105,30 @@ def _rows(segments: Sequence[Segment], colours: dict[str, int]) -> list[tuple[Se
 
 def _headline(result: Prediction) -> str:
     label, probability = result.top[0]
-    likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), result.actions
+    likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), _across_cuts(result.actions)
     if not actions:
         return f"No known action (if any, {likeliest})"
-    if len(result.segments) == 1:
+    if len(actions) == 1 and actions[0].end_s - actions[0].start_s == result.duration_s:
         return likeliest
     if len(actions) <= _IN_WORDS:
         return ", then ".join(one.label for one in actions)
     times = _time_of_labels(actions)
     longest = max(times, key=lambda label: times[label])
     share = f"{times[longest] / result.duration_s:.0%}".replace("%", " %")
+    if len(times) == 1:
+        return f"{len(actions)} parts, all {longest}, {share} of the time"
     return f"{len(actions)} parts, {len(times)} labels; the longest is {longest}, {share} of the time"
+
+
+def _across_cuts(actions: Sequence[Segment]) -> list[Segment]:
+    """The same, where parts of one label that touch are one."""
+    found: list[Segment] = []
+    for one in actions:
+        if found and (found[-1].label, found[-1].end_s) == (one.label, one.start_s):
+            found[-1] = replace(found[-1], end_s=one.end_s)
+        else:
+            found.append(one)
+    return found
 
 
 def _time_of_labels(actions: Sequence[Segment]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from helpers_networks import network_of
 
 from kineme.errors import KinemeError
+from kineme.models import openvino
 from kineme.models.half_precision import has_bfloat16
 from kineme.models.model_file import ModelCard, config_of, load_model, read_card, save_model
 from kineme.models.network import frozen_encoder
@@ -72,6 +74,26 @@ def test_a_model_is_used_with_the_features_that_it_was_trained_on(network, engin
     apart = np.abs(half_NK - full_NK).max()
     assert np.abs(half_NK - half.classifier.predict_on_batch(features_NTD)).max() < apart / 10
     assert np.abs(full_NK - network.predict_on_batch(clips(2))).max() < apart / 10
+
+
+@needs_bfloat16
+def test_what_training_has_compiled_predicts_too(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("KINEME_CACHE", str(tmp_path))
+    monkeypatch.setattr("kineme.models.half_precision._of_thread", threading.local())  # as in a new process
+    compile_network, compiled = openvino.compiled, []
+    monkeypatch.setattr(openvino, "compiled", lambda one: compiled.append(one.name) or compile_network(one))
+    features_NTD = np.stack(
+        [frozen_encoder(network, APPROACH, arithmetic="bfloat16").window(clip) for clip in clips(2)]
+    )
+    model = TrainedModel(network, card(arithmetic="bfloat16"), "m")
+    (logits_NK,) = open_engine("openvino", model).function("clip")(clips(2))
+    np.testing.assert_allclose(logits_NK, model.classifier.predict_on_batch(features_NTD), rtol=1e-3, atol=1e-5)
+    assert compiled == ["backbone", "head"]
+    for other in (tmp_path / "engines").glob("*-features*"):
+        other.write_bytes(b"damaged")
+    monkeypatch.setattr("kineme.models.half_precision._of_thread", threading.local())
+    (again_NK,) = open_engine("openvino", model).function("clip")(clips(2))
+    np.testing.assert_array_equal(again_NK, logits_NK)
 
 
 def test_the_model_file_names_the_arithmetic_and_older_ones_mean_float32(tmp_path, network):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.models import litert
-from kineme.models.half_precision import Arithmetic, clip_features
+from kineme.models.half_precision import Arithmetic, clip_features, compiled_backbone
 
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
 
@@ -120,6 +120,7 @@ class WindowEncoder:
         shape: of the features of a clip: (T', D).
         views: as :class:`TickEncoder`'s.
         arithmetic: that they are computed in.
+        compiled: what computes them, for OpenVINO, if that does; it may be compiled first.
     """
 
     key: str
@@ -127,6 +128,7 @@ class WindowEncoder:
     shape: tuple[int, ...]
     views: int
     arithmetic: Arithmetic = "float32"
+    compiled: Callable[[], bytes] | None = None
     is_temporal: ClassVar[bool] = True
     per_window: ClassVar[bool] = True
 
@@ -148,8 +150,13 @@ class WindowEncoder:
             backbone: a Keras model from uint8 clips_BTHWC to features (B, T', D).
         """
         told = json.dumps([self.key, backbone.input.shape[1:], litert.made_with()])
-        features = clip_features(f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features", lambda: backbone)
-        return replace(self, key=f"{self.key}:bfloat16", window=features, arithmetic="bfloat16")
+        name = f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features"
+
+        def compiled() -> bytes:
+            return compiled_backbone(name, lambda: backbone)
+
+        features = clip_features(name, compiled)
+        return replace(self, key=f"{self.key}:bfloat16", window=features, arithmetic="bfloat16", compiled=compiled)
 
 
 Encoder = TickEncoder | WindowEncoder

@@ -43,24 +43,37 @@ def best_arithmetic() -> Arithmetic:
     return "bfloat16" if can else "float32"
 
 
-def clip_features(name: str, make_backbone: Callable[[], Any]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def compiled_backbone(name: str, make_backbone: Callable[[], Any]) -> bytes:
+    """A backbone as OpenVINO takes it, which takes seconds and is kept.
+
+    Args:
+        name: in the user's cache folder.
+        make_backbone: the Keras model, from clips_BTHWC to features (B, T', D); called where it is not compiled yet.
+    """
+
+    def checked(content: bytes) -> bytes:
+        _ready(content)
+        return content
+
+    return from_cache(_OPENVINO.file_name(name), checked, lambda: _OPENVINO.compile("clip", make_backbone()))
+
+
+def clip_features(name: str, make: Callable[[], bytes]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """What makes features (T', D), float32, of frames_THWC, uint8; several threads may call it.
 
     Args:
         name: of the compiled backbone in the user's cache folder.
-        make_backbone: the Keras model, from clips_BTHWC to features (B, T', D); called where it is not compiled yet.
+        make: the compiled backbone; called where there is none of that name.
     """
-
-    def ready(content: bytes) -> OpenVINOFunction:
-        return OpenVINOFunction(content, most_threads(), arithmetic="bfloat16")
-
-    def make() -> bytes:
-        return _OPENVINO.compile("clip", make_backbone())
 
     def features(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         functions: dict[str, OpenVINOFunction] = _of_thread.__dict__.setdefault("functions", {})
         if name not in functions:
-            functions[name] = from_cache(_OPENVINO.file_name(name), ready, make)
+            functions[name] = from_cache(_OPENVINO.file_name(name), _ready, make)
         return np.asarray(functions[name](frames_THWC[None])[0][0], np.float32)
 
     return features
+
+
+def _ready(content: bytes) -> OpenVINOFunction:
+    return OpenVINOFunction(content, most_threads(), arithmetic="bfloat16")

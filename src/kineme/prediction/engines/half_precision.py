@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from kineme.models.encoder import WindowEncoder
 from kineme.models.half_precision import clip_features
 from kineme.prediction.engine import Array, Engine
 from kineme.prediction.trained import TrainedModel
@@ -22,7 +21,7 @@ class HalfPrecisionClips:
     def __init__(self, model: TrainedModel, engine: Engine) -> None:
         spec = model.card.spec
         self.input_shapes: list[tuple[int, ...]] = [(1, spec.frames, spec.height, spec.width, 3)]
-        self._features = clip_features(f"{model.fingerprint}-features", lambda: _backbone(model))
+        self._features = clip_features(f"{model.fingerprint}-features", lambda: _compiled(model))
         self._head = engine.function("window")
 
     def __call__(self, *arrays: Array) -> list[Array]:
@@ -31,5 +30,9 @@ class HalfPrecisionClips:
         return self._head(np.stack([self._features(frames_THWC) for frames_THWC in clips_BTHWC]))
 
 
-def _backbone(model: TrainedModel) -> Any:
-    return model.network.get_layer("backbone")
+def _compiled(model: TrainedModel) -> bytes:
+    """As training has compiled it, if that was here; kept for the model too, which may then run without Keras."""
+    encoder = model.encoder
+    assert isinstance(encoder, WindowEncoder)
+    assert encoder.compiled
+    return encoder.compiled()

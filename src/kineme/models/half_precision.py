@@ -63,7 +63,7 @@ def clip_features(name: str, make: Callable[[], bytes]) -> Callable[[NDArray[np.
 
     Args:
         name: of the compiled backbone in the user's cache folder.
-        make: the compiled backbone; called where there is none of that name.
+        make: gives the compiled backbone; called if it is missing there.
     """
 
     def features(frames_THWC: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ def share_arenas() -> None:
     """Let all threads take memory from a few arenas; it changes nothing but on Linux's glibc.
 
     By default that has eight for each core. Every video is decoded by new threads, which are given one arena after
-    another, and the gaps between their blocks in use are lost to all others: half a gigabyte after 2,000 videos.
+    another, and the gaps between their blocks in use are lost to all others: 0.3 GB after 2,000 videos.
     """
     if sys.platform == "linux":
         with suppress(AttributeError):  # another C library

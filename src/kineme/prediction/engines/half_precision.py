@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kineme.models.compilers import COMPILERS
 from kineme.models.encoder import WindowEncoder
 from kineme.models.half_precision import clip_features
 from kineme.prediction.engine import Array, Engine
@@ -33,6 +34,6 @@ class HalfPrecisionClips:
 def _compiled(model: TrainedModel) -> bytes:
     """As training has compiled it, if that was here; kept for the model too, which may then run without Keras."""
     encoder = model.encoder
-    assert isinstance(encoder, WindowEncoder)
-    assert encoder.compiled
-    return encoder.compiled()
+    if isinstance(encoder, WindowEncoder) and encoder.compiled:
+        return encoder.compiled()
+    return COMPILERS["openvino"].compile("clip", model.network.get_layer("backbone"))  # published, with its own labels

@@ -19,16 +19,14 @@ from typing import Any
 
 import numpy as np
 from pairs import record
-from region import measured, parts, predicted
+from region import measured, pooled
 
 from kineme import api
-from kineme.cli.output import print_table
 from kineme.files import write_json
 from kineme.models.half_precision import Arithmetic, has_bfloat16
 from kineme.models.network import frozen_encoder
 from kineme.models.registry import find_backbone, make_approach
 from kineme.training.learner import Learner, make_learner
-from kineme.training.linear import PooledWindows, pool_windows
 from kineme.video.spec import ClipSpec
 
 KINDS: tuple[Arithmetic, ...] = ("float32", "bfloat16")
@@ -48,21 +46,10 @@ def main() -> None:
     result = record("keras", "tensorflow", "openvino", "scikit-learn", mirrored=arguments.mirrored)
     result["processor_s_a_clip"] = {kind: round(processor_s(one), 2) for kind, one in learners.items()}
     print(result["processor_s_a_clip"])
-    seen: dict[str, PooledWindows] = {}
-    for kind, one in learners.items():
-        cache = one.cache()
-        _, items = cache.prepare(table, table.labels)
-        seen[kind] = pool_windows(one, items, cache, mirrored=arguments.mirrored, label=kind)
+    seen = {kind: pooled(one, table, arguments.mirrored, kind) for kind, one in learners.items()}
     result["correlation"] = round(float(np.corrcoef(*(one.pooled_WF.ravel() for one in seen.values()))[0, 1]), 6)
-    result["rows"] = [
-        {"arithmetic": row.pop("region"), **row}
-        for part, of_part, tests in parts(table.rows["fold"].to_numpy(), seen["float32"].groups_N)
-        for row in measured(part, {kind: predicted(one, of_part, tests) for kind, one in seen.items()}, seen, tests)
-        if row["region"] != "averaged"
-    ]
-    columns = ("part", "arithmetic", "top1", "top1_interval", "n")
     print(f"correlation of the pooled features: {result['correlation']}")
-    print_table(list(columns), [[str(row[name]) for name in columns] for row in result["rows"]])
+    result["rows"] = measured("arithmetic", table, dict(seen))
     if arguments.out:
         write_json(arguments.out, result)
 

@@ -14,13 +14,11 @@ from pathlib import Path
 
 from half_precision import SPEC, learner
 from pairs import record
-from region import measured, parts, predicted
+from region import measured, pooled
 
 from kineme import api
-from kineme.cli.output import print_table
 from kineme.files import write_json
 from kineme.models.half_precision import best_arithmetic
-from kineme.training.linear import PooledWindows, pool_windows
 
 KINDS = {"half": 0.5, "none": 0.0}
 
@@ -34,23 +32,14 @@ def main() -> None:
     table = api.scan(arguments.data, fold_column="set")
     arithmetic = best_arithmetic()
     result = record("keras", "tensorflow", "openvino", "scikit-learn", mirrored=arguments.mirrored)
-    result |= {"arithmetic": arithmetic, "windows": {}}
-    seen: dict[str, PooledWindows] = {}
-    for kind, overlap in KINDS.items():
-        one = learner(len(table.labels), arithmetic, replace(SPEC, overlap=overlap))
-        cache = one.cache()
-        _, items = cache.prepare(table, table.labels)
-        seen[kind] = pool_windows(one, items, cache, mirrored=arguments.mirrored, label=kind)
-        result["windows"][kind] = sum(len(cache.evaluation_starts(item)) for item in items)
-    result["rows"] = [
-        {"overlap": row.pop("region"), **row}
-        for part, of_part, tests in parts(table.rows["fold"].to_numpy(), seen["half"].groups_N)
-        for row in measured(part, {kind: predicted(one, of_part, tests) for kind, one in seen.items()}, seen, tests)
-        if row["region"] != "averaged"
-    ]
-    columns = ("part", "overlap", "top1", "top1_interval", "n")
+    learners = {
+        kind: learner(len(table.labels), arithmetic, replace(SPEC, overlap=overlap)) for kind, overlap in KINDS.items()
+    }
+    seen = {kind: pooled(one, table, arguments.mirrored, kind) for kind, one in learners.items()}
+    result["arithmetic"] = arithmetic
+    result["windows"] = {kind: int(one.is_plain_W.sum()) for kind, one in seen.items()}
     print(f"windows of all videos: {result['windows']}")
-    print_table(list(columns), [[str(row[name]) for name in columns] for row in result["rows"]])
+    result["rows"] = measured("overlap", table, seen)
     if arguments.out:
         write_json(arguments.out, result)
 

@@ -31,7 +31,7 @@ from kineme.dataset.table import ClipTable
 from kineme.files import write_json
 from kineme.models.registry import find_backbone, make_approach
 from kineme.training.evaluate import mean_of_windows
-from kineme.training.learner import make_learner
+from kineme.training.learner import Learner, make_learner
 from kineme.training.linear import PooledWindows, pool_windows
 from kineme.training.metrics import accuracy_with_interval
 from kineme.video.spec import Region
@@ -48,16 +48,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write the result to")
     arguments = parser.parse_args()
     table = api.scan(arguments.data, fold_column="set")
-    sets = table.rows["fold"].to_numpy()
     seen = {region: features(table, region, arguments.mirrored) for region in arguments.regions}
     result = record("keras", "tensorflow", "scikit-learn", mirrored=arguments.mirrored)
-    result["rows"] = [
-        row
-        for part, of_part, tests in parts(sets, next(iter(seen.values())).groups_N)
-        for row in measured(part, {name: predicted(one, of_part, tests) for name, one in seen.items()}, seen, tests)
-    ]
-    columns = ("part", "region", "top1", "top1_interval", "n")
-    print_table(list(columns), [[str(row[name]) for name in columns] for row in result["rows"]])
+    result["rows"] = measured("region", table, seen, with_mean=True)
     if arguments.out:
         write_json(arguments.out, result)
 
@@ -66,11 +59,41 @@ def features(table: ClipTable, region: Region, mirrored: bool) -> PooledWindows:
     """The pooled features of all videos, in the order of the table."""
     approach = make_approach("late-fusion", {"backbone": "i3d", "head": "linear"})
     spec = replace(find_backbone("i3d").spec, region=region)
-    learner = make_learner(approach, spec, len(table.labels))
+    return pooled(make_learner(approach, spec, len(table.labels)), table, mirrored, region)
+
+
+def pooled(learner: Learner, table: ClipTable, mirrored: bool, label: str) -> PooledWindows:
+    """The pooled features of all videos by a learner, in the order of the table; ``label`` is shown with progress."""
     cache = learner.cache()
     readable, items = cache.prepare(table, table.labels)
     print(*readable.warnings, sep="\n")
-    return pool_windows(learner, items, cache, mirrored=mirrored, label=region)
+    return pool_windows(learner, items, cache, mirrored=mirrored, label=label)
+
+
+def measured(
+    what: str, table: ClipTable, seen: dict[str, PooledWindows], *, with_mean: bool = False
+) -> list[dict[str, Any]]:
+    """A row for each part of the protocol and each kind of features, which are printed too.
+
+    Args:
+        what: distinguishes the kinds; the key of a kind in its rows.
+        table: of the videos, with their set as ``fold``.
+        seen: the features by the name of their kind.
+        with_mean: add a kind ``averaged``, the mean of the probabilities of all.
+    """
+    windows, rows = next(iter(seen.values())), []
+    for part, of_part, tests in parts(table.rows["fold"].to_numpy(), windows.groups_N):
+        by_kind = {kind: predicted(one, of_part, tests) for kind, one in seen.items()}
+        if with_mean:
+            by_kind["averaged"] = np.mean(list(by_kind.values()), axis=0)
+        tested = np.any(tests, axis=0)
+        groups = [group for group, is_tested in zip(windows.groups_N, tested, strict=True) if is_tested]
+        for kind, probabilities_NK in by_kind.items():
+            right = (probabilities_NK.argmax(axis=1) == windows.labels_N)[tested]
+            rows.append({"part": part, what: kind, "n": len(right), **accuracy_with_interval(right, groups)})
+    columns = ("part", what, "top1", "top1_interval", "n")
+    print_table(list(columns), [[str(row[name]) for name in columns] for row in rows])
+    return rows
 
 
 def parts(sets_N: NDArray[Any], groups_N: list[str]) -> Iterator[tuple[str, Chosen, list[Chosen]]]:
@@ -93,18 +116,6 @@ def predicted(windows: PooledWindows, of_part: Chosen, tests: list[Chosen]) -> N
         )
         probabilities_NK[tested] = softmax(logits_NK[tested], axis=1)
     return probabilities_NK
-
-
-def measured(
-    part: str, by_region: dict[str, NDArray[np.float64]], seen: dict[str, PooledWindows], tests: list[Chosen]
-) -> Iterator[dict[str, Any]]:
-    """A row for each region, and one for all of them averaged."""
-    windows = next(iter(seen.values()))
-    tested = np.any(tests, axis=0)
-    groups = [group for group, is_tested in zip(windows.groups_N, tested, strict=True) if is_tested]
-    for name, probabilities_NK in (*by_region.items(), ("averaged", np.mean(list(by_region.values()), axis=0))):
-        right = (probabilities_NK.argmax(axis=1) == windows.labels_N)[tested]
-        yield {"part": part, "region": name, "n": len(right), **accuracy_with_interval(right, groups)}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kineme.errors import KinemeError
 from kineme.models import litert
-from kineme.models.half_precision import Arithmetic, clip_features, compiled_backbone
+from kineme.models.half_precision import Arithmetic, clip_features, compile_backbone, kept_backbone
 
 BATCH = 32  # frames at a time: more makes EfficientNet slower on a CPU
 
@@ -120,7 +120,7 @@ class WindowEncoder:
         shape: of the features of a clip: (T', D).
         views: as :class:`TickEncoder`'s.
         arithmetic: that they are computed in.
-        compiled: what computes them, for OpenVINO, if that does; it may be compiled first.
+        compile: gives what computes them, for OpenVINO, if that does; compiled where it is not kept.
     """
 
     key: str
@@ -128,7 +128,7 @@ class WindowEncoder:
     shape: tuple[int, ...]
     views: int
     arithmetic: Arithmetic = "float32"
-    compiled: Callable[[], bytes] | None = None
+    compile: Callable[[], bytes] | None = None
     is_temporal: ClassVar[bool] = True
     per_window: ClassVar[bool] = True
 
@@ -151,12 +151,13 @@ class WindowEncoder:
         """
         told = json.dumps([self.key, backbone.input.shape[1:], litert.made_with()])
         name = f"{hashlib.sha256(told.encode()).hexdigest()[:32]}-features"
-
-        def compiled() -> bytes:
-            return compiled_backbone(name, lambda: backbone)
-
-        features = clip_features(name, compiled)
-        return replace(self, key=f"{self.key}:bfloat16", window=features, arithmetic="bfloat16", compiled=compiled)
+        return replace(
+            self,
+            key=f"{self.key}:bfloat16",
+            window=clip_features(name, lambda: compile_backbone(backbone)),
+            arithmetic="bfloat16",
+            compile=lambda: kept_backbone(name, backbone),
+        )
 
 
 Encoder = TickEncoder | WindowEncoder

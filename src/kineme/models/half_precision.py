@@ -43,19 +43,19 @@ def best_arithmetic() -> Arithmetic:
     return "bfloat16" if can else "float32"
 
 
-def compiled_backbone(name: str, make_backbone: Callable[[], Any]) -> bytes:
-    """A backbone as OpenVINO takes it, which takes seconds and is kept.
+def compile_backbone(backbone: Any) -> bytes:
+    """A backbone (a Keras model from clips_BTHWC to features (B, T', D)) as OpenVINO takes it; that takes seconds."""
+    return _OPENVINO.compile("clip", backbone)
 
-    Args:
-        name: in the user's cache folder.
-        make_backbone: the Keras model, from clips_BTHWC to features (B, T', D); called where it is not compiled yet.
-    """
+
+def kept_backbone(name: str, backbone: Any) -> bytes:
+    """The same, compiled only where the user's cache folder holds none of that name."""
 
     def checked(content: bytes) -> bytes:
         _ready(content)
         return content
 
-    return from_cache(_OPENVINO.file_name(name), checked, lambda: _OPENVINO.compile("clip", make_backbone()))
+    return from_cache(_OPENVINO.file_name(name), checked, lambda: compile_backbone(backbone))
 
 
 def clip_features(name: str, make: Callable[[], bytes]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

@@ -105,10 +105,11 @@ def _rows(segments: Sequence[Segment], colours: dict[str, int]) -> list[tuple[Se
 
 def _headline(result: Prediction) -> str:
     label, probability = result.top[0]
-    likeliest, actions = f"{label}, {probability:.0%}".replace("%", " %"), _across_cuts(result.actions)
+    likeliest, segments = f"{label}, {probability:.0%}".replace("%", " %"), _across_cuts(result.segments)
+    actions = [one for one in segments if not one.is_background]
     if not actions:
         return f"No known action (if any, {likeliest})"
-    if len(actions) == 1 and actions[0].end_s - actions[0].start_s == result.duration_s:
+    if len(segments) == 1:
         return likeliest
     if len(actions) <= _IN_WORDS:
         return ", then ".join(one.label for one in actions)
@@ -120,10 +121,10 @@ def _headline(result: Prediction) -> str:
     return f"{len(actions)} parts, {len(times)} labels; the longest is {longest}, {share} of the time"
 
 
-def _across_cuts(actions: Sequence[Segment]) -> list[Segment]:
+def _across_cuts(segments: Sequence[Segment]) -> list[Segment]:
     """The same, where parts of one label that touch are one."""
     found: list[Segment] = []
-    for one in actions:
+    for one in segments:
         if found and (found[-1].label, found[-1].end_s) == (one.label, one.start_s):
             found[-1] = replace(found[-1], end_s=one.end_s)
         else:

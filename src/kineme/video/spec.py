@@ -76,11 +76,9 @@ class ClipSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
                 raise UsageError(f"clip spec: {name} must be a whole number from 1 to 4096, not {value!r}")
-        is_number = isinstance(self.fps, int | float) and not isinstance(self.fps, bool)
-        if self.fps is not None and not (is_number and 0.01 <= self.fps <= 1000):
+        if self.fps is not None and not (_is_number(self.fps) and 0.01 <= self.fps <= 1000):
             raise UsageError(f"clip spec: fps must be between 0.01 and 1000, or none to spread, not {self.fps!r}")
-        is_number = isinstance(self.overlap, int | float) and not isinstance(self.overlap, bool)
-        if not (is_number and 0 <= self.overlap <= _MOST_OVERLAP):
+        if not (_is_number(self.overlap) and 0 <= self.overlap <= _MOST_OVERLAP):
             raise UsageError(f"clip spec: overlap must be from 0 to {_MOST_OVERLAP}, not {self.overlap!r}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -153,3 +151,7 @@ class ClipSpec:
         if not isinstance(document, dict) or not fields - _ADDED_LATER <= set(document) <= fields:
             raise UsageError("clip spec: the document does not have the fields of a clip spec")
         return cls(**document)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -188,7 +188,7 @@ I3D = Backbone(
     build=build_backbone,
     sees="clip",
     # As trained; a short video starts again (section 2.5 of the paper): the network never saw a still one.
-    # Half an overlap costs twice the time, and adds nothing that could be measured: benchmarks/overlap.py.
+    # Clips that overlap by half take up to twice the time, and gained nothing measurable: benchmarks/overlap.py.
     spec=ClipSpec(frames=64, fps=25.0, height=SIZE, width=SIZE, fit="crop", short="loop", overlap=0.0),
     weights=WEIGHTS,
     load_weights=load_weights,

@@ -33,10 +33,9 @@ class CompiledEngine:
         def make() -> bytes:
             from kineme.prediction.engines.steps import part_of
 
-            kept = compiled_for_training(self._model, part, self._compiler.name)
-            if kept:
-                return kept
-            return self._compiler.compile(part, part_of(part, self._model.network, self._model.card))
+            return compiled_for_training(self._model, part, self._compiler.name) or self._compiler.compile(
+                part, part_of(part, self._model.network, self._model.card)
+            )
 
         return from_cache(self._name(part), ready, make)
 

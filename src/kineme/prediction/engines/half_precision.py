@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kineme.models.compilers import COMPILERS
 from kineme.models.encoder import WindowEncoder
-from kineme.models.half_precision import clip_features
+from kineme.models.half_precision import clip_features, compile_backbone
 from kineme.prediction.engine import Array, Engine
 from kineme.prediction.trained import TrainedModel
 
@@ -34,6 +33,6 @@ class HalfPrecisionClips:
 def _compiled(model: TrainedModel) -> bytes:
     """As training has compiled it, if that was here; kept for the model too, which may then run without Keras."""
     encoder = model.encoder
-    if isinstance(encoder, WindowEncoder) and encoder.compiled:
-        return encoder.compiled()
-    return COMPILERS["openvino"].compile("clip", model.network.get_layer("backbone"))  # published, with its own labels
+    if isinstance(encoder, WindowEncoder) and encoder.compile:
+        return encoder.compile()
+    return compile_backbone(model.network.get_layer("backbone"))  # published, with its own labels

@@ -137,6 +137,13 @@ def test_clips_overlap_as_the_spec_says(
     assert ClipSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
+@pytest.mark.parametrize(
+    ("frames", "overlap", "stride"), [(20, 0.9, 2), (5, 0.8, 1), (10, 0.7, 3), (7, 0.5, 3), (1, 0, 1)]
+)
+def test_strides_are_not_shortened_by_rounded_shares(frames: int, overlap: float, stride: int) -> None:
+    assert ClipSpec(frames=frames, overlap=overlap).default_stride == stride
+
+
 def test_a_spec_that_says_nothing_of_an_overlap_is_one_of_half_a_clip() -> None:
     assert "overlap" not in ClipSpec().to_json(), "as documents always were"
     assert ClipSpec.from_json(ClipSpec().to_json()).overlap == 0.5

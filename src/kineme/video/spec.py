@@ -100,7 +100,7 @@ class ClipSpec:
     @property
     def default_stride(self) -> int:
         """Ticks from one clip of a video to the next, where nothing else is asked for."""
-        return max(1, int(self.frames * (1 - self.overlap)))
+        return max(1, int(round(self.frames * (1 - self.overlap), 6)))  # 20 * (1 - 0.9) is a little less than 2
 
     @property
     def stream_stride(self) -> int:
